@@ -1,0 +1,65 @@
+//! Packs `rules/` into one blob, so that no YAML is parsed at start-up.
+
+#![allow(clippy::disallowed_methods, reason = "a build script reads the rules")]
+
+#[allow(dead_code, missing_docs, unreachable_pub)]
+mod model;
+
+#[allow(dead_code, unreachable_pub)]
+mod rules {
+    pub mod file;
+}
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use model::rule::Rule;
+use model::workload::{Role, Workload};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=rules");
+    println!("cargo::rerun-if-changed=src/model");
+    println!("cargo::rerun-if-changed=src/rules/file.rs");
+    println!("cargo::rerun-if-changed=src/build.rs");
+    let root = Path::new("rules");
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut workloads: Vec<Workload> = Vec::new();
+    let mut files = yaml_files(root)?;
+    files.sort();
+    for path in files {
+        let text = fs::read_to_string(&path)?;
+        let id = path.strip_prefix(root)?.with_extension("").to_string_lossy().into_owned();
+        let told = |problem: rules::file::Problem| {
+            let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+            format!("{}{line}: {}", path.display(), problem.what)
+        };
+        if id.starts_with("workloads/") {
+            workloads.push(rules::file::workload(&text, nothing).map_err(told)?);
+        } else {
+            rules.push(rules::file::rule(&id, &text).map_err(told)?);
+        }
+    }
+    let blob = postcard::to_stdvec(&(rules, workloads))?;
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("rules.bin");
+    fs::write(out, blob)?;
+    Ok(())
+}
+
+/// What a built-in workload starts from: its file says everything.
+fn nothing(role: Role) -> Workload {
+    Workload { role, connections: 0, burst: 0, destinations: 1, streams: 1, outgoing: None, ports: Vec::new() }
+}
+
+fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(yaml_files(&path)?);
+        } else if path.extension().is_some_and(|ending| ending == "yaml") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}

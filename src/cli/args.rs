@@ -1,0 +1,180 @@
+//! What is typed. What it means is decided in `settings`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  tunecheck                                        audit here with the default workload (a server of 6,000 connections)
+  tunecheck --connections 30000 --burst 2000 --port 8080
+  tunecheck --workload gateway --destinations 4
+  tunecheck --format json --fail-on warn           a CI gate: exit 1 on any warn or fail
+  tunecheck explain EADDRNOTAVAIL                  what an error means and what to change
+  tunecheck snapshot /tmp/node-a                   record; replay with: tunecheck --snapshot /tmp/node-a
+
+Exit codes: 0 the gate holds, 1 the gate trips, 2 tunecheck could not do its work.
+tunecheck opens nothing for writing on the machine it audits. Fixes are printed, never applied.";
+
+/// Audits the tuning of this host, container or pod for tens of thousands of connections.
+#[derive(Debug, Parser)]
+#[command(name = "tunecheck", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Audit: which limits hold the declared load, and what to change (the default)
+    #[command(after_help = EXAMPLES)]
+    Audit(AuditArgs),
+    /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
+    #[command(
+        after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
+    )]
+    Explain {
+        /// A rule's id or part of it, an errno, or words from a log line
+        #[arg(value_name = "RULE|SYMPTOM", num_args = 0..)]
+        words: Vec<String>,
+    },
+    /// Record everything an audit reads into a new directory, for --snapshot
+    #[command(
+        after_help = "Examples:\n  tunecheck snapshot /tmp/node-a && tar czf node-a.tar.gz -C /tmp node-a\n  tunecheck --snapshot node-a.tar.gz\n\nA recording holds kernel settings, counters, listeners and sysctl.d files, and the host's name; no command lines,\nno values of environment variables."
+    )]
+    Snapshot {
+        /// The directory to make
+        dir: PathBuf,
+        /// Also record what these rules want (a file or a directory; may be repeated)
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
+    },
+    /// For people who write rules
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// Print the completion script of a shell
+    #[command(after_help = "Example:\n  tunecheck completions bash > /etc/bash_completion.d/tunecheck")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page
+    #[command(after_help = "Example:\n  tunecheck man > tunecheck.1 && man ./tunecheck.1")]
+    Man {
+        /// The page of this command instead of the main one
+        command: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RulesCommand {
+    /// List the rules
+    List {
+        /// Add or replace rules by id (a file or a directory; may be repeated)
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
+    },
+    /// Say everything about one rule
+    Show {
+        /// The rule's id
+        id: String,
+        /// Add or replace rules by id (a file or a directory; may be repeated)
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
+    },
+    /// Check rule files and run their examples; without a path, the built-in rules
+    Check {
+        /// Files or directories
+        paths: Vec<PathBuf>,
+    },
+    /// List every fact that a rule can name, with unit, scope and source
+    Facts,
+    /// Print the JSON Schema of a rule file
+    Schema {
+        /// The schema of a report instead
+        #[arg(long)]
+        report: bool,
+    },
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct AuditArgs {
+    /// client, server, gateway, or a YAML file
+    #[arg(long, value_name = "ROLE|FILE", help_heading = "Workload")]
+    pub(super) workload: Option<String>,
+    /// Connections open at the same time
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(super) connections: Option<u64>,
+    /// New connections that arrive before the application calls accept() again
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(super) burst: Option<u64>,
+    /// Different address:port pairs that outgoing connections go to
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(super) destinations: Option<u64>,
+    /// Concurrent HTTP/2 streams on one connection; 1 for HTTP/1.1
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(super) streams: Option<u64>,
+    /// Outgoing connections, where they differ from what the role implies
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000))]
+    pub(super) outgoing: Option<u64>,
+    /// Ports on which the service listens: a backlog below the burst is then a failure
+    #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = "Workload")]
+    pub(super) port: Vec<u16>,
+
+    /// Replay a recording: a directory, or a .tar.gz of one
+    #[arg(long, value_name = "PATH", help_heading = "What to read", group = "source")]
+    pub(super) snapshot: Option<PathBuf>,
+    /// Audit a foreign tree: a sosreport, or a node's root mounted somewhere
+    #[arg(long, value_name = "DIR", help_heading = "What to read", group = "source")]
+    pub(super) root: Option<PathBuf>,
+    /// Audit the output of `sysctl -a` in a file, or - for standard input
+    #[arg(long, value_name = "FILE", help_heading = "What to read", group = "source")]
+    pub(super) sysctl: Option<PathBuf>,
+    /// Add or replace rules by id (a file or a directory; may be repeated)
+    #[arg(long, value_name = "PATH", help_heading = "What to read")]
+    pub(super) rules: Vec<PathBuf>,
+
+    /// table for people, json for programs
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    pub(super) format: Format,
+    /// Colour: auto asks the terminal and NO_COLOR
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
+    pub(super) color: Color,
+    /// Show only what failed, warned, or could not be checked
+    #[arg(long, help_heading = "Output")]
+    pub(super) only_failed: bool,
+    /// Show everything, with where each value was read
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) verbose: bool,
+    /// Exit 1 on: a fail; warn, also a warn; unknown, also what could not be checked; never
+    #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Output")]
+    pub(super) fail_on: FailOn,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    #[default]
+    Fail,
+    Warn,
+    Unknown,
+    Never,
+}

@@ -1,0 +1,88 @@
+//! `tunecheck explain RULE|SYMPTOM`.
+
+use std::fmt::Write;
+
+use anyhow::{Result, bail};
+
+use super::exit::Exit;
+use super::terminal::{Terminal, print};
+use crate::model::rule::Rule;
+use crate::report;
+use crate::rules::RuleSet;
+
+/// Rules explained in full before the rest is only named.
+const MOST: usize = 3;
+
+/// Explains the rules that these words name, best first; without words, lists what can be asked.
+pub(super) fn run(words: &str) -> Result<Exit> {
+    let rules = RuleSet::built_in();
+    let width = Terminal::stdout().columns.unwrap_or(100).clamp(60, 110);
+    if words.trim().is_empty() {
+        let mut list = String::new();
+        for rule in rules.iter() {
+            let _ = writeln!(list, "{:<30} {}", rule.id, rule.symptoms.join(" | "));
+        }
+        print(list.as_bytes())?;
+        return Ok(Exit::Done);
+    }
+    let mut ranked: Vec<(u32, &Rule)> =
+        rules.iter().map(|rule| (score(rule, words), rule)).filter(|(score, _)| *score > 0).collect();
+    ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.id.cmp(&b.1.id)));
+    let Some(&(best, _)) = ranked.first() else {
+        bail!("nothing is known about {words:?}: tunecheck explain lists every rule with its symptoms");
+    };
+    let (same, near): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|(score, _)| *score == best);
+    let mut text = String::new();
+    for (_, rule) in same.iter().take(MOST) {
+        let _ = writeln!(text, "{}", report::explain(rule, width));
+    }
+    let more: Vec<&str> = same.iter().skip(MOST).chain(&near).map(|(_, rule)| rule.id.as_str()).collect();
+    if !more.is_empty() {
+        let _ = writeln!(text, "See also: {}", more.join(", "));
+    }
+    print(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// How well words name a rule: its id, then a symptom, then its title or text.
+fn score(rule: &Rule, words: &str) -> u32 {
+    let words = words.trim().to_lowercase();
+    let holds = |text: &str| text.to_lowercase().contains(&words);
+    // A log line that was pasted whole holds the symptom, not the other way round.
+    let held = |text: &str| text.len() > 5 && words.contains(&text.to_lowercase());
+    if rule.id == words {
+        100
+    } else if rule.id.split('/').any(|part| part == words) {
+        50
+    } else if rule.symptoms.iter().any(|symptom| holds(symptom) || held(symptom)) {
+        30
+    } else if holds(&rule.id) || holds(&rule.title) {
+        20
+    } else if holds(&rule.fact) || rule.fix.sysctl.iter().any(|fix| holds(&fix.name)) {
+        15
+    } else if holds(&rule.why) {
+        5
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn best(words: &str) -> String {
+        let rules = RuleSet::built_in();
+        let best = rules.iter().max_by_key(|rule| (score(rule, words), std::cmp::Reverse(rule.id.clone())));
+        best.map(|rule| rule.id.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn symptoms_lead_to_their_rules() {
+        assert!(best("Too many open files").starts_with("files/nofile"));
+        assert_eq!(best("EADDRNOTAVAIL"), "ports/range");
+        assert!(best("kernel: nf_conntrack: table full, dropping packet").starts_with("conntrack/"));
+        assert!(best("Possible SYN flooding").starts_with("listen/"));
+        assert_eq!(best("listen/backlog"), "listen/backlog");
+    }
+}

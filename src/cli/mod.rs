@@ -1,0 +1,99 @@
+//! The command line: what was typed, what was decided, one file per verb.
+
+mod args;
+mod exit;
+mod explain;
+mod rules;
+mod settings;
+mod terminal;
+
+use std::ffi::OsString;
+
+use anyhow::{Context, Result, anyhow};
+use clap::{CommandFactory, Parser};
+
+pub use args::Cli;
+pub use exit::Exit;
+
+use args::{AuditArgs, Command, Format};
+use terminal::{Terminal, complain, print};
+
+use crate::audit::{audit, facts_of};
+use crate::host::{Live, Recorder, write_snapshot};
+use crate::model::workload::Role;
+use crate::report;
+
+/// Runs tunecheck with these arguments, the first of which is its own name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            complain(error.render().to_string().trim_end());
+            return Exit::Failed;
+        }
+        // --help and --version.
+        Err(error) => {
+            return end(print(error.render().to_string().as_bytes()).map(|()| Exit::Done).map_err(Into::into));
+        }
+    };
+    end(match cli.command {
+        None => audit_verb(&cli.audit),
+        Some(Command::Audit(args)) => audit_verb(&args),
+        Some(Command::Explain { words }) => explain::run(&words.join(" ")),
+        Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
+        Some(Command::Rules { command }) => rules::run(command),
+        Some(Command::Completions { shell }) => completions_verb(shell),
+        Some(Command::Man { command }) => man_verb(command.as_deref()),
+    })
+}
+
+fn end(result: Result<Exit>) -> Exit {
+    result.unwrap_or_else(|error| {
+        complain(&report::sanitized(&format!("tunecheck: {error:#}")));
+        Exit::Failed
+    })
+}
+
+fn audit_verb(args: &AuditArgs) -> Result<Exit> {
+    let rules = settings::rules(&args.rules)?;
+    let workload = settings::workload(args, &rules)?;
+    let host = settings::host(args)?;
+    let report = audit(host.as_ref(), &rules, &workload)?;
+    let terminal = Terminal::stdout();
+    let text = match args.format {
+        Format::Table => report::table(&report, settings::style(args, terminal)),
+        Format::Json => report::json(&report, terminal.interactive)?,
+    };
+    print(text.as_bytes()).context("cannot write the report")?;
+    Ok(exit::gate(&report, args.fail_on))
+}
+
+fn snapshot_verb(dir: &std::path::Path, paths: &[std::path::PathBuf]) -> Result<Exit> {
+    let rules = settings::rules(paths)?;
+    let recorder = Recorder::new(&Live);
+    // Reading is all that matters here, and what is read does not depend on the workload.
+    facts_of(&recorder, &rules, &rules.workload(Role::Server));
+    let count = write_snapshot(recorder, dir)?;
+    complain(&format!("{count} answers recorded in {0}; replay: tunecheck --snapshot {0}", dir.display()));
+    Ok(Exit::Done)
+}
+
+fn completions_verb(shell: clap_complete::Shell) -> Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tunecheck", &mut script);
+    print(&script)?;
+    Ok(Exit::Done)
+}
+
+fn man_verb(command: Option<&str>) -> Result<Exit> {
+    let mut main = Cli::command();
+    main.build();
+    let page = match command {
+        None => main,
+        Some(name) => main.find_subcommand(name).cloned().ok_or_else(|| anyhow!("there is no command {name}"))?,
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    print(&text)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,80 @@
+//! `tunecheck rules ...`: for people who write rules.
+
+use anyhow::{Result, bail};
+
+use super::args::RulesCommand;
+use super::exit::Exit;
+use super::settings;
+use super::terminal::{Terminal, print};
+use crate::evaluate::run_example;
+use crate::facts;
+use crate::model::catalogue::Catalogue;
+use crate::model::rule::Rule;
+use crate::report;
+use crate::rules::{RuleSet, file};
+
+pub(super) fn run(command: RulesCommand) -> Result<Exit> {
+    let text = match command {
+        RulesCommand::List { rules } => report::rule_list(settings::rules(&rules)?.iter()),
+        RulesCommand::Show { id, rules } => {
+            let rules = settings::rules(&rules)?;
+            let Some(rule) = rules.get(&id) else { bail!("there is no rule {id} (tunecheck rules list)") };
+            report::explain(rule, Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
+        }
+        RulesCommand::Check { paths } => check(&paths)?,
+        RulesCommand::Facts => report::facts_table(&facts::catalogue()),
+        RulesCommand::Schema { report: false } => serde_json::to_string_pretty(&file::schema())? + "\n",
+        RulesCommand::Schema { report: true } => serde_json::to_string_pretty(&report::json_schema())? + "\n",
+    };
+    print(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// Checks rule files, then runs their examples.
+fn check(paths: &[std::path::PathBuf]) -> Result<String> {
+    let catalogue = facts::catalogue();
+    let built_in = RuleSet::built_in();
+    let mut rules: Vec<Rule> = Vec::new();
+    for path in paths {
+        rules.extend(settings::load(path, &catalogue)?);
+    }
+    if paths.is_empty() {
+        rules.extend(built_in.iter().cloned());
+    }
+    let wrong: Vec<String> = rules.iter().flat_map(|rule| wrong_examples(rule, &built_in, &catalogue)).collect();
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    let examples: usize = rules.iter().map(|rule| rule.examples.len()).sum();
+    Ok(format!("{} rules, {examples} examples: all as they say\n", rules.len()))
+}
+
+/// The examples of a rule that do not give what they say.
+pub(super) fn wrong_examples(rule: &Rule, rules: &RuleSet, catalogue: &Catalogue) -> Vec<String> {
+    let wrong = |(index, example): (usize, &crate::model::rule::Example)| {
+        let verdict = run_example(rule, example, catalogue, |mut facts| {
+            facts::declare(&mut facts, &rules.workload(example.role));
+            facts::derive(&mut facts);
+            facts
+        });
+        let gave = verdict.outcome.word();
+        let because = if verdict.reason.is_empty() { String::new() } else { format!(" ({})", verdict.reason) };
+        (gave != example.expect)
+            .then(|| format!("{}: example {} gives {gave}{because}, not {}", rule.id, index + 1, example.expect))
+    };
+    rule.examples.iter().enumerate().filter_map(wrong).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_rule_speaks_of_known_facts_and_gives_what_its_examples_say() {
+        let catalogue = facts::catalogue();
+        let rules = RuleSet::built_in();
+        assert!(rules.iter().count() >= 30, "the built-in rules did not decode");
+        let wrong: Vec<String> = rules.iter().flat_map(|rule| wrong_examples(rule, &rules, &catalogue)).collect();
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+}

@@ -1,0 +1,139 @@
+//! What was decided: rules loaded, workload worked out, host opened.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::args::{AuditArgs, Color};
+use super::terminal::Terminal;
+use crate::facts;
+use crate::host::{Dump, Host, Live, Replay, Tree, input};
+use crate::model::catalogue::Catalogue;
+use crate::model::rule::Rule;
+use crate::model::workload::{Role, Workload};
+use crate::report::Style;
+use crate::rules::{Problem, RuleSet, file};
+
+/// Largest dump that is read.
+const LARGEST_DUMP: u64 = 16 << 20;
+/// Columns of a report that does not go to a terminal.
+const PIPE_WIDTH: u16 = 110;
+
+/// The rules of a run: the built-in ones and those at `paths`.
+pub(super) fn rules(paths: &[impl AsRef<Path>]) -> Result<RuleSet> {
+    let mut rules = RuleSet::built_in();
+    if !paths.is_empty() {
+        let catalogue = facts::catalogue();
+        for path in paths {
+            for rule in load(path.as_ref(), &catalogue)? {
+                rules.put(rule);
+            }
+        }
+    }
+    Ok(rules)
+}
+
+/// Every rule at a path. All problems of all files are told at once.
+pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<Rule>> {
+    let files = input::yaml_files(path).with_context(|| format!("cannot read rules at {}", path.display()))?;
+    if files.is_empty() {
+        bail!(
+            "{} holds no rules: a rule is a file that ends in .yaml (tunecheck rules schema describes it)",
+            path.display()
+        );
+    }
+    let mut rules = Vec::new();
+    let mut problems = Vec::new();
+    for file in files {
+        match load_one(path, &file, catalogue) {
+            Ok(rule) => rules.push(rule),
+            Err(found) => problems.extend(found.into_iter().map(|problem| {
+                let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+                format!("{}{line}: {}", file.display(), problem.what)
+            })),
+        }
+    }
+    if problems.is_empty() { Ok(rules) } else { Err(anyhow!(problems.join("\n"))) }
+}
+
+fn load_one(root: &Path, path: &Path, catalogue: &Catalogue) -> Result<Rule, Vec<Problem>> {
+    let trouble = |what: String| vec![Problem { line: None, what }];
+    let bytes = input::read(path, file::LARGEST).map_err(|error| trouble(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| trouble("is not UTF-8 text".into()))?;
+    RuleSet::parse(&id(root, path), &text, catalogue)
+}
+
+/// A rule's id: its path below the folder that was named, or the last two parts of a file that was named itself.
+fn id(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
+    let path = below.unwrap_or(path).with_extension("");
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    parts.get(parts.len().saturating_sub(2)..).unwrap_or_default().join("/")
+}
+
+/// The declared load: the role's defaults, then the file, then the flags.
+pub(super) fn workload(args: &AuditArgs, rules: &RuleSet) -> Result<Workload> {
+    let named = args.workload.as_deref().unwrap_or(Role::default().word());
+    let base = match Role::of(named) {
+        Some(role) => rules.workload(role),
+        None => from_file(named, rules)?,
+    };
+    Ok(Workload {
+        role: base.role,
+        connections: args.connections.unwrap_or(base.connections),
+        burst: args.burst.unwrap_or(base.burst),
+        destinations: args.destinations.unwrap_or(base.destinations),
+        streams: args.streams.unwrap_or(base.streams),
+        outgoing: args.outgoing.or(base.outgoing),
+        ports: if args.port.is_empty() { base.ports } else { args.port.clone() },
+    })
+}
+
+fn from_file(named: &str, rules: &RuleSet) -> Result<Workload> {
+    let bytes = input::read(Path::new(named), file::LARGEST).with_context(|| {
+        format!("--workload {named}: no such role (client, server, gateway) and no file that can be read")
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("{named} is not UTF-8 text"))?;
+    file::workload(&text, |role| rules.workload(role)).map_err(|problem| {
+        let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+        anyhow!("{named}{line}: {}", problem.what)
+    })
+}
+
+/// What to read.
+pub(super) fn host(args: &AuditArgs) -> Result<Box<dyn Host>> {
+    if let Some(path) = &args.snapshot {
+        return Ok(Box::new(Replay::open(path)?));
+    }
+    if let Some(path) = &args.root {
+        if !input::is_folder(path) {
+            bail!("--root {}: no such directory", path.display());
+        }
+        return Ok(Box::new(Tree::new(path.clone())));
+    }
+    if let Some(path) = &args.sysctl {
+        let bytes =
+            input::read(path, LARGEST_DUMP).with_context(|| format!("cannot read --sysctl {}", path.display()))?;
+        let dump = Dump::parse(&path.display().to_string(), &bytes);
+        if dump.is_empty() {
+            bail!("--sysctl {}: no line is NAME = VALUE (expected the output of sysctl -a)", path.display());
+        }
+        return Ok(Box::new(dump));
+    }
+    Ok(Box::new(Live))
+}
+
+/// How the report is to look on this output.
+pub(super) fn style(args: &AuditArgs, terminal: Terminal) -> Style {
+    Style {
+        width: terminal.columns.unwrap_or(PIPE_WIDTH).max(60),
+        height: terminal.rows,
+        colour: match args.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal.interactive && !terminal.plain,
+        },
+        only_failed: args.only_failed,
+        verbose: args.verbose,
+    }
+}

@@ -1,0 +1,40 @@
+//! Counters and gauges beside a finding, with the window they cover.
+
+use super::Context;
+use crate::model::fact::Gap;
+use crate::model::fact::Scope;
+use crate::model::facts::{grouped, with_subject};
+use crate::model::finding::Proof;
+use crate::model::place::Netns;
+use crate::model::rule::Rule;
+
+/// The rule's evidence, read.
+pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -> Vec<Proof> {
+    let proof = |evidence: &crate::model::rule::Evidence| {
+        let fact = with_subject(&evidence.fact, subject);
+        let value: Result<i128, Gap> = context.facts.number(&fact);
+        let scope = context.catalogue.find(&fact).map(|entry| entry.scope);
+        let window = if evidence.plain { "" } else { since(scope, context) };
+        let says = match &value {
+            Ok(number) => format!("{} {}{window}", grouped(*number), evidence.says),
+            Err(gap) => format!("{}: {gap}", evidence.says),
+        };
+        Proof { fact, value, says, total: !evidence.plain }
+    };
+    rule.evidence.iter().map(proof).collect()
+}
+
+/// The beginning of a counter's total.
+fn since(scope: Option<Scope>, context: Context<'_>) -> &'static str {
+    match (scope, context.place.netns) {
+        (Some(Scope::Cgroup), _) => ", since this cgroup began",
+        (Some(Scope::Host), _) | (_, Netns::Init) => ", since boot",
+        (_, Netns::Child) => ", since this network namespace began",
+        (_, Netns::Unknown) => ", in total",
+    }
+}
+
+/// Whether the counters show that it is already breaking.
+pub(super) fn breaking(rule: &Rule, proofs: &[Proof]) -> bool {
+    rule.evidence.iter().zip(proofs).any(|(evidence, proof)| evidence.fails && matches!(proof.value, Ok(1..)))
+}

@@ -1,0 +1,176 @@
+//! Rules x facts x place -> findings. Pure.
+
+mod check;
+mod evidence;
+mod example;
+mod owner;
+
+pub use example::{Verdict, run as run_example};
+
+use crate::model::catalogue::Catalogue;
+use crate::model::fact::{Cause, Gap, Unit, Value};
+use crate::model::facts::{Facts, humane, placeholders_filled, with_subject};
+use crate::model::finding::{Finding, Outcome, Want};
+use crate::model::place::Place;
+use crate::model::rule::{IfAbsent, Rule, Test};
+use crate::model::workload::Role;
+
+use check::Judgement;
+
+/// What everything is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// What was read.
+    pub facts: &'a Facts,
+    /// Where the audit stands.
+    pub place: &'a Place,
+    /// Units of facts.
+    pub catalogue: &'a Catalogue,
+    /// The side of the declared load.
+    pub role: Role,
+}
+
+/// Judges every rule, worst outcome first, then by id and subject.
+pub fn evaluate<'a>(rules: impl Iterator<Item = &'a Rule>, context: Context<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = rules.flat_map(|rule| judge(rule, context)).collect();
+    findings.sort_by(|a, b| {
+        let rank = |finding: &Finding| std::cmp::Reverse(finding.outcome);
+        rank(a).cmp(&rank(b)).then_with(|| a.rule.cmp(&b.rule)).then_with(|| a.subject.cmp(&b.subject))
+    });
+    findings
+}
+
+/// Judges one rule: once, or once for each subject.
+fn judge(rule: &Rule, context: Context<'_>) -> Vec<Finding> {
+    let finding = |subject: Option<&str>| Finding {
+        rule: rule.id.clone(),
+        title: rule.title.clone(),
+        manual: rule.manual.clone(),
+        scope: rule.scope,
+        subject: subject.map(str::to_owned),
+        outcome: Outcome::NotApplicable,
+        reason: String::new(),
+        gap: None,
+        fact: with_subject(&rule.fact, subject),
+        now: None,
+        unit: context.catalogue.find(&rule.fact).map_or(Unit::Count, |entry| entry.unit),
+        source: String::new(),
+        want: Want::default(),
+        share: None,
+        evidence: Vec::new(),
+        owner: None,
+        says: String::new(),
+        also: String::new(),
+        fix: Vec::new(),
+    };
+    match applies(rule, context) {
+        Ok(None) => {}
+        Ok(Some(reason)) => return vec![Finding { reason, ..finding(None) }],
+        Err(gap) => return vec![unknown(finding(None), gap)],
+    }
+    if !rule.fact.contains("[*]") {
+        return vec![conclude(rule, context, finding(None))];
+    }
+    let subjects = context.facts.subjects(&rule.fact);
+    if subjects.is_empty() {
+        return vec![match context.facts.family(&rule.fact) {
+            Err(gap) => unknown(finding(None), gap),
+            Ok(()) => Finding { reason: "there is none here".into(), ..finding(None) },
+        }];
+    }
+    subjects.iter().map(|subject| conclude(rule, context, finding(Some(subject)))).collect()
+}
+
+/// `None` if the rule applies, or the sentence that says why not. A condition that cannot be checked is a gap.
+fn applies(rule: &Rule, context: Context<'_>) -> Result<Option<String>, Gap> {
+    if !rule.roles.is_empty() && !rule.roles.contains(&context.role) {
+        let roles: Vec<&str> = rule.roles.iter().map(|role| role.word()).collect();
+        return Ok(Some(format!(
+            "asked of a {}, and the declared role is {}",
+            roles.join(" or "),
+            context.role.word()
+        )));
+    }
+    if let (Some(since), Some(kernel)) = (rule.kernel, context.place.kernel)
+        && kernel < since
+    {
+        return Ok(Some(format!("needs kernel {since}, this is {kernel}")));
+    }
+    for condition in &rule.when {
+        let holds = match context.facts.value(&condition.fact) {
+            Ok(value) => match &condition.test {
+                Test::OneOf(values) => values.contains(value),
+                Test::AtLeast(least) => value.limit().is_some_and(|number| number >= *least),
+            },
+            Err(gap) if gap.cause == Cause::Absent => match condition.if_absent {
+                Some(holds) => holds,
+                None => return Err(gap),
+            },
+            Err(gap) => return Err(gap),
+        };
+        if !holds {
+            return Ok(Some(condition.otherwise.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn unknown(finding: Finding, gap: Gap) -> Finding {
+    Finding { outcome: Outcome::Unknown, reason: gap.to_string(), gap: Some(gap), ..finding }
+}
+
+/// Judges a rule that applies, for one subject.
+fn conclude(rule: &Rule, context: Context<'_>, mut finding: Finding) -> Finding {
+    let subject = finding.subject.clone();
+    let subject = subject.as_deref();
+    finding.evidence = evidence::gather(rule, context, subject);
+    let reading = context.facts.value(&finding.fact);
+    if let Some(fact) = context.facts.get(&finding.fact) {
+        finding.source.clone_from(&fact.source);
+    }
+    let judgement = match reading {
+        Ok(value) => {
+            finding.now = Some(value.clone());
+            check::judge(&rule.check, value, context, &finding.fact, subject)
+        }
+        Err(gap) if gap.cause == Cause::Absent => match check::absent(&rule.check).unwrap_or(rule.if_absent) {
+            IfAbsent::Unknown => return unknown(finding, gap),
+            IfAbsent::Pass => {
+                let reason = if rule.absent_says.is_empty() { gap.why } else { rule.absent_says.clone() };
+                return Finding { outcome: Outcome::Pass, reason, ..finding };
+            }
+            IfAbsent::NotApplicable => {
+                let reason = if rule.absent_says.is_empty() { gap.why } else { rule.absent_says.clone() };
+                return Finding { reason, ..finding };
+            }
+        },
+        Err(gap) => return unknown(finding, gap),
+    };
+    let Judgement { mut outcome, want, share } = match judgement {
+        Ok(judgement) => judgement,
+        Err(gap) => return unknown(finding, gap),
+    };
+    if outcome == Outcome::Warn && evidence::breaking(rule, &finding.evidence) {
+        outcome = Outcome::Fail;
+    }
+    finding.outcome = outcome;
+    finding.want = want;
+    finding.share = share;
+    finding.owner = owner::of(rule, context, &finding.fact);
+    if outcome >= Outcome::Warn {
+        finding.also.clone_from(&rule.fix.also);
+    }
+    finding.says = placeholders_filled(&rule.says, |name| shown(context, name, subject));
+    finding
+}
+
+/// A fact's value as a person reads it.
+fn shown(context: Context<'_>, name: &str, subject: Option<&str>) -> String {
+    let name = with_subject(name, subject);
+    let unit = context.catalogue.find(&name).map_or(Unit::Count, |entry| entry.unit);
+    match context.facts.value(&name) {
+        Ok(Value::Text(text)) => text.clone(),
+        Ok(value) => humane(value, unit),
+        Err(gap) => format!("({})", gap.why),
+    }
+}

@@ -1,0 +1,41 @@
+//! Who writes a value last, as far as facts show it.
+
+use super::Context;
+use crate::model::place::Kind;
+use crate::model::rule::Rule;
+
+/// The owner of the judged value: a configuration file and line, or a program known to write it.
+pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String> {
+    let place = context.place;
+    if fact.starts_with("limit.") {
+        return Some(limits(context));
+    }
+    // Where the judged fact is no sysctl itself, the one that the fix would change is what somebody owns.
+    let judged =
+        fact.strip_prefix("sysctl.").or_else(|| fact.strip_prefix("boot[")?.split_once("].").map(|(key, _)| key));
+    let key = judged.or_else(|| rule.fix.sysctl.first().map(|sysctl| sysctl.name.as_str()))?;
+    if place.node && key.starts_with("net.netfilter.nf_conntrack") {
+        return Some("kube-proxy, where it runs, writes it at every start".into());
+    }
+    let set = context.facts.get(&format!("boot[{key}].value"))?;
+    let reading = set.reading.as_ref().ok()?;
+    let live = context.facts.value(&format!("sysctl.{key}")).ok();
+    let same = live.is_none_or(|live| live == reading);
+    let changed = if same { "" } else { ", changed since boot" };
+    Some(format!("{} sets {}{changed}", set.source, reading.plain()))
+}
+
+/// Who gave the audited process its limits.
+fn limits(context: Context<'_>) -> String {
+    match context.place.kind {
+        Kind::Pod | Kind::HostNetworkPod => "the container runtime of the node".into(),
+        Kind::Container => format!(
+            "the container runtime{}",
+            context.place.runtime.as_ref().map(|name| format!(" ({name})")).unwrap_or_default()
+        ),
+        _ => match &context.place.unit {
+            Some(unit) => format!("{unit}, or whatever started tunecheck in it"),
+            None => "the shell or session that started tunecheck".into(),
+        },
+    }
+}

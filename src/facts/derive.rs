@@ -1,0 +1,301 @@
+//! Facts that follow from others, and the reasons behind gaps. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::model::catalogue::Entry;
+use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+use crate::model::facts::Facts;
+use crate::model::ports::Ports;
+use crate::model::version::Version;
+
+/// A fact computed from others. With `[*]` in its name it is computed for each subject.
+struct Formula {
+    entry: Entry,
+    needs: &'static [&'static str],
+    compute: fn(&Facts, &str) -> Reading,
+}
+
+const fn entry(name: &'static str, unit: Unit, scope: Scope, read: &'static str, meaning: &'static str) -> Entry {
+    Entry { name, unit, scope, meaning, read, document: "derived" }
+}
+
+const RANGE: &str = "sysctl.net.ipv4.ip_local_port_range";
+const RESERVED: &str = "sysctl.net.ipv4.ip_local_reserved_ports";
+const TCP_MEM: &str = "sysctl.net.ipv4.tcp_mem";
+const KEEPALIVE: [&str; 3] = [
+    "sysctl.net.ipv4.tcp_keepalive_time",
+    "sysctl.net.ipv4.tcp_keepalive_intvl",
+    "sysctl.net.ipv4.tcp_keepalive_probes",
+];
+/// Default of the API server's --service-node-port-range.
+const NODE_PORTS: (u16, u16) = (30000, 32767);
+
+const FORMULAS: &[Formula] = &[
+    Formula {
+        entry: entry(
+            "conntrack.used",
+            Unit::Count,
+            Scope::Netns,
+            "conntrack.count",
+            "tracked connections, where this namespace tracks any",
+        ),
+        needs: &["conntrack.count"],
+        compute: |facts, _| match facts.number("conntrack.count")? {
+            0 if is_child_netns(facts) => Err(Gap::new(
+                Cause::NotVisibleHere,
+                "this network namespace tracks nothing itself; the node's table is visible in the node's network namespace",
+            )),
+            count => Ok(Value::Number(count)),
+        },
+    },
+    Formula {
+        entry: entry(
+            "listener[*].capacity",
+            Unit::Count,
+            Scope::Netns,
+            "listener[*].backlog + 1",
+            "connections that the accept queue holds",
+        ),
+        needs: &["listener[*].backlog"],
+        compute: |facts, subject| Ok(Value::Number(facts.number(&format!("listener[{subject}].backlog"))? + 1)),
+    },
+    Formula {
+        entry: entry(
+            "tcp_mem.pressure",
+            Unit::Pages,
+            Scope::Host,
+            "second number of net.ipv4.tcp_mem",
+            "TCP memory at which the kernel starts to save",
+        ),
+        needs: &[TCP_MEM],
+        compute: |facts, _| nth(facts, TCP_MEM, 1),
+    },
+    Formula {
+        entry: entry(
+            "tcp_mem.high",
+            Unit::Pages,
+            Scope::Host,
+            "third number of net.ipv4.tcp_mem",
+            "TCP memory at which the kernel refuses",
+        ),
+        needs: &[TCP_MEM],
+        compute: |facts, _| nth(facts, TCP_MEM, 2),
+    },
+    Formula {
+        entry: entry(
+            "keepalive.total",
+            Unit::Seconds,
+            Scope::Netns,
+            "time + intvl x probes",
+            "time until keepalive gives an idle dead connection up",
+        ),
+        needs: &KEEPALIVE,
+        compute: |facts, _| {
+            let [time, interval, probes] = KEEPALIVE.map(|name| facts.number(name));
+            Ok(Value::Number(time?.saturating_add(interval?.saturating_mul(probes?))))
+        },
+    },
+    Formula {
+        entry: entry(
+            "ports.low",
+            Unit::Count,
+            Scope::Netns,
+            "ip_local_port_range",
+            "first port for outgoing connections",
+        ),
+        needs: &[RANGE],
+        compute: |facts, _| nth(facts, RANGE, 0),
+    },
+    Formula {
+        entry: entry(
+            "ports.high",
+            Unit::Count,
+            Scope::Netns,
+            "ip_local_port_range",
+            "last port for outgoing connections",
+        ),
+        needs: &[RANGE],
+        compute: |facts, _| nth(facts, RANGE, 1),
+    },
+    Formula {
+        entry: entry(
+            "ports.usable",
+            Unit::Count,
+            Scope::Netns,
+            "range less reserved ports",
+            "ports for outgoing connections to one destination",
+        ),
+        needs: &[RANGE, RESERVED],
+        compute: |facts, _| Ok(Value::Number(range(facts)?.difference(facts.ports(RESERVED)?).count().into())),
+    },
+    Formula {
+        entry: entry(
+            "ports.must_reserve",
+            Unit::Ports,
+            Scope::Netns,
+            "listening ports and NodePorts inside the range",
+            "ports that an outgoing connection must not take",
+        ),
+        needs: &[RANGE, "listener[*].port"],
+        compute: |facts, _| Ok(Value::Ports(busy_ports(facts)?.intersection(&range(facts)?))),
+    },
+    Formula {
+        entry: entry(
+            "ports.busy",
+            Unit::Ports,
+            Scope::Netns,
+            "listening ports and NodePorts",
+            "ports to reserve before the range is widened",
+        ),
+        needs: &["listener[*].port"],
+        compute: |facts, _| Ok(Value::Ports(busy_ports(facts)?.difference(&Ports::range(0, 1023)))),
+    },
+];
+
+/// Facts about the place and the workload that follow from several others; filled by `place` and `workload`.
+const PLACE: &[Entry] = &[
+    entry(
+        "namespace.net.init",
+        Unit::Mode,
+        Scope::Netns,
+        "which host-wide sysctls are visible",
+        "1: the machine's first network namespace",
+    ),
+    entry("kubernetes.node", Unit::Mode, Scope::Netns, "place", "1: the network namespace of a Kubernetes node"),
+    entry("container", Unit::Mode, Scope::Process, "place", "1: in a container or pod"),
+    entry(
+        "listener[*].declared_burst",
+        Unit::Count,
+        Scope::Netns,
+        "--port and --burst",
+        "the burst, on a port that was declared; else 0",
+    ),
+];
+
+/// The catalogue entries of derived facts.
+pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
+    FORMULAS.iter().map(|formula| &formula.entry).chain(PLACE)
+}
+
+/// The wanted names and those that they are computed from.
+pub(super) fn with_inputs(wanted: &BTreeSet<String>) -> BTreeSet<String> {
+    let needed =
+        FORMULAS.iter().filter(|formula| wanted.contains(formula.entry.name)).flat_map(|formula| formula.needs);
+    let mut all: BTreeSet<String> = wanted.iter().cloned().chain(needed.map(|name| (*name).to_owned())).collect();
+    // Whoever asks for a sysctl also wants to know which file sets it at boot.
+    if all.iter().any(|name| name.starts_with("sysctl.")) {
+        all.insert("boot[*].value".to_owned());
+    }
+    all
+}
+
+/// Explains gaps by the place, and computes every fact that follows from those at hand. Facts that are there already
+/// stay.
+pub fn derive(facts: &mut Facts) {
+    explain(facts);
+    for formula in FORMULAS {
+        let name = formula.entry.name;
+        let subjects = match name.split_once("[*]") {
+            Some(_) => formula.needs.iter().flat_map(|need| facts.subjects(need)).map(Some).collect(),
+            None => vec![None],
+        };
+        for subject in subjects {
+            let name = crate::model::facts::with_subject(name, subject.as_deref());
+            if facts.get(&name).is_none() {
+                let reading = (formula.compute)(facts, subject.as_deref().unwrap_or_default());
+                facts.put(name, reading, formula.entry.read);
+            }
+        }
+    }
+}
+
+/// Replaces "does not exist" by the reason, as far as the other facts tell it, and takes back what was read and does
+/// not speak of this place.
+fn explain(facts: &mut Facts) {
+    let absent = |gap: &Gap| gap.cause == Cause::Absent && gap.why.ends_with("does not exist");
+    let missing: Vec<(String, String)> = facts
+        .iter()
+        .filter(|(_, fact)| fact.reading.as_ref().is_err_and(absent))
+        .map(|(name, fact)| (name.to_owned(), fact.source.clone()))
+        .collect();
+    let catalogue = super::catalogue();
+    for (name, source) in missing {
+        let host_wide = catalogue.find(&name).is_some_and(|entry| entry.scope == Scope::Host);
+        if let Some(gap) = reason(facts, &name, host_wide) {
+            facts.put(name, Err(gap), source);
+        }
+    }
+    if facts.holds("container") {
+        take_back_boot(facts, "boot[", "the sysctl.d files here belong to the image; the node boots with its own");
+    } else if is_child_netns(facts) {
+        take_back_boot(
+            facts,
+            "boot[net.",
+            "the sysctl.d files act in the host's own network namespace, not in this one",
+        );
+    }
+    let since = Version { major: 6, minor: 14, patch: 0 };
+    let own_pid_max =
+        facts.text("kernel.release").and_then(|text| text.parse().ok()).is_none_or(|kernel: Version| kernel >= since);
+    if matches!(facts.value("namespace.pid.init"), Ok(Value::Number(0))) && own_pid_max {
+        let why = "a pid namespace has a kernel.pid_max of its own since Linux 6.14; the host's binds as well";
+        facts.put("sysctl.kernel.pid_max", Err(Gap::new(Cause::NotVisibleHere, why)), "");
+    }
+}
+
+fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {
+    facts.forget(start);
+    if facts.subjects("boot[*].value").is_empty() {
+        facts.put("boot[*].value", Err(Gap::new(Cause::NotVisibleHere, why)), "sysctl.d");
+    }
+}
+
+fn reason(facts: &Facts, name: &str, host_wide: bool) -> Option<Gap> {
+    let sysctl = name.strip_prefix("sysctl.");
+    if name.starts_with("conntrack.") || sysctl.is_some_and(|key| key.starts_with("net.netfilter.nf_conntrack")) {
+        return Some(Gap::new(Cause::Absent, "module nf_conntrack is not loaded"));
+    }
+    let of_net = name.starts_with("neigh.") || sysctl.is_some_and(|key| key.starts_with("net."));
+    if of_net && host_wide && is_child_netns(facts) {
+        return Some(Gap::new(
+            Cause::NotVisibleHere,
+            "host-wide, and visible only in the host's own network namespace",
+        ));
+    }
+    let kernel = facts.text("kernel.release").unwrap_or("of unknown release");
+    Some(Gap::new(Cause::Absent, format!("kernel {kernel} has no {}", sysctl?)))
+}
+
+fn is_child_netns(facts: &Facts) -> bool {
+    matches!(facts.value("namespace.net.init"), Ok(Value::Number(0)))
+}
+
+/// Every port that something listens on, and on a Kubernetes node every NodePort.
+fn busy_ports(facts: &Facts) -> Result<Ports, Gap> {
+    facts.family("listener[*].port")?;
+    let listening = facts.subjects("listener[*].port").into_iter().filter_map(|subject| {
+        let port = facts.number(&format!("listener[{subject}].port")).ok()?;
+        u16::try_from(port).ok().map(|port| Ports::range(port, port))
+    });
+    let busy = listening.fold(Ports::default(), |all, port| all.union(&port));
+    let nodes = facts.holds("kubernetes.node").then(|| Ports::range(NODE_PORTS.0, NODE_PORTS.1));
+    Ok(busy.union(&nodes.unwrap_or_default()))
+}
+
+fn nth(facts: &Facts, name: &str, at: usize) -> Reading {
+    match facts.value(name)? {
+        Value::Numbers(list) => list.get(at).map(|&number| Value::Number(number)),
+        _ => None,
+    }
+    .ok_or_else(|| Gap::new(Cause::Unparsable, format!("{name} has no number {}", at + 1)))
+}
+
+fn range(facts: &Facts) -> Result<Ports, Gap> {
+    let end = |at| match nth(facts, RANGE, at)? {
+        Value::Number(port) => {
+            u16::try_from(port).map_err(|_| Gap::new(Cause::Unparsable, format!("{port} is not a port")))
+        }
+        _ => Err(Gap::new(Cause::Unparsable, RANGE)),
+    };
+    Ok(Ports::range(end(0)?, end(1)?))
+}

@@ -1,0 +1,120 @@
+//! Listening TCP sockets with their queue and their effective backlog.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{Gather, Source};
+use crate::host::{Ask, Query, sock_diag};
+use crate::model::catalogue::Entry;
+use crate::model::fact::{Scope, Unit, Value};
+
+const fn entry(name: &'static str, meaning: &'static str) -> Entry {
+    let document = "https://man7.org/linux/man-pages/man7/sock_diag.7.html";
+    Entry { name, unit: Unit::Count, scope: Scope::Netns, meaning, read: "sock_diag, state LISTEN", document }
+}
+
+pub(super) const SOURCE: Source = Source {
+    families: &["listener"],
+    read,
+    entries: &[
+        entry("listener[*].backlog", "effective backlog: the lesser of what listen() asked for and somaxconn then"),
+        entry("listener[*].queue", "connections that wait for accept() now"),
+        entry("listener[*].port", "the port"),
+    ],
+};
+
+fn read(gather: &mut Gather<'_>) {
+    let mut listeners = Vec::new();
+    for family in ["inet", "inet6"] {
+        match gather.host.ask(Query { ask: Ask::SockDiag, of: family }) {
+            Ok(bytes) => listeners.extend(parse(&bytes)),
+            // A kernel without IPv6 has no IPv6 listeners.
+            Err(_) if family == "inet6" => {}
+            Err(refusal) => {
+                let gap = refusal.gap("sock_diag (kernel module tcp_diag)");
+                for name in gather.wanted("listener") {
+                    gather.put(name, Err(gap.clone()), "sock_diag");
+                }
+            }
+        }
+    }
+    for (subject, listener) in named(listeners) {
+        for (key, number) in
+            [("backlog", listener.backlog), ("queue", listener.queue), ("port", u32::from(listener.address.port()))]
+        {
+            gather.put(format!("listener[{subject}].{key}"), Ok(Value::Number(number.into())), "sock_diag");
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Listener {
+    address: SocketAddr,
+    queue: u32,
+    backlog: u32,
+}
+
+/// Listeners by address. Sockets that share one (SO_REUSEPORT, one per worker) are told apart by a number.
+fn named(listeners: Vec<Listener>) -> BTreeMap<String, Listener> {
+    let mut named = BTreeMap::new();
+    for listener in listeners {
+        let address = listener.address.to_string();
+        let mut subject = address.clone();
+        let mut nth = 1;
+        while named.contains_key(&subject) {
+            nth += 1;
+            subject = format!("{address}#{nth}");
+        }
+        named.insert(subject, listener);
+    }
+    named
+}
+
+/// Reads `inet_diag_msg` structures (linux/inet_diag.h). Messages of another size or family are passed over.
+fn parse(bytes: &[u8]) -> Vec<Listener> {
+    sock_diag::messages(bytes).filter_map(|(_, body)| listener(body)).collect()
+}
+
+fn listener(body: &[u8]) -> Option<Listener> {
+    let number = |at: usize| Some(u32::from_ne_bytes(*body.get(at..at + 4)?.first_chunk()?));
+    let port = u16::from_be_bytes(*body.get(4..6)?.first_chunk()?);
+    let address: IpAddr = match body.first()? {
+        2 => Ipv4Addr::from(*body.get(8..12)?.first_chunk::<4>()?).into(),
+        10 => Ipv6Addr::from(*body.get(8..24)?.first_chunk::<16>()?).into(),
+        _ => return None,
+    };
+    Some(Listener { address: SocketAddr::new(address, port), queue: number(56)?, backlog: number(60)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(family: u8, port: u16, queue: u32, backlog: u32) -> Vec<u8> {
+        let mut body = vec![0u8; 72];
+        body[0] = family;
+        body[4..6].copy_from_slice(&port.to_be_bytes());
+        body[56..60].copy_from_slice(&queue.to_ne_bytes());
+        body[60..64].copy_from_slice(&backlog.to_ne_bytes());
+        let mut bytes = (88u32).to_ne_bytes().to_vec();
+        bytes.extend([20, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend(body);
+        bytes
+    }
+
+    #[test]
+    fn reads_both_families_and_stops_at_a_cut_message() {
+        let mut bytes = [message(2, 8080, 9, 8), message(10, 443, 0, 4096)].concat();
+        bytes.extend(&message(2, 1, 1, 1)[..40]);
+        let found = parse(&bytes);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0], Listener { address: "0.0.0.0:8080".parse().unwrap(), queue: 9, backlog: 8 });
+        assert_eq!(found[1].address.to_string(), "[::]:443");
+    }
+
+    #[test]
+    fn sockets_on_one_address_keep_their_own_name() {
+        let names: Vec<String> = named(parse(&message(2, 80, 0, 1).repeat(2))).into_keys().collect();
+        assert_eq!(names, ["0.0.0.0:80", "0.0.0.0:80#2"]);
+    }
+}

@@ -1,0 +1,138 @@
+//! Host to facts: one file per source, each with the entries of the catalogue that it fills.
+//!
+//! [`gather`] asks the host only for what is wanted. [`derive`] is pure: it explains gaps and computes the facts that
+//! follow from others.
+
+mod boot;
+mod cgroup;
+mod conntrack;
+mod counters;
+mod derive;
+mod files;
+mod kernel;
+mod listeners;
+mod memory;
+mod neighbours;
+mod process;
+mod signs;
+mod sockstat;
+mod softnet;
+mod stat_table;
+mod sysctl;
+mod workload;
+
+use std::collections::BTreeSet;
+
+pub use derive::derive;
+pub use sysctl::parse as parse_sysctl;
+pub use workload::declare;
+
+use crate::host::Host;
+use crate::model::catalogue::{Catalogue, Entry};
+use crate::model::fact::{Gap, Reading, Value};
+use crate::model::facts::Facts;
+
+/// One source of facts: the families it fills, and how.
+struct Source {
+    /// Names up to the first dot or bracket.
+    families: &'static [&'static str],
+    /// Fills every wanted fact of these families, with a value or a gap.
+    read: fn(&mut Gather<'_>),
+    /// What is known about each fact.
+    entries: &'static [Entry],
+}
+
+/// Every source. `boot` compares with what `sysctl` read, so it comes later.
+const SOURCES: &[Source] = &[
+    sysctl::SOURCE,
+    boot::SOURCE,
+    process::SOURCE,
+    files::SOURCE,
+    counters::SOURCE,
+    sockstat::SOURCE,
+    conntrack::SOURCE,
+    softnet::SOURCE,
+    neighbours::SOURCE,
+    listeners::SOURCE,
+    memory::SOURCE,
+    cgroup::SOURCE,
+    kernel::SOURCE,
+    signs::SOURCE,
+];
+
+/// Every fact that is known by name.
+pub fn catalogue() -> Catalogue {
+    let read = SOURCES.iter().flat_map(|source| source.entries);
+    Catalogue(read.chain(derive::entries()).chain(workload::ENTRIES).copied().collect())
+}
+
+/// Reads every wanted fact from a host. A fact that cannot be read is recorded with the cause; nothing stops the rest.
+pub fn gather(host: &dyn Host, wanted: &BTreeSet<String>) -> Facts {
+    let wanted = derive::with_inputs(wanted);
+    let mut gather = Gather { host, wanted: &wanted, facts: Facts::default() };
+    for source in SOURCES {
+        if source.families.iter().any(|family| gather.wanted(family).next().is_some()) {
+            (source.read)(&mut gather);
+        }
+    }
+    gather.facts
+}
+
+/// The work of reading facts: where to ask, what is wanted, what was found.
+struct Gather<'a> {
+    host: &'a dyn Host,
+    wanted: &'a BTreeSet<String>,
+    facts: Facts,
+}
+
+impl<'a> Gather<'a> {
+    /// Wanted names of a family.
+    fn wanted(&self, family: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let family = family.to_owned();
+        let names: &'a BTreeSet<String> = self.wanted;
+        let length = family.len();
+        names
+            .range(family.clone()..)
+            .map(String::as_str)
+            .take_while(move |name| name.starts_with(&family))
+            .filter(move |name| matches!(name.as_bytes().get(length), None | Some(b'.' | b'[')))
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.wanted.contains(name)
+    }
+
+    /// Records a fact read from a path.
+    fn put(&mut self, name: impl Into<String>, reading: Reading, source: impl Into<String>) {
+        self.facts.put(name, reading, source);
+    }
+
+    /// Fills every wanted name of a family from one file: `pick` finds the name's value in the parsed content.
+    fn from_file<T>(
+        &mut self,
+        family: &str,
+        path: &str,
+        parse: impl FnOnce(&[u8]) -> Option<T>,
+        pick: impl Fn(&T, &str) -> Option<i128>,
+    ) {
+        let parsed = match self.host.read(path) {
+            Ok(bytes) => parse(&bytes).ok_or_else(|| Gap::unparsable(path, &bytes)),
+            Err(refusal) => Err(refusal.gap(path)),
+        };
+        for name in self.wanted(family) {
+            let key = name.get(family.len() + 1..).unwrap_or_default();
+            let reading = match &parsed {
+                Ok(content) => pick(content, key).map(Value::Number).ok_or_else(|| {
+                    Gap::new(crate::model::fact::Cause::Absent, format!("{path} of this kernel has no {key}"))
+                }),
+                Err(gap) => Err(gap.clone()),
+            };
+            self.put(name, reading, path);
+        }
+    }
+}
+
+/// The number that a text starts with, blanks aside.
+fn number(text: &str) -> Option<i128> {
+    text.split_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,122 @@
+//! Signs of containers and of Kubernetes. Each is weak alone; `place` weighs them.
+
+use procfs::process::MountInfo;
+
+use super::{Gather, Source};
+use crate::host::{Ask, Query};
+use crate::model::catalogue::Entry;
+use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+/// Checked for writing, never written.
+const PROBE: &str = "/proc/sys/net/core/somaxconn";
+/// Files that a runtime mounts into a container; the root of the mount tells whose they are.
+const GIVEN: [&str; 4] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"];
+
+const fn entry(name: &'static str, unit: Unit, read: &'static str, meaning: &'static str) -> Entry {
+    let document = "https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/";
+    Entry { name, unit, scope: Scope::Process, meaning, read, document }
+}
+
+pub(super) const SOURCE: Source = Source {
+    families: &["sign"],
+    read,
+    entries: &[
+        entry("sign.mount", Unit::Text, MOUNTINFO, "path on the host of a file that a container runtime mounted in"),
+        entry("sign.root", Unit::Text, MOUNTINFO, "layer folders of an overlay root file system"),
+        entry("sign.dockerenv", Unit::Mode, "/.dockerenv", "1: Docker's marker file is there"),
+        entry("sign.containerenv", Unit::Mode, "/run/.containerenv", "1: Podman's marker file is there"),
+        entry("sign.manager", Unit::Text, "/run/systemd/container", "container manager that systemd was told of"),
+        entry("sign.systemd", Unit::Mode, "/run/systemd/system", "1: systemd is the init of this system"),
+        entry("sign.kubernetes_env", Unit::Mode, "KUBERNETES_SERVICE_HOST", "1: the variable is set"),
+        entry(
+            "sign.service_account",
+            Unit::Mode,
+            "/var/run/secrets/kubernetes.io/serviceaccount",
+            "1: the folder is there",
+        ),
+        entry("sign.kubelet", Unit::Mode, "/var/lib/kubelet/pods", "1: the folder is there"),
+        entry("sign.procsys_readonly", Unit::Mode, "statfs of /proc/sys", "1: /proc/sys is mounted read-only"),
+        entry("sign.procsys_writable", Unit::Mode, PROBE, "1: faccessat says that a sysctl could be written"),
+    ],
+};
+
+fn read(gather: &mut Gather<'_>) {
+    let mounts = gather.host.read(MOUNTINFO).map_err(|refusal| refusal.gap(MOUNTINFO));
+    let text = mounts.as_ref().map(|bytes| String::from_utf8_lossy(bytes)).map_err(Gap::clone);
+    let find = |pick: fn(&str) -> Option<String>| -> Reading {
+        let found = text.as_ref().map_err(Gap::clone)?.lines().find_map(pick);
+        found.map(Value::Text).ok_or_else(|| Gap::new(Cause::Absent, "no such mount"))
+    };
+    gather.put("sign.mount", find(given_file), MOUNTINFO);
+    gather.put("sign.root", find(overlay_root), MOUNTINFO);
+    for (name, path) in [
+        ("sign.dockerenv", "/.dockerenv"),
+        ("sign.containerenv", "/run/.containerenv"),
+        ("sign.systemd", "/run/systemd/system"),
+        ("sign.service_account", "/var/run/secrets/kubernetes.io/serviceaccount"),
+        ("sign.kubelet", "/var/lib/kubelet/pods"),
+    ] {
+        gather.put(name, yes_no(gather.host.exists(path).map_err(|refusal| refusal.gap(path))), path);
+    }
+    let manager = "/run/systemd/container";
+    let reading = match gather.host.read(manager) {
+        Ok(bytes) => Ok(Value::Text(String::from_utf8_lossy(&bytes).trim().to_owned())),
+        Err(refusal) => Err(refusal.gap(manager)),
+    };
+    gather.put("sign.manager", reading, manager);
+    let variable = "KUBERNETES_SERVICE_HOST";
+    let set = match gather.host.ask(Query { ask: Ask::Env, of: variable }) {
+        Ok(_) => Ok(true),
+        Err(refusal) if refusal.is_absent() => Ok(false),
+        Err(refusal) => Err(refusal.gap(variable)),
+    };
+    gather.put("sign.kubernetes_env", yes_no(set), variable);
+    let fs = gather.host.ask(Query { ask: Ask::Statfs, of: "/proc/sys" });
+    let readonly = fs.map(|bytes| bytes.ends_with(b"readonly=1")).map_err(|refusal| refusal.gap("/proc/sys"));
+    gather.put("sign.procsys_readonly", yes_no(readonly), "statfs /proc/sys");
+    let writable = match gather.host.ask(Query { ask: Ask::Writable, of: PROBE }) {
+        Ok(_) => Ok(true),
+        Err(refusal @ crate::host::Refusal::Errno(_)) if !refusal.is_absent() => Ok(false),
+        Err(refusal) => Err(refusal.gap(PROBE)),
+    };
+    gather.put("sign.procsys_writable", yes_no(writable), format!("faccessat {PROBE}"));
+}
+
+fn yes_no(answer: Result<bool, Gap>) -> Reading {
+    answer.map(|yes| Value::Number(i128::from(yes)))
+}
+
+/// The path on the host of a file that a runtime mounts into a container, if this is its line of mountinfo.
+fn given_file(line: &str) -> Option<String> {
+    GIVEN.iter().any(|path| line.contains(path)).then_some(())?;
+    let mount = MountInfo::from_line(line).ok()?;
+    let given = GIVEN.iter().any(|path| mount.mount_point.as_os_str() == *path);
+    (given && mount.root != "/").then_some(mount.root)
+}
+
+/// The layers of the root file system, if this is its line of mountinfo and it is an overlay.
+fn overlay_root(line: &str) -> Option<String> {
+    line.contains(" / ").then_some(())?;
+    let mut mount = MountInfo::from_line(line).ok()?;
+    let root = mount.mount_point.as_os_str() == "/" && mount.fs_type == "overlay";
+    root.then_some(())?;
+    mount.super_options.remove("lowerdir")?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_shows_in_mounted_files_and_layers() {
+        let hosts = "512 487 254:0 /var/lib/kubelet/pods/1-2/etc-hosts /etc/hosts rw,relatime - ext4 /dev/vda rw";
+        assert_eq!(given_file(hosts).as_deref(), Some("/var/lib/kubelet/pods/1-2/etc-hosts"));
+        assert_eq!(given_file("1 2 0:1 / /etc/hosts rw - tmpfs tmpfs rw"), None);
+        assert_eq!(given_file("/etc/hosts"), None);
+        let root =
+            "487 486 0:44 / / rw,relatime - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A:/x,upperdir=/u";
+        assert_eq!(overlay_root(root).as_deref(), Some("/var/lib/docker/overlay2/l/A:/x"));
+        assert_eq!(overlay_root("1 0 254:0 / / rw - ext4 /dev/vda rw"), None);
+    }
+}

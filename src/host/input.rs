@@ -1,0 +1,51 @@
+//! Files and folders that the user names: rules, workloads, dumps.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Reads a file that the user named, or standard input for `-`, up to `cap` bytes.
+///
+/// # Errors
+/// Those of reading; a file larger than `cap` is refused.
+pub fn read(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let reader: Box<dyn Read> =
+        if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    reader.take(cap + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > cap {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {} KiB", cap >> 10)));
+    }
+    Ok(content)
+}
+
+/// Every `*.yaml` and `*.yml` file at or below a path, sorted. Links to directories are not followed, so that a loop
+/// cannot hold it up.
+///
+/// # Errors
+/// Those of reading the directories.
+pub fn yaml_files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a path is a directory, or a link to one.
+pub fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_dir())
+}

@@ -1,0 +1,103 @@
+//! The machine tunecheck runs on.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::statfs::statfs;
+use nix::sys::statvfs::FsFlags;
+use nix::unistd::{AccessFlags, faccessat};
+
+use super::{Answer, Ask, Host, Query, Refusal, sock_diag};
+
+/// Most that is read of one file. Nothing an audit reads is near it; a bigger file is refused, not cut.
+const LARGEST: usize = 4 << 20;
+
+/// The machine tunecheck runs on, seen from its own namespaces.
+#[derive(Debug, Default)]
+pub struct Live;
+
+impl Host for Live {
+    fn ask(&self, query: Query<'_>) -> Answer {
+        let of = query.of;
+        match query.ask {
+            Ask::Read => read(of).map_err(|error| refusal(&error)),
+            Ask::List => list(of).map_err(|error| refusal(&error)),
+            Ask::Link => match std::fs::read_link(of) {
+                Ok(target) => Ok(target.into_os_string().into_vec()),
+                Err(error) => Err(refusal(&error)),
+            },
+            Ask::Size => match std::fs::metadata(of) {
+                Ok(metadata) => Ok(metadata.len().to_string().into_bytes()),
+                Err(error) => Err(refusal(&error)),
+            },
+            Ask::Exists => access(of, AccessFlags::F_OK),
+            Ask::Writable => access(of, AccessFlags::W_OK),
+            Ask::Statfs => {
+                let fs = statfs(of).map_err(errno)?;
+                let readonly = u8::from(fs.flags().contains(FsFlags::ST_RDONLY));
+                Ok(format!("magic={:x} readonly={readonly}", fs.filesystem_type().0).into_bytes())
+            }
+            Ask::Uname => {
+                let name = nix::sys::utsname::uname().map_err(errno)?;
+                Ok([name.nodename(), name.release(), name.machine()].map(OsStr::as_bytes).join(&b'\n'))
+            }
+            Ask::SockDiag => sock_diag::listening(of).map_err(errno),
+            Ask::Env => std::env::var_os(of).map(|_| Vec::new()).ok_or(Refusal::Errno(Errno::ENOENT as i32)),
+        }
+    }
+
+    fn source(&self) -> String {
+        "live".into()
+    }
+}
+
+fn access(path: &str, mode: AccessFlags) -> Answer {
+    faccessat(AT_FDCWD, path, mode, nix::fcntl::AtFlags::empty()).map(|()| Vec::new()).map_err(errno)
+}
+
+/// Reads a file in 4 KiB steps: the kernel allocates as much as it is asked for.
+///
+/// A file below /proc/sys answers whole in its first read. Any other may stop short of a full buffer where its next
+/// record does not fit (seq_file), so only a read of nothing is the end.
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let whole_at_once = path.starts_with("/proc/sys/");
+    let mut step = [0u8; 4096];
+    let mut content = Vec::new();
+    loop {
+        let count = match file.read(&mut step) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        content.extend_from_slice(step.get(..count).unwrap_or_default());
+        if count == 0 || (whole_at_once && count < step.len()) {
+            return Ok(content);
+        }
+        if content.len() > LARGEST {
+            return Err(Errno::EFBIG.into());
+        }
+    }
+}
+
+fn list(path: &str) -> io::Result<Vec<u8>> {
+    let mut names = std::fs::read_dir(path)?
+        .map(|entry| Ok(entry?.file_name().into_vec()))
+        .collect::<io::Result<Vec<Vec<u8>>>>()?;
+    names.sort_unstable();
+    Ok(names.join(&0))
+}
+
+fn errno(error: Errno) -> Refusal {
+    Refusal::Errno(error as i32)
+}
+
+fn refusal(error: &io::Error) -> Refusal {
+    match error.raw_os_error() {
+        Some(number) => Refusal::Errno(number),
+        None => Refusal::Unsupported(error.to_string()),
+    }
+}

@@ -1,0 +1,154 @@
+//! The only module that touches the machine: the live one, a recording, a foreign tree, a sysctl dump.
+//!
+//! Everything an audit wants to know is a [`Query`], and every answer is raw bytes or a [`Refusal`]. So a recording is
+//! a list of queries with their answers, below every parser, and replays exactly.
+
+#![allow(clippy::disallowed_methods, reason = "this is the module that touches the machine")]
+
+mod dump;
+mod identity;
+pub mod input;
+mod live;
+mod recorder;
+mod snapshot;
+pub mod sock_diag;
+mod tree;
+
+use std::fmt;
+
+pub use dump::Dump;
+pub use live::Live;
+pub use recorder::Recorder;
+pub use snapshot::{Replay, write as write_snapshot};
+pub use tree::Tree;
+
+use crate::model::fact::{Cause, Gap};
+
+/// The kinds of question. All but the first three are primitives that are not files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// The content of a file.
+    Read,
+    /// The names in a directory, separated by zero bytes, sorted.
+    List,
+    /// The target of a symbolic link.
+    Link,
+    /// `st_size` of a file, in decimal.
+    Size,
+    /// Whether a file exists: an empty answer, or a refusal.
+    Exists,
+    /// Whether faccessat(W_OK) allows writing: an empty answer, or a refusal. Nothing is opened.
+    Writable,
+    /// `magic=HEX readonly=0|1` of the file system at a path.
+    Statfs,
+    /// Node name, release and machine of uname(2), a line each.
+    Uname,
+    /// The netlink messages that answer a sock_diag dump of listening TCP sockets; of `inet` or `inet6`.
+    SockDiag,
+    /// Whether an environment variable of tunecheck itself is set: an empty answer, or a refusal. Never its value.
+    Env,
+}
+
+/// One question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Query<'a> {
+    /// The kind of question.
+    pub ask: Ask,
+    /// The path, name or family asked about; empty where there is none.
+    pub of: &'a str,
+}
+
+/// Why a question was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// The kernel's error number.
+    Errno(i32),
+    /// It exists on the machine and cannot be seen through this host.
+    NotVisibleHere(String),
+    /// This host has no way to tell.
+    Unsupported(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Errno(number) => f.write_str(nix::errno::Errno::from_raw(*number).desc()),
+            Self::NotVisibleHere(why) | Self::Unsupported(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Refusal {
+    /// Whether the thing asked about does not exist.
+    pub fn is_absent(&self) -> bool {
+        use nix::errno::Errno;
+        matches!(self, Self::Errno(number) if [Errno::ENOENT, Errno::ENOTDIR].contains(&Errno::from_raw(*number)))
+    }
+
+    /// Whether this user may not ask.
+    pub fn is_denied(&self) -> bool {
+        use nix::errno::Errno;
+        matches!(self, Self::Errno(number) if [Errno::EACCES, Errno::EPERM].contains(&Errno::from_raw(*number)))
+    }
+
+    /// The refusal as the reason why a fact about `what` is missing.
+    pub fn gap(&self, what: &str) -> Gap {
+        match self {
+            Self::NotVisibleHere(why) => Gap::new(Cause::NotVisibleHere, why.clone()),
+            Self::Unsupported(why) => Gap::new(Cause::Unsupported, why.clone()),
+            Self::Errno(_) if self.is_absent() => Gap::new(Cause::Absent, format!("{what} does not exist")),
+            Self::Errno(_) if self.is_denied() => Gap::new(Cause::Denied, format!("{what}: {self}")),
+            Self::Errno(_) => Gap::new(Cause::Unsupported, format!("{what}: {self}")),
+        }
+    }
+}
+
+/// Raw bytes, or why there are none.
+pub type Answer = Result<Vec<u8>, Refusal>;
+
+/// Something that answers questions about one machine.
+pub trait Host {
+    /// Answers one question. Never panics, never writes.
+    fn ask(&self, query: Query<'_>) -> Answer;
+
+    /// What this is, for the report: `live`, `snapshot DIR`, ...
+    fn source(&self) -> String;
+
+    /// What a reader of the report has to know about this host, one sentence each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl dyn Host + '_ {
+    /// The content of a file.
+    pub fn read(&self, path: &str) -> Answer {
+        self.ask(Query { ask: Ask::Read, of: path })
+    }
+
+    /// The names in a directory, sorted.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, Refusal> {
+        let names = self.ask(Query { ask: Ask::List, of: path })?;
+        Ok(names
+            .split(|&byte| byte == 0)
+            .filter(|name| !name.is_empty())
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect())
+    }
+
+    /// The target of a symbolic link.
+    pub fn link(&self, path: &str) -> Result<String, Refusal> {
+        Ok(String::from_utf8_lossy(&self.ask(Query { ask: Ask::Link, of: path })?).into_owned())
+    }
+
+    /// Whether a file exists; a refusal other than absence is passed on.
+    pub fn exists(&self, path: &str) -> Result<bool, Refusal> {
+        match self.ask(Query { ask: Ask::Exists, of: path }) {
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.is_absent() => Ok(false),
+            Err(refusal) => Err(refusal),
+        }
+    }
+}

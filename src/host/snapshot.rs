@@ -1,0 +1,208 @@
+//! Recordings on disk: `manifest.json` and, below `files/`, the bytes of every file as they were read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::identity::Identity;
+use super::{Answer, Ask, Host, Query, Recorder, Refusal, input};
+
+/// The version of the format. A reader refuses another.
+const SCHEMA: &str = "tunecheck.snapshot/v1";
+const MANIFEST: &str = "manifest.json";
+const LARGEST_FILE: u64 = 16 << 20;
+const LARGEST_ARCHIVE: u64 = 256 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    schema: String,
+    /// The version of tunecheck that recorded it.
+    tunecheck: String,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    recorded: u64,
+    identity: Identity,
+    answers: Vec<Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    ask: Ask,
+    of: String,
+    #[serde(flatten)]
+    answer: Stored,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Stored {
+    /// In this file below the recording.
+    File(String),
+    /// These words.
+    Text(String),
+    /// Not at all.
+    Refused(Refusal),
+}
+
+/// Writes a recording into a directory, which is made if it is missing and has to be empty.
+///
+/// # Errors
+/// A directory that holds something already, and those of writing.
+pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    if fs::read_dir(folder)?.next().is_some() {
+        bail!("{} is not empty: name a new directory", folder.display());
+    }
+    let mut answers = Vec::new();
+    for ((ask, of), answer) in recorder.into_answers() {
+        let answer = match (answer, ask) {
+            (Err(refusal), _) => Stored::Refused(refusal),
+            (Ok(bytes), Ask::Read | Ask::SockDiag) => {
+                let name = if ask == Ask::Read { format!("files{of}") } else { format!("sock_diag/{of}") };
+                let path = folder.join(&name);
+                fs::create_dir_all(path.parent().unwrap_or(folder))?;
+                fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+                Stored::File(name)
+            }
+            (Ok(bytes), _) => Stored::Text(String::from_utf8_lossy(&bytes).into_owned()),
+        };
+        answers.push(Entry { ask, of, answer });
+    }
+    let count = answers.len();
+    let manifest = Manifest {
+        schema: SCHEMA.into(),
+        tunecheck: env!("CARGO_PKG_VERSION").into(),
+        recorded: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        identity: Identity::live(),
+        answers,
+    };
+    let path = folder.join(MANIFEST);
+    fs::write(&path, serde_json::to_string_pretty(&manifest)? + "\n")
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(count)
+}
+
+/// A recording, as a host.
+pub struct Replay {
+    name: String,
+    answers: BTreeMap<(Ask, String), Answer>,
+    lost: usize,
+    truncated: bool,
+}
+
+impl Replay {
+    /// Opens a recording: a directory, or a .tar.gz of one.
+    ///
+    /// # Errors
+    /// No manifest, one of another schema, or one that does not parse. A file that the manifest names and that is
+    /// missing is no error: the facts in it are unknown, and the report says so.
+    pub fn open(path: &Path) -> Result<Self> {
+        let meta = fs::metadata(path).with_context(|| format!("cannot open snapshot {}", path.display()))?;
+        let store = if meta.is_dir() { Store::Folder(path.to_owned()) } else { Store::unpack(path)? };
+        let text = store.get(MANIFEST).with_context(|| {
+            format!("{} is no snapshot: it has no {MANIFEST} (tunecheck snapshot DIR records one)", path.display())
+        })?;
+        let manifest: Manifest = serde_json::from_slice(&text)
+            .with_context(|| format!("{MANIFEST} of {} does not parse", path.display()))?;
+        if manifest.schema != SCHEMA {
+            bail!("{} has schema {:?}; this tunecheck reads {SCHEMA}", path.display(), manifest.schema);
+        }
+        let mut lost = 0;
+        let answers = manifest.answers.into_iter().map(|entry| {
+            let answer = match entry.answer {
+                Stored::Refused(refusal) => Err(refusal),
+                Stored::Text(text) => Ok(text.into_bytes()),
+                Stored::File(name) => store.get(&name).ok_or_else(|| {
+                    lost += 1;
+                    Refusal::Unsupported(format!("{name} is missing from this snapshot"))
+                }),
+            };
+            ((entry.ask, entry.of), answer)
+        });
+        let answers = answers.collect();
+        Ok(Self { name: path.display().to_string(), answers, lost, truncated: store.truncated() })
+    }
+}
+
+impl Host for Replay {
+    fn ask(&self, query: Query<'_>) -> Answer {
+        match self.answers.get(&(query.ask, query.of.to_owned())) {
+            Some(answer) => answer.clone(),
+            None => Err(Refusal::Unsupported("it was not recorded in this snapshot".into())),
+        }
+    }
+
+    fn source(&self) -> String {
+        format!("snapshot {}", self.name)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.truncated {
+            notes.push("The snapshot archive ends early or is damaged.".to_owned());
+        }
+        if self.lost > 0 {
+            notes.push(format!(
+                "{} recorded files are missing from the snapshot; what they held is unknown.",
+                self.lost
+            ));
+        }
+        notes
+    }
+}
+
+/// The files of a recording.
+enum Store {
+    Folder(PathBuf),
+    Archive { files: BTreeMap<String, Vec<u8>>, truncated: bool },
+}
+
+impl Store {
+    /// Reads a .tar.gz into memory. What comes before damage is kept.
+    fn unpack(path: &Path) -> Result<Self> {
+        let packed = input::read(path, LARGEST_ARCHIVE).with_context(|| format!("cannot read {}", path.display()))?;
+        let unpacked = flate2::read::GzDecoder::new(packed.as_slice()).take(LARGEST_ARCHIVE);
+        let mut archive = tar::Archive::new(unpacked);
+        let mut files = BTreeMap::new();
+        let mut truncated = false;
+        for entry in archive.entries()? {
+            let content = entry.and_then(|mut entry| {
+                let name = entry.path()?.to_string_lossy().into_owned();
+                let mut content = Vec::new();
+                entry.by_ref().take(LARGEST_FILE).read_to_end(&mut content)?;
+                Ok((name, content))
+            });
+            match content {
+                Ok((name, content)) => {
+                    files.insert(name, content);
+                }
+                Err(_) => {
+                    truncated = true;
+                    break;
+                }
+            }
+        }
+        let top = files.keys().find(|name| name.ends_with(MANIFEST)).cloned().unwrap_or_default();
+        let top = top.strip_suffix(MANIFEST).unwrap_or_default();
+        let below = |(name, content): (String, Vec<u8>)| Some((name.strip_prefix(top)?.to_owned(), content));
+        Ok(Self::Archive { files: files.into_iter().filter_map(below).collect(), truncated })
+    }
+
+    fn get(&self, name: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Archive { files, .. } => files.get(name).cloned(),
+            Self::Folder(folder) => {
+                let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+                if inside { input::read(&folder.join(name), LARGEST_FILE).ok() } else { None }
+            }
+        }
+    }
+
+    fn truncated(&self) -> bool {
+        matches!(self, Self::Archive { truncated: true, .. })
+    }
+}

@@ -1,0 +1,42 @@
+//! tunecheck audits the tuning of Linux hosts, containers and Kubernetes pods that hold tens of thousands of
+//! connections: will it carry the declared load, which limit binds first, what proves it, and what to change, where.
+//!
+//! ```text
+//!  rules/*.yaml ──build──► built-in rules ─┐
+//!  --rules DIR  ──────────► user rules ────┴─► RuleSet ──────────────┐
+//!                               │ wanted facts                       │
+//!  machine ─┐                   ▼                                    ▼
+//!           ├─► Host ──► facts::gather ──► Facts ──► Place ──► evaluate ──► Findings ──► remedy ──► Report
+//!  snapshot ┘                                ▲
+//!  workload flags or file ───────────────────┘
+//! ```
+//!
+//! One direction, no back edges. Only [`host`] touches the machine; everything after it is a pure function, so the
+//! same bytes give the same report on a laptop, in CI and in a bug report.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | host | what is read: the live machine, a snapshot, a foreign tree, a sysctl dump |
+//! | fact | one named value with unit and provenance: `sysctl.net.core.somaxconn` |
+//! | reading | a value, or the reason why there is none |
+//! | place | where the audit stands: host, network namespace, container, pod |
+//! | workload | what the machine is asked to carry |
+//! | rule | when it applies, which fact, which bound, why, what to do, worked examples |
+//! | outcome | pass, warn, fail, unknown, not-applicable, waived |
+//! | finding | rule, subject, outcome, now, want, evidence, owner, fix |
+//! | evidence | counters and usage that prove or disprove pressure, with the window they cover |
+//! | fix | actions as data: what to change in this place, who, cost, safety, effect, proof, undo |
+//! | snapshot | the raw bytes of everything an audit reads, errors included |
+
+mod audit;
+pub mod cli;
+pub mod evaluate;
+pub mod facts;
+pub mod host;
+pub mod model;
+pub mod place;
+pub mod remedy;
+pub mod report;
+pub mod rules;
+
+pub use audit::{NothingReadable, audit, facts_of};

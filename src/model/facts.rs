@@ -1,0 +1,215 @@
+//! All facts of one audit, by name.
+
+use std::collections::BTreeMap;
+
+use super::fact::{Cause, Gap, Reading, Unit, Value};
+use super::ports::Ports;
+
+/// A reading and where it came from.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    /// The value, or why there is none.
+    pub reading: Reading,
+    /// The file, call or formula it came from; empty for what the user declared.
+    pub source: String,
+}
+
+/// The facts of one audit. A fact about one of several subjects carries the subject in its name:
+/// `listener[0.0.0.0:443].backlog`.
+#[derive(Clone, Debug, Default)]
+pub struct Facts(BTreeMap<String, Fact>);
+
+impl Facts {
+    /// Records a reading, replacing an earlier one of the same name.
+    pub fn put(&mut self, name: impl Into<String>, reading: Reading, source: impl Into<String>) {
+        self.0.insert(name.into(), Fact { reading, source: source.into() });
+    }
+
+    /// The fact of this name, if anything was said about it.
+    pub fn get(&self, name: &str) -> Option<&Fact> {
+        self.0.get(name)
+    }
+
+    /// The value of this name, or the reason why there is none: its own, or that of its whole family.
+    pub fn value(&self, name: &str) -> Result<&Value, Gap> {
+        match self.0.get(name) {
+            Some(Fact { reading: Ok(value), .. }) => Ok(value),
+            Some(Fact { reading: Err(gap), .. }) => Err(gap.clone()),
+            None => {
+                if let Some(pattern) = generalised(name) {
+                    self.family(&pattern)?;
+                }
+                Err(Gap::new(Cause::Unsupported, format!("{name} was not read")))
+            }
+        }
+    }
+
+    /// Whether a family such as `listener[*].backlog` could be read at all; its subjects may still be none.
+    ///
+    /// # Errors
+    /// The gap that was recorded under the pattern itself.
+    pub fn family(&self, pattern: &str) -> Result<(), Gap> {
+        match self.0.get(pattern) {
+            Some(Fact { reading: Err(gap), .. }) => Err(gap.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes back every fact whose name starts so.
+    pub fn forget(&mut self, start: &str) {
+        self.0.retain(|name, _| !name.starts_with(start));
+    }
+
+    /// The value as a number; `Unlimited` is above every number.
+    pub fn number(&self, name: &str) -> Result<i128, Gap> {
+        let value = self.value(name)?;
+        value.limit().ok_or_else(|| Gap::new(Cause::Unparsable, format!("{name} is not a number: {}", value.plain())))
+    }
+
+    /// The value as a list of ports.
+    pub fn ports(&self, name: &str) -> Result<&Ports, Gap> {
+        match self.value(name)? {
+            Value::Ports(ports) => Ok(ports),
+            other => Err(Gap::new(Cause::Unparsable, format!("{name} is not a port list: {}", other.plain()))),
+        }
+    }
+
+    /// Whether the fact is known and is 1: for the yes/no facts about the place.
+    pub fn holds(&self, name: &str) -> bool {
+        matches!(self.value(name), Ok(Value::Number(1)))
+    }
+
+    /// The words of a text fact.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.value(name) {
+            Ok(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// All facts, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Fact)> {
+        self.0.iter().map(|(name, fact)| (name.as_str(), fact))
+    }
+
+    /// The subjects for which a pattern such as `listener[*].backlog` has facts, in order of name.
+    pub fn subjects(&self, pattern: &str) -> Vec<String> {
+        let Some((head, tail)) = pattern.split_once("[*]") else { return Vec::new() };
+        let start = format!("{head}[");
+        let names = self.0.range(start.clone()..).map(|(name, _)| name);
+        names
+            .take_while(|name| name.starts_with(&start))
+            .filter_map(|name| name.strip_prefix(&start)?.strip_suffix(tail)?.strip_suffix(']'))
+            .filter(|subject| *subject != "*")
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// The name with `[*]` replaced by a subject.
+pub fn with_subject(name: &str, subject: Option<&str>) -> String {
+    match subject {
+        Some(subject) => name.replacen("[*]", &format!("[{subject}]"), 1),
+        None => name.to_owned(),
+    }
+}
+
+/// A sentence with every `{fact}` replaced by what `shown` gives for it.
+pub fn placeholders_filled(text: &str, shown: impl Fn(&str) -> String) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, tail)) = after.split_once('}') else { break };
+        filled.push_str(before);
+        filled.push_str(&shown(name));
+        rest = tail;
+    }
+    filled + rest
+}
+
+/// `listener[0.0.0.0:80].backlog` as `listener[*].backlog`; `None` for names without a subject.
+pub fn generalised(name: &str) -> Option<String> {
+    let (head, rest) = name.split_once('[')?;
+    let (_, tail) = rest.rsplit_once(']')?;
+    Some(format!("{head}[*]{tail}"))
+}
+
+/// A value as a person reads it: numbers grouped, bytes in binary units, times with their unit.
+pub fn humane(value: &Value, unit: Unit) -> String {
+    match (value, unit) {
+        (Value::Number(n), Unit::Bytes) => bytes(*n),
+        (Value::Number(n), Unit::Percent) => format!("{n} %"),
+        (Value::Number(n), Unit::Seconds) => format!("{} s", grouped(*n)),
+        (Value::Number(n), Unit::Milliseconds) => format!("{} ms", grouped(*n)),
+        (Value::Number(n), Unit::Microseconds) => format!("{} µs", grouped(*n)),
+        (Value::Number(n), Unit::Pages) => format!("{} pages", grouped(*n)),
+        (Value::Number(n), Unit::Millicpu) => format!("{} CPU", thousandths(*n)),
+        (Value::Number(n), Unit::Mode) => n.to_string(),
+        (Value::Number(n), _) => grouped(*n),
+        (Value::Ports(ports), _) if ports.is_empty() => "none".into(),
+        (Value::Text(text), _) if text.is_empty() => "empty".into(),
+        (value, _) => value.plain(),
+    }
+}
+
+/// A number with a comma between every three digits.
+pub fn grouped(n: i128) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if n < 0 {
+        out.push('-');
+    }
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn thousandths(n: i128) -> String {
+    let text = format!("{}.{:03}", n / 1000, n.unsigned_abs() % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn bytes(n: i128) -> String {
+    const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match UNITS.into_iter().find(|&(_, shift)| n.unsigned_abs() >> shift > 0) {
+        Some((unit, shift)) => {
+            let tenths = n.saturating_mul(10) >> shift;
+            if tenths % 10 == 0 || tenths >= 1000 {
+                format!("{} {unit}", grouped(tenths / 10))
+            } else {
+                format!("{}.{} {unit}", tenths / 10, tenths % 10)
+            }
+        }
+        None => format!("{n} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_for_people() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(-262_144), "-262,144");
+        assert_eq!(grouped(9_223_372_036_854_775_807), "9,223,372,036,854,775,807");
+        assert_eq!(humane(&Value::Number(64 << 20), Unit::Bytes), "64 MiB");
+        assert_eq!(humane(&Value::Number(25_276_502_016), Unit::Bytes), "23.5 GiB");
+        assert_eq!(humane(&Value::Number(1500), Unit::Millicpu), "1.5 CPU");
+    }
+
+    #[test]
+    fn subjects_are_found_by_pattern() {
+        let mut facts = Facts::default();
+        facts.put("listener[[::]:80].backlog", Ok(Value::Number(1)), "");
+        facts.put("listener[[::]:80].queue", Ok(Value::Number(0)), "");
+        facts.put("listener[0.0.0.0:22].backlog", Ok(Value::Number(1)), "");
+        facts.put("listeners.count", Ok(Value::Number(2)), "");
+        assert_eq!(facts.subjects("listener[*].backlog"), ["0.0.0.0:22", "[::]:80"]);
+        assert_eq!(with_subject("listener[*].queue", Some("[::]:80")), "listener[[::]:80].queue");
+    }
+}

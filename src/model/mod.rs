@@ -1,0 +1,14 @@
+//! Plain data that every other module speaks: facts, rules, places, findings, reports.
+
+pub mod action;
+pub mod catalogue;
+pub mod fact;
+pub mod facts;
+pub mod finding;
+pub mod place;
+pub mod ports;
+pub mod report;
+pub mod rule;
+pub mod sysctl;
+pub mod version;
+pub mod workload;

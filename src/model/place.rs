@@ -1,0 +1,110 @@
+//! Where an audit stands.
+
+use super::version::Version;
+
+/// What kind of place it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A machine, physical or virtual, seen from its own namespaces.
+    Host,
+    /// A network namespace of its own on a host, without a container around it.
+    Namespace,
+    /// A container that Kubernetes does not manage.
+    Container,
+    /// A Kubernetes pod with a network namespace of its own.
+    Pod,
+    /// A Kubernetes pod in the network namespace of its node.
+    HostNetworkPod,
+    /// Files that stand for a machine: nothing says where they were taken.
+    Unknown,
+}
+
+/// Which network namespace it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Netns {
+    /// The first one, in which host-wide network sysctls are visible.
+    Init,
+    /// Any other.
+    Child,
+    /// Nothing says which.
+    Unknown,
+}
+
+/// Whether sysctls could be written from here. Found without writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writable {
+    /// Yes.
+    Yes,
+    /// /proc/sys is mounted read-only.
+    ReadOnly,
+    /// The user may not.
+    NotPermitted,
+    /// Nothing says.
+    Unknown,
+}
+
+/// Where the audit stands, and how that is known.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The kind of place.
+    pub kind: Kind,
+    /// The network namespace.
+    pub netns: Netns,
+    /// Whether this is the first pid namespace.
+    pub init_pidns: Option<bool>,
+    /// The container runtime, if there is a container and its name shows.
+    pub runtime: Option<String>,
+    /// Whether the machine is a Kubernetes node.
+    pub node: bool,
+    /// The systemd unit whose cgroup this is.
+    pub unit: Option<String>,
+    /// `v1`, `v2` or `hybrid`.
+    pub cgroup: Option<String>,
+    /// The user id of the audited process.
+    pub uid: Option<u32>,
+    /// Capabilities that matter and are held: `CAP_NET_ADMIN`, `CAP_SYS_ADMIN`, `CAP_SYS_RESOURCE`.
+    pub capabilities: Vec<&'static str>,
+    /// Whether sysctls could be written.
+    pub writable: Writable,
+    /// The kernel release.
+    pub kernel: Option<Version>,
+    /// Observations the answer rests on, one clause each.
+    pub because: Vec<String>,
+}
+
+impl Place {
+    /// The place of a worked example: a host, root, everything visible.
+    pub fn plain_host() -> Self {
+        Self {
+            kind: Kind::Host,
+            netns: Netns::Init,
+            init_pidns: Some(true),
+            runtime: None,
+            node: false,
+            unit: None,
+            cgroup: None,
+            uid: Some(0),
+            capabilities: Vec::new(),
+            writable: Writable::Yes,
+            kernel: None,
+            because: Vec::new(),
+        }
+    }
+
+    /// The kind as a person says it.
+    pub fn words(&self) -> String {
+        let runtime = |what: &str| match &self.runtime {
+            Some(runtime) => format!("{runtime} {what}"),
+            None => what.to_owned(),
+        };
+        match self.kind {
+            Kind::Host if self.node => "host, Kubernetes node".into(),
+            Kind::Host => "host".into(),
+            Kind::Namespace => "network namespace of its own on a host".into(),
+            Kind::Container => runtime("container"),
+            Kind::Pod => "Kubernetes pod".into(),
+            Kind::HostNetworkPod => "Kubernetes pod with hostNetwork".into(),
+            Kind::Unknown => "place unknown".into(),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Sets of port numbers, in the kernel's own notation (`22,8080,30000-32767`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A set of ports as sorted, disjoint, inclusive ranges.
+///
+/// The notation is that of `net.ipv4.ip_local_reserved_ports`
+/// (<https://docs.kernel.org/networking/ip-sysctl.html>).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ports(Vec<(u16, u16)>);
+
+impl Ports {
+    /// The set of all ports from `low` to `high`, both included; empty if `low > high`.
+    pub fn range(low: u16, high: u16) -> Self {
+        Self::merged(vec![(low, high)])
+    }
+
+    /// The ranges, ascending and disjoint.
+    pub fn ranges(&self) -> &[(u16, u16)] {
+        &self.0
+    }
+
+    /// Whether no port is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many ports are in the set.
+    pub fn count(&self) -> u32 {
+        self.0.iter().map(|&(low, high)| u32::from(high) - u32::from(low) + 1).sum()
+    }
+
+    /// Ports in either set.
+    pub fn union(&self, other: &Self) -> Self {
+        Self::merged(self.0.iter().chain(&other.0).copied().collect())
+    }
+
+    /// Ports in both sets.
+    pub fn intersection(&self, other: &Self) -> Self {
+        let common = self.0.iter().flat_map(|&(a, b)| other.0.iter().map(move |&(c, d)| (a.max(c), b.min(d))));
+        Self::merged(common.collect())
+    }
+
+    /// Ports of this set that `other` lacks.
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut left = self.0.clone();
+        for &(low, high) in &other.0 {
+            left = left.into_iter().flat_map(|range| without(range, (low, high))).collect();
+        }
+        Self::merged(left)
+    }
+
+    fn merged(mut ranges: Vec<(u16, u16)>) -> Self {
+        ranges.retain(|&(low, high)| low <= high);
+        ranges.sort_unstable();
+        let mut merged: Vec<(u16, u16)> = Vec::with_capacity(ranges.len());
+        for (low, high) in ranges {
+            match merged.last_mut() {
+                Some(last) if u32::from(low) <= u32::from(last.1) + 1 => last.1 = last.1.max(high),
+                _ => merged.push((low, high)),
+            }
+        }
+        Self(merged)
+    }
+}
+
+/// What is left of one range after another is cut out of it: none, one or two ranges.
+fn without((low, high): (u16, u16), (cut_low, cut_high): (u16, u16)) -> impl Iterator<Item = (u16, u16)> {
+    let apart = cut_high < low || cut_low > high;
+    let whole = apart.then_some((low, high));
+    let below = (!apart && cut_low > low).then(|| (low, cut_low - 1));
+    let above = (!apart && cut_high < high).then(|| (cut_high + 1, high));
+    [whole, below, above].into_iter().flatten()
+}
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let port = |s: &str| s.trim().parse::<u16>().map_err(|_| format!("{s:?} is not a port"));
+        let mut ranges = Vec::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (low, high) = part.split_once('-').unwrap_or((part, part));
+            let (low, high) = (port(low)?, port(high)?);
+            if low > high {
+                return Err(format!("range {part:?} runs backwards"));
+            }
+            ranges.push((low, high));
+        }
+        Ok(Self::merged(ranges))
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, &(low, high)) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            if low == high { write!(f, "{comma}{low}")? } else { write!(f, "{comma}{low}-{high}")? }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports(text: &str) -> Ports {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn reads_and_prints_the_kernels_notation() {
+        assert_eq!(ports("10-10,1,2-4\n").to_string(), "1-4,10");
+        assert_eq!(ports("").to_string(), "");
+        assert!("65536".parse::<Ports>().is_err());
+        assert!("9-3".parse::<Ports>().is_err());
+    }
+
+    #[test]
+    fn set_arithmetic_keeps_the_ends() {
+        let range = ports("32768-60999");
+        assert_eq!(range.difference(&ports("40000-40009,60999")).to_string(), "32768-39999,40010-60998");
+        assert_eq!(range.intersection(&ports("22,60000-65535")).to_string(), "60000-60999");
+        assert_eq!(ports("1-5").union(&ports("6-9")).to_string(), "1-9");
+        assert_eq!(ports("0-65535").count(), 65536);
+        assert!(ports("5-6").difference(&ports("0-65535")).is_empty());
+    }
+}

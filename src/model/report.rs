@@ -1,0 +1,35 @@
+//! One audit, ready to be printed.
+
+use super::finding::{Finding, Outcome};
+use super::place::Place;
+use super::workload::Workload;
+
+/// What was audited and how it looked.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was read: `live`, or the snapshot, tree or dump.
+    pub source: String,
+    /// The host name, if it is known.
+    pub node: Option<String>,
+    /// The kernel release, as the kernel prints it.
+    pub kernel: Option<String>,
+    /// CPUs online.
+    pub cpus: Option<i128>,
+    /// Memory in bytes.
+    pub memory: Option<i128>,
+    /// Where the audit stood.
+    pub place: Place,
+    /// The declared load.
+    pub workload: Workload,
+    /// What the reader has to know about the whole report, one sentence each.
+    pub notes: Vec<String>,
+    /// What the rules say, worst first.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// How many findings have this outcome.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.findings.iter().filter(|finding| finding.outcome == outcome).count()
+    }
+}

@@ -1,0 +1,40 @@
+//! Sysctl names and where they live below /proc/sys.
+
+/// The path of a sysctl, by the convention of sysctl(8) and sysctl.d(5): if the first separator is a dot, dots
+/// separate and a slash stands for a dot inside a name (`net.ipv4.conf.eth0/100.rp_filter`); if it is a slash, the
+/// name is a path as it is.
+pub fn path(name: &str) -> String {
+    let dotted = name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some(".");
+    let swapped = name.chars().map(|c| match c {
+        '.' if dotted => '/',
+        '/' if dotted => '.',
+        other => other,
+    });
+    "/proc/sys/".chars().chain(swapped).collect()
+}
+
+/// The dotted name of a sysctl that was written in either form: the inverse of [`path`].
+pub fn dotted(name: &str) -> String {
+    let slashed = name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some("/");
+    let swap = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    if slashed { name.chars().map(swap).collect() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_dots_in_an_interface_name() {
+        assert_eq!(path("net.core.somaxconn"), "/proc/sys/net/core/somaxconn");
+        assert_eq!(path("net.ipv4.conf.eth0/100.rp_filter"), "/proc/sys/net/ipv4/conf/eth0.100/rp_filter");
+        assert_eq!(path("net/ipv4/conf/eth0.100/rp_filter"), "/proc/sys/net/ipv4/conf/eth0.100/rp_filter");
+        assert_eq!(path("hostname"), "/proc/sys/hostname");
+        assert_eq!(dotted("net/ipv4/conf/eth0.100/rp_filter"), "net.ipv4.conf.eth0/100.rp_filter");
+        assert_eq!(dotted("net.ipv4.conf.eth0/100.rp_filter"), "net.ipv4.conf.eth0/100.rp_filter");
+    }
+}

@@ -1,0 +1,94 @@
+//! What the machine is asked to carry.
+
+use serde::{Deserialize, Serialize};
+
+/// The side of its connections on which the audited machine stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Opens connections.
+    Client,
+    /// Accepts connections.
+    #[default]
+    Server,
+    /// Accepts connections and opens one for each of them.
+    Gateway,
+}
+
+impl Role {
+    /// The word used on the command line and in files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    /// The role of this word.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Client, Self::Server, Self::Gateway].into_iter().find(|role| role.word() == word)
+    }
+}
+
+/// The declared load. Its numbers are facts (`workload.*`), so that a rule's bound can refer to them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workload {
+    /// The side of the connections.
+    pub role: Role,
+    /// Connections open at the same time.
+    pub connections: u64,
+    /// New connections that arrive before the application calls accept() again.
+    pub burst: u64,
+    /// Different address:port pairs that outgoing connections go to.
+    pub destinations: u64,
+    /// Concurrent HTTP/2 streams on one connection; 1 for HTTP/1.1.
+    pub streams: u64,
+    /// Outgoing connections, where they differ from what the role implies.
+    pub outgoing: Option<u64>,
+    /// Ports on which the service listens; empty if they were not declared.
+    pub ports: Vec<u16>,
+}
+
+impl Workload {
+    /// Connections that arrive at this machine.
+    pub fn incoming(&self) -> u64 {
+        if self.role == Role::Client { 0 } else { self.connections }
+    }
+
+    /// Connections that this machine opens: all of a client's, one for each of a gateway's, none of a server's.
+    pub fn outgoing(&self) -> u64 {
+        self.outgoing.unwrap_or(if self.role == Role::Server { 0 } else { self.connections })
+    }
+
+    /// Sockets that carry the load, both sides together.
+    pub fn sockets(&self) -> u64 {
+        self.incoming().saturating_add(self.outgoing())
+    }
+
+    /// Outgoing connections toward one destination, if they are spread evenly.
+    pub fn per_destination(&self) -> u64 {
+        self.outgoing().div_ceil(self.destinations.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_role_decides_which_side_needs_sockets() {
+        let load = |role| Workload {
+            role,
+            connections: 6001,
+            burst: 600,
+            destinations: 2,
+            streams: 1,
+            outgoing: None,
+            ports: Vec::new(),
+        };
+        assert_eq!((load(Role::Server).incoming(), load(Role::Server).outgoing()), (6001, 0));
+        assert_eq!((load(Role::Client).sockets(), load(Role::Client).per_destination()), (6001, 3001));
+        assert_eq!(load(Role::Gateway).sockets(), 12_002);
+    }
+}

@@ -1,0 +1,283 @@
+//! Facts to place: where the audit stands, and how that is known. Pure, so it replays.
+//!
+//! No sign is trusted alone. A left-over `/.dockerenv` on a plain machine, a copied environment variable or an overlay
+//! root do not make a container; what decides is the runtime's own mounts, the cgroup path, or a pid namespace of its
+//! own together with a read-only /proc/sys or a marker.
+
+use crate::model::fact::{Gap, Value};
+use crate::model::facts::Facts;
+use crate::model::place::{Kind, Netns, Place, Writable};
+
+/// Facts that a place rests on.
+pub const WANTED: &[&str] = &[
+    "cgroup.path",
+    "cgroup.version",
+    "kernel.node",
+    "kernel.release",
+    "namespace.pid.init",
+    "namespace.user.init",
+    "process.capabilities",
+    "process.uid",
+    "sign.mount",
+    "sysctl.net.core.dev_weight",
+    "sysctl.net.core.netdev_max_backlog",
+    "sysctl.net.core.somaxconn",
+    "sysctl.net.ipv4.tcp_mem",
+];
+
+/// Sysctls that only the first network namespace shows, on every kernel. Two of three decide, in case one becomes
+/// per-namespace.
+const HOST_ONLY: [&str; 3] =
+    ["sysctl.net.core.netdev_max_backlog", "sysctl.net.core.dev_weight", "sysctl.net.ipv4.tcp_mem"];
+
+/// Where the audit stands.
+pub fn of(facts: &Facts) -> Place {
+    let mut because = Vec::new();
+    let netns = netns(facts, &mut because);
+    let init_pidns = match facts.value("namespace.pid.init") {
+        Ok(value) => Some(*value == Value::Number(1)),
+        Err(_) => None,
+    };
+    if init_pidns == Some(false) {
+        because.push("a pid namespace of its own".to_owned());
+    }
+    let runtime = runtime(facts, &mut because);
+    let readonly = facts.holds("sign.procsys_readonly");
+    if readonly {
+        because.push("/proc/sys is mounted read-only".to_owned());
+    }
+    let marker =
+        facts.holds("sign.dockerenv") || facts.holds("sign.containerenv") || facts.text("sign.manager").is_some();
+    let container = runtime.is_some() || (init_pidns == Some(false) && (readonly || marker));
+    if marker && !container {
+        because.push("a container's marker file is there and nothing else says container: left over".to_owned());
+    }
+    let kubernetes = container && kubernetes(facts, &mut because);
+    let node = !container && facts.holds("sign.kubelet");
+    if node {
+        because.push("/var/lib/kubelet/pods is there".to_owned());
+    }
+    let kind = match (container, kubernetes, netns) {
+        (true, true, Netns::Init) => Kind::HostNetworkPod,
+        (true, true, _) => Kind::Pod,
+        (true, false, _) => Kind::Container,
+        (false, _, Netns::Child) => Kind::Namespace,
+        (false, _, Netns::Init) if init_pidns.is_some() => Kind::Host,
+        _ => Kind::Unknown,
+    };
+    Place {
+        kind,
+        netns,
+        init_pidns,
+        runtime: runtime.map(str::to_owned),
+        node: node || kind == Kind::HostNetworkPod,
+        unit: facts.text("cgroup.path").and_then(unit),
+        cgroup: facts.text("cgroup.version").map(str::to_owned),
+        uid: facts.number("process.uid").ok().and_then(|uid| u32::try_from(uid).ok()),
+        capabilities: facts.number("process.capabilities").map(capabilities).unwrap_or_default(),
+        writable: writable(facts),
+        kernel: facts.text("kernel.release").and_then(|release| release.parse().ok()),
+        because,
+    }
+}
+
+/// Puts what follows from the place among the facts, for rules and for the reasons behind gaps.
+pub fn describe(place: &Place, facts: &mut Facts) {
+    let netns = match place.netns {
+        Netns::Init => Ok(Value::Number(1)),
+        Netns::Child => Ok(Value::Number(0)),
+        Netns::Unknown => {
+            Err(Gap::new(crate::model::fact::Cause::Unsupported, "nothing says which network namespace it is"))
+        }
+    };
+    let container = matches!(place.kind, Kind::Container | Kind::Pod | Kind::HostNetworkPod);
+    facts.put("namespace.net.init", netns, "host-wide sysctls");
+    facts.put("kubernetes.node", Ok(Value::Number(i128::from(place.node && place.netns == Netns::Init))), "place");
+    facts.put("container", Ok(Value::Number(i128::from(container))), "place");
+}
+
+fn netns(facts: &Facts, because: &mut Vec<String>) -> Netns {
+    let visible = HOST_ONLY.iter().filter(|name| facts.value(name).is_ok()).count();
+    let others = facts.value("sysctl.net.core.somaxconn").is_ok();
+    let absent = HOST_ONLY
+        .iter()
+        .filter(|name| facts.value(name).is_err_and(|gap| gap.cause == crate::model::fact::Cause::Absent));
+    match (visible, absent.count()) {
+        (2.., _) => {
+            because.push("host-wide network sysctls are visible".to_owned());
+            Netns::Init
+        }
+        // Kernels that hide somaxconn from unprivileged namespaces hide the host-wide ones too.
+        (_, 2..) if others || facts.value("namespace.pid.init").is_ok() => {
+            because.push("host-wide network sysctls are hidden".to_owned());
+            Netns::Child
+        }
+        _ => Netns::Unknown,
+    }
+}
+
+/// The runtime whose traces show: in its mounts, in the layers of the root, in the cgroup path.
+fn runtime(facts: &Facts, because: &mut Vec<String>) -> Option<&'static str> {
+    const MOUNTS: [(&str, &str); 6] = [
+        ("/var/lib/docker/containers/", "docker"),
+        ("io.containerd.", "containerd"),
+        ("/overlay-containers/", "podman or CRI-O"),
+        ("/kubelet/pods/", "kubelet"),
+        ("/lxc/", "lxc"),
+        ("/libpod", "podman"),
+    ];
+    const LAYERS: [(&str, &str); 4] = [
+        ("/docker/", "docker"),
+        ("io.containerd.", "containerd"),
+        ("/containers/storage/", "podman or CRI-O"),
+        ("/snapshotter", "containerd"),
+    ];
+    const CGROUPS: [(&str, &str); 7] = [
+        ("cri-containerd-", "containerd"),
+        ("crio-", "CRI-O"),
+        ("docker-", "docker"),
+        ("/docker/", "docker"),
+        ("libpod-", "podman"),
+        ("libpod_parent/", "podman"),
+        ("kubepods", "kubelet"),
+    ];
+    let mut found = None;
+    for (fact, what, marks) in [
+        ("cgroup.path", "cgroup", CGROUPS.as_slice()),
+        ("sign.mount", "mounted file", MOUNTS.as_slice()),
+        ("sign.root", "root file system", LAYERS.as_slice()),
+    ] {
+        let Some(text) = facts.text(fact) else { continue };
+        if let Some((_, name)) = marks.iter().find(|(mark, _)| text.contains(mark)) {
+            because.push(format!("{what} {}", shortened(text)));
+            // The kubelet's own marks say Kubernetes, not which runtime.
+            found = match found {
+                None | Some("kubelet") => Some(*name),
+                other => other,
+            };
+        }
+    }
+    let own_pidns = !facts.holds("namespace.pid.init");
+    if found.is_none() && own_pidns && facts.holds("sign.containerenv") {
+        because.push("/run/.containerenv".to_owned());
+        return Some("podman");
+    }
+    if found.is_none() && own_pidns && facts.holds("sign.dockerenv") && facts.value("namespace.pid.init").is_ok() {
+        because.push("/.dockerenv in a pid namespace of its own".to_owned());
+        return Some("docker");
+    }
+    if let (None, true, Some("systemd-nspawn")) = (found, own_pidns, facts.text("sign.manager")) {
+        because.push("/run/systemd/container".to_owned());
+        return Some("systemd-nspawn");
+    }
+    found
+}
+
+fn kubernetes(facts: &Facts, because: &mut Vec<String>) -> bool {
+    let mut signs = Vec::new();
+    if facts.text("cgroup.path").is_some_and(|path| path.contains("kubepods")) {
+        signs.push("kubepods cgroup");
+    }
+    if facts.text("sign.mount").is_some_and(|path| path.contains("/kubelet/pods/")) {
+        signs.push("files mounted by the kubelet");
+    }
+    if facts.holds("sign.kubernetes_env") {
+        signs.push("KUBERNETES_SERVICE_HOST is set");
+    }
+    if facts.holds("sign.service_account") {
+        signs.push("a service account is mounted");
+    }
+    because.extend(signs.iter().map(|sign| (*sign).to_owned()));
+    !signs.is_empty()
+}
+
+/// The systemd unit that a cgroup path names, if it is a service.
+fn unit(path: &str) -> Option<String> {
+    path.split('/').rev().find(|part| part.ends_with(".service")).map(str::to_owned)
+}
+
+fn capabilities(mask: i128) -> Vec<&'static str> {
+    const NAMED: [(u32, &str); 4] =
+        [(12, "CAP_NET_ADMIN"), (19, "CAP_SYS_PTRACE"), (21, "CAP_SYS_ADMIN"), (24, "CAP_SYS_RESOURCE")];
+    NAMED.into_iter().filter(|(bit, _)| mask >> bit & 1 == 1).map(|(_, name)| name).collect()
+}
+
+fn writable(facts: &Facts) -> Writable {
+    match (facts.holds("sign.procsys_readonly"), facts.value("sign.procsys_writable")) {
+        (true, _) => Writable::ReadOnly,
+        (false, Ok(Value::Number(1))) => Writable::Yes,
+        (false, Ok(_)) => Writable::NotPermitted,
+        (false, Err(_)) => Writable::Unknown,
+    }
+}
+
+/// A path as a header shows it: ids of containers are long and say nothing to a person.
+fn shortened(path: &str) -> String {
+    let short = |part: &str| match part.char_indices().nth(24) {
+        Some((at, _)) => format!("{}…", part.get(..at).unwrap_or(part)),
+        None => part.to_owned(),
+    };
+    let first = path.split(':').next().unwrap_or(path);
+    first.split('/').map(short).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fact::{Cause, Gap};
+
+    fn facts(init_net: bool, init_pid: bool, more: &[(&str, Value)]) -> Facts {
+        let mut facts = Facts::default();
+        for name in HOST_ONLY {
+            let reading = if init_net { Ok(Value::Number(1)) } else { Err(Gap::new(Cause::Absent, "")) };
+            facts.put(name, reading, "");
+        }
+        facts.put("sysctl.net.core.somaxconn", Ok(Value::Number(4096)), "");
+        facts.put("namespace.pid.init", Ok(Value::Number(i128::from(init_pid))), "");
+        for (name, value) in more {
+            facts.put(*name, Ok(value.clone()), "");
+        }
+        facts
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    const YES: Value = Value::Number(1);
+
+    #[test]
+    fn a_left_over_marker_makes_no_container() {
+        let place = of(&facts(true, true, &[("sign.dockerenv", YES), ("cgroup.path", text("/process_api/37d6"))]));
+        assert_eq!(place.kind, Kind::Host);
+        assert!(place.because.iter().any(|clause| clause.contains("left over")));
+    }
+
+    #[test]
+    fn a_bare_runc_container_is_found_by_its_namespaces() {
+        let place = of(&facts(false, false, &[("sign.procsys_readonly", YES), ("cgroup.path", text("/t1"))]));
+        assert_eq!((place.kind, place.runtime, place.writable), (Kind::Container, None, Writable::ReadOnly));
+    }
+
+    #[test]
+    fn a_pod_is_found_without_token_or_variable() {
+        let cgroup = text("/kubepods/burstable/pod1f/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+        assert_eq!(of(&facts(false, false, &[("cgroup.path", cgroup.clone())])).kind, Kind::Pod);
+        let host_network = of(&facts(true, true, &[("cgroup.path", cgroup)]));
+        assert_eq!((host_network.kind, host_network.node), (Kind::HostNetworkPod, true));
+        let mounted = text("/var/lib/kubelet/pods/1f/etc-hosts");
+        assert_eq!(of(&facts(false, false, &[("sign.mount", mounted), ("cgroup.path", text("/"))])).kind, Kind::Pod);
+    }
+
+    #[test]
+    fn a_variable_alone_makes_no_pod() {
+        assert_eq!(of(&facts(true, true, &[("sign.kubernetes_env", YES)])).kind, Kind::Host);
+        assert_eq!(of(&facts(false, true, &[("sign.kubernetes_env", YES)])).kind, Kind::Namespace);
+    }
+
+    #[test]
+    fn nothing_known_is_unknown() {
+        let place = of(&Facts::default());
+        assert_eq!((place.kind, place.netns, place.writable), (Kind::Unknown, Netns::Unknown, Writable::Unknown));
+    }
+}

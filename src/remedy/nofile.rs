@@ -1,0 +1,90 @@
+//! The limit on open files, and the way to raise it in each place.
+
+use super::{Situation, place};
+use crate::model::action::{Action, Edit, Target};
+use crate::model::place::Kind;
+use crate::model::rule::{Effect, NofileFix, Rule};
+
+/// The action, or none if the limits are as high already.
+pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> Option<Action> {
+    let facts = situation.facts;
+    let old_soft = facts.number("limit.nofile.soft").ok()?;
+    let old_hard = facts.number("limit.nofile.hard").ok()?;
+    let soft = old_soft.max(fix.soft.amount(facts, None).ok()?);
+    let hard = old_hard.max(fix.hard.amount(facts, None).ok()?).max(soft);
+    // Above fs.nr_open every attempt is EPERM. What the load needs comes first, so a lower ceiling is named instead.
+    let ceiling = facts.number("sysctl.fs.nr_open").unwrap_or(i128::MAX);
+    let hard = if ceiling >= soft { hard.min(ceiling).max(old_hard) } else { hard };
+    if (soft, hard) == (old_soft, old_hard) || soft == i128::MAX {
+        return None;
+    }
+    let hard_word = if hard == i128::MAX { ceiling } else { hard };
+    let mut lines = Vec::new();
+    if hard_word > ceiling {
+        lines.push(format!("first: sysctl -w fs.nr_open={hard_word}   (no hard limit can be above it)"));
+    }
+    let both = format!("{soft}:{hard_word}");
+    let within = soft <= old_hard;
+    let (target, who) = match situation.place.kind {
+        Kind::Pod | Kind::HostNetworkPod => {
+            if within {
+                lines.push("in the image's entrypoint: ulimit -Sn \"$(ulimit -Hn)\"; exec \"$@\"   (soft up to hard needs no privilege)".to_owned());
+                (Target::PodManifest, "the pod's owner")
+            } else {
+                lines.push(
+                    "no field of a pod sets it (there is no `ulimits`); the node's container runtime does:".to_owned(),
+                );
+                lines.push(format!(
+                    "containerd: process.rlimits in its base_runtime_spec, RLIMIT_NOFILE soft {soft} hard {hard_word}"
+                ));
+                lines.push(format!("CRI-O: default_ulimits = [\"nofile={both}\"] in [crio.runtime]"));
+                (Target::Node, "the node's administrator")
+            }
+        }
+        Kind::Container => {
+            lines.push(format!("docker run | podman run --ulimit nofile={both} ..."));
+            lines.push(format!("Compose: ulimits: {{ nofile: {{ soft: {soft}, hard: {hard_word} }} }}"));
+            (Target::ContainerRun, "whoever starts the container")
+        }
+        Kind::Host | Kind::Namespace | Kind::Unknown => {
+            if within {
+                lines.push(format!("this shell and what it starts: ulimit -Sn {soft}"));
+            }
+            lines.push("a service, unless `systemctl show -p LimitNOFILE NAME` is higher already:".to_owned());
+            lines.push(format!(
+                "  systemctl edit NAME   with   [Service] LimitNOFILE={both}   then systemctl restart NAME"
+            ));
+            lines.push(
+                "a login: /etc/security/limits.d/90-tunecheck.conf, then log in again (* does not reach root):"
+                    .to_owned(),
+            );
+            for who in ["*", "root"] {
+                lines.push(format!("  {who} soft nofile {soft}"));
+                lines.push(format!("  {who} hard nofile {hard_word}"));
+            }
+            let unable = !within && !situation.place.capabilities.contains(&"CAP_SYS_RESOURCE");
+            let who = if unable {
+                "root, through systemd or a new login (this process lacks CAP_SYS_RESOURCE)"
+            } else {
+                place::writer(situation.place)
+            };
+            (Target::Here, who)
+        }
+    };
+    Some(Action {
+        target,
+        who: who.to_owned(),
+        edit: Edit::Nofile { soft, hard: hard_word },
+        lines,
+        scope: "that process and what it starts; running ones keep their limit".to_owned(),
+        cost: rule.fix.cost.clone(),
+        safety: rule.fix.safety,
+        takes_effect: Effect::Restart,
+        prove: if rule.fix.prove.is_empty() {
+            "grep 'open files' /proc/PID/limits".to_owned()
+        } else {
+            rule.fix.prove.clone()
+        },
+        undo: "take the setting out and start the process again".to_owned(),
+    })
+}

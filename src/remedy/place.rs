@@ -1,0 +1,22 @@
+//! Who can change what, by place.
+
+use crate::model::place::{Kind, Place, Writable};
+
+/// Who can write a sysctl or a file where the audit stands.
+pub(super) fn writer(place: &Place) -> &'static str {
+    match (place.kind, place.writable) {
+        (Kind::Unknown, _) => "root on that machine",
+        (_, Writable::Yes) => "you, here",
+        _ => "root on this machine",
+    }
+}
+
+/// Who owns the limits around the audited process.
+pub(super) fn owner(place: &Place) -> &'static str {
+    match place.kind {
+        Kind::Pod | Kind::HostNetworkPod => "the pod's owner or the node's administrator",
+        Kind::Container => "whoever starts the container",
+        Kind::Host | Kind::Namespace => "the administrator of this machine",
+        Kind::Unknown => "the administrator of that machine",
+    }
+}

@@ -1,0 +1,119 @@
+//! What rules and facts mean, for people.
+
+use std::fmt::{self, Write};
+
+use super::text::{sanitized, wrapped};
+use crate::model::catalogue::Catalogue;
+use crate::model::rule::{Change, Pod, Rule};
+
+/// Everything a rule says.
+pub fn rule(rule: &Rule, width: u16) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_rule(&mut out, rule, width.into());
+    sanitized(&out).into_owned()
+}
+
+fn write_rule(out: &mut String, rule: &Rule, width: usize) -> fmt::Result {
+    writeln!(out, "{}\n{}", rule.id, wrapped(&rule.title, "  ", width))?;
+    let roles: Vec<&str> = rule.roles.iter().map(|role| role.word()).collect();
+    let asked = if roles.is_empty() { "every role".to_owned() } else { roles.join(", ") };
+    writeln!(out, "  judges   {}, a value of {}; asked of {asked}", rule.fact, rule.scope.words())?;
+    if !rule.manual.is_empty() {
+        writeln!(out, "  manual   section {}", rule.manual)?;
+    }
+    if !rule.symptoms.is_empty() {
+        writeln!(out, "\nWhat you see when it is hit")?;
+        for symptom in &rule.symptoms {
+            writeln!(out, "  {symptom}")?;
+        }
+    }
+    writeln!(out, "\nWhy\n{}", indented(&rule.why))?;
+    if !rule.evidence.is_empty() {
+        writeln!(out, "\nEvidence")?;
+        for evidence in &rule.evidence {
+            writeln!(out, "{}", wrapped(&format!("{}: {}", evidence.fact, evidence.says), "  ", width))?;
+        }
+    }
+    writeln!(out, "\nWhat to change   (tunecheck prints the form that works where it runs)")?;
+    for fix in &rule.fix.sysctl {
+        let change = match &fix.change {
+            Change::Raise(bound) => match &bound.of {
+                None => format!("raise to {}", bound.plus),
+                Some(of) => format!("raise to what {of} asks for"),
+            },
+            Change::Set(value) => format!("set to {}", value.plain()),
+            Change::Widen(low, high) => format!("widen to {low} {high}"),
+            Change::Add(of) => format!("add the ports of {of}; keep those that are there"),
+        };
+        writeln!(out, "  {}: {change}", fix.name)?;
+    }
+    if let Some(pod) = &rule.pod {
+        let words = match pod {
+            Pod::Safe { since, .. } => format!("safe since Kubernetes {since}"),
+            Pod::Unsafe => "unsafe: only on kubelets with allowedUnsafeSysctls".to_owned(),
+            Pod::Impossible => "impossible: node level only".to_owned(),
+        };
+        writeln!(out, "  in a pod: {words}")?;
+    }
+    if rule.fix.nofile.is_some() {
+        writeln!(out, "  nofile: LimitNOFILE, limits.d, --ulimit, or the node's container runtime")?;
+    }
+    if let Some(name) = &rule.fix.remove {
+        writeln!(out, "  delete the line that sets {name}")?;
+    }
+    for words in [&rule.fix.application, &rule.fix.ask, &rule.fix.also] {
+        if !words.is_empty() {
+            writeln!(out, "{}", wrapped(words, "  ", width))?;
+        }
+    }
+    if !rule.fix.cost.is_empty() {
+        writeln!(out, "{}", wrapped(&format!("cost: {}", rule.fix.cost), "  ", width))?;
+    }
+    writeln!(out, "  acts {}", rule.takes_effect.words())?;
+    if !rule.fix.prove.is_empty() {
+        writeln!(out, "  prove: {}", rule.fix.prove)?;
+    }
+    if !rule.links.is_empty() {
+        writeln!(out, "\nRead more")?;
+        for link in &rule.links {
+            writeln!(out, "  {link}")?;
+        }
+    }
+    Ok(())
+}
+
+fn indented(text: &str) -> String {
+    text.trim_end()
+        .lines()
+        .map(|line| if line.is_empty() { String::new() } else { format!("  {line}") })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// A line for each rule: id, roles, title.
+pub fn rule_list<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
+    let mut out = String::new();
+    for rule in rules {
+        let _ = writeln!(out, "{:<32} {}", rule.id, rule.title);
+    }
+    sanitized(&out).into_owned()
+}
+
+/// A block for each fact that is known by name.
+pub fn catalogue(catalogue: &Catalogue) -> String {
+    let mut out = String::new();
+    for entry in &catalogue.0 {
+        let _ = writeln!(
+            out,
+            "{}\n  {}; {}, of {}\n  read from {}; {}",
+            entry.name,
+            entry.meaning,
+            entry.unit,
+            entry.scope.words(),
+            entry.read,
+            entry.document
+        );
+    }
+    out
+}

@@ -1,0 +1,11 @@
+//! Report to bytes: one file per format. Pure.
+
+mod explain;
+mod json;
+mod table;
+mod text;
+
+pub use explain::{catalogue as facts_table, rule as explain, rule_list};
+pub use json::{print as json, schema as json_schema};
+pub use table::{Style, print as table};
+pub use text::sanitized;

@@ -1,0 +1,355 @@
+//! The report for people: header, table, then what to do about each warn and fail.
+
+use std::fmt::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::text::{coloured, label, sanitized, wrapped};
+use crate::model::action::Action;
+use crate::model::fact::{Unit, Value};
+use crate::model::facts::{grouped, humane};
+use crate::model::finding::{Finding, Outcome};
+use crate::model::place::{Netns, Writable};
+use crate::model::report::Report;
+
+/// How the report is to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Columns to fill.
+    pub width: u16,
+    /// Rows of the terminal; passes fold to one line if they would not fit.
+    pub height: Option<u16>,
+    /// Whether to colour.
+    pub colour: bool,
+    /// Only what failed, warned, or could not be checked.
+    pub only_failed: bool,
+    /// Everything, with provenance.
+    pub verbose: bool,
+}
+
+/// Cells of a usage bar.
+const BAR: i128 = 8;
+/// Subjects named in one row before the rest is counted.
+const NAMED: usize = 3;
+
+/// The report as text.
+pub fn print(report: &Report, style: Style) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut out, report, style);
+    out
+}
+
+fn write(out: &mut String, report: &Report, style: Style) -> fmt::Result {
+    let mut plain = String::new();
+    header(&mut plain, report, style)?;
+    out.push_str(&sanitized(&plain));
+    let groups = groups(&report.findings);
+    let rows = rows_to_show(&groups, style);
+    if !rows.is_empty() {
+        let table = table(&rows, style.width);
+        for line in sanitized(&table).lines() {
+            writeln!(out, " {}", if style.colour { coloured_row(line, &rows) } else { line.to_owned() })?;
+        }
+    }
+    folded(out, &groups, &rows, style)?;
+    for group in groups.iter().filter(|group| group.first.outcome >= Outcome::Unknown) {
+        let mut plain = String::new();
+        details(&mut plain, group, style)?;
+        let plain = sanitized(&plain);
+        let word = label(group.first.outcome);
+        match plain.trim_start_matches('\n').strip_prefix(word) {
+            Some(rest) if style.colour => writeln!(out, "\n{}{rest}", coloured(word, group.first.outcome))?,
+            _ => writeln!(out, "{plain}")?,
+        }
+    }
+    let counts: Vec<String> = [
+        (Outcome::Fail, "fail"),
+        (Outcome::Warn, "warn"),
+        (Outcome::Pass, "pass"),
+        (Outcome::Unknown, "unknown"),
+        (Outcome::Waived, "waived"),
+        (Outcome::NotApplicable, "not applicable"),
+    ]
+    .into_iter()
+    .filter(|(outcome, _)| *outcome != Outcome::Waived || report.count(Outcome::Waived) > 0)
+    .map(|(outcome, word)| {
+        let text = format!("{} {word}", report.count(outcome));
+        if style.colour && report.count(outcome) > 0 { coloured(&text, outcome) } else { text }
+    })
+    .collect();
+    writeln!(out, "\n{}", counts.join(" · "))
+}
+
+fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
+    let place = &report.place;
+    let mut parts = vec![report.node.clone().unwrap_or_else(|| "host name unknown".into())];
+    parts.extend(report.kernel.as_ref().map(|kernel| format!("Linux {kernel}")));
+    parts.extend(report.cpus.map(|cpus| format!("{cpus} CPU{}", if cpus == 1 { "" } else { "s" })));
+    parts.extend(report.memory.map(|bytes| humane(&Value::Number(bytes), Unit::Bytes)));
+    writeln!(out, "tunecheck {}   {}", env!("CARGO_PKG_VERSION"), parts.join(" · "))?;
+    if report.source != "live" {
+        writeln!(out, "read      {}", report.source)?;
+    }
+    let mut stands = vec![place.words()];
+    stands.push(
+        match place.netns {
+            Netns::Init => "init network namespace",
+            Netns::Child => "network namespace of its own",
+            Netns::Unknown => "network namespace unknown",
+        }
+        .to_owned(),
+    );
+    stands.extend(place.cgroup.as_ref().map(|version| format!("cgroup {version}")));
+    stands.push(match place.uid {
+        Some(0) => "root".into(),
+        Some(uid) => format!("uid {uid}"),
+        None => "user unknown".into(),
+    });
+    stands.push(
+        match place.writable {
+            Writable::Yes => "sysctls writable",
+            Writable::ReadOnly => "/proc/sys read-only",
+            Writable::NotPermitted => "sysctls not writable by this user",
+            Writable::Unknown => "unknown whether sysctls are writable",
+        }
+        .to_owned(),
+    );
+    let width = usize::from(style.width);
+    writeln!(out, "{}", hanging("place     ", &stands.join(" · "), width))?;
+    if !place.because.is_empty() {
+        writeln!(out, "{}", hanging("because   ", &place.because.join("; "), width))?;
+    }
+    let load = &report.workload;
+    let mut words = vec![
+        format!("{} connections", grouped(load.connections.into())),
+        format!("burst {}", grouped(load.burst.into())),
+    ];
+    let plural = if load.destinations == 1 { "" } else { "s" };
+    if load.outgoing() > 0 {
+        words.push(format!(
+            "{} outgoing to {} destination{plural}",
+            grouped(load.outgoing().into()),
+            load.destinations
+        ));
+    }
+    if load.streams > 1 {
+        words.push(format!("{} streams on each", grouped(load.streams.into())));
+    }
+    if !load.ports.is_empty() {
+        words.push(format!("on port {}", load.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")));
+    }
+    let line = format!(
+        "{}: {}   (--workload, --connections, --burst, --port ... change it)",
+        load.role.word(),
+        words.join(" · ")
+    );
+    writeln!(out, "{}", hanging("workload  ", &line, width))?;
+    for note in &report.notes {
+        writeln!(out, "{}", hanging("note      ", note, width))?;
+    }
+    writeln!(out)
+}
+
+/// A title, then words wrapped beside it.
+fn hanging(title: &str, words: &str, width: usize) -> String {
+    let blanks = " ".repeat(title.chars().count());
+    let body = wrapped(words, &blanks, width);
+    format!("{title}{}", body.get(blanks.len()..).unwrap_or_default())
+}
+
+/// Findings of one rule that say the same.
+struct Group<'a> {
+    first: &'a Finding,
+    subjects: Vec<&'a str>,
+}
+
+fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for finding in findings {
+        let same = |group: &&mut Group<'_>| {
+            let other = group.first;
+            (&other.rule, other.outcome, &other.now, &other.want.text, &other.reason)
+                == (&finding.rule, finding.outcome, &finding.now, &finding.want.text, &finding.reason)
+        };
+        match groups.iter_mut().rev().find(same) {
+            Some(group) => group.subjects.extend(finding.subject.as_deref()),
+            None => groups.push(Group { first: finding, subjects: finding.subject.as_deref().into_iter().collect() }),
+        }
+    }
+    groups
+}
+
+impl Group<'_> {
+    fn subjects(&self, separator: &str) -> String {
+        let named: Vec<&str> = self.subjects.iter().take(NAMED).copied().collect();
+        let more = self.subjects.len().saturating_sub(NAMED);
+        let rest = if more > 0 { format!("{separator}and {more} more") } else { String::new() };
+        named.join(separator) + &rest
+    }
+}
+
+/// The rows of the table: what needs attention always, passes if there is room for them, the rest only on request.
+fn rows_to_show<'a, 'b>(groups: &'a [Group<'b>], style: Style) -> Vec<&'a Group<'b>> {
+    let urgent = |group: &&Group<'_>| group.first.outcome >= Outcome::Unknown;
+    // Header, borders and summary take some ten lines, a row with its border two.
+    let fits = style.height.is_none_or(|height| groups.len() * 2 + 10 <= usize::from(height));
+    let passes = style.verbose || (fits && !style.only_failed);
+    groups
+        .iter()
+        .filter(|group| match group.first.outcome {
+            Outcome::NotApplicable | Outcome::Waived => style.verbose && !style.only_failed,
+            Outcome::Pass => passes && !style.only_failed,
+            _ => urgent(group),
+        })
+        .collect()
+}
+
+fn table(rows: &[&Group<'_>], width: u16) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(width.saturating_sub(1).max(40));
+    table.set_header(["", "rule", "now", "want", "evidence"]);
+    for group in rows {
+        let finding = group.first;
+        let rule = match group.subjects.is_empty() {
+            true => finding.rule.clone(),
+            false => format!("{}\n{}", finding.rule, group.subjects("\n")),
+        };
+        table.add_row([
+            label(finding.outcome).to_owned(),
+            rule,
+            now(finding),
+            finding.want.text.clone(),
+            evidence(finding),
+        ]);
+    }
+    table.to_string()
+}
+
+fn now(finding: &Finding) -> String {
+    match (&finding.now, finding.outcome) {
+        (Some(value), _) => humane(value, finding.unit),
+        (None, Outcome::Unknown) => finding.gap.as_ref().map(|gap| gap.cause.to_string()).unwrap_or_default(),
+        (None, Outcome::Pass) => "not there".into(),
+        (None, _) => "-".into(),
+    }
+}
+
+fn evidence(finding: &Finding) -> String {
+    let mut lines = Vec::new();
+    if let Some(share) = finding.share {
+        lines.push(bar(share));
+    }
+    lines
+        .extend(finding.evidence.iter().filter(|proof| matches!(proof.value, Ok(1..))).map(|proof| proof.says.clone()));
+    if lines.is_empty() && matches!(finding.outcome, Outcome::Unknown | Outcome::NotApplicable | Outcome::Pass) {
+        lines.push(finding.gap.as_ref().map_or_else(|| finding.reason.clone(), |gap| gap.why.clone()));
+    }
+    lines.join("\n")
+}
+
+fn bar(share: i128) -> String {
+    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = share.clamp(0, 100) * BAR * 8 / 100;
+    let full = "█".repeat(usize::try_from(eighths / 8).unwrap_or(0));
+    let part = usize::try_from(eighths % 8).ok().and_then(|index| EIGHTHS.get(index)).filter(|&&c| c != ' ');
+    let gap = if full.is_empty() && part.is_none() { "" } else { " " };
+    format!("{full}{}{gap}{share} %", part.map(char::to_string).unwrap_or_default())
+}
+
+/// Colours the outcome in a line of the table; the first cell is the only one that holds it.
+fn coloured_row(line: &str, rows: &[&Group<'_>]) -> String {
+    let mut outcomes: Vec<Outcome> = rows.iter().map(|group| group.first.outcome).collect();
+    outcomes.dedup();
+    for outcome in outcomes {
+        let word = label(outcome);
+        if let Some(rest) =
+            line.strip_prefix("│ ").and_then(|rest| rest.strip_prefix(word)).filter(|rest| rest.starts_with(' '))
+        {
+            return format!("│ {}{rest}", coloured(word, outcome));
+        }
+    }
+    line.to_owned()
+}
+
+/// One line for each outcome whose findings are not in the table.
+fn folded(out: &mut String, groups: &[Group<'_>], rows: &[&Group<'_>], style: Style) -> fmt::Result {
+    if style.only_failed {
+        return Ok(());
+    }
+    for (outcome, title) in [(Outcome::Pass, "pass      "), (Outcome::NotApplicable, "n/a       ")] {
+        let hidden: Vec<&str> = groups
+            .iter()
+            .filter(|group| group.first.outcome == outcome && !rows.iter().any(|row| std::ptr::eq(*row, *group)))
+            .map(|group| group.first.rule.as_str())
+            .collect();
+        if !hidden.is_empty() {
+            writeln!(
+                out,
+                "{}",
+                hanging(title, &format!("{}   (-v shows them)", hidden.join(", ")), style.width.into())
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn details(out: &mut String, group: &Group<'_>, style: Style) -> fmt::Result {
+    let finding = group.first;
+    let width = usize::from(style.width);
+    let subjects = if group.subjects.is_empty() { String::new() } else { format!("  {}", group.subjects(", ")) };
+    writeln!(out, "\n{} {}{subjects}", label(finding.outcome), finding.rule)?;
+    if finding.outcome == Outcome::Unknown {
+        let words = format!("not checked: {}", finding.reason);
+        return write!(out, "{}", wrapped(&words, "  ", width));
+    }
+    if !finding.says.is_empty() {
+        writeln!(out, "{}", wrapped(&finding.says, "  ", width))?;
+    }
+    if let Some(owner) = &finding.owner {
+        writeln!(out, "{}", hanging("  owner    ", owner, width))?;
+    }
+    if style.verbose {
+        writeln!(out, "{}", hanging("  read     ", &format!("{} from {}", finding.fact, finding.source), width))?;
+        for proof in &finding.evidence {
+            writeln!(out, "{}", hanging("  evidence ", &proof.says, width))?;
+        }
+    }
+    for (index, action) in finding.fix.iter().enumerate() {
+        fix(out, action, finding.fix.get(..index).unwrap_or_default(), width)?;
+    }
+    if !finding.also.is_empty() {
+        writeln!(out, "{}", hanging("  also     ", &finding.also, width))?;
+    }
+    write!(out, "  more     tunecheck explain {}", finding.rule)
+}
+
+/// An action; `before` are those above it, whose cost and proof need not be said again. What is typed or written into a
+/// file is never wrapped.
+fn fix(out: &mut String, action: &Action, before: &[Action], width: usize) -> fmt::Result {
+    let said = |field: fn(&Action) -> &str| before.iter().any(|other| field(other) == field(action));
+    let advice = action.edit == crate::model::action::Edit::Advice;
+    for (index, line) in action.lines.iter().enumerate() {
+        let title = if index == 0 { "  change   " } else { "           " };
+        match advice {
+            true => writeln!(out, "{}", hanging(title, line, width))?,
+            false => writeln!(out, "{title}{line}")?,
+        }
+    }
+    writeln!(out, "{}", hanging("  who      ", &format!("{} · safety: {}", action.who, action.safety.word()), width))?;
+    writeln!(out, "{}", hanging("  acts     ", action.takes_effect.words(), width))?;
+    let fields: [(&str, fn(&Action) -> &str); 4] = [
+        ("  scope    ", |action| &action.scope),
+        ("  cost     ", |action| &action.cost),
+        ("  prove    ", |action| &action.prove),
+        ("  undo     ", |action| &action.undo),
+    ];
+    for (title, field) in fields {
+        if !field(action).is_empty() && !said(field) {
+            writeln!(out, "{}", hanging(title, field(action), width))?;
+        }
+    }
+    Ok(())
+}

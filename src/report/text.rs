@@ -1,0 +1,64 @@
+//! Text for people: safe for a terminal, wrapped, coloured last.
+
+use std::borrow::Cow;
+
+use crate::model::finding::Outcome;
+
+/// Text that others chose, with every control character but the line feed made visible, so that a file name or a host
+/// name cannot drive the terminal.
+pub fn sanitized(text: &str) -> Cow<'_, str> {
+    let hostile = |c: char| (c.is_control() && c != '\n') || is_invisible(c);
+    if !text.contains(hostile) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// Marks that reorder or hide the text around them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Words wrapped to a width, every line after an indent.
+pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
+    let options =
+        textwrap::Options::new(width.max(40)).initial_indent(indent).subsequent_indent(indent).break_words(false);
+    textwrap::fill(text, options)
+}
+
+/// The word for an outcome as a report shows it: what needs attention stands out.
+pub(super) fn label(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Fail => "FAIL",
+        Outcome::Warn => "WARN",
+        Outcome::Unknown => "?",
+        Outcome::Waived => "waived",
+        Outcome::Pass => "pass",
+        Outcome::NotApplicable => "n/a",
+    }
+}
+
+/// Colours a piece of text by outcome. Colour adds nothing that the words do not say.
+pub(super) fn coloured(text: &str, outcome: Outcome) -> String {
+    use owo_colors::OwoColorize;
+    match outcome {
+        Outcome::Fail => text.red().bold().to_string(),
+        Outcome::Warn => text.yellow().to_string(),
+        Outcome::Unknown => text.cyan().to_string(),
+        Outcome::Pass => text.green().to_string(),
+        Outcome::Waived | Outcome::NotApplicable => text.dimmed().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_cannot_reach_the_terminal() {
+        assert_eq!(sanitized("plain\ntext · ≥ 5"), "plain\ntext · ≥ 5");
+        assert_eq!(sanitized("a\u{1b}[2Jb\r"), "a\\u{1b}[2Jb\\u{d}");
+        assert_eq!(sanitized("\u{202e}evil"), "\\u{202e}evil");
+    }
+}

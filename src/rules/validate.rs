@@ -1,0 +1,55 @@
+//! Checks that a rule speaks of facts that exist, and compares like with like.
+
+use super::Problem;
+use crate::model::catalogue::Catalogue;
+use crate::model::fact::Unit;
+use crate::model::rule::{Check, Rule};
+
+/// Everything that is wrong with a rule that parsed; `text` is its file, for the lines.
+pub(super) fn check(rule: &Rule, text: &str, catalogue: &Catalogue) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let given = rule.examples.iter().flat_map(|example| example.given.iter().map(|(name, _)| name.clone()));
+    let mut names: Vec<String> = rule.wanted().into_iter().chain(given).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in &names {
+        if catalogue.find(name).is_none() {
+            let near = nearest(name, catalogue).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            let what = format!("there is no fact {name}{near} (tunecheck rules facts lists them)");
+            problems.push(Problem::at(text, name, what));
+        }
+    }
+    let unit = |name: &str| catalogue.find(name).map(|entry| entry.unit);
+    if let Some(ours) = unit(&rule.fact) {
+        for other in rule.check.facts() {
+            match unit(other) {
+                Some(theirs) if theirs != ours && ours != Unit::Text && theirs != Unit::Text => {
+                    let what = format!("{} is in {ours}, {other} in {theirs}: they cannot be compared", rule.fact);
+                    problems.push(Problem::at(text, other, what));
+                }
+                _ => {}
+            }
+        }
+    }
+    let judges_subjects = rule.fact.contains("[*]");
+    for name in rule.wanted() {
+        if name.contains("[*]") && !judges_subjects {
+            let what = format!("{name} has a subject, and the rule's fact {} has none", rule.fact);
+            problems.push(Problem::at(text, &name, what));
+        }
+    }
+    if let Check::Usage { warn, fail, .. } = rule.check
+        && (warn == 0 || fail.is_some_and(|fail| warn > fail))
+    {
+        problems.push(Problem::at(text, "usage:", "usage needs 0 < warn <= fail, in percent"));
+    }
+    problems.sort_by_key(|problem| problem.line);
+    problems
+}
+
+/// The known name that shares the longest beginning, if it is long enough to be meant.
+fn nearest<'a>(name: &str, catalogue: &'a Catalogue) -> Option<&'a str> {
+    let shared = |other: &str| name.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let best = catalogue.0.iter().map(|entry| entry.name).max_by_key(|other| shared(other))?;
+    (shared(best) * 2 > name.len()).then_some(best)
+}
