@@ -100,6 +100,12 @@ fn range(number: i128, fail: Ends, warn: Ends, unit: Unit) -> Result<Judgement, 
         _ => warn,
     };
     let end = |limit: i128| humane(&if limit == i128::MAX { Value::Unlimited } else { Value::Number(limit) }, unit);
+    // Of a band, only the end that was missed.
+    let shown = match (outcome, shown) {
+        (Outcome::Pass, both) => both,
+        (_, (Some(low), _)) if number < low => (Some(low), None),
+        (_, (_, high)) => (None, high),
+    };
     let text = match shown {
         (Some(low), None) => format!("≥ {}", end(low)),
         (None, Some(high)) => format!("≤ {}", end(high)),

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::model::fact::Gap;
 use crate::model::fact::Scope;
-use crate::model::facts::{grouped, with_subject};
+use crate::model::facts::grouped;
 use crate::model::finding::Proof;
 use crate::model::place::Netns;
 use crate::model::rule::Rule;
@@ -11,7 +11,7 @@ use crate::model::rule::Rule;
 /// The rule's evidence, read.
 pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -> Vec<Proof> {
     let proof = |evidence: &crate::model::rule::Evidence| {
-        let fact = with_subject(&evidence.fact, subject);
+        let fact = super::name_of(evidence.fact, subject);
         let value: Result<i128, Gap> = context.facts.number(&fact);
         let scope = context.catalogue.find(&fact).map(|entry| entry.scope);
         let window = if evidence.plain { "" } else { since(scope, context) };

@@ -23,7 +23,7 @@ pub fn run(rule: &Rule, example: &Example, catalogue: &Catalogue, complete: impl
     let mut facts = Facts::default();
     for (name, value) in &example.given {
         let reading = value.clone().ok_or_else(|| Gap::new(Cause::Absent, format!("{name} does not exist")));
-        facts.put(name, reading, "example");
+        facts.put(*name, reading, "example");
     }
     let facts = complete(facts);
     let place = Place::plain_host();

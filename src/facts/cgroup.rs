@@ -45,7 +45,11 @@ fn read(gather: &mut Gather<'_>) {
         .host
         .read(SELF)
         .map_err(|refusal| refusal.gap(SELF))
-        .and_then(|bytes| ProcessCGroups::from_read(bytes.as_slice()).map_err(|_| Gap::unparsable(SELF, &bytes)));
+        .and_then(|bytes| match ProcessCGroups::from_read(bytes.as_slice()) {
+            Ok(groups) if groups.0.is_empty() => Err(Gap::new(Cause::Absent, "no cgroup hierarchy is mounted")),
+            Ok(groups) => Ok(groups),
+            Err(_) => Err(Gap::unparsable(SELF, &bytes)),
+        });
     let groups = match groups {
         Ok(groups) => groups,
         Err(gap) => {
@@ -58,13 +62,13 @@ fn read(gather: &mut Gather<'_>) {
     gather.put("cgroup.version", Ok(Value::Text(version(gather, &groups).into())), SELF);
     let named = groups.0.iter().max_by_key(|group| group.pathname.len());
     gather.put("cgroup.path", Ok(Value::Text(named.map(|group| group.pathname.clone()).unwrap_or_default())), SELF);
-    if gather.wanted("cgroup.cpu").next().is_some() {
+    if gather.wants_any("cgroup.cpu") {
         cpu(gather, &groups);
     }
-    if gather.wanted("cgroup.memory").next().is_some() {
+    if gather.wants_any("cgroup.memory") {
         memory(gather, &groups);
     }
-    if gather.wanted("cgroup.pids").next().is_some() {
+    if gather.wants_any("cgroup.pids") {
         pids(gather, &groups);
     }
 }

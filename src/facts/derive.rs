@@ -1,10 +1,9 @@
 //! Facts that follow from others, and the reasons behind gaps. Pure.
 
-use std::collections::BTreeSet;
-
+use super::Wanted;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, Name, with_subject};
 use crate::model::ports::Ports;
 use crate::model::version::Version;
 
@@ -178,13 +177,16 @@ pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
 }
 
 /// The wanted names and those that they are computed from.
-pub(super) fn with_inputs(wanted: &BTreeSet<String>) -> BTreeSet<String> {
-    let needed =
-        FORMULAS.iter().filter(|formula| wanted.contains(formula.entry.name)).flat_map(|formula| formula.needs);
-    let mut all: BTreeSet<String> = wanted.iter().cloned().chain(needed.map(|name| (*name).to_owned())).collect();
+pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
+    let mut all = wanted;
+    for formula in FORMULAS {
+        if all.contains(formula.entry.name) {
+            all.extend(formula.needs.iter().map(|name| Name::from(*name)));
+        }
+    }
     // Whoever asks for a sysctl also wants to know which file sets it at boot.
     if all.iter().any(|name| name.starts_with("sysctl.")) {
-        all.insert("boot[*].value".to_owned());
+        all.insert("boot[*].value".into());
     }
     all
 }
@@ -200,7 +202,7 @@ pub fn derive(facts: &mut Facts) {
             None => vec![None],
         };
         for subject in subjects {
-            let name = crate::model::facts::with_subject(name, subject.as_deref());
+            let name = with_subject(name, subject.as_deref()).into_owned();
             if facts.get(&name).is_none() {
                 let reading = (formula.compute)(facts, subject.as_deref().unwrap_or_default());
                 facts.put(name, reading, formula.entry.read);
@@ -213,7 +215,7 @@ pub fn derive(facts: &mut Facts) {
 /// not speak of this place.
 fn explain(facts: &mut Facts) {
     let absent = |gap: &Gap| gap.cause == Cause::Absent && gap.why.ends_with("does not exist");
-    let missing: Vec<(String, String)> = facts
+    let missing: Vec<(String, Name)> = facts
         .iter()
         .filter(|(_, fact)| fact.reading.as_ref().is_err_and(absent))
         .map(|(name, fact)| (name.to_owned(), fact.source.clone()))
@@ -245,8 +247,10 @@ fn explain(facts: &mut Facts) {
 
 fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {
     facts.forget(start);
-    if facts.subjects("boot[*].value").is_empty() {
-        facts.put("boot[*].value", Err(Gap::new(Cause::NotVisibleHere, why)), "sysctl.d");
+    for pattern in ["boot[*].value", "boot[*].live"] {
+        if facts.subjects(pattern).is_empty() {
+            facts.put(pattern, Err(Gap::new(Cause::NotVisibleHere, why)), "sysctl.d");
+        }
     }
 }
 

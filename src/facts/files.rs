@@ -21,7 +21,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    gather.from_file("file", PATH, numbers, |&[allocated, _, max], key| match key {
+    gather.fill("file", PATH, numbers, |&[allocated, _, max], key| match key {
         "allocated" => Some(allocated),
         "max" => Some(max),
         _ => None,

@@ -40,7 +40,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    if gather.wanted("kernel").next().is_some() {
+    if gather.wants_any("kernel") {
         let uname = gather.host.ask(Query { ask: Ask::Uname, of: "" });
         for (name, line, path) in [("kernel.node", 0, HOSTNAME), ("kernel.release", 1, OSRELEASE)] {
             // A tree or a dump has no uname(2), and often the file.

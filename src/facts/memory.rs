@@ -24,7 +24,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    gather.from_file(
+    gather.fill(
         "memory",
         MEMINFO,
         |bytes| Some(String::from_utf8_lossy(bytes).into_owned()),

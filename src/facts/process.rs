@@ -35,16 +35,19 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    if gather.wanted("limit").next().is_some() {
+    if gather.wants_any("limit") {
         let limits = gather.host.read(LIMITS).map_err(|refusal| refusal.gap(LIMITS));
         for name in gather.wanted("limit") {
-            let reading = limits.as_ref().map_err(Gap::clone).and_then(|bytes| limit(bytes, name));
+            let reading = limits.as_ref().map_err(Gap::clone).and_then(|bytes| limit(bytes, &name));
             gather.put(name, reading, LIMITS);
         }
     }
     if gather.wants("process.fds") {
         let reading = fds(gather);
         gather.put("process.fds", reading, FDS);
+    }
+    if !gather.wants_any("process") {
+        return;
     }
     let status = gather.host.read(STATUS).map_err(|refusal| refusal.gap(STATUS));
     for (name, key, column, radix) in [("process.uid", "Uid:", 1, 10), ("process.capabilities", "CapEff:", 0, 16)] {

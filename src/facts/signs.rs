@@ -97,7 +97,7 @@ fn given_file(line: &str) -> Option<String> {
 
 /// The layers of the root file system, if this is its line of mountinfo and it is an overlay.
 fn overlay_root(line: &str) -> Option<String> {
-    line.contains(" / ").then_some(())?;
+    (line.split(' ').nth(4) == Some("/")).then_some(())?;
     let mut mount = MountInfo::from_line(line).ok()?;
     let root = mount.mount_point.as_os_str() == "/" && mount.fs_type == "overlay";
     root.then_some(())?;

@@ -22,7 +22,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    gather.from_file("softnet", PATH, columns, |totals, key| {
+    gather.fill("softnet", PATH, columns, |totals, key| {
         let at = ["processed", "dropped", "time_squeeze"].iter().position(|name| *name == key)?;
         totals.get(at).copied()
     });

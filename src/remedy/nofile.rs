@@ -77,13 +77,13 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
         edit: Edit::Nofile { soft, hard: hard_word },
         lines,
         scope: "that process and what it starts; running ones keep their limit".to_owned(),
-        cost: rule.fix.cost.clone(),
+        cost: rule.fix.cost,
         safety: rule.fix.safety,
         takes_effect: Effect::Restart,
         prove: if rule.fix.prove.is_empty() {
-            "grep 'open files' /proc/PID/limits".to_owned()
+            "grep 'open files' /proc/PID/limits".into()
         } else {
-            rule.fix.prove.clone()
+            rule.fix.prove.into()
         },
         undo: "take the setting out and start the process again".to_owned(),
     })

@@ -1,5 +1,7 @@
 //! A sysctl's new value, and the way to set it in each place.
 
+use std::borrow::Cow;
+
 use super::{Situation, place, quoted};
 use crate::model::action::{Action, Edit, Target};
 use crate::model::fact::{Scope, Value};
@@ -108,8 +110,12 @@ impl Planned<'_> {
         }
     }
 
-    fn prove(&self) -> String {
-        if self.rule.fix.prove.is_empty() { format!("sysctl -n {}", self.name) } else { self.rule.fix.prove.clone() }
+    fn prove(&self) -> Cow<'static, str> {
+        if self.rule.fix.prove.is_empty() {
+            format!("sysctl -n {}", self.name).into()
+        } else {
+            self.rule.fix.prove.into()
+        }
     }
 
     fn act(&self, target: Target, who: &str, lines: Vec<String>, scope: &str, undo: String) -> Action {
@@ -119,7 +125,7 @@ impl Planned<'_> {
             edit: Edit::Sysctl { name: self.name.to_owned(), old: self.old.clone(), new: self.new.clone() },
             lines,
             scope: scope.to_owned(),
-            cost: self.rule.fix.cost.clone(),
+            cost: self.rule.fix.cost,
             safety: self.rule.fix.safety,
             takes_effect: self.rule.takes_effect,
             prove: self.prove(),

@@ -48,7 +48,7 @@ fn write(out: &mut String, report: &Report, style: Style) -> fmt::Result {
     let rows = rows_to_show(&groups, style);
     if !rows.is_empty() {
         let table = table(&rows, style.width);
-        for line in sanitized(&table).lines() {
+        for line in table.lines() {
             writeln!(out, " {}", if style.colour { coloured_row(line, &rows) } else { line.to_owned() })?;
         }
     }
@@ -193,7 +193,7 @@ impl Group<'_> {
 fn rows_to_show<'a, 'b>(groups: &'a [Group<'b>], style: Style) -> Vec<&'a Group<'b>> {
     let urgent = |group: &&Group<'_>| group.first.outcome >= Outcome::Unknown;
     // Header, borders and summary take some ten lines, a row with its border two.
-    let fits = style.height.is_none_or(|height| groups.len() * 2 + 10 <= usize::from(height));
+    let fits = style.height.is_some_and(|height| groups.len() * 2 + 10 <= usize::from(height));
     let passes = style.verbose || (fits && !style.only_failed);
     groups
         .iter()
@@ -214,16 +214,11 @@ fn table(rows: &[&Group<'_>], width: u16) -> String {
     for group in rows {
         let finding = group.first;
         let rule = match group.subjects.is_empty() {
-            true => finding.rule.clone(),
+            true => finding.rule.to_owned(),
             false => format!("{}\n{}", finding.rule, group.subjects("\n")),
         };
-        table.add_row([
-            label(finding.outcome).to_owned(),
-            rule,
-            now(finding),
-            finding.want.text.clone(),
-            evidence(finding),
-        ]);
+        let cells = [label(finding.outcome), &rule, &now(finding), &finding.want.text, &evidence(finding)];
+        table.add_row(cells.map(sanitized));
     }
     table.to_string()
 }
@@ -283,7 +278,7 @@ fn folded(out: &mut String, groups: &[Group<'_>], rows: &[&Group<'_>], style: St
         let hidden: Vec<&str> = groups
             .iter()
             .filter(|group| group.first.outcome == outcome && !rows.iter().any(|row| std::ptr::eq(*row, *group)))
-            .map(|group| group.first.rule.as_str())
+            .map(|group| group.first.rule)
             .collect();
         if !hidden.is_empty() {
             writeln!(
@@ -342,7 +337,7 @@ fn fix(out: &mut String, action: &Action, before: &[Action], width: usize) -> fm
     writeln!(out, "{}", hanging("  acts     ", action.takes_effect.words(), width))?;
     let fields: [(&str, fn(&Action) -> &str); 4] = [
         ("  scope    ", |action| &action.scope),
-        ("  cost     ", |action| &action.cost),
+        ("  cost     ", |action| action.cost),
         ("  prove    ", |action| &action.prove),
         ("  undo     ", |action| &action.undo),
     ];

@@ -8,7 +8,9 @@ use crate::model::finding::Outcome;
 /// name cannot drive the terminal.
 pub fn sanitized(text: &str) -> Cow<'_, str> {
     let hostile = |c: char| (c.is_control() && c != '\n') || is_invisible(c);
-    if !text.contains(hostile) {
+    // Most of a report is plain ASCII, and looking at bytes is cheap.
+    let tame = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
+    if text.bytes().all(tame) || !text.contains(hostile) {
         return Cow::Borrowed(text);
     }
     let escape = |c: char| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() };
@@ -20,11 +22,33 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Words wrapped to a width, every line after an indent.
+/// Words wrapped to a width, every line after an indent. A word longer than a line keeps a line of its own.
+///
+/// Written here because wrapping is half of the time that a report costs with a general library, and reports are words
+/// with single blanks between them.
 pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
-    let options =
-        textwrap::Options::new(width.max(40)).initial_indent(indent).subsequent_indent(indent).break_words(false);
-    textwrap::fill(text, options)
+    let mut out = String::with_capacity(text.len() + text.len() / 8 + indent.len());
+    for (index, paragraph) in text.lines().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        out.push_str(indent);
+        let mut used = indent.len();
+        for (index, word) in paragraph.split(' ').enumerate() {
+            let length = if word.is_ascii() { word.len() } else { word.chars().count() };
+            if index > 0 && used + 1 + length > width {
+                out.push('\n');
+                out.push_str(indent);
+                used = indent.len();
+            } else if index > 0 {
+                out.push(' ');
+                used += 1;
+            }
+            out.push_str(word);
+            used += length;
+        }
+    }
+    out
 }
 
 /// The word for an outcome as a report shows it: what needs attention stands out.
@@ -54,6 +78,15 @@ pub(super) fn coloured(text: &str, outcome: Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_wrap_and_long_words_stay_whole() {
+        assert_eq!(wrapped("a bb ccc", "  ", 6), "  a bb\n  ccc");
+        assert_eq!(wrapped("aaaaaaaaaaaa b", "", 5), "aaaaaaaaaaaa\nb");
+        assert_eq!(wrapped("≥≥≥ ≥≥", "", 6), "≥≥≥ ≥≥");
+        assert_eq!(wrapped("x\ny z", " ", 80), " x\n y z");
+        assert_eq!(wrapped("", "  ", 80), "");
+    }
 
     #[test]
     fn control_characters_cannot_reach_the_terminal() {

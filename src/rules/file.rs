@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::model::fact::{Scope, Value};
 use crate::model::rule::{
-    Band, Bound, Change, Check, Condition, Effect, Evidence, Example, Fix, IfAbsent, NofileFix, Operand, Pod, Rule,
+    Band, Bound, Change, Check, Condition, Doc, Effect, Evidence, Example, Fix, IfAbsent, NofileFix, Operand, Pod, Rule,
     Safety, Severity, SysctlFix, Test,
 };
 use crate::model::version::Version;
@@ -41,7 +41,7 @@ impl Problem {
 ///
 /// # Errors
 /// The first problem found, with its line where that is known.
-pub fn rule(id: &str, text: &str) -> Result<Rule, Problem> {
+pub fn rule(id: &str, text: &str) -> Result<(Rule, Doc), Problem> {
     let typed: RuleFile = parse(text)?;
     typed.meaning(id).map_err(|(mark, what)| Problem::at(text, mark, what))
 }
@@ -93,6 +93,15 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
     // The untyped pass refuses duplicate keys, which a typed map would take silently.
     serde_yaml::from_str::<serde_yaml::Value>(text).map_err(problem)?;
     serde_yaml::from_str(text).map_err(problem)
+}
+
+/// Keeps a text until the process ends, as the texts of the built-in rules are.
+fn kept(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+fn all_kept(texts: Vec<String>) -> Vec<&'static str> {
+    texts.into_iter().map(kept).collect()
 }
 
 /// A mark in the text of the file near which the problem is, and the problem.
@@ -217,7 +226,7 @@ impl From<BoundFile> for Bound {
         match typed {
             BoundFile::Number(n) => Self { of: None, times: 1.0, plus: n.into(), least: i128::MIN },
             BoundFile::Of(OfFile { of, times, plus, at_least }) => Self {
-                of: Some(of),
+                of: Some(kept(of)),
                 times: times.unwrap_or(1.0),
                 plus: plus.unwrap_or(0).into(),
                 least: at_least.map_or(i128::MIN, i128::from),
@@ -462,7 +471,7 @@ mod words {
 use words::{EffectWord, IfAbsentWord, RoleWord, SafetyWord, ScopeWord, SeverityWord};
 
 impl RuleFile {
-    fn meaning(self, id: &str) -> Meant<Rule> {
+    fn meaning(self, id: &str) -> Meant<(Rule, Doc)> {
         let release = |text: String| text.parse::<Version>().map_err(|error| ("kernel:", error));
         let fact = self.fact.clone();
         let acts = !self.fix.sysctl.is_empty() || self.fix.nofile.is_some();
@@ -486,29 +495,32 @@ impl RuleFile {
                 Some(Pod::Safe { since: release(safe)?, kernel: kernel.map(release).transpose()? })
             }
         };
-        Ok(Rule {
-            id: id.to_owned(),
-            title: self.title,
-            manual: self.manual,
+        let doc = Doc {
+            symptoms: all_kept(self.symptoms),
+            why: kept(self.why),
+            links: all_kept(self.links),
+            examples: self.examples.into_iter().map(ExampleFile::meaning).collect::<Meant<_>>()?,
+        };
+        let rule = Rule {
+            id: kept(id.to_owned()),
+            title: kept(self.title),
+            manual: kept(self.manual),
             scope: self.scope,
             roles: self.applies.roles,
             kernel: self.applies.kernel.map(release).transpose()?,
             when: self.applies.when.into_iter().map(ConditionFile::meaning).collect::<Meant<_>>()?,
             check: self.check.meaning(&fact)?,
-            fact: self.fact,
+            fact: kept(self.fact),
             if_absent: self.if_absent,
-            absent_says: self.absent_says,
-            says: self.says,
+            absent_says: kept(self.absent_says),
+            says: kept(self.says),
             evidence: self.evidence.into_iter().map(Evidence::from).collect(),
             takes_effect: self.takes_effect,
             pod,
-            module: self.module,
+            module: self.module.map(kept),
             fix: self.fix.meaning()?,
-            symptoms: self.symptoms,
-            why: self.why,
-            links: self.links,
-            examples: self.examples.into_iter().map(ExampleFile::meaning).collect::<Meant<_>>()?,
-        })
+        };
+        Ok((rule, doc))
     }
 }
 
@@ -523,7 +535,7 @@ impl ConditionFile {
             _ => return Err(("when:", "a condition has exactly one of equals, one_of, at_least".to_owned())),
         };
         let if_absent = self.if_absent.map(|word| matches!(word, IfConditionAbsent::Holds));
-        Ok(Condition { fact: self.fact, test, otherwise: self.otherwise, if_absent })
+        Ok(Condition { fact: kept(self.fact), test, otherwise: kept(self.otherwise), if_absent })
     }
 }
 
@@ -539,7 +551,7 @@ impl CheckFile {
         };
         let operand = |typed| match typed {
             OperandFile::Literal(scalar) => Ok(Operand::Literal(scalar.value(fact)?)),
-            OperandFile::Of(OfFile { of, times: None, plus: None, at_least: None }) => Ok(Operand::Fact(of)),
+            OperandFile::Of(OfFile { of, times: None, plus: None, at_least: None }) => Ok(Operand::Fact(kept(of))),
             OperandFile::Of(_) => Err(("check:", "a value to equal takes no times, plus or at_least".to_owned())),
         };
         let mut checks: Vec<Check> = Vec::new();
@@ -552,9 +564,9 @@ impl CheckFile {
         if let Some(OneOfFile { values, otherwise }) = self.one_of {
             checks.push(Check::OneOf { values: values.into_iter().map(operand).collect::<Meant<_>>()?, otherwise });
         }
-        checks.extend(self.covers.map(|c| Check::Covers { of: c.of, otherwise: c.otherwise }));
+        checks.extend(self.covers.map(|c| Check::Covers { of: kept(c.of), otherwise: c.otherwise }));
         checks.extend(self.absent.map(|a| Check::Absent { otherwise: a.otherwise }));
-        checks.extend(self.usage.map(|u| Check::Usage { of: u.of, warn: u.warn, fail: u.fail }));
+        checks.extend(self.usage.map(|u| Check::Usage { of: kept(u.of), warn: u.warn, fail: u.fail }));
         checks.extend(self.not_rising.map(|n| Check::NotRising { otherwise: n.otherwise }));
         match (checks.pop(), checks.is_empty()) {
             (Some(check), true) => Ok(check),
@@ -565,7 +577,7 @@ impl CheckFile {
 
 impl From<EvidenceFile> for Evidence {
     fn from(typed: EvidenceFile) -> Self {
-        Self { fact: typed.fact, says: typed.says, fails: typed.fails, plain: typed.plain }
+        Self { fact: kept(typed.fact), says: kept(typed.says), fails: typed.fails, plain: typed.plain }
     }
 }
 
@@ -575,13 +587,13 @@ impl FixFile {
         Ok(Fix {
             sysctl: self.sysctl.into_iter().map(SysctlFixFile::meaning).collect::<Meant<_>>()?,
             nofile,
-            remove: self.remove,
-            application: self.application,
-            ask: self.ask,
-            also: self.also,
-            cost: self.cost,
+            remove: self.remove.map(kept),
+            application: kept(self.application),
+            ask: kept(self.ask),
+            also: kept(self.also),
+            cost: kept(self.cost),
             safety: self.safety.unwrap_or_default(),
-            prove: self.prove,
+            prove: kept(self.prove),
         })
     }
 }
@@ -592,10 +604,10 @@ impl SysctlFixFile {
             (Some(bound), None, None, None) => Change::Raise(bound.into()),
             (None, Some(value), None, None) => Change::Set(value.value(&self.name)?),
             (None, None, Some((low, high)), None) => Change::Widen(low.into(), high.into()),
-            (None, None, None, Some(add)) => Change::Add(add.of),
+            (None, None, None, Some(add)) => Change::Add(kept(add.of)),
             _ => return Err(("sysctl:", "a sysctl of a fix has exactly one of raise, set, widen, add".to_owned())),
         };
-        Ok(SysctlFix { name: self.name, change })
+        Ok(SysctlFix { name: kept(self.name), change })
     }
 }
 
@@ -603,7 +615,7 @@ impl ExampleFile {
     fn meaning(self) -> Meant<Example> {
         let given = self.given.into_iter().map(|(fact, scalar)| {
             let value = scalar.map(|scalar| scalar.value(&fact)).transpose()?;
-            Ok((fact, value))
+            Ok((kept(fact), value))
         });
         let expect = match self.expect {
             ExpectWord::Pass => "pass",
@@ -612,6 +624,6 @@ impl ExampleFile {
             ExpectWord::Unknown => "unknown",
             ExpectWord::NotApplicable => "not-applicable",
         };
-        Ok(Example { given: given.collect::<Meant<_>>()?, role: self.role, expect: expect.to_owned() })
+        Ok(Example { given: given.collect::<Meant<_>>()?, role: self.role, expect })
     }
 }
