@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Gather, Source, parse_sysctl};
+use super::{Gather, Source, parse_sysctl, text};
 use crate::host::Host;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit};
@@ -115,7 +115,7 @@ struct Settings {
 impl Settings {
     /// Takes the assignments of one more file.
     fn apply(&mut self, path: &str, bytes: &[u8]) {
-        for (number, line) in String::from_utf8_lossy(bytes).lines().enumerate() {
+        for (number, line) in text(bytes).lines().enumerate() {
             let line = line.trim_ascii();
             if line.starts_with(['#', ';']) {
                 continue;

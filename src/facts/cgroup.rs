@@ -4,7 +4,7 @@
 
 use procfs::{FromRead, ProcessCGroup, ProcessCGroups};
 
-use super::{Gather, Source, number};
+use super::{Gather, Source, number, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
@@ -134,16 +134,16 @@ fn tightest<'a>(
     }
 }
 
-fn text(gather: &Gather<'_>, path: &str) -> Result<String, Gap> {
+fn content(gather: &Gather<'_>, path: &str) -> Result<String, Gap> {
     match gather.host.read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Ok(bytes) => Ok(text(&bytes).into_owned()),
         Err(refusal) => Err(refusal.gap(path)),
     }
 }
 
 /// One number of a file, or of the line in it that starts with `key`. `max`, `-1` and rounded infinity are no limit.
 fn limit(gather: &Gather<'_>, path: &str) -> Result<Option<i128>, Gap> {
-    let text = text(gather, path)?;
+    let text = content(gather, path)?;
     match number(&text) {
         Some(limit) if (0..NONE).contains(&limit) => Ok(Some(limit)),
         Some(_) => Ok(None),
@@ -153,7 +153,7 @@ fn limit(gather: &Gather<'_>, path: &str) -> Result<Option<i128>, Gap> {
 }
 
 fn keyed(gather: &Gather<'_>, path: &str, key: &str) -> Result<i128, Gap> {
-    let text = text(gather, path)?;
+    let text = content(gather, path)?;
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
     line.and_then(number).ok_or_else(|| Gap::new(Cause::Absent, format!("{path} has no {key}")))
 }
@@ -167,7 +167,7 @@ fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
     let quota = |path: &str| -> Result<Option<i128>, Gap> {
         let (quota, period) = if folders.v2 {
             let file = format!("{path}/cpu.max");
-            let text = text(gather, &file)?;
+            let text = content(gather, &file)?;
             let mut words = text.split_whitespace();
             let quota = words.next().ok_or_else(|| Gap::unparsable(&file, text.as_bytes()))?;
             (quota.parse().ok().filter(|_| quota != "max"), words.next().and_then(number))
@@ -211,7 +211,7 @@ fn memory(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
             let (used, kills) = match limit {
                 None => (Err(none()), Err(none())),
                 Some(_) => {
-                    let used = text(gather, &format!("{path}/{}", files[1]));
+                    let used = content(gather, &format!("{path}/{}", files[1]));
                     let cache = keyed(
                         gather,
                         &format!("{path}/memory.stat"),
@@ -243,7 +243,7 @@ fn pids(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
             let (current, refused) = match limit {
                 None => (Err(none()), Err(none())),
                 Some(_) => {
-                    let current = text(gather, &format!("{path}/pids.current"));
+                    let current = content(gather, &format!("{path}/pids.current"));
                     let current =
                         current.and_then(|text| number(&text).ok_or_else(|| Gap::unparsable(&path, text.as_bytes())));
                     (current, keyed(gather, &format!("{path}/pids.events"), "max"))

@@ -1,6 +1,6 @@
 //! Protocol counters of this network namespace, under the names that node_exporter made common.
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Scope, Unit};
 
@@ -61,7 +61,7 @@ fn read(gather: &mut Gather<'_>) {
 /// The whole file as text, if it speaks of a protocol at all.
 fn text_of(protocol: &str) -> impl FnOnce(&[u8]) -> Option<String> {
     move |bytes| {
-        let text = String::from_utf8_lossy(bytes);
+        let text = text(bytes);
         text.contains(protocol).then(|| text.into_owned())
     }
 }

@@ -21,6 +21,7 @@ mod stat_table;
 mod sysctl;
 mod workload;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::LazyLock;
@@ -156,6 +157,11 @@ impl Gather<'_> {
             self.put(name, reading, path);
         }
     }
+}
+
+/// Bytes of the kernel as text. Almost always they are ASCII, and the strict check is far quicker than the lossy one.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The number that a text starts with, blanks aside.

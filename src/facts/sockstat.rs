@@ -1,6 +1,6 @@
 //! Sockets in use. `orphan`, `alloc` and `mem` are host-wide whatever namespace reads them.
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::Name;
@@ -66,7 +66,7 @@ fn read(gather: &mut Gather<'_>) {
 
 /// `sockstat.TCP.tw` is the number after the word `tw` on the line that starts with `TCP:`.
 fn figure(bytes: &[u8], name: &str) -> Reading {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text(bytes);
     let mut parts = name.split('.').skip(1);
     let (protocol, key) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let line = text.lines().find_map(|line| line.strip_prefix(protocol)?.strip_prefix(':'));

@@ -1,6 +1,6 @@
 //! Sysctls by name: any that a rule asks for.
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::Fact;
@@ -255,7 +255,7 @@ pub(super) fn read_one(gather: &Gather<'_>, key: &str) -> Fact {
 /// # Errors
 /// `Unparsable` for a number that is none, or a port list that is none.
 pub fn parse(key: &str, bytes: &[u8]) -> Reading {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text(bytes);
     let text = text.trim();
     if key.ends_with("ip_local_reserved_ports") {
         return text.parse().map(Value::Ports).map_err(|_| Gap::unparsable(key, bytes));
