@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             rules.push(rules::file::rule(&id, &text).map_err(told)?);
         }
     }
+    rules.sort_by_key(|(rule, _)| rule.id);
     let (rules, docs): (Vec<Rule>, Vec<Doc>) = rules.into_iter().unzip();
     let ids: Vec<&str> = rules.iter().map(|rule| rule.id).collect();
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);

@@ -16,7 +16,7 @@ use clap::{CommandFactory, Parser};
 pub use args::Cli;
 pub use exit::Exit;
 
-use args::{AuditArgs, Command, Format};
+use args::{AuditArgs, AuditOnly, Command, Format};
 use terminal::{Terminal, complain, print};
 
 use crate::audit::{audit, read, read_more};
@@ -26,6 +26,13 @@ use crate::report;
 
 /// Runs tunecheck with these arguments, the first of which is its own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args.len() < 2 {
+        return end(audit_verb(&AuditArgs::default()));
+    }
+    if let Ok(only) = AuditOnly::try_parse_from(&args) {
+        return end(audit_verb(&only.audit));
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {

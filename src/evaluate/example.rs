@@ -28,8 +28,9 @@ pub fn run(rule: &Rule, example: &Example, catalogue: &Catalogue, complete: impl
     let facts = complete(facts);
     let place = Place::plain_host();
     let context = Context { facts: &facts, place: &place, catalogue, role: example.role };
-    let worst = judge(rule, context).into_iter().max_by_key(|finding| finding.outcome);
-    match worst {
+    let mut findings = Vec::new();
+    judge(rule, context, &mut findings);
+    match findings.into_iter().max_by_key(|finding| finding.outcome) {
         Some(finding) => Verdict { outcome: finding.outcome, reason: finding.reason },
         None => Verdict { outcome: Outcome::NotApplicable, reason: "no subject".into() },
     }

@@ -32,8 +32,11 @@ pub struct Context<'a> {
 
 /// Judges every rule, worst outcome first, then by id and subject.
 pub fn evaluate<'a>(rules: impl Iterator<Item = &'a Rule>, context: Context<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = rules.flat_map(|rule| judge(rule, context)).collect();
-    findings.sort_by(|a, b| {
+    let mut findings = Vec::with_capacity(64);
+    for rule in rules {
+        judge(rule, context, &mut findings);
+    }
+    findings.sort_unstable_by(|a: &Finding, b| {
         let rank = |finding: &Finding| std::cmp::Reverse(finding.outcome);
         rank(a).cmp(&rank(b)).then_with(|| a.rule.cmp(b.rule)).then_with(|| a.subject.cmp(&b.subject))
     });
@@ -41,7 +44,7 @@ pub fn evaluate<'a>(rules: impl Iterator<Item = &'a Rule>, context: Context<'_>)
 }
 
 /// Judges one rule: once, or once for each subject.
-fn judge(rule: &Rule, context: Context<'_>) -> Vec<Finding> {
+fn judge(rule: &Rule, context: Context<'_>, findings: &mut Vec<Finding>) {
     let finding = |subject: Option<&str>| Finding {
         rule: rule.id,
         title: rule.title,
@@ -65,20 +68,20 @@ fn judge(rule: &Rule, context: Context<'_>) -> Vec<Finding> {
     };
     match applies(rule, context) {
         Ok(None) => {}
-        Ok(Some(reason)) => return vec![Finding { reason, ..finding(None) }],
-        Err(gap) => return vec![unknown(finding(None), gap)],
+        Ok(Some(reason)) => return findings.push(Finding { reason, ..finding(None) }),
+        Err(gap) => return findings.push(unknown(finding(None), gap)),
     }
     if !rule.fact.contains("[*]") {
-        return vec![conclude(rule, context, finding(None))];
+        return findings.push(conclude(rule, context, finding(None)));
     }
     let subjects = context.facts.subjects(rule.fact);
     if subjects.is_empty() {
-        return vec![match context.facts.family(rule.fact) {
+        return findings.push(match context.facts.family(rule.fact) {
             Err(gap) => unknown(finding(None), gap),
             Ok(()) => Finding { reason: "there is none here".into(), ..finding(None) },
-        }];
+        });
     }
-    subjects.iter().map(|subject| conclude(rule, context, finding(Some(subject)))).collect()
+    findings.extend(subjects.iter().map(|subject| conclude(rule, context, finding(Some(subject)))));
 }
 
 /// `None` if the rule applies, or the sentence that says why not. A condition that cannot be checked is a gap.
@@ -169,7 +172,10 @@ pub fn explain(rule: &Rule, finding: &mut Finding, context: Context<'_>) {
 
 /// A rule's fact name, for one subject.
 fn name_of(name: &'static str, subject: Option<&str>) -> Name {
-    with_subject(name, subject).into_owned().into()
+    match with_subject(name, subject) {
+        Name::Borrowed(_) => Name::Borrowed(name),
+        Name::Owned(name) => Name::Owned(name),
+    }
 }
 
 /// A fact's value as a person reads it.

@@ -164,9 +164,9 @@ pub struct Bound {
     /// Factor on the fact.
     pub times: f64,
     /// Added to it; the whole number if there is no fact.
-    pub plus: i128,
+    pub plus: i64,
     /// The least it comes to.
-    pub least: i128,
+    pub least: i64,
 }
 
 impl Bound {
@@ -175,14 +175,14 @@ impl Bound {
     /// # Errors
     /// The gap in place of the fact it refers to.
     pub fn amount(&self, facts: &Facts, subject: Option<&str>) -> Result<i128, Gap> {
-        let Some(name) = self.of else { return Ok(self.plus) };
+        let Some(name) = self.of else { return Ok(self.plus.into()) };
         let number = facts.number(&with_subject(name, subject))?;
         if number == i128::MAX {
             return Ok(number);
         }
         // A factor of one keeps numbers exact beyond the 53 bits of a float.
         let scaled = if self.times == 1.0 { number } else { (number as f64 * self.times).ceil() as i128 };
-        Ok(scaled.saturating_add(self.plus).max(self.least))
+        Ok(scaled.saturating_add(self.plus.into()).max(self.least.into()))
     }
 }
 

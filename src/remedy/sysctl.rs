@@ -272,8 +272,8 @@ mod tests {
         changed(&fix, Some(&value), None, Situation { facts: &facts, place: &place, catalogue: &catalogue })
     }
 
-    fn raise(to: i128) -> Change {
-        Change::Raise(Bound { of: None, times: 1.0, plus: to, least: i128::MIN })
+    fn raise(to: i64) -> Change {
+        Change::Raise(Bound { of: None, times: 1.0, plus: to, least: i64::MIN })
     }
 
     fn ports(text: &str) -> Value {

@@ -224,12 +224,12 @@ struct OfFile {
 impl From<BoundFile> for Bound {
     fn from(typed: BoundFile) -> Self {
         match typed {
-            BoundFile::Number(n) => Self { of: None, times: 1.0, plus: n.into(), least: i128::MIN },
+            BoundFile::Number(n) => Self { of: None, times: 1.0, plus: n, least: i64::MIN },
             BoundFile::Of(OfFile { of, times, plus, at_least }) => Self {
                 of: Some(kept(of)),
                 times: times.unwrap_or(1.0),
-                plus: plus.unwrap_or(0).into(),
-                least: at_least.map_or(i128::MIN, i128::from),
+                plus: plus.unwrap_or(0),
+                least: at_least.unwrap_or(i64::MIN),
             },
         }
     }

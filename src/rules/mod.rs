@@ -26,7 +26,8 @@ static DOCS: LazyLock<BTreeMap<&'static str, Doc>> = LazyLock::new(|| {
 /// A set of rules, by id.
 #[derive(Clone, Debug)]
 pub struct RuleSet {
-    rules: BTreeMap<&'static str, Rule>,
+    /// Sorted by id, as `src/build.rs` packs them.
+    rules: Vec<Rule>,
     /// Of rules that are not built in.
     docs: BTreeMap<&'static str, Doc>,
     workloads: Vec<Workload>,
@@ -36,7 +37,7 @@ impl RuleSet {
     /// The built-in rules.
     pub fn built_in() -> Self {
         let (rules, workloads): (Vec<Rule>, Vec<Workload>) = postcard::from_bytes(BUILT_IN).unwrap_or_default();
-        Self { rules: rules.into_iter().map(|rule| (rule.id, rule)).collect(), docs: BTreeMap::new(), workloads }
+        Self { rules, docs: BTreeMap::new(), workloads }
     }
 
     /// Reads one rule file, and checks it against the facts that exist.
@@ -52,7 +53,10 @@ impl RuleSet {
     /// Adds a rule, or replaces the one of the same id.
     pub fn put(&mut self, rule: Rule, doc: Doc) {
         self.docs.insert(rule.id, doc);
-        self.rules.insert(rule.id, rule);
+        match self.find(rule.id) {
+            Ok(at) => self.rules.splice(at..=at, [rule]).for_each(drop),
+            Err(at) => self.rules.insert(at, rule),
+        }
     }
 
     /// What a rule says to people.
@@ -62,12 +66,16 @@ impl RuleSet {
 
     /// All rules, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.values()
+        self.rules.iter()
     }
 
     /// The rule of this id.
     pub fn get(&self, id: &str) -> Option<&Rule> {
-        self.rules.get(id)
+        self.rules.get(self.find(id).ok()?)
+    }
+
+    fn find(&self, id: &str) -> Result<usize, usize> {
+        self.rules.binary_search_by(|rule| rule.id.cmp(id))
     }
 
     /// The default numbers of a role, from `rules/workloads/`.
