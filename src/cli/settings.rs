@@ -112,8 +112,8 @@ pub(super) fn host(args: &AuditArgs) -> Result<Box<dyn Host>> {
         return Ok(Box::new(Tree::new(path.clone())));
     }
     if let Some(path) = &args.sysctl {
-        let bytes =
-            input::read(path, LARGEST_DUMP).with_context(|| format!("cannot read --sysctl {}", path.display()))?;
+        let bytes = input::read(path, LARGEST_DUMP)
+            .with_context(|| format!("cannot read --sysctl {} (- is standard input)", path.display()))?;
         let dump = Dump::parse(&path.display().to_string(), &bytes);
         if dump.is_empty() {
             bail!("--sysctl {}: no line is NAME = VALUE (expected the output of sysctl -a)", path.display());
