@@ -2,7 +2,7 @@
 //!
 //! The only place where YAML is parsed. Unknown keys and duplicate keys are refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -84,6 +84,13 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
             }
         }
     }
+    let anchors: BTreeSet<&str> = text.lines().flat_map(|line| marked(line, '&')).collect();
+    // Aliases of aliases let a small file grow without end, and the parser's own bound comes after gigabytes. A *name
+    // without an anchor is prose.
+    if let Some(index) = text.lines().position(|line| marked(line, '*').any(|name| anchors.contains(name))) {
+        let what = "an alias (*name) is not taken here: write the value out".to_owned();
+        return Err(Problem { line: Some(index + 1), what });
+    }
     let problem = |error: serde_yaml::Error| {
         let line = error.location().map(|location| location.line());
         let text = error.to_string();
@@ -93,6 +100,16 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
     // The untyped pass refuses duplicate keys, which a typed map would take silently.
     serde_yaml::from_str::<serde_yaml::Value>(text).map_err(problem)?;
     serde_yaml::from_str(text).map_err(problem)
+}
+
+/// The names after a mark, where YAML would take it for that of an anchor or an alias.
+fn marked(line: &str, mark: char) -> impl Iterator<Item = &str> {
+    line.match_indices(mark).filter_map(move |(at, _)| {
+        let (before, after) = (line.get(..at)?, line.get(at + 1..)?);
+        let starts = before.chars().next_back().is_none_or(|c| c.is_whitespace() || "[{,:?-".contains(c));
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
+        after.get(..end).filter(|name| starts && !name.is_empty())
+    })
 }
 
 /// A mark in the text of the file near which the problem is, and the problem.
