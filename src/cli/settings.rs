@@ -59,7 +59,11 @@ pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<Rule>> {
 fn load_one(root: &Path, path: &Path, catalogue: &Catalogue) -> Result<Rule, Vec<Problem>> {
     let trouble = |what: String| vec![Problem { line: None, what }];
     let bytes = input::read(path, file::LARGEST).map_err(|error| trouble(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| trouble("is not UTF-8 text".into()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        vec![Problem { line: Some(line), what: "this is not UTF-8 text: save the file as UTF-8".into() }]
+    })?;
     RuleSet::parse(&id(root, path), &text, catalogue)
 }
 

@@ -93,9 +93,15 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
     }
     let problem = |error: serde_yaml::Error| {
         let line = error.location().map(|location| location.line());
-        let text = error.to_string();
-        let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-        Problem { line, what: what.to_owned() }
+        let words = error.to_string();
+        let what = words.rsplit_once(" at line ").map_or(words.as_str(), |(what, _)| what);
+        // The parser gives the line on which the map begins.
+        let twice = what.rsplit_once("duplicate entry with key \"").map(|(_, key)| key.trim_end_matches('"'));
+        let again = twice.zip(line).and_then(|(key, from)| {
+            let lines = text.lines().enumerate().skip(from - 1);
+            lines.filter(|(_, line)| line.trim_start().starts_with(&format!("{key}:"))).nth(1)
+        });
+        Problem { line: again.map(|(index, _)| index + 1).or(line), what: what.to_owned() }
     };
     // The untyped pass refuses duplicate keys, which a typed map would take silently.
     serde_yaml::from_str::<serde_yaml::Value>(text).map_err(problem)?;
@@ -116,7 +122,7 @@ fn marked(line: &str, mark: char) -> impl Iterator<Item = &str> {
 type Meant<T> = Result<T, (&'static str, String)>;
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a map with title, scope, fact, check, fix, why and examples")]
 #[schemars(title = "tunecheck rule")]
 struct RuleFile {
     /// What is true when the rule passes.
@@ -190,7 +196,7 @@ enum IfConditionAbsent {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, a list of numbers, or text")]
 enum Scalar {
     Number(i64),
     Numbers(Vec<i64>),
@@ -213,7 +219,7 @@ impl Scalar {
 
 /// A number, or a fact's value times `times` plus `plus`.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number or { of: FACT, times: N, plus: N, at_least: N }")]
 enum BoundFile {
     Number(i64),
     Of(OfFile),
@@ -289,7 +295,7 @@ struct OneOfFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, a list of numbers, text, or { of: FACT }")]
 enum OperandFile {
     Literal(Scalar),
     Of(OfFile),
@@ -330,7 +336,7 @@ struct EvidenceFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "pod is unsafe, impossible or { safe: \"1.27\", kernel: \"4.15\" }")]
 enum PodFile {
     Word(PodWord),
     Safe(SafeFile),
@@ -480,7 +486,7 @@ use words::{EffectWord, IfAbsentWord, RoleWord, SafetyWord, ScopeWord, SeverityW
 
 impl RuleFile {
     fn meaning(self, id: &str) -> Meant<Rule> {
-        let release = |text: String| text.parse::<Version>().map_err(|error| ("kernel:", error));
+        let release = |mark| move |text: String| text.parse::<Version>().map_err(|error| (mark, error));
         let fact = self.fact.clone();
         let acts = !self.fix.sysctl.is_empty() || self.fix.nofile.is_some();
         if acts && (self.fix.cost.is_empty() || self.fix.safety.is_none()) {
@@ -500,7 +506,7 @@ impl RuleFile {
             Some(PodFile::Word(PodWord::Unsafe)) => Some(Pod::Unsafe),
             Some(PodFile::Word(PodWord::Impossible)) => Some(Pod::Impossible),
             Some(PodFile::Safe(SafeFile { safe, kernel })) => {
-                Some(Pod::Safe { since: release(safe)?, kernel: kernel.map(release).transpose()? })
+                Some(Pod::Safe { since: release("pod:")(safe)?, kernel: kernel.map(release("pod:")).transpose()? })
             }
         };
         Ok(Rule {
@@ -509,7 +515,7 @@ impl RuleFile {
             manual: self.manual,
             scope: self.scope,
             roles: self.applies.roles,
-            kernel: self.applies.kernel.map(release).transpose()?,
+            kernel: self.applies.kernel.map(release("kernel:")).transpose()?,
             when: self.applies.when.into_iter().map(ConditionFile::meaning).collect::<Meant<_>>()?,
             check: self.check.meaning(&fact)?,
             fact: self.fact,
@@ -574,6 +580,9 @@ impl CheckFile {
         checks.extend(self.usage.map(|u| Check::Usage { of: u.of, warn: u.warn, fail: u.fail }));
         checks.extend(self.not_rising.map(|n| Check::NotRising { otherwise: n.otherwise }));
         match (checks.pop(), checks.is_empty()) {
+            (Some(Check::Range { fail, warn }), true) if (&fail, &warn) == (&Band::default(), &Band::default()) => {
+                Err(("check:", "at_least, at_most and between take `fail`, `warn` or both".to_owned()))
+            }
             (Some(check), true) => Ok(check),
             _ => Err(("check:", "a check is exactly one of at_least, at_most, between, equals, one_of, covers, absent, usage, not_rising".to_owned())),
         }
