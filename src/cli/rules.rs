@@ -1,5 +1,7 @@
 //! `tunecheck rules ...`: for people who write rules.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use super::args::RulesCommand;
@@ -31,21 +33,25 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
 }
 
 /// Checks rule files, then runs their examples.
-fn check(paths: &[std::path::PathBuf]) -> Result<String> {
+fn check(paths: &[PathBuf]) -> Result<String> {
     let catalogue = facts::catalogue();
     let built_in = RuleSet::built_in();
-    let mut rules: Vec<Rule> = Vec::new();
+    let mut rules: Vec<(PathBuf, Rule)> = Vec::new();
     for path in paths {
         rules.extend(settings::load(path, &catalogue)?);
     }
     if paths.is_empty() {
-        rules.extend(built_in.iter().cloned());
+        rules.extend(built_in.iter().map(|rule| (format!("rules/{}.yaml", rule.id).into(), rule.clone())));
     }
-    let wrong: Vec<String> = rules.iter().flat_map(|rule| wrong_examples(rule, &built_in, &catalogue)).collect();
+    let told = |(file, rule): &(PathBuf, Rule)| -> Vec<String> {
+        let wrong = wrong_examples(rule, &built_in, &catalogue);
+        wrong.into_iter().map(|what| format!("{}: {what}", file.display())).collect()
+    };
+    let wrong: Vec<String> = rules.iter().flat_map(told).collect();
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }
-    let examples: usize = rules.iter().map(|rule| rule.examples.len()).sum();
+    let examples: usize = rules.iter().map(|(_, rule)| rule.examples.len()).sum();
     Ok(format!("{} rules, {examples} examples: all as they say\n", rules.len()))
 }
 
@@ -60,7 +66,7 @@ pub(super) fn wrong_examples(rule: &Rule, rules: &RuleSet, catalogue: &Catalogue
         let gave = verdict.outcome.word();
         let because = if verdict.reason.is_empty() { String::new() } else { format!(" ({})", verdict.reason) };
         (gave != example.expect)
-            .then(|| format!("{}: example {} gives {gave}{because}, not {}", rule.id, index + 1, example.expect))
+            .then(|| format!("example {} of {} gives {gave}{because}, not {}", index + 1, rule.id, example.expect))
     };
     rule.examples.iter().enumerate().filter_map(wrong).collect()
 }

@@ -1,6 +1,6 @@
 //! What was decided: rules loaded, workload worked out, host opened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -25,7 +25,7 @@ pub(super) fn rules(paths: &[impl AsRef<Path>]) -> Result<RuleSet> {
     if !paths.is_empty() {
         let catalogue = facts::catalogue();
         for path in paths {
-            for rule in load(path.as_ref(), &catalogue)? {
+            for (_, rule) in load(path.as_ref(), &catalogue)? {
                 rules.put(rule);
             }
         }
@@ -33,8 +33,8 @@ pub(super) fn rules(paths: &[impl AsRef<Path>]) -> Result<RuleSet> {
     Ok(rules)
 }
 
-/// Every rule at a path. All problems of all files are told at once.
-pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<Rule>> {
+/// Every rule at a path, with its file. All problems of all files are told at once.
+pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(PathBuf, Rule)>> {
     let files = input::yaml_files(path).with_context(|| format!("cannot read rules at {}", path.display()))?;
     if files.is_empty() {
         bail!(
@@ -46,7 +46,7 @@ pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<Rule>> {
     let mut problems = Vec::new();
     for file in files {
         match load_one(path, &file, catalogue) {
-            Ok(rule) => rules.push(rule),
+            Ok(rule) => rules.push((file, rule)),
             Err(found) => problems.extend(found.into_iter().map(|problem| {
                 let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
                 format!("{}{line}: {}", file.display(), problem.what)
