@@ -51,7 +51,9 @@ fn read(gather: &mut Gather<'_>) {
     }
     let by_procps = Settings::of(&with_last);
     if let Some(gap) = &gap {
-        gather.put("boot[*].value", Err(gap.clone()), "sysctl.d");
+        for family in ["boot[*].value", "boot[*].live"] {
+            gather.put(family, Err(gap.clone()), "sysctl.d");
+        }
     }
     for key in keys {
         let orders = [("systemd", by_systemd.get(key)), ("procps", by_procps.get(key))];

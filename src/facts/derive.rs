@@ -244,9 +244,14 @@ fn explain(facts: &mut Facts) {
 }
 
 fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {
+    let of_start = |name: &&str| name.starts_with(start) && name.ends_with("].value");
+    let mut asked: Vec<String> = facts.iter().map(|(name, _)| name).filter(of_start).map(str::to_owned).collect();
     facts.forget(start);
-    if facts.subjects("boot[*].value").is_empty() {
-        facts.put("boot[*].value", Err(Gap::new(Cause::NotVisibleHere, why)), "sysctl.d");
+    if facts.subjects("boot[*].live").is_empty() {
+        asked.extend(["boot[*].value", "boot[*].live"].map(str::to_owned));
+    }
+    for name in asked {
+        facts.put(name, Err(Gap::new(Cause::NotVisibleHere, why)), "sysctl.d");
     }
 }
 
