@@ -20,7 +20,7 @@ pub(super) fn run(words: &str) -> Result<Exit> {
     if words.trim().is_empty() {
         let mut list = String::new();
         for rule in rules.iter() {
-            let _ = writeln!(list, "{:<30} {}", rule.id, rule.symptoms.join(" | "));
+            let _ = writeln!(list, "{:<32} {}", rule.id, rule.symptoms.join(" | "));
         }
         print(list.as_bytes())?;
         return Ok(Exit::Done);
