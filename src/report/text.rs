@@ -7,21 +7,27 @@ use crate::model::finding::Outcome;
 /// Text that others chose, with every control character but the line feed made visible, so that a file name or a host
 /// name cannot drive the terminal.
 pub fn sanitized(text: &str) -> Cow<'_, str> {
-    let hostile = |c: char| (c.is_control() && c != '\n') || is_invisible(c);
-    if !text.contains(hostile) {
+    if !text.contains(is_hostile) {
         return Cow::Borrowed(text);
     }
-    let escape = |c: char| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    let escape = |c: char| if is_hostile(c) { c.escape_unicode().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
 }
 
-/// Marks that reorder or hide the text around them.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Whether a character drives the terminal, or reorders or hides the text around it. A line feed does not.
+pub(super) fn is_hostile(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Words wrapped to a width, every line after an indent.
+/// Text of which no part begins a line of its own, such as a file name with a line feed in it.
+pub(super) fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
+}
+
+/// Words wrapped to a width, every line after an indent. Their own line feeds are blanks like any other.
 pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
+    let text = &text.replace('\n', " ");
     let options =
         textwrap::Options::new(width.max(40)).initial_indent(indent).subsequent_indent(indent).break_words(false);
     textwrap::fill(text, options)
