@@ -131,7 +131,7 @@ pub(super) struct AuditArgs {
     #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000))]
     pub(super) outgoing: Option<u64>,
     /// Ports on which the service listens: a backlog below the burst is then a failure
-    #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = "Workload")]
+    #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = "Workload", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: Vec<u16>,
 
     /// Replay a recording: a directory, or a .tar.gz of one

@@ -21,7 +21,7 @@ pub(super) fn run(words: &str) -> Result<Exit> {
         let mut list = String::new();
         for rule in rules.iter() {
             let symptoms = rules.doc(rule.id).map(|doc| doc.symptoms.join(" | ")).unwrap_or_default();
-            let _ = writeln!(list, "{:<30} {symptoms}", rule.id);
+            let _ = writeln!(list, "{:<32} {symptoms}", rule.id);
         }
         print(list.as_bytes())?;
         return Ok(Exit::Done);
@@ -49,18 +49,25 @@ pub(super) fn run(words: &str) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// How well words name a rule: its id, then a symptom, then its title or text.
+/// How well words name a rule: its id, then a symptom (whole before part, and a rule's first before its last), then its
+/// title or text.
 fn score(rule: &Rule, doc: &Doc, words: &str) -> u32 {
     let words = words.trim().to_lowercase();
     let holds = |text: &str| text.to_lowercase().contains(&words);
     // A log line that was pasted whole holds the symptom, not the other way round.
     let held = |text: &str| text.len() > 5 && words.contains(&text.to_lowercase());
+    let symptom = |fits: &dyn Fn(&str) -> bool| {
+        let at = doc.symptoms.iter().position(|symptom| fits(symptom))?;
+        Some(5u32.saturating_sub(u32::try_from(at).unwrap_or(5)))
+    };
     if rule.id == words {
         100
     } else if rule.id.split('/').any(|part| part == words) {
         50
-    } else if doc.symptoms.iter().any(|symptom| holds(symptom) || held(symptom)) {
-        30
+    } else if let Some(rank) = symptom(&|symptom| symptom.to_lowercase() == words) {
+        40 + rank
+    } else if let Some(rank) = symptom(&|symptom| holds(symptom) || held(symptom)) {
+        30 + rank
     } else if holds(rule.id) || holds(rule.title) {
         20
     } else if holds(rule.fact) || rule.fix.sysctl.iter().any(|fix| holds(fix.name)) {

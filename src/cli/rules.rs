@@ -1,5 +1,7 @@
 //! `tunecheck rules ...`: for people who write rules.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use super::args::RulesCommand;
@@ -31,25 +33,29 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
 }
 
 /// Checks rule files, then runs their examples.
-fn check(paths: &[std::path::PathBuf]) -> Result<String> {
+fn check(paths: &[PathBuf]) -> Result<String> {
     let catalogue = facts::catalogue();
     let mut rules = RuleSet::built_in();
-    let mut ids: Vec<&str> = Vec::new();
+    let mut checked: Vec<(PathBuf, &str)> = Vec::new();
     for path in paths {
-        for (rule, doc) in settings::load(path, catalogue)? {
-            ids.push(rule.id);
+        for (file, rule, doc) in settings::load(path, catalogue)? {
+            checked.push((file, rule.id));
             rules.put(rule, doc);
         }
     }
     if paths.is_empty() {
-        ids.extend(rules.iter().map(|rule| rule.id));
+        checked.extend(rules.iter().map(|rule| (format!("rules/{}.yaml", rule.id).into(), rule.id)));
     }
-    let wrong: Vec<String> = ids.iter().flat_map(|id| wrong_examples(id, &rules, catalogue)).collect();
+    let told = |(file, id): &(PathBuf, &str)| -> Vec<String> {
+        let wrong = wrong_examples(id, &rules, catalogue);
+        wrong.into_iter().map(|what| format!("{}: {what}", file.display())).collect()
+    };
+    let wrong: Vec<String> = checked.iter().flat_map(told).collect();
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }
-    let examples: usize = ids.iter().filter_map(|id| rules.doc(id)).map(|doc| doc.examples.len()).sum();
-    Ok(format!("{} rules, {examples} examples: all as they say\n", ids.len()))
+    let examples: usize = checked.iter().filter_map(|(_, id)| rules.doc(id)).map(|doc| doc.examples.len()).sum();
+    Ok(format!("{} rules, {examples} examples: all as they say\n", checked.len()))
 }
 
 /// The examples of a rule that do not give what they say.
@@ -64,7 +70,7 @@ fn wrong_examples(id: &str, rules: &RuleSet, catalogue: &Catalogue) -> Vec<Strin
         let gave = verdict.outcome.word();
         let because = if verdict.reason.is_empty() { String::new() } else { format!(" ({})", verdict.reason) };
         (gave != example.expect)
-            .then(|| format!("{id}: example {} gives {gave}{because}, not {}", index + 1, example.expect))
+            .then(|| format!("example {} of {id} gives {gave}{because}, not {}", index + 1, example.expect))
     };
     doc.examples.iter().enumerate().filter_map(wrong).collect()
 }

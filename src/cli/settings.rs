@@ -1,6 +1,6 @@
 //! What was decided: rules loaded, workload worked out, host opened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -25,7 +25,7 @@ pub(super) fn rules(paths: &[impl AsRef<Path>]) -> Result<RuleSet> {
     if !paths.is_empty() {
         let catalogue = facts::catalogue();
         for path in paths {
-            for (rule, doc) in load(path.as_ref(), catalogue)? {
+            for (_, rule, doc) in load(path.as_ref(), catalogue)? {
                 rules.put(rule, doc);
             }
         }
@@ -33,8 +33,8 @@ pub(super) fn rules(paths: &[impl AsRef<Path>]) -> Result<RuleSet> {
     Ok(rules)
 }
 
-/// Every rule at a path. All problems of all files are told at once.
-pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(Rule, Doc)>> {
+/// Every rule at a path, with its file. All problems of all files are told at once.
+pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(PathBuf, Rule, Doc)>> {
     let files = input::yaml_files(path).with_context(|| format!("cannot read rules at {}", path.display()))?;
     if files.is_empty() {
         bail!(
@@ -46,7 +46,7 @@ pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(Rule, Doc)
     let mut problems = Vec::new();
     for file in files {
         match load_one(path, &file, catalogue) {
-            Ok(rule) => rules.push(rule),
+            Ok((rule, doc)) => rules.push((file, rule, doc)),
             Err(found) => problems.extend(found.into_iter().map(|problem| {
                 let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
                 format!("{}{line}: {}", file.display(), problem.what)
@@ -59,7 +59,11 @@ pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(Rule, Doc)
 fn load_one(root: &Path, path: &Path, catalogue: &Catalogue) -> Result<(Rule, Doc), Vec<Problem>> {
     let trouble = |what: String| vec![Problem { line: None, what }];
     let bytes = input::read(path, file::LARGEST).map_err(|error| trouble(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| trouble("is not UTF-8 text".into()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        vec![Problem { line: Some(line), what: "this is not UTF-8 text: save the file as UTF-8".into() }]
+    })?;
     RuleSet::parse(&id(root, path), &text, catalogue)
 }
 
@@ -112,8 +116,8 @@ pub(super) fn host(args: &AuditArgs) -> Result<Box<dyn Host>> {
         return Ok(Box::new(Tree::new(path.clone())));
     }
     if let Some(path) = &args.sysctl {
-        let bytes =
-            input::read(path, LARGEST_DUMP).with_context(|| format!("cannot read --sysctl {}", path.display()))?;
+        let bytes = input::read(path, LARGEST_DUMP)
+            .with_context(|| format!("cannot read --sysctl {} (- is standard input)", path.display()))?;
         let dump = Dump::parse(&path.display().to_string(), &bytes);
         if dump.is_empty() {
             bail!("--sysctl {}: no line is NAME = VALUE (expected the output of sysctl -a)", path.display());

@@ -246,11 +246,14 @@ fn explain(facts: &mut Facts) {
 }
 
 fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {
+    let of_start = |name: &&str| name.starts_with(start) && name.ends_with("].value");
+    let mut asked: Vec<String> = facts.iter().map(|(name, _)| name).filter(of_start).map(str::to_owned).collect();
     facts.forget(start);
-    for pattern in ["boot[*].value", "boot[*].live"] {
-        if facts.subjects(pattern).is_empty() {
-            facts.put(pattern, Err(Gap::new(Cause::NotVisibleHere, why)), "sysctl.d");
-        }
+    if facts.subjects("boot[*].live").is_empty() {
+        asked.extend(["boot[*].value", "boot[*].live"].map(str::to_owned));
+    }
+    for name in asked {
+        facts.put(name, Err(Gap::new(Cause::NotVisibleHere, why)), "sysctl.d");
     }
 }
 

@@ -42,11 +42,12 @@ pub(super) const SOURCE: Source = Source {
 fn read(gather: &mut Gather<'_>) {
     if gather.wants_any("kernel") {
         let uname = gather.host.ask(Query { ask: Ask::Uname, of: "" });
-        for (name, line, path) in [("kernel.node", 0, HOSTNAME), ("kernel.release", 1, OSRELEASE)] {
+        for (name, line, path) in [("kernel.node", 2, HOSTNAME), ("kernel.release", 1, OSRELEASE)] {
             // A tree or a dump has no uname(2), and often the file.
             let text = match &uname {
+                // Counted from the end: the name of a node may hold anything, line feeds too.
                 Ok(bytes) => text(bytes)
-                    .lines()
+                    .rsplitn(3, '\n')
                     .nth(line)
                     .map(str::to_owned)
                     .ok_or_else(|| Gap::unparsable("uname", bytes)),

@@ -7,16 +7,30 @@ use std::path::{Path, PathBuf};
 /// Reads a file that the user named, or standard input for `-`, up to `cap` bytes.
 ///
 /// # Errors
-/// Those of reading; a file larger than `cap` is refused.
+/// Those of reading; a file larger than `cap` is refused, and so is a FIFO or a device.
 pub fn read(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    let reader: Box<dyn Read> =
-        if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    let reader: Box<dyn Read> = if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(regular(path)?) };
     reader.take(cap + 1).read_to_end(&mut content)?;
     if content.len() as u64 > cap {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {} KiB", cap >> 10)));
     }
     Ok(content)
+}
+
+/// Opens a regular file. Another kind may keep its reader waiting for ever: a FIFO waits for a writer to open it too.
+/// What the shell opened already, such as `<(command)`, does not.
+fn regular(path: &Path) -> io::Result<File> {
+    let opened = path == Path::new("/dev/stdin") || path.starts_with("/dev/fd");
+    if !opened && is_special(path) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    File::open(path)
+}
+
+/// Whether there is something at a path that is neither a regular file nor a directory.
+pub(super) fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
 /// Every `*.yaml` and `*.yml` file at or below a path, sorted. Links to directories are not followed, so that a loop

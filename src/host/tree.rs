@@ -1,6 +1,6 @@
 //! A foreign tree: a sosreport, a node's root mounted at /host, an unpacked image.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Answer, Ask, Dump, Host, Live, Query, Refusal, input};
 
@@ -60,6 +60,9 @@ impl Host for Tree {
         match query.ask {
             Ask::Read | Ask::List | Ask::Link | Ask::Exists => {
                 let path = self.resolve(query.of)?;
+                if query.ask == Ask::Read && input::is_special(Path::new(&path)) {
+                    return Err(Refusal::Unsupported(format!("{path} is not a regular file")));
+                }
                 let answer = Live.ask(Query { ask: query.ask, of: &path });
                 let dumped = || self.dump.as_ref().and_then(|dump| dump.value(query.of));
                 match answer {

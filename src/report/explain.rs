@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::text::{sanitized, wrapped};
+use super::text::{one_line, sanitized, wrapped};
 use crate::model::catalogue::Catalogue;
 use crate::model::rule::{Change, Doc, Pod, Rule};
 
@@ -95,7 +95,7 @@ fn indented(text: &str) -> String {
 pub fn rule_list<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
     let mut out = String::new();
     for rule in rules {
-        let _ = writeln!(out, "{:<32} {}", rule.id, rule.title);
+        let _ = writeln!(out, "{:<32} {}", one_line(&rule.id), one_line(&rule.title));
     }
     sanitized(&out).into_owned()
 }

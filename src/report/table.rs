@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::text::{coloured, label, sanitized, wrapped};
+use super::text::{coloured, label, one_line, sanitized, wrapped};
 use crate::model::action::Action;
 use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
@@ -87,9 +87,10 @@ fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
     parts.extend(report.kernel.as_ref().map(|kernel| format!("Linux {kernel}")));
     parts.extend(report.cpus.map(|cpus| format!("{cpus} CPU{}", if cpus == 1 { "" } else { "s" })));
     parts.extend(report.memory.map(|bytes| humane(&Value::Number(bytes), Unit::Bytes)));
-    writeln!(out, "tunecheck {}   {}", env!("CARGO_PKG_VERSION"), parts.join(" · "))?;
+    let width = usize::from(style.width);
+    writeln!(out, "{}", hanging(concat!("tunecheck ", env!("CARGO_PKG_VERSION"), "   "), &parts.join(" · "), width))?;
     if report.source != "live" {
-        writeln!(out, "read      {}", report.source)?;
+        writeln!(out, "{}", hanging("read      ", &report.source, width))?;
     }
     let mut stands = vec![place.words()];
     stands.push(
@@ -115,7 +116,6 @@ fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
         }
         .to_owned(),
     );
-    let width = usize::from(style.width);
     writeln!(out, "{}", hanging("place     ", &stands.join(" · "), width))?;
     if !place.because.is_empty() {
         writeln!(out, "{}", hanging("because   ", &place.because.join("; "), width))?;
@@ -295,7 +295,7 @@ fn details(out: &mut String, group: &Group<'_>, style: Style) -> fmt::Result {
     let finding = group.first;
     let width = usize::from(style.width);
     let subjects = if group.subjects.is_empty() { String::new() } else { format!("  {}", group.subjects(", ")) };
-    writeln!(out, "\n{} {}{subjects}", label(finding.outcome), finding.rule)?;
+    writeln!(out, "\n{} {}", label(finding.outcome), one_line(&format!("{}{subjects}", finding.rule)))?;
     if finding.outcome == Outcome::Unknown {
         let words = format!("not checked: {}", finding.reason);
         return write!(out, "{}", wrapped(&words, "  ", width));
@@ -318,7 +318,7 @@ fn details(out: &mut String, group: &Group<'_>, style: Style) -> fmt::Result {
     if !finding.also.is_empty() {
         writeln!(out, "{}", hanging("  also     ", &finding.also, width))?;
     }
-    write!(out, "  more     tunecheck explain {}", finding.rule)
+    write!(out, "  more     tunecheck explain {}", one_line(&finding.rule))
 }
 
 /// An action; `before` are those above it, whose cost and proof need not be said again. What is typed or written into a
@@ -330,7 +330,7 @@ fn fix(out: &mut String, action: &Action, before: &[Action], width: usize) -> fm
         let title = if index == 0 { "  change   " } else { "           " };
         match advice {
             true => writeln!(out, "{}", hanging(title, line, width))?,
-            false => writeln!(out, "{title}{line}")?,
+            false => writeln!(out, "{title}{}", one_line(line))?,
         }
     }
     writeln!(out, "{}", hanging("  who      ", &format!("{} · safety: {}", action.who, action.safety.word()), width))?;

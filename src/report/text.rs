@@ -7,46 +7,47 @@ use crate::model::finding::Outcome;
 /// Text that others chose, with every control character but the line feed made visible, so that a file name or a host
 /// name cannot drive the terminal.
 pub fn sanitized(text: &str) -> Cow<'_, str> {
-    let hostile = |c: char| (c.is_control() && c != '\n') || is_invisible(c);
     // Most of a report is plain ASCII, and looking at bytes is cheap.
     let tame = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
-    if text.bytes().all(tame) || !text.contains(hostile) {
+    if text.bytes().all(tame) || !text.contains(is_hostile) {
         return Cow::Borrowed(text);
     }
-    let escape = |c: char| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    let escape = |c: char| if is_hostile(c) { c.escape_unicode().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
 }
 
-/// Marks that reorder or hide the text around them.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Whether a character drives the terminal, or reorders or hides the text around it. A line feed does not.
+pub(super) fn is_hostile(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Words wrapped to a width, every line after an indent. A word longer than a line keeps a line of its own.
+/// Text of which no part begins a line of its own, such as a file name with a line feed in it.
+pub(super) fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
+}
+
+/// Words wrapped to a width, every line after an indent; their own line feeds are blanks like any other. A word longer
+/// than a line keeps a line of its own.
 ///
 /// Written here because wrapping is half of the time that a report costs with a general library, and reports are words
 /// with single blanks between them.
 pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8 + indent.len());
-    for (index, paragraph) in text.lines().enumerate() {
-        if index > 0 {
+    out.push_str(indent);
+    let mut used = indent.len();
+    for (index, word) in text.split([' ', '\n']).enumerate() {
+        let length = if word.is_ascii() { word.len() } else { word.chars().count() };
+        if index > 0 && used + 1 + length > width {
             out.push('\n');
+            out.push_str(indent);
+            used = indent.len();
+        } else if index > 0 {
+            out.push(' ');
+            used += 1;
         }
-        out.push_str(indent);
-        let mut used = indent.len();
-        for (index, word) in paragraph.split(' ').enumerate() {
-            let length = if word.is_ascii() { word.len() } else { word.chars().count() };
-            if index > 0 && used + 1 + length > width {
-                out.push('\n');
-                out.push_str(indent);
-                used = indent.len();
-            } else if index > 0 {
-                out.push(' ');
-                used += 1;
-            }
-            out.push_str(word);
-            used += length;
-        }
+        out.push_str(word);
+        used += length;
     }
     out
 }
@@ -84,7 +85,7 @@ mod tests {
         assert_eq!(wrapped("a bb ccc", "  ", 6), "  a bb\n  ccc");
         assert_eq!(wrapped("aaaaaaaaaaaa b", "", 5), "aaaaaaaaaaaa\nb");
         assert_eq!(wrapped("≥≥≥ ≥≥", "", 6), "≥≥≥ ≥≥");
-        assert_eq!(wrapped("x\ny z", " ", 80), " x\n y z");
+        assert_eq!(wrapped("x\ny z", " ", 80), " x y z");
         assert_eq!(wrapped("", "  ", 80), "");
     }
 

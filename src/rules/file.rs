@@ -2,7 +2,7 @@
 //!
 //! The only place where YAML is parsed. Unknown keys and duplicate keys are refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -84,11 +84,24 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
             }
         }
     }
+    let anchors: BTreeSet<&str> = text.lines().flat_map(|line| marked(line, '&')).collect();
+    // Aliases of aliases let a small file grow without end, and the parser's own bound comes after gigabytes. A *name
+    // without an anchor is prose.
+    if let Some(index) = text.lines().position(|line| marked(line, '*').any(|name| anchors.contains(name))) {
+        let what = "an alias (*name) is not taken here: write the value out".to_owned();
+        return Err(Problem { line: Some(index + 1), what });
+    }
     let problem = |error: serde_yaml::Error| {
         let line = error.location().map(|location| location.line());
-        let text = error.to_string();
-        let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-        Problem { line, what: what.to_owned() }
+        let words = error.to_string();
+        let what = words.rsplit_once(" at line ").map_or(words.as_str(), |(what, _)| what);
+        // The parser gives the line on which the map begins.
+        let twice = what.rsplit_once("duplicate entry with key \"").map(|(_, key)| key.trim_end_matches('"'));
+        let again = twice.zip(line).and_then(|(key, from)| {
+            let lines = text.lines().enumerate().skip(from - 1);
+            lines.filter(|(_, line)| line.trim_start().starts_with(&format!("{key}:"))).nth(1)
+        });
+        Problem { line: again.map(|(index, _)| index + 1).or(line), what: what.to_owned() }
     };
     // The untyped pass refuses duplicate keys, which a typed map would take silently.
     serde_yaml::from_str::<serde_yaml::Value>(text).map_err(problem)?;
@@ -104,11 +117,21 @@ fn all_kept(texts: Vec<String>) -> Vec<&'static str> {
     texts.into_iter().map(kept).collect()
 }
 
+/// The names after a mark, where YAML would take it for that of an anchor or an alias.
+fn marked(line: &str, mark: char) -> impl Iterator<Item = &str> {
+    line.match_indices(mark).filter_map(move |(at, _)| {
+        let (before, after) = (line.get(..at)?, line.get(at + 1..)?);
+        let starts = before.chars().next_back().is_none_or(|c| c.is_whitespace() || "[{,:?-".contains(c));
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
+        after.get(..end).filter(|name| starts && !name.is_empty())
+    })
+}
+
 /// A mark in the text of the file near which the problem is, and the problem.
 type Meant<T> = Result<T, (&'static str, String)>;
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a map with title, scope, fact, check, fix, why and examples")]
 #[schemars(title = "tunecheck rule")]
 struct RuleFile {
     /// What is true when the rule passes.
@@ -182,7 +205,7 @@ enum IfConditionAbsent {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, a list of numbers, or text")]
 enum Scalar {
     Number(i64),
     Numbers(Vec<i64>),
@@ -205,7 +228,7 @@ impl Scalar {
 
 /// A number, or a fact's value times `times` plus `plus`.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number or { of: FACT, times: N, plus: N, at_least: N }")]
 enum BoundFile {
     Number(i64),
     Of(OfFile),
@@ -281,7 +304,7 @@ struct OneOfFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, a list of numbers, text, or { of: FACT }")]
 enum OperandFile {
     Literal(Scalar),
     Of(OfFile),
@@ -322,7 +345,7 @@ struct EvidenceFile {
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "pod is unsafe, impossible or { safe: \"1.27\", kernel: \"4.15\" }")]
 enum PodFile {
     Word(PodWord),
     Safe(SafeFile),
@@ -472,7 +495,7 @@ use words::{EffectWord, IfAbsentWord, RoleWord, SafetyWord, ScopeWord, SeverityW
 
 impl RuleFile {
     fn meaning(self, id: &str) -> Meant<(Rule, Doc)> {
-        let release = |text: String| text.parse::<Version>().map_err(|error| ("kernel:", error));
+        let release = |mark| move |text: String| text.parse::<Version>().map_err(|error| (mark, error));
         let fact = self.fact.clone();
         let acts = !self.fix.sysctl.is_empty() || self.fix.nofile.is_some();
         if acts && (self.fix.cost.is_empty() || self.fix.safety.is_none()) {
@@ -492,7 +515,7 @@ impl RuleFile {
             Some(PodFile::Word(PodWord::Unsafe)) => Some(Pod::Unsafe),
             Some(PodFile::Word(PodWord::Impossible)) => Some(Pod::Impossible),
             Some(PodFile::Safe(SafeFile { safe, kernel })) => {
-                Some(Pod::Safe { since: release(safe)?, kernel: kernel.map(release).transpose()? })
+                Some(Pod::Safe { since: release("pod:")(safe)?, kernel: kernel.map(release("pod:")).transpose()? })
             }
         };
         let doc = Doc {
@@ -507,7 +530,7 @@ impl RuleFile {
             manual: kept(self.manual),
             scope: self.scope,
             roles: self.applies.roles,
-            kernel: self.applies.kernel.map(release).transpose()?,
+            kernel: self.applies.kernel.map(release("kernel:")).transpose()?,
             when: self.applies.when.into_iter().map(ConditionFile::meaning).collect::<Meant<_>>()?,
             check: self.check.meaning(&fact)?,
             fact: kept(self.fact),
@@ -569,6 +592,9 @@ impl CheckFile {
         checks.extend(self.usage.map(|u| Check::Usage { of: kept(u.of), warn: u.warn, fail: u.fail }));
         checks.extend(self.not_rising.map(|n| Check::NotRising { otherwise: n.otherwise }));
         match (checks.pop(), checks.is_empty()) {
+            (Some(Check::Range { fail, warn }), true) if (&fail, &warn) == (&Band::default(), &Band::default()) => {
+                Err(("check:", "at_least, at_most and between take `fail`, `warn` or both".to_owned()))
+            }
             (Some(check), true) => Ok(check),
             _ => Err(("check:", "a check is exactly one of at_least, at_most, between, equals, one_of, covers, absent, usage, not_rising".to_owned())),
         }

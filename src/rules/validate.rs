@@ -49,9 +49,23 @@ pub(super) fn check(rule: &Rule, doc: &Doc, text: &str, catalogue: &Catalogue) -
     problems
 }
 
-/// The known name that shares the longest beginning, if it is long enough to be meant.
+/// The known name that is the fewest changes away, if they are few enough to be a slip.
 fn nearest<'a>(name: &str, catalogue: &'a Catalogue) -> Option<&'a str> {
-    let shared = |other: &str| name.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let best = catalogue.0.iter().map(|entry| entry.name).max_by_key(|other| shared(other))?;
-    (shared(best) * 2 > name.len()).then_some(best)
+    let near = |known: &&str| distance(name, known);
+    let best = catalogue.0.iter().map(|entry| entry.name).min_by_key(near)?;
+    (near(&best) * 2 < name.len()).then_some(best)
+}
+
+/// Characters to add, drop or exchange to turn one name into the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, a) in one.bytes().enumerate() {
+        let mut left = above + 1;
+        let mut diagonal = above;
+        for (cell, b) in row.iter_mut().skip(1).zip(other.bytes()) {
+            left = (left + 1).min(*cell + 1).min(diagonal + usize::from(a != b));
+            diagonal = std::mem::replace(cell, left);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }

@@ -1,0 +1,567 @@
+//! The command line as people and programs meet it.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests prepare files and fail by panicking")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::pty::{Winsize, openpty};
+use serde_json::Value;
+use support::{BINARY, PARTIAL_DUMP, ROOT, Run, WHOLE_DUMP, ended, json, recorded_hosts, run, scratch, tunecheck};
+
+const ESCAPE: char = '\u{1b}';
+
+#[test]
+fn help_and_refusals_read_as_recorded() {
+    trycmd::TestCases::new()
+        .register_bin("tunecheck", Path::new(BINARY))
+        .env("COLUMNS", "100")
+        .case("tests/cmd/*.trycmd");
+}
+
+/// A run that did its work.
+fn done(args: &[&str]) -> String {
+    let run = run(args);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{args:?}: {}", run.stdout);
+    run.stdout
+}
+
+/// The ids of the rules that an explanation explains in full, in its order.
+fn explained(text: &str) -> Vec<&str> {
+    let rules: BTreeSet<String> = entries_of("rules/");
+    text.lines().filter(|line| rules.contains(*line)).collect()
+}
+
+/// The ids of the built-in rules.
+fn entries_of(folder: &str) -> BTreeSet<String> {
+    let folders = support::entries(Path::new(ROOT).join(folder));
+    let files = folders.iter().flat_map(support::entries);
+    let id = |path: std::path::PathBuf| {
+        let below = path.strip_prefix(Path::new(ROOT).join(folder)).unwrap().with_extension("");
+        below.to_str().unwrap().to_owned()
+    };
+    files.map(id).collect()
+}
+
+#[test]
+fn a_symptom_leads_to_the_rule_that_explains_it() {
+    let first: [(&str, &[&str]); 20] = [
+        ("EADDRNOTAVAIL", &["ports/range"]),
+        ("Too many open files", &["files/nofile-hard", "files/nofile-soft"]),
+        ("Too many open files in system", &["files/file-max"]),
+        ("EMFILE", &["files/nofile-hard", "files/nofile-soft"]),
+        ("ENFILE", &["files/file-max"]),
+        ("table full, dropping packet", &["conntrack/drops", "conntrack/fill", "conntrack/max"]),
+        ("[91823.5] nf_conntrack: nf_conntrack: table full, dropping packet", &["conntrack/drops", "conntrack/fill"]),
+        (
+            "kernel: [ 4242.1] request_sock_TCP: request_sock_TCP: Possible SYN flooding on port 0.0.0.0:8080. Sending cookies.",
+            &["listen/syn-queue"],
+        ),
+        ("dial tcp 10.0.0.1:443: connect: cannot assign requested address", &["ports/range"]),
+        ("java.net.SocketException: Too many open files (Accept failed)", &["files/nofile-hard", "files/nofile-soft"]),
+        ("neighbour: arp_cache: neighbor table overflow!", &["neigh/fill"]),
+        ("TCP: out of memory -- consider tuning tcp_mem", &["memory/tcp-mem"]),
+        ("OOMKilled", &["cgroup/memory"]),
+        ("CPUThrottlingHigh", &["cgroup/cpu-throttled"]),
+        ("cgroup: fork rejected by pids controller in /kubepods/pod1", &["cgroup/pids"]),
+        ("somaxconn", &["listen/somaxconn"]),
+        ("tcp_tw_recycle", &["time-wait/tw-recycle"]),
+        ("ListenOverflows", &["listen/overflows"]),
+        ("listen/backlog", &["listen/backlog"]),
+        ("LISTEN/backlog", &["listen/backlog"]),
+    ];
+    for (words, rules) in first {
+        let text = done(&["explain", words]);
+        let found = explained(&text);
+        assert!((1..=3).contains(&found.len()), "{words}: {found:?}");
+        for rule in rules {
+            assert!(found.contains(rule), "{words}: {rule} is not among {found:?}");
+        }
+    }
+    // The words need no quotes around them.
+    assert_eq!(done(&["explain", "Too", "many", "open", "files"]), done(&["explain", "Too many open files"]));
+}
+
+#[test]
+fn every_rule_can_be_explained_and_every_symptom_of_it_leads_back() {
+    for line in done(&["explain"]).lines() {
+        let (id, symptoms) = line.split_once(' ').unwrap();
+        let text = done(&["explain", id]);
+        assert_eq!(explained(&text), [id]);
+        for symptom in symptoms.split(" | ").map(str::trim).filter(|symptom| !symptom.is_empty()) {
+            let text = done(&["explain", symptom]);
+            let also = text.lines().find_map(|line| line.strip_prefix("See also: ")).unwrap_or_default();
+            let named = explained(&text).contains(&id) || also.split(", ").any(|other| other == id);
+            assert!(named, "{symptom} does not lead to {id}: {text}");
+        }
+    }
+}
+
+#[test]
+fn words_that_nothing_is_known_about_end_with_the_next_step() {
+    let run = run(["explain", "frobnicated widget"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    assert!(run.stderr.contains("\"frobnicated widget\"") && run.stderr.contains("tunecheck explain lists"));
+}
+
+/// The commands of the help text.
+const COMMANDS: [&str; 6] = ["audit", "explain", "snapshot", "rules", "completions", "man"];
+
+#[test]
+fn every_shell_gets_a_completion_script_that_knows_every_command_and_option() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = done(&["completions", shell]);
+        for word in COMMANDS.into_iter().chain(["snapshot", "fail-on", "only-failed"]) {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        let Ok(mut child) = Command::new(shell).arg("-n").stdin(Stdio::piped()).spawn() else { continue };
+        if !["bash", "zsh"].contains(&shell) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            continue;
+        }
+        use std::io::Write;
+        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "{shell} -n");
+    }
+}
+
+/// The long options that a text names, with the dashes of troff taken back.
+fn options(text: &str) -> BTreeSet<String> {
+    let text = text.replace("\\-", "-");
+    let ends = |c: char| !(c.is_ascii_lowercase() || c == '-');
+    let at = text.match_indices("--").filter(|(at, _)| !text[..*at].ends_with('-'));
+    at.map(|(at, _)| text[at..].split(ends).next().unwrap().to_owned()).filter(|option| option.len() > 2).collect()
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command_with_every_option_of_its_help() {
+    for command in std::iter::once(None).chain(COMMANDS.map(Some)) {
+        let command: Vec<&str> = command.into_iter().collect();
+        let page = done(&[&["man"], command.as_slice()].concat());
+        assert!(page.starts_with(".ie ") || page.starts_with(".TH "), "{command:?}: {}", &page[..80]);
+        let title: String = command.iter().map(|word| format!("-{word}")).collect();
+        assert!(page.contains(&format!(".TH tunecheck{title} 1")), "{command:?}");
+        let help = done(&[command.as_slice(), &["--help"]].concat());
+        let missing: Vec<_> = options(&help).difference(&options(&page)).cloned().collect();
+        assert_eq!(missing, Vec::<String>::new(), "{command:?}");
+    }
+    assert!(options(&done(&["--help"])).len() > 15);
+}
+
+/// Whether this finding's rule has this outcome.
+fn outcome_of(report: &Value, rule: &str) -> String {
+    let findings = report["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["rule"] == rule).unwrap();
+    finding["outcome"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_gate_trips_on_what_it_is_told_to_and_ends_with_one() {
+    let folder = scratch("gates");
+    // Enough to hold, and nothing that warns; all the rest is unknown.
+    let quiet = folder.join("quiet.txt");
+    fs::write(&quiet, "net.core.somaxconn = 65535\nnet.ipv4.tcp_syncookies = 1\n").unwrap();
+    let quiet = quiet.to_str().unwrap();
+    let failing = ["--sysctl", WHOLE_DUMP, "--burst", "100000"];
+    let warning = ["--sysctl", WHOLE_DUMP];
+    let unknown = ["--sysctl", quiet];
+    for (args, worst, codes) in [
+        (failing.as_slice(), "fail", [1, 1, 1, 0]),
+        (warning.as_slice(), "warn", [0, 1, 1, 0]),
+        (unknown.as_slice(), "unknown", [0, 0, 1, 0]),
+    ] {
+        assert_eq!(json(args)["findings"][0]["outcome"], worst);
+        for format in ["table", "json"] {
+            for (on, code) in ["fail", "warn", "unknown", "never"].into_iter().zip(codes) {
+                let run = run([args, &["--format", format, "--fail-on", on]].concat());
+                assert_eq!((run.code, run.stderr.as_str()), (Some(code), ""), "{worst}, --fail-on {on}");
+                assert!(!run.stdout.is_empty(), "the report is printed whether the gate trips or not");
+            }
+        }
+        let default = run(args);
+        assert_eq!(default.code, Some(codes[0]), "--fail-on fail is the default");
+        assert_eq!(run(std::iter::once(&"audit").chain(args)).stdout, default.stdout, "audit is the default verb");
+    }
+}
+
+#[test]
+fn a_dump_is_read_from_a_file_and_from_standard_input_alike() {
+    let text = fs::read(Path::new(ROOT).join(WHOLE_DUMP)).unwrap();
+    let piped = |path: &str| {
+        let run = ended(tunecheck().args(["--sysctl", path, "--format", "json"]).stdin(text.as_slice()));
+        serde_json::from_str::<Value>(&run.stdout).unwrap()
+    };
+    let from_file = json(&["--sysctl", WHOLE_DUMP]);
+    for path in ["-", "/dev/stdin"] {
+        assert_eq!(piped(path)["findings"], from_file["findings"], "{path}");
+    }
+    let empty = ended(tunecheck().args(["--sysctl", "-"]).stdin("nothing of the kind\n"));
+    assert_eq!((empty.code, empty.stdout.as_str()), (Some(2), ""));
+    assert!(empty.stderr.contains("NAME = VALUE") && empty.stderr.contains("sysctl -a"), "{}", empty.stderr);
+}
+
+#[test]
+fn a_dump_says_what_it_cannot_tell_and_that_it_is_partial() {
+    let settings_only = "A sysctl dump holds settings only";
+    let partial = "The dump looks partial";
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (dump, is_partial) in [(WHOLE_DUMP, false), (PARTIAL_DUMP, true)] {
+        let table = one_line(&run(["--sysctl", dump]).stdout);
+        assert!(table.contains(settings_only), "{table}");
+        assert_eq!(table.contains(partial), is_partial, "{dump}");
+        let report = json(&["--sysctl", dump]);
+        let notes: Vec<&str> = report["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect();
+        assert!(notes[0].starts_with(settings_only), "{notes:?}");
+        assert_eq!(notes.iter().any(|note| note.starts_with(partial)), is_partial, "{notes:?}");
+        for note in notes {
+            assert!(table.contains(&one_line(note)), "{note} is not in the table's notes");
+        }
+        assert_eq!(report["source"], format!("sysctl dump {dump}"));
+        for rule in ["files/nofile-soft", "listen/backlog", "listen/overflows", "cgroup/pids", "boot/drift"] {
+            assert_eq!(outcome_of(&report, rule), "unknown", "{dump}: {rule}");
+        }
+        // What stands in it is judged.
+        assert_eq!(outcome_of(&report, "listen/somaxconn"), "warn");
+    }
+    let report = json(&["--sysctl", PARTIAL_DUMP]);
+    assert_eq!(outcome_of(&report, "listen/syncookies"), "unknown", "it is not in this dump");
+    assert!(report["notes"][1].as_str().unwrap().contains("no vm.* names"));
+}
+
+#[test]
+fn a_workload_comes_from_a_role_a_file_and_the_flags_in_that_order() {
+    let folder = scratch("workloads");
+    let file = folder.join("ours.yaml");
+    fs::write(&file, "title: ours\nrole: gateway\nconnections: 20000\nports: [8080, 8443]\n").unwrap();
+    let file = file.to_str().unwrap();
+    let load = |args: &[&str]| json(&[&["--sysctl", WHOLE_DUMP], args].concat())["workload"].clone();
+    let server = load(&[]);
+    assert_eq!(
+        (&server["role"], &server["connections"], &server["outgoing"]),
+        (&"server".into(), &6000.into(), &0.into())
+    );
+    let client = load(&["--workload", "client"]);
+    assert_eq!((&client["incoming"], &client["outgoing"]), (&0.into(), &1000.into()));
+    let ours = load(&["--workload", file]);
+    assert_eq!((&ours["role"], &ours["connections"], &ours["burst"]), (&"gateway".into(), &20000.into(), &600.into()));
+    assert_eq!(ours["ports"], serde_json::json!([8080, 8443]));
+    let flagged = load(&["--workload", file, "--connections", "30000", "--port", "443,80", "--port", "22"]);
+    assert_eq!((&flagged["connections"], &flagged["outgoing"]), (&30000.into(), &30000.into()));
+    assert_eq!(flagged["ports"], serde_json::json!([443, 80, 22]));
+}
+
+#[test]
+fn a_bad_workload_file_is_refused_with_its_line() {
+    let folder = scratch("bad_workloads");
+    for (name, text, words) in [
+        ("key", "role: server\nconections: 7\n", ":2: unknown field `conections`"),
+        ("twice", "role: server\nrole: client\n", ":2: duplicate entry"),
+        ("role", "role: sever\n", ":1: role: unknown variant `sever`"),
+        ("number", "connections: many\n", ":1: connections: invalid type"),
+        ("negative", "burst: -5\n", ":1: burst: invalid"),
+        ("port", "ports: [70000]\n", ":1: ports[0]: invalid value"),
+    ] {
+        let path = folder.join(format!("{name}.yaml"));
+        fs::write(&path, text).unwrap();
+        let run = run(["--workload".as_ref(), path.as_os_str()]);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{name}");
+        assert!(run.stderr.contains(&format!("{name}.yaml{words}")), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn only_failed_leaves_out_what_holds_and_verbose_shows_everything() {
+    let audit = |more: &[&str]| run([&["--sysctl", WHOLE_DUMP], more].concat()).stdout;
+    let (plain, only, verbose) = (audit(&[]), audit(&["--only-failed"]), audit(&["-v"]));
+    let row = |text: &str, word: &str| text.lines().any(|line| line.starts_with(&format!(" │ {word} ")));
+    assert!(row(&plain, "WARN") && row(&plain, "?") && row(&plain, "pass") && !row(&plain, "n/a"));
+    assert!(row(&only, "WARN") && row(&only, "?") && !row(&only, "pass") && !row(&only, "n/a"));
+    assert!(["WARN", "?", "pass", "n/a"].iter().all(|word| row(&verbose, word)));
+    // Every rule is at least named, with the way to see more.
+    let folded = plain.lines().find(|line| line.starts_with("n/a ")).unwrap();
+    assert!(plain.contains("(-v shows them)") && folded.contains("files/inotify-instances"), "{folded}");
+    assert!(!only.contains("files/inotify-instances"));
+    assert!(verbose.contains("read     sysctl.net.core.somaxconn from /proc/sys/net/core/somaxconn"), "{verbose}");
+    let summary = |text: &str| text.lines().last().unwrap().to_owned();
+    assert!(summary(&plain) == summary(&only) && summary(&plain) == summary(&verbose), "all count alike");
+}
+
+#[test]
+fn colour_is_there_only_when_it_is_asked_for_and_says_nothing_new() {
+    let audit = |more: &[&str], no_color: &str| {
+        let command = tunecheck().args(["--sysctl", WHOLE_DUMP, "-v"]).args(more).env("NO_COLOR", no_color);
+        ended(command).stdout
+    };
+    let plain = audit(&[], "");
+    for (more, no_color) in [(["--color", "never"], ""), (["--color", "auto"], ""), (["--color", "never"], "1")] {
+        assert_eq!(audit(&more, no_color), plain);
+    }
+    assert!(!plain.contains(ESCAPE));
+    // The flag is nearer than the environment.
+    for no_color in ["", "1"] {
+        let coloured = audit(&["--color", "always"], no_color);
+        assert!(coloured.contains("\u{1b}[33mWARN"), "{coloured:?}");
+        assert_eq!(uncoloured(&coloured), plain);
+    }
+    assert!(!json_text(&["--sysctl", WHOLE_DUMP, "--color", "always"]).contains(ESCAPE));
+}
+
+/// A report for programs as it is printed.
+fn json_text(args: &[&str]) -> String {
+    run([args, &["--format", "json"]].concat()).stdout
+}
+
+/// Text without the escape sequences that set a colour.
+fn uncoloured(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| plain + part.split_once('m').unwrap().1)
+}
+
+/// The lines that are typed or written into a file as they are, from the same report for programs.
+fn copied(report: &Value) -> BTreeSet<String> {
+    let actions = report["findings"].as_array().unwrap().iter().flat_map(|finding| finding["fix"].as_array().unwrap());
+    let kept = actions.filter(|action| action["edit"]["kind"] != "advice");
+    kept.flat_map(|action| action["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()))
+        .collect()
+}
+
+/// Fails where a line is wider than the terminal, unless it is to be copied or is one long word.
+fn fits(what: &str, text: &str, width: usize, copied: &BTreeSet<String>) {
+    for line in text.lines() {
+        let content = line.strip_prefix("  change   ").unwrap_or_else(|| line.trim_start());
+        let whole = copied.iter().any(|line| line.trim_start() == content);
+        let one_word = content.split_whitespace().count() == 1;
+        assert!(
+            whole || one_word || textwrap::core::display_width(line) <= width,
+            "{what}: wider than {width}: {line}"
+        );
+    }
+}
+
+#[test]
+fn a_report_fits_its_columns_but_for_what_is_copied() {
+    let long_names = scratch("long_names").join("dump.txt");
+    let mut dump = fs::read_to_string(Path::new(ROOT).join(WHOLE_DUMP)).unwrap();
+    dump += "kernel.hostname = ip-10-0-123-45.eu-central-1.compute.internal.example.org\n";
+    fs::write(&long_names, dump).unwrap();
+    let long_names = long_names.to_str().unwrap().to_owned();
+    let mut sources: Vec<Vec<&str>> = vec![vec![], vec!["--sysctl", WHOLE_DUMP], vec!["--sysctl", PARTIAL_DUMP]];
+    sources.push(vec!["--sysctl", &long_names]);
+    let hosts = recorded_hosts();
+    sources.extend(hosts.iter().map(|host| vec!["--snapshot", host]));
+    let loads: [&[&str]; 2] = [&[], &["--workload", "gateway", "--connections", "100000", "--burst", "70000"]];
+    for args in sources.iter().flat_map(|source| loads.map(|load| [source.as_slice(), load].concat())) {
+        let copied = copied(&json(&args));
+        for (columns, more) in [(80, "--color=auto"), (80, "-v"), (80, "--only-failed"), (60, "-v"), (200, "-v")] {
+            let run = ended(tunecheck().args(&args).arg(more).env("COLUMNS", columns.to_string()));
+            assert_eq!(run.stderr, "");
+            fits(&format!("{args:?} {more}"), &run.stdout, columns, &copied);
+        }
+    }
+}
+
+/// Runs tunecheck on a terminal of this size, and gives what it showed there.
+fn on_terminal(columns: u16, rows: u16, env: &[(&str, &str)], args: &[&str]) -> String {
+    let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+    let terminal = openpty(&size, None).unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(args).current_dir(ROOT).env_clear().envs(env.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::from(terminal.slave)).stderr(Stdio::null());
+    let mut child: Child = command.spawn().unwrap();
+    // It holds the other end of the terminal, which has to close for the reader to see the end.
+    drop(command);
+    let (send, receive) = mpsc::channel();
+    let mut reader = fs::File::from(terminal.master);
+    std::thread::spawn(move || {
+        let mut shown = Vec::new();
+        // The end of a terminal is an error, EIO, after the last byte.
+        let _ = reader.read_to_end(&mut shown);
+        send.send(shown)
+    });
+    let shown = receive.recv_timeout(Duration::from_secs(20));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    String::from_utf8(shown.unwrap()).unwrap().replace("\r\n", "\n")
+}
+
+#[test]
+fn a_terminal_gets_colour_unless_its_environment_says_no() {
+    let args = ["--sysctl", WHOLE_DUMP];
+    let shown = |env: &[(&str, &str)], args: &[&str]| on_terminal(120, 500, env, args);
+    let plain = run(["--sysctl", WHOLE_DUMP, "--color", "never"].iter()).stdout.lines().last().unwrap().to_owned();
+    let coloured = shown(&[("TERM", "xterm")], &args);
+    assert!(coloured.contains("\u{1b}[33mWARN"), "{coloured:?}");
+    assert_eq!(uncoloured(&coloured).lines().last(), Some(plain.as_str()));
+    assert!(!shown(&[("TERM", "xterm"), ("NO_COLOR", "1")], &args).contains(ESCAPE));
+    assert!(shown(&[("TERM", "xterm"), ("NO_COLOR", "")], &args).contains(ESCAPE), "an empty NO_COLOR says nothing");
+    assert!(!shown(&[("TERM", "dumb")], &args).contains(ESCAPE));
+    assert!(!shown(&[("TERM", "xterm")], &[&args[..], &["--color", "never"]].concat()).contains(ESCAPE));
+    assert!(shown(&[("NO_COLOR", "1")], &[&args[..], &["--color", "always"]].concat()).contains(ESCAPE));
+}
+
+#[test]
+fn a_report_fits_the_terminal_it_is_shown_on() {
+    let args = ["--sysctl", WHOLE_DUMP];
+    let copied = copied(&json(&args));
+    let row = |text: &str, word: &str| text.lines().any(|line| line.starts_with(&format!(" │ {word} ")));
+    let env = [("TERM", "dumb"), ("COLUMNS", "300")];
+    for columns in [80, 100, 132] {
+        fits("a terminal", &on_terminal(columns, 500, &env, &args), columns.into(), &copied);
+    }
+    let (short, tall) = (on_terminal(100, 24, &env, &args), on_terminal(100, 500, &env, &args));
+    assert!(row(&tall, "pass") && !tall.contains("\npass "));
+    assert!(row(&short, "WARN") && !row(&short, "pass") && short.contains("\npass "), "passes fold to a line");
+    // A person gets JSON with a line for each value.
+    let printed = on_terminal(100, 24, &env, &[&args[..], &["--format", "json"]].concat());
+    assert!(printed.lines().count() > 100);
+    let piped = json_text(&args);
+    assert_eq!(piped.lines().count(), 1);
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), serde_json::from_str::<Value>(&piped).unwrap());
+}
+
+/// Marks that drive a terminal, hide or reorder text: escape sequences old and new, a bell, a backspace, a return, bidi.
+const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{8}\r\u{9b}31m\u{7f}\u{202e}\u{200b}\u{feff}EVIL";
+
+/// Fails where output holds anything but text and line ends.
+fn harmless(what: &str, run: &Run) {
+    let bad = |c: char| {
+        (c.is_control() && c != '\n') || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{feff}')
+    };
+    for (name, text) in [("stdout", &run.stdout), ("stderr", &run.stderr)] {
+        let near =
+            |at: usize| text[..at].chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect::<String>();
+        let found = text.find(bad);
+        assert!(
+            found.is_none(),
+            "{what}: {name} has {:?} after {:?}",
+            &text[found.unwrap()..].chars().next(),
+            near(found.unwrap())
+        );
+    }
+    // What came from outside begins no line of its own.
+    let begun = run.stdout.lines().position(|line| line.trim_start().starts_with("INJECTED"));
+    let above = begun.map(|at| run.stdout.lines().skip(at.saturating_sub(2)).take(3).collect::<Vec<_>>());
+    assert!(above.is_none(), "{what}: {above:?}");
+}
+
+/// Runs an audit of these arguments in every form, and holds that nothing hostile is printed.
+fn harmless_audits(what: &str, args: &[&str]) {
+    for more in [&[][..], &["-v"], &["--only-failed"], &["--format", "json"], &["--workload", "gateway", "-v"]] {
+        for columns in ["60", "110"] {
+            let run = ended(tunecheck().args(args).args(more).env("COLUMNS", columns));
+            assert!(run.code.is_some(), "{what}: killed by a signal");
+            harmless(&format!("{what} {more:?}"), &run);
+        }
+    }
+}
+
+#[test]
+fn hostile_text_in_a_dump_reaches_no_terminal() {
+    let folder = scratch("hostile_dump");
+    let dump = fs::read_to_string(Path::new(ROOT).join(WHOLE_DUMP)).unwrap();
+    let hostile = |name: &str, text: String| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        harmless_audits(name, &["--sysctl", path.to_str().unwrap()]);
+    };
+    hostile("values", dump.lines().map(|line| format!("{line}{HOSTILE}\n")).collect());
+    hostile(
+        "words",
+        dump.lines().filter_map(|line| Some(format!("{} = {HOSTILE}\n", line.split_once(' ')?.0))).collect(),
+    );
+    hostile("names", dump.lines().map(|line| format!("{HOSTILE}{line}\n{line}\n")).collect());
+    hostile("identity", format!("{dump}kernel.hostname = a{HOSTILE}\nkernel.osrelease = 6.1{HOSTILE}\n"));
+    hostile("only", format!("x = {HOSTILE}\n"));
+    hostile(&format!("{}\nINJECTED", HOSTILE), dump);
+    let nothing = folder.join(format!("nothing{HOSTILE}\nINJECTED"));
+    harmless_audits("a missing dump", &["--sysctl", nothing.to_str().unwrap()]);
+    harmless_audits("a missing snapshot", &["--snapshot", nothing.to_str().unwrap()]);
+    harmless_audits("missing rules", &["--rules", nothing.to_str().unwrap()]);
+    harmless_audits("a missing workload", &["--workload", nothing.to_str().unwrap()]);
+}
+
+#[test]
+fn hostile_text_in_a_recording_reaches_no_terminal() {
+    let folder = scratch("hostile_recording");
+    let recording = folder.join("node");
+    assert_eq!(run(["snapshot".as_ref(), recording.as_os_str()]).code, Some(0));
+    let manifest = recording.join("manifest.json");
+    let mut record: Value = serde_json::from_str(&fs::read_to_string(&manifest).unwrap()).unwrap();
+    let mut files = Vec::new();
+    for entry in record["answers"].as_array_mut().unwrap() {
+        let (ask, of) = (entry["ask"].clone(), entry["of"].as_str().unwrap().to_owned());
+        if let Some(file) = entry["file"].as_str() {
+            files.push((of, recording.join(file)));
+        } else if ask == "uname" {
+            entry["text"] = format!("a{HOSTILE}\nINJECTED{HOSTILE}\n6.1.0{HOSTILE}\nx86_64").into();
+        } else if ask == "list" {
+            entry["text"] = format!("10-a{HOSTILE}\nINJECTED.conf\0").into();
+        } else if entry["text"].is_string() {
+            entry["text"] = format!("{}{HOSTILE}\nINJECTED", entry["text"].as_str().unwrap()).into();
+        } else {
+            entry["refused"] = serde_json::json!({ "unsupported": format!("why{HOSTILE}\nINJECTED") });
+        }
+    }
+    let conf = format!("/etc/sysctl.d/10-a{HOSTILE}\nINJECTED.conf");
+    fs::write(recording.join("conf"), format!("net.core.somaxconn = 1{HOSTILE}\nnet.ipv4.tcp_tw_recycle = 1\n"))
+        .unwrap();
+    let answers = record["answers"].as_array_mut().unwrap();
+    answers.push(serde_json::json!({ "ask": "list", "of": "/etc/sysctl.d", "text": "x.conf" }));
+    answers.push(serde_json::json!({ "ask": "read", "of": conf, "file": "conf" }));
+    fs::write(&manifest, record.to_string()).unwrap();
+    let whole = recording.to_str().unwrap();
+    harmless_audits("names and answers", &["--snapshot", whole]);
+    for (of, path) in &files {
+        let content = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+        // A file of one word stands alone; in others every line keeps its form and carries something.
+        let content = match of.starts_with("/proc/sys/") {
+            true => format!("{}{HOSTILE}\nINJECTED\n", content.trim_end()),
+            false => content.lines().map(|line| format!("{line}{HOSTILE}\nINJECTED\n")).collect(),
+        };
+        fs::write(path, content).unwrap();
+    }
+    harmless_audits("lines of files", &["--snapshot", whole]);
+    for (_, path) in &files {
+        fs::write(path, format!("{HOSTILE}\nINJECTED{HOSTILE}")).unwrap();
+    }
+    harmless_audits("whole files", &["--snapshot", whole]);
+    fs::write(&manifest, format!("{{\"schema\": \"{HOSTILE}\"")).unwrap();
+    harmless_audits("a manifest that does not parse", &["--snapshot", whole]);
+    let other = serde_json::json!({ "schema": HOSTILE, "tunecheck": "", "recorded": 0, "identity": {}, "answers": [] });
+    fs::write(&manifest, other.to_string()).unwrap();
+    harmless_audits("another schema", &["--snapshot", whole]);
+}
+
+#[test]
+fn hostile_text_in_a_rule_reaches_no_terminal() {
+    let folder = scratch("hostile_rules");
+    fs::create_dir(folder.join("evil")).unwrap();
+    let rule = folder.join("evil/rule.yaml");
+    let text = fs::read_to_string(Path::new(ROOT).join("fixtures/rules/site/site/swappiness.yaml")).unwrap();
+    let escaped = |c: char| format!("\\U{:08x}", u32::from(c));
+    let quoted = format!("\"{}\"", format!("evil{HOSTILE}\nINJECTED").chars().map(escaped).collect::<String>());
+    let text = text.lines().map(|line| match line.split_once(": ") {
+        Some((key, _)) if ["title", "  ask"].contains(&key) => format!("{key}: {quoted}\n"),
+        _ => format!("{line}\n"),
+    });
+    fs::write(&rule, text.collect::<String>()).unwrap();
+    harmless_audits("a rule", &["--sysctl", WHOLE_DUMP, "--rules", folder.to_str().unwrap()]);
+    for args in [&["rules", "list", "--rules"][..], &["rules", "show", "evil/rule", "--rules"], &["rules", "check"]] {
+        let run = run(args.iter().map(AsRef::as_ref).chain([folder.as_os_str()]));
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        harmless(&format!("{args:?}"), &run);
+    }
+    fs::write(&rule, format!("title: {quoted}\n{quoted}: 1\n")).unwrap();
+    let refused = run(["rules".as_ref(), "check".as_ref(), folder.as_os_str()]);
+    assert_eq!(refused.code, Some(2));
+    harmless("a refused rule", &refused);
+}
