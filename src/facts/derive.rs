@@ -3,7 +3,7 @@
 use super::Wanted;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
-use crate::model::facts::{Facts, Name, with_subject};
+use crate::model::facts::{Fact, Facts, Name, with_subject};
 use crate::model::ports::Ports;
 use crate::model::version::Version;
 
@@ -246,10 +246,16 @@ fn explain(facts: &mut Facts) {
 }
 
 fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {
+    let gap = Gap::new(Cause::NotVisibleHere, why);
+    let of_value = |(name, _): (&str, &Fact)| name.starts_with(start) && name.ends_with("].value");
+    let values: Vec<String> = facts.iter().filter(|fact| of_value(*fact)).map(|(name, _)| name.to_owned()).collect();
     facts.forget(start);
-    for pattern in ["boot[*].value", "boot[*].live"] {
-        if facts.subjects(pattern).is_empty() {
-            facts.put(pattern, Err(Gap::new(Cause::NotVisibleHere, why)), "sysctl.d");
+    for name in values {
+        facts.put(name, Err(gap.clone()), "sysctl.d");
+    }
+    if facts.subjects("boot[*].live").is_empty() {
+        for pattern in ["boot[*].value", "boot[*].live"] {
+            facts.put(pattern, Err(gap.clone()), "sysctl.d");
         }
     }
 }
