@@ -5,7 +5,8 @@ use thiserror::Error;
 use crate::evaluate::{Context, evaluate, explain};
 use crate::facts;
 use crate::host::Host;
-use crate::model::facts::{Facts, Name};
+use crate::model::fact::Cause;
+use crate::model::facts::{Fact, Facts, Name};
 use crate::model::finding::{Finding, Outcome};
 use crate::model::place::Place;
 use crate::model::report::Report;
@@ -58,8 +59,12 @@ pub fn read_more<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, rea
 /// [`NothingReadable`], with what was tried. Anything less is in the report.
 pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Report, NothingReadable> {
     let mut read = self::read(host, rules.iter().filter(|rule| rule.asks(workload.role)), workload);
-    if !read.facts.iter().any(|(_, fact)| fact.reading.is_ok() && fact.source.starts_with("/proc/")) {
-        return Err(nothing_readable(host, &read.facts));
+    // What links and directories tell needs no file to be opened, and judges nothing.
+    let opened = |name: &str| name != "process.fds" && !name.starts_with("namespace.");
+    let readable =
+        |(name, fact): (&str, &Fact)| fact.reading.is_ok() && fact.source.starts_with("/proc/") && opened(name);
+    if !read.facts.iter().any(readable) {
+        return Err(nothing_readable(host));
     }
     let mut findings = evaluate(rules.iter(), context(&read, workload.role));
     let urgent = |finding: &&mut Finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail);
@@ -96,10 +101,14 @@ fn context(read: &Read, role: Role) -> Context<'_> {
     Context { facts: &read.facts, place: &read.place, catalogue: facts::catalogue(), role }
 }
 
-fn nothing_readable(host: &dyn Host, facts: &Facts) -> NothingReadable {
-    let tried = facts.value("sysctl.net.core.somaxconn").err().map(|gap| gap.to_string()).unwrap_or_default();
-    NothingReadable(match host.source().as_str() {
-        "live" => format!("{tried}. Is /proc mounted here? (mount -t proc proc /proc)"),
-        source => format!("{source} holds nothing that an audit reads ({tried})"),
+/// Why, in the host's own words: by now the facts may blame a kernel or a namespace that nobody could see.
+fn nothing_readable(host: &dyn Host) -> NothingReadable {
+    const TRIED: &str = "/proc/sys/net/core/somaxconn";
+    let gap = host.read(TRIED).err().map(|refusal| refusal.gap(TRIED));
+    let why = gap.as_ref().map(|gap| gap.why.as_str()).unwrap_or_default();
+    NothingReadable(match (host.source().as_str(), gap.as_ref().map(|gap| gap.cause)) {
+        ("live", Some(Cause::Absent)) => format!("{why}. Is /proc mounted here? (mount -t proc proc /proc)"),
+        ("live", _) => why.to_owned(),
+        (source, _) => format!("{source} holds nothing that an audit reads ({why})"),
     })
 }

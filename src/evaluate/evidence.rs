@@ -16,6 +16,7 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
         let scope = context.catalogue.find(&fact).map(|entry| entry.scope);
         let window = if evidence.plain { "" } else { since(scope, context) };
         let says = match &value {
+            Ok(i128::MAX) => format!("unlimited {}", evidence.says),
             Ok(number) => format!("{} {}{window}", grouped(*number), evidence.says),
             Err(gap) => format!("{}: {gap}", evidence.says),
         };

@@ -38,22 +38,26 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    let (files, gap) = files(gather.host);
+    let (files, folders) = files(gather.host);
     let systemd = gather.host.exists("/run/systemd/system").unwrap_or(false);
     let mut by_systemd = Settings::default();
-    for (path, bytes) in &files {
-        by_systemd.apply(path, bytes);
+    for path in &files {
+        by_systemd.read(gather.host, path);
     }
     let mut by_procps = by_systemd.clone();
-    if let Ok(bytes) = gather.host.read(LAST_OF_PROCPS) {
-        by_procps.apply(LAST_OF_PROCPS, &bytes);
+    by_procps.read(gather.host, LAST_OF_PROCPS);
+    if let Some(gap) = folders {
+        // A folder that cannot be listed may hold the last word about any key.
+        by_systemd.doubt(gap.clone());
+        by_procps.doubt(gap);
     }
-    if let Some(gap) = &gap {
+    let gap = if systemd { &by_systemd.doubt } else { &by_procps.doubt };
+    if let Some(gap) = gap {
         for pattern in [VALUE, LIVE] {
             gather.put(pattern, Err(gap.clone()), "sysctl.d");
         }
     }
-    let mut keys: BTreeSet<String> = by_procps.exact.keys().cloned().collect();
+    let mut keys: BTreeSet<String> = by_procps.exact.keys().chain(by_systemd.exact.keys()).cloned().collect();
     if !by_procps.patterns.is_empty() {
         keys.extend(gather.facts.iter().filter_map(|(name, _)| name.strip_prefix("sysctl.")).map(str::to_owned));
     }
@@ -78,8 +82,8 @@ fn read(gather: &mut Gather<'_>) {
     }
 }
 
-/// The configuration files in the order in which they apply, and why some could not be read, if so.
-fn files(host: &dyn Host) -> (Vec<(String, Vec<u8>)>, Option<Gap>) {
+/// The configuration files in the order in which they apply, and why a folder of them could not be listed, if so.
+fn files(host: &dyn Host) -> (Vec<String>, Option<Gap>) {
     let mut paths: BTreeMap<String, String> = BTreeMap::new();
     let mut gap = None;
     let merged = host.link("/lib").is_ok_and(|target| target.trim_start_matches('/') == "usr/lib");
@@ -95,14 +99,7 @@ fn files(host: &dyn Host) -> (Vec<(String, Vec<u8>)>, Option<Gap>) {
             Err(refusal) => gap = Some(refusal.gap(folder)),
         }
     }
-    let mut files = Vec::new();
-    for path in paths.into_values() {
-        match host.read(&path) {
-            Ok(bytes) => files.push((path, bytes)),
-            Err(refusal) => gap = Some(refusal.gap(&path)),
-        }
-    }
-    (files, gap)
+    (paths.into_values().collect(), gap)
 }
 
 /// Value and `file:line` by key, the last one that wins; patterns with `*` apart, since a key of its own beats them.
@@ -110,10 +107,26 @@ fn files(host: &dyn Host) -> (Vec<(String, Vec<u8>)>, Option<Gap>) {
 struct Settings {
     exact: BTreeMap<String, (String, String)>,
     patterns: Vec<(String, (String, String))>,
+    /// Why a file could not be read that may have set any key that no later file sets.
+    doubt: Option<Gap>,
 }
 
 impl Settings {
-    /// Takes the assignments of one more file.
+    /// Takes the assignments of one more file. A link that leads nowhere sets nothing.
+    fn read(&mut self, host: &dyn Host, path: &str) {
+        match host.read(path) {
+            Ok(bytes) => self.apply(path, &bytes),
+            Err(refusal) if refusal.is_absent() => {}
+            Err(refusal) => self.doubt(refusal.gap(path)),
+        }
+    }
+
+    /// Forgets what a file that could not be read may have changed.
+    fn doubt(&mut self, gap: Gap) {
+        *self = Self { doubt: Some(gap), ..Self::default() };
+    }
+
+    /// Takes the assignments in these bytes.
     fn apply(&mut self, path: &str, bytes: &[u8]) {
         for (number, line) in text(bytes).lines().enumerate() {
             let line = line.trim_ascii();
@@ -133,7 +146,9 @@ impl Settings {
     }
 
     fn get(&self, key: &str) -> Option<(&str, &str)> {
-        let pattern = || self.patterns.iter().rev().find(|(pattern, _)| fits(pattern, key)).map(|(_, set)| set);
+        // An exact key in a file that was not read would beat a pattern in one that was.
+        let sure = self.patterns.iter().filter(|_| self.doubt.is_none());
+        let pattern = || sure.rev().find(|(pattern, _)| fits(pattern, key)).map(|(_, set)| set);
         let (value, at) = self.exact.get(key).or_else(pattern)?;
         Some((value, at))
     }
@@ -155,10 +170,7 @@ mod tests {
     #[test]
     fn the_last_assignment_wins_and_a_key_beats_a_pattern() {
         let mut settings = Settings::default();
-        settings.apply(
-            "/etc/sysctl.d/10-a.conf",
-            b"# x = 1\nnet.core.somaxconn=128\n-net/ipv4/tcp_tw_recycle = 1\n",
-        );
+        settings.apply("/etc/sysctl.d/10-a.conf", b"# x = 1\nnet.core.somaxconn=128\n-net/ipv4/tcp_tw_recycle = 1\n");
         settings.apply(
             "/usr/lib/sysctl.d/50-b.conf",
             b";c\n\nnet.core.somaxconn = 4096\nnet.ipv4.conf.*.rp_filter = 2\nbroken line\n",
@@ -167,5 +179,10 @@ mod tests {
         assert_eq!(settings.get("net.ipv4.tcp_tw_recycle"), Some(("1", "/etc/sysctl.d/10-a.conf:3")));
         assert_eq!(settings.get("net.ipv4.conf.eth0.rp_filter").map(|(value, _)| value), Some("2"));
         assert_eq!(settings.get("net.ipv4.conf.rp_filter"), None);
+        settings.doubt(Gap::new(Cause::Denied, "/usr/lib/sysctl.d/60-c.conf"));
+        settings.apply("/usr/lib/sysctl.d/70-d.conf", b"net.ipv4.conf.*.rp_filter = 1\nnet.core.somaxconn = 128\n");
+        assert_eq!(settings.get("net.core.somaxconn").map(|(value, _)| value), Some("128"));
+        assert_eq!(settings.get("net.ipv4.tcp_tw_recycle"), None);
+        assert_eq!(settings.get("net.ipv4.conf.eth0.rp_filter"), None);
     }
 }

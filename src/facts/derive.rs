@@ -222,8 +222,7 @@ fn explain(facts: &mut Facts) {
         .collect();
     let catalogue = super::catalogue();
     for (name, source) in missing {
-        let host_wide = catalogue.find(&name).is_some_and(|entry| entry.scope == Scope::Host);
-        if let Some(gap) = reason(facts, &name, host_wide) {
+        if let Some(gap) = reason(facts, &name, catalogue.find(&name)) {
             facts.put(name, Err(gap), source);
         }
     }
@@ -257,17 +256,23 @@ fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {
     }
 }
 
-fn reason(facts: &Facts, name: &str, host_wide: bool) -> Option<Gap> {
+fn reason(facts: &Facts, name: &str, entry: Option<&Entry>) -> Option<Gap> {
     let sysctl = name.strip_prefix("sysctl.");
     if name.starts_with("conntrack.") || sysctl.is_some_and(|key| key.starts_with("net.netfilter.nf_conntrack")) {
         return Some(Gap::new(Cause::Absent, "module nf_conntrack is not loaded"));
     }
     let of_net = name.starts_with("neigh.") || sysctl.is_some_and(|key| key.starts_with("net."));
-    if of_net && host_wide && is_child_netns(facts) {
-        return Some(Gap::new(
-            Cause::NotVisibleHere,
-            "host-wide, and visible only in the host's own network namespace",
-        ));
+    if of_net && is_child_netns(facts) {
+        let own = "visible only in the host's own network namespace";
+        match entry {
+            Some(entry) if entry.scope == Scope::Host => {
+                return Some(Gap::new(Cause::NotVisibleHere, format!("host-wide, and {own}")));
+            }
+            Some(entry) if entry.name == "sysctl.*" => {
+                return Some(Gap::new(Cause::NotVisibleHere, format!("if this kernel has it, it is {own}")));
+            }
+            _ => {}
+        }
     }
     let kernel = facts.text("kernel.release").unwrap_or("of unknown release");
     Some(Gap::new(Cause::Absent, format!("kernel {kernel} has no {}", sysctl?)))

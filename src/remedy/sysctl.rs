@@ -179,7 +179,11 @@ impl Planned<'_> {
             format!("on the node, {FILE}: {} = {}", self.name, self.value()),
         ];
         let undo = format!("on the node: {}, and take the line out again", self.unwrite());
-        self.act(Target::Node, who, lines, "the whole node and everything on it", undo)
+        let scope = match self.name.starts_with("net.") && !self.host_wide {
+            true => "the node's own network namespace, and every container that shares it",
+            false => "the whole node and everything on it",
+        };
+        self.act(Target::Node, who, lines, scope, undo)
     }
 
     fn container(self, situation: Situation<'_>) -> Action {

@@ -179,6 +179,7 @@ struct WantV1<'a> {
 #[derive(Serialize, JsonSchema)]
 struct ProofV1<'a> {
     fact: &'a str,
+    /// Null where there is a gap, and where it is unlimited.
     value: Option<Number>,
     gap: Option<GapV1<'a>>,
     says: &'a str,
@@ -369,7 +370,7 @@ impl<'a> From<&'a Proof> for ProofV1<'a> {
     fn from(proof: &'a Proof) -> Self {
         Self {
             fact: &proof.fact,
-            value: proof.value.as_ref().ok().copied().map(Number),
+            value: proof.value.as_ref().ok().copied().filter(|&number| number != i128::MAX).map(Number),
             gap: proof.value.as_ref().err().map(GapV1::from),
             says: &proof.says,
             total: proof.total,
