@@ -20,7 +20,9 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
         RulesCommand::List { rules } => report::rule_list(settings::rules(&rules)?.iter()),
         RulesCommand::Show { id, rules } => {
             let rules = settings::rules(&rules)?;
-            let Some((rule, doc)) = rules.get(&id).zip(rules.doc(&id)) else { bail!("there is no rule {id} (tunecheck rules list)") };
+            let Some((rule, doc)) = rules.get(&id).zip(rules.doc(&id)) else {
+                bail!("there is no rule {id} (tunecheck rules list)")
+            };
             report::explain(rule, doc, Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
         }
         RulesCommand::Check { paths } => check(&paths)?,

@@ -24,10 +24,9 @@ pub(super) fn judge(
     check: &Check,
     value: &Value,
     context: Context<'_>,
-    fact: &str,
+    (fact, unit): (&str, Unit),
     subject: Option<&str>,
 ) -> Result<Judgement, Gap> {
-    let unit = context.catalogue.find(fact).map_or(Unit::Count, |entry| entry.unit);
     let number = || {
         value.limit().ok_or_else(|| Gap::new(Cause::Unparsable, format!("{fact} is not a number: {}", value.plain())))
     };

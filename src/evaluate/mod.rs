@@ -134,7 +134,7 @@ fn conclude(rule: &Rule, context: Context<'_>, mut finding: Finding) -> Finding 
     let judgement = match reading {
         Ok(value) => {
             finding.now = Some(value.clone());
-            check::judge(&rule.check, value, context, &finding.fact, subject)
+            check::judge(&rule.check, value, context, (&finding.fact, finding.unit), subject)
         }
         Err(gap) if gap.cause == Cause::Absent => match check::absent(&rule.check).unwrap_or(rule.if_absent) {
             IfAbsent::Unknown => return unknown(finding, gap),

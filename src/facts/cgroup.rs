@@ -41,15 +41,13 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    let groups = gather
-        .host
-        .read(SELF)
-        .map_err(|refusal| refusal.gap(SELF))
-        .and_then(|bytes| match ProcessCGroups::from_read(bytes.as_slice()) {
+    let groups = gather.host.read(SELF).map_err(|refusal| refusal.gap(SELF)).and_then(|bytes| {
+        match ProcessCGroups::from_read(bytes.as_slice()) {
             Ok(groups) if groups.0.is_empty() => Err(Gap::new(Cause::Absent, "no cgroup hierarchy is mounted")),
             Ok(groups) => Ok(groups),
             Err(_) => Err(Gap::unparsable(SELF, &bytes)),
-        });
+        }
+    });
     let groups = match groups {
         Ok(groups) => groups,
         Err(gap) => {

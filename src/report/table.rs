@@ -333,7 +333,7 @@ fn fix(out: &mut String, action: &Action, before: &[Action], width: usize) -> fm
             false => writeln!(out, "{title}{}", one_line(line))?,
         }
     }
-    writeln!(out, "{}", hanging("  who      ", &format!("{} · safety: {}", action.who, action.safety.word()), width))?;
+    writeln!(out, "{}", hanging("  who      ", &format!("{} (safety: {})", action.who, action.safety.word()), width))?;
     writeln!(out, "{}", hanging("  acts     ", action.takes_effect.words(), width))?;
     let fields: [(&str, fn(&Action) -> &str); 4] = [
         ("  scope    ", |action| &action.scope),

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::model::fact::{Scope, Value};
 use crate::model::rule::{
-    Band, Bound, Change, Check, Condition, Doc, Effect, Evidence, Example, Fix, IfAbsent, NofileFix, Operand, Pod, Rule,
-    Safety, Severity, SysctlFix, Test,
+    Band, Bound, Change, Check, Condition, Doc, Effect, Evidence, Example, Fix, IfAbsent, NofileFix, Operand, Pod,
+    Rule, Safety, Severity, SysctlFix, Test,
 };
 use crate::model::version::Version;
 use crate::model::workload::{Role, Workload};
