@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::model::fact::{Cause, Gap};
 
-    fn facts(init_net: bool, init_pid: bool, more: &[(&str, Value)]) -> Facts {
+    fn facts(init_net: bool, init_pid: bool, more: &[(&'static str, Value)]) -> Facts {
         let mut facts = Facts::default();
         for name in HOST_ONLY {
             let reading = if init_net { Ok(Value::Number(1)) } else { Err(Gap::new(Cause::Absent, "")) };

@@ -265,14 +265,14 @@ mod tests {
     use crate::model::ports::Ports;
     use crate::model::rule::Bound;
 
-    fn after(change: Change, live: &str, value: Value, more: &[(&str, Value)]) -> Option<Value> {
+    fn after(change: Change, live: &'static str, value: Value, more: &[(&'static str, Value)]) -> Option<Value> {
         let mut facts = Facts::default();
         facts.put(format!("sysctl.{live}"), Ok(value.clone()), "");
         for (name, value) in more {
             facts.put(*name, Ok(value.clone()), "");
         }
         let (place, catalogue) = (Place::plain_host(), Catalogue::default());
-        let fix = SysctlFix { name: live.to_owned(), change };
+        let fix = SysctlFix { name: live, change };
         changed(&fix, Some(&value), None, Situation { facts: &facts, place: &place, catalogue: &catalogue })
     }
 
