@@ -169,6 +169,13 @@ const PLACE: &[Entry] = &[
         "--port and --burst",
         "the burst, on a port that was declared; else 0",
     ),
+    entry(
+        "listener[*].possible_burst",
+        Unit::Count,
+        Scope::Netns,
+        "--port and --burst",
+        "the burst, on any port while none is declared, and on a declared one; else 0",
+    ),
 ];
 
 /// The catalogue entries of derived facts.

@@ -206,6 +206,7 @@ pub enum Operand {
 }
 
 /// The closed vocabulary of checks.
+#[allow(clippy::large_enum_variant, reason = "there are fifty of them in all")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Check {
     /// `at_least`, `at_most`, `between`: outside `fail` it fails, outside `warn` it warns.

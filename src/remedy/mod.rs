@@ -39,10 +39,10 @@ pub fn actions(rule: &Rule, finding: &Finding, situation: Situation<'_>) -> Vec<
         actions.extend(removal(rule, name, situation));
     }
     if !rule.fix.application.is_empty() {
-        actions.push(advice(rule, Target::Application, "the application's owner", &rule.fix.application));
+        actions.push(advice(rule, Target::Application, "the application's owner", rule.fix.application));
     }
     if !rule.fix.ask.is_empty() {
-        actions.push(advice(rule, Target::Owner, place::owner(situation.place), &rule.fix.ask));
+        actions.push(advice(rule, Target::Owner, place::owner(situation.place), rule.fix.ask));
     }
     actions
 }

