@@ -1,11 +1,12 @@
 //! The closed vocabulary of checks.
 
 use super::Context;
+use crate::model::check::{Band, Bound, Check, Operand, Severity};
 use crate::model::fact::{Cause, Gap, Unit, Value};
 use crate::model::facts::{humane, with_subject};
 use crate::model::finding::{Outcome, Want};
 use crate::model::ports::Ports;
-use crate::model::rule::{Band, Bound, Check, IfAbsent, Operand, Severity};
+use crate::model::rule::IfAbsent;
 
 /// An outcome, and what was asked for.
 pub(super) struct Judgement {

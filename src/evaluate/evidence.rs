@@ -17,7 +17,8 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
         let unit = entry.map_or(Unit::Count, |entry| entry.unit);
         let says = match (&value, context.facts.value(&fact)) {
             (Ok(_), Ok(shown)) => format!("{} {}{window}", humane(shown, unit), evidence.says),
-            (Err(gap), _) | (_, Err(gap)) => format!("{}: {gap}", evidence.says),
+            (Err(gap), _) => format!("{}: {gap}", evidence.says),
+            (_, Err(gap)) => format!("{}: {gap}", evidence.says),
         };
         Proof { fact, value, says, total: !evidence.plain }
     };

@@ -10,8 +10,9 @@ use crate::model::action::{Action, Edit, Target};
 use crate::model::catalogue::Catalogue;
 use crate::model::facts::Facts;
 use crate::model::finding::{Finding, Outcome};
+use crate::model::fix::Effect;
 use crate::model::place::Place;
-use crate::model::rule::{Effect, Rule};
+use crate::model::rule::Rule;
 
 /// What an action is worked out from.
 #[derive(Clone, Copy, Debug)]

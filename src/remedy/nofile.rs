@@ -2,8 +2,9 @@
 
 use super::{Situation, place, quoted};
 use crate::model::action::{Action, Edit, Target};
+use crate::model::fix::{Effect, NofileFix};
 use crate::model::place::Kind;
-use crate::model::rule::{Effect, NofileFix, Rule};
+use crate::model::rule::Rule;
 
 /// The action, or none if the limits are as high already.
 pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> Option<Action> {

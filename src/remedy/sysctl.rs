@@ -6,8 +6,9 @@ use super::{Situation, place, quoted};
 use crate::model::action::{Action, Edit, Target};
 use crate::model::fact::{Scope, Value};
 use crate::model::facts::Fact;
+use crate::model::fix::{Change, Effect, Pod, SysctlFix};
 use crate::model::place::{Kind, Netns};
-use crate::model::rule::{Change, Effect, Pod, Rule, SysctlFix};
+use crate::model::rule::Rule;
 
 /// The file that tunecheck's own lines go to. It sorts after distributions' files and before a 99- of the owner's.
 const FILE: &str = "/etc/sysctl.d/90-tunecheck.conf";
@@ -268,10 +269,10 @@ impl Planned<'_> {
 mod tests {
     use super::*;
     use crate::model::catalogue::Catalogue;
+    use crate::model::check::Bound;
     use crate::model::facts::Facts;
     use crate::model::place::Place;
     use crate::model::ports::Ports;
-    use crate::model::rule::Bound;
 
     fn after(change: Change, live: &'static str, value: Value, more: &[(&'static str, Value)]) -> Option<Value> {
         let mut facts = Facts::default();

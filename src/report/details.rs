@@ -8,10 +8,11 @@ use super::text::{coloured, hanging, label, one_line, sanitized, wrapped};
 use crate::model::action::{Action, Edit};
 use crate::model::finding::Outcome;
 
-/// What is wrong and what to change, for every group that needs attention.
+/// What is wrong and what to change, for every group that warns or fails. What could not be checked has its reason in
+/// the table.
 pub(super) fn write(out: &mut String, groups: &[Group<'_>], style: Style) -> fmt::Result {
     let mut printed: Vec<(&[String], &str)> = Vec::new();
-    for group in groups.iter().filter(|group| group.first.outcome >= Outcome::Unknown) {
+    for group in groups.iter().filter(|group| group.first.outcome >= Outcome::Warn) {
         let mut plain = String::new();
         details(&mut plain, group, &mut printed, style)?;
         let word = label(group.first.outcome);
@@ -34,10 +35,6 @@ fn details<'a>(
     let width = usize::from(style.width);
     let subjects = if group.subjects.is_empty() { String::new() } else { format!("  {}", group.subjects(", ")) };
     writeln!(out, "{} {}", label(finding.outcome), one_line(&format!("{}{subjects}", finding.rule)))?;
-    if finding.outcome == Outcome::Unknown {
-        let words = format!("not checked: {}", finding.reason);
-        return write!(out, "{}", wrapped(&words, "  ", width));
-    }
     if !finding.says.is_empty() {
         writeln!(out, "{}", wrapped(&finding.says, "  ", width))?;
     }

@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 
 use super::text::{one_line, sanitized, wrapped};
 use crate::model::catalogue::Catalogue;
-use crate::model::rule::{Change, Doc, Pod, Rule};
+use crate::model::fix::{Change, Pod};
+use crate::model::rule::{Doc, Rule};
 
 /// Everything a rule says.
 pub fn rule(rule: &Rule, doc: &Doc, width: u16) -> String {
