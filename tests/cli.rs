@@ -1,6 +1,12 @@
 //! The command line as people and programs meet it.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests prepare files and fail by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests prepare files and fail by panicking"
+)]
 
 mod support;
 

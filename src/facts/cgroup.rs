@@ -184,7 +184,9 @@ fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
             let throttled = limit.is_some().then(|| keyed(gather, &stat, "nr_throttled"));
             let periods = limit.is_some().then(|| keyed(gather, &stat, "nr_periods"));
             let share = match (throttled.clone(), periods) {
-                (Some(Ok(throttled)), Some(Ok(periods))) => Ok(Value::Number(throttled * 100 / periods.max(1))),
+                (Some(Ok(throttled)), Some(Ok(periods))) => {
+                    Ok(Value::Number(throttled.saturating_mul(100) / periods.max(1)))
+                }
                 (Some(Err(gap)), _) | (_, Some(Err(gap))) => Err(gap),
                 _ => no_quota(),
             };
@@ -219,7 +221,7 @@ fn memory(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
                         used.and_then(|text| number(&text).ok_or_else(|| Gap::unparsable(&path, text.as_bytes())));
                     let events = if v2 { "memory.events" } else { "memory.oom_control" };
                     (
-                        used.map(|used| (used - cache.unwrap_or(0)).max(0)),
+                        used.map(|used| used.saturating_sub(cache.unwrap_or(0)).max(0)),
                         keyed(gather, &format!("{path}/{events}"), "oom_kill"),
                     )
                 }

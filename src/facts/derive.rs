@@ -56,7 +56,9 @@ const FORMULAS: &[Formula] = &[
             "connections that the accept queue holds",
         ),
         needs: &["listener[*].backlog"],
-        compute: |facts, subject| Ok(Value::Number(facts.number(&format!("listener[{subject}].backlog"))? + 1)),
+        compute: |facts, subject| {
+            Ok(Value::Number(facts.number(&format!("listener[{subject}].backlog"))?.saturating_add(1)))
+        },
     },
     Formula {
         entry: entry(

@@ -7,17 +7,25 @@ use crate::model::finding::Outcome;
 /// Text that others chose, with every control character but the line feed made visible, so that a file name or a host
 /// name cannot drive the terminal.
 pub fn sanitized(text: &str) -> Cow<'_, str> {
-    // Most of a report is plain ASCII, and looking at bytes is cheap.
-    let tame = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
-    if text.bytes().all(tame) || !text.contains(is_hostile) {
-        return Cow::Borrowed(text);
-    }
-    let escape = |c: char| if is_hostile(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(escape).collect())
+    escaped(text, |c| c.escape_unicode().to_string())
 }
 
-/// Whether a character drives the terminal, or reorders or hides the text around it. A line feed does not.
-pub(super) fn is_hostile(c: char) -> bool {
+/// Text with every character that drives the terminal, or reorders or hides the text around it, in another form.
+pub(super) fn escaped(text: &str, form: impl Fn(char) -> String) -> Cow<'_, str> {
+    if !holds_hostile(text) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if is_hostile(c) { form(c) } else { c.to_string() }).collect())
+}
+
+/// Looks at the bytes with which such a character can begin: reports are long, and hold none.
+fn holds_hostile(text: &str) -> bool {
+    let begins = |byte: u8| matches!(byte, 0..=9 | 11..=31 | 0x7f | 0xc2 | 0xe2 | 0xef);
+    let first = |at: usize| text.get(at..).and_then(|rest| rest.chars().next());
+    text.bytes().enumerate().filter(|(_, byte)| begins(*byte)).any(|(at, _)| first(at).is_some_and(is_hostile))
+}
+
+fn is_hostile(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -3,7 +3,7 @@
 mod convert;
 mod v1;
 
-use super::text::is_hostile;
+use super::text::escaped;
 use crate::model::report::Report;
 use v1::ReportV1;
 
@@ -15,12 +15,8 @@ pub fn print(report: &Report, indent: bool) -> serde_json::Result<String> {
     let report = ReportV1::from(report);
     let text = if indent { serde_json::to_string_pretty(&report)? } else { serde_json::to_string(&report)? };
     // Only texts hold such characters, and JSON knows them by number as well.
-    let escape = |c: char| match is_hostile(c) {
-        true => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
-        false => c.to_string(),
-    };
-    let text: String = if text.contains(is_hostile) { text.chars().map(escape).collect() } else { text };
-    Ok(text + "\n")
+    let number = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+    Ok(escaped(&text, number).into_owned() + "\n")
 }
 
 /// The JSON Schema of a report.
