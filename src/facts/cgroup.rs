@@ -122,8 +122,9 @@ fn tightest<'a>(
         }
         seen = true;
     }
-    // The root of version 2 has no limit files: its presence is enough to say that there is no limit.
-    seen = seen || (folders.v2 && gather.host.exists(&format!("{ROOT}/cgroup.controllers")).unwrap_or(false));
+    // A root cgroup has no limit files: its presence is enough to say that there is no limit.
+    let root = if folders.v2 { Some("/sys/fs/cgroup/cgroup.controllers") } else { folders.paths.last().map(String::as_str) };
+    seen = seen || root.is_some_and(|root| gather.host.exists(root).unwrap_or(false));
     let own = folders.paths.first().map(String::as_str).unwrap_or_default();
     match found {
         Some((path, limit)) => Ok((path, Some(limit))),
