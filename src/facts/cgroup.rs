@@ -123,7 +123,8 @@ fn tightest<'a>(
         seen = true;
     }
     // A root cgroup has no limit files: its presence is enough to say that there is no limit.
-    let root = if folders.v2 { Some("/sys/fs/cgroup/cgroup.controllers") } else { folders.paths.last().map(String::as_str) };
+    let root =
+        if folders.v2 { Some("/sys/fs/cgroup/cgroup.controllers") } else { folders.paths.last().map(String::as_str) };
     seen = seen || root.is_some_and(|root| gather.host.exists(root).unwrap_or(false));
     let own = folders.paths.first().map(String::as_str).unwrap_or_default();
     match found {
