@@ -6,24 +6,16 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a program of its own, started by cargo bench")]
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-use nix::sys::resource::{UsageWho, getrusage};
 
 const TURNS: usize = 300;
 const WARM_UP: usize = 20;
 const TUNECHECK: &str = env!("CARGO_BIN_EXE_tunecheck");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let own = peak_kib(UsageWho::RUSAGE_SELF)?;
-    // Before the compiler runs: the kernel keeps one peak for all children that have ended.
-    timed(&mut audit("table"))?;
-    timed(&mut audit("json"))?;
-    let peak = peak_kib(UsageWho::RUSAGE_CHILDREN)?;
-
-    let floor = compiled_floor()?;
+    let floor = compiled("floor")?;
     let mut programs = [Command::new(floor), audit("table"), audit("json")];
     let mut turns: Vec<[f64; 3]> = Vec::with_capacity(TURNS);
     for turn in 0..WARM_UP + TURNS {
@@ -42,9 +34,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let ratio = median(turns.iter().filter_map(|times| Some(times.get(column)? / times.first()?)));
         println!("{name:<6} {:6.2} ms {ratio:6.2} floors", time * 1e3);
     }
-    // A child starts out as a copy of this process, whose peak counts as the child's own.
-    let bound = if peak > own { "" } else { "at most " };
-    println!("memory {bound}{peak} KiB at the peak of an audit");
+    let peak = compiled("peak")?;
+    for format in ["table", "json"] {
+        let output = Command::new(&peak).arg(TUNECHECK).args(audit(format).get_args()).output()?;
+        println!("{format:<6} {} KiB at the peak", String::from_utf8(output.stdout)?.trim_end());
+    }
     Ok(())
 }
 
@@ -62,15 +56,11 @@ fn timed(program: &mut Command) -> Result<Duration, Box<dyn Error>> {
     if status.success() { Ok(time) } else { Err(format!("{program:?}: {status}").into()) }
 }
 
-fn compiled_floor() -> Result<std::path::PathBuf, Box<dyn Error>> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/floor.c");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("floor");
+fn compiled(name: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench").join(name).with_extension("c");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let status = Command::new("cc").args(["-O2", "-static", "-o"]).arg(&program).arg(source).status()?;
     if status.success() { Ok(program) } else { Err(format!("cc: {status}").into()) }
-}
-
-fn peak_kib(who: UsageWho) -> Result<i64, Box<dyn Error>> {
-    Ok(getrusage(who)?.max_rss())
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
