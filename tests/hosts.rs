@@ -21,10 +21,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let (hosts, files): (Vec<PathBuf>, Vec<PathBuf>) =
         entries(Path::new(ROOT).join(HOSTS)).into_iter().partition(|path| path.is_dir());
-    let names: Vec<String> = hosts.iter().map(name).collect();
+    let names: Vec<String> = hosts.iter().map(|path| name(path)).collect();
     let strays: Vec<String> = files
         .iter()
-        .map(name)
+        .map(|path| name(path))
         .filter(|file| file.strip_suffix(REPORT).is_none_or(|host| !names.iter().any(|name| name == host)))
         .collect();
     let mut trials: Vec<Trial> =
@@ -59,6 +59,6 @@ fn gate(run: &Run) -> i32 {
     i32::from(!summary.starts_with("0 fail"))
 }
 
-fn name(path: &PathBuf) -> String {
+fn name(path: &Path) -> String {
     path.file_name().unwrap().to_str().unwrap().to_owned()
 }
