@@ -20,7 +20,7 @@ use model::workload::{Role, Workload};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=rules");
     println!("cargo::rerun-if-changed=src/model");
-    println!("cargo::rerun-if-changed=src/rules/file.rs");
+    println!("cargo::rerun-if-changed=src/rules/file");
     println!("cargo::rerun-if-changed=src/build.rs");
     let root = Path::new("rules");
     let mut rules: Vec<(Rule, Doc)> = Vec::new();

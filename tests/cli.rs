@@ -1,6 +1,12 @@
 //! The command line as people and programs meet it.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests prepare files and fail by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests prepare files and fail by panicking"
+)]
 
 mod support;
 
@@ -282,7 +288,9 @@ fn only_failed_leaves_out_what_holds_and_verbose_shows_everything() {
     let audit = |more: &[&str]| run([&["--sysctl", WHOLE_DUMP], more].concat()).stdout;
     let (plain, only, verbose) = (audit(&[]), audit(&["--only-failed"]), audit(&["-v"]));
     let row = |text: &str, word: &str| text.lines().any(|line| line.starts_with(&format!(" │ {word} ")));
-    assert!(row(&plain, "WARN") && row(&plain, "?") && row(&plain, "pass") && !row(&plain, "n/a"));
+    // Where no terminal tells its height, what holds is told in a line.
+    assert!(row(&plain, "WARN") && row(&plain, "?") && !row(&plain, "pass") && !row(&plain, "n/a"));
+    assert!(plain.lines().any(|line| line.starts_with("pass ")));
     assert!(row(&only, "WARN") && row(&only, "?") && !row(&only, "pass") && !row(&only, "n/a"));
     assert!(["WARN", "?", "pass", "n/a"].iter().all(|word| row(&verbose, word)));
     // Every rule is at least named, with the way to see more.
@@ -340,10 +348,7 @@ fn fits(what: &str, text: &str, width: usize, copied: &BTreeSet<String>) {
         let content = line.strip_prefix("  change   ").unwrap_or_else(|| line.trim_start());
         let whole = copied.iter().any(|line| line.trim_start() == content);
         let one_word = content.split_whitespace().count() == 1;
-        assert!(
-            whole || one_word || textwrap::core::display_width(line) <= width,
-            "{what}: wider than {width}: {line}"
-        );
+        assert!(whole || one_word || line.chars().count() <= width, "{what}: wider than {width}: {line}");
     }
 }
 

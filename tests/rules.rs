@@ -1,6 +1,12 @@
 //! Rule files: those that must be refused, those that no parser should have to see, and those that a user adds.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests prepare files and fail by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests prepare files and fail by panicking"
+)]
 
 mod support;
 

@@ -122,8 +122,10 @@ fn tightest<'a>(
         }
         seen = true;
     }
-    // The root of version 2 has no limit files: its presence is enough to say that there is no limit.
-    seen = seen || (folders.v2 && gather.host.exists(&format!("{ROOT}/cgroup.controllers")).unwrap_or(false));
+    // A root cgroup has no limit files: its presence is enough to say that there is no limit.
+    let root =
+        if folders.v2 { Some("/sys/fs/cgroup/cgroup.controllers") } else { folders.paths.last().map(String::as_str) };
+    seen = seen || root.is_some_and(|root| gather.host.exists(root).unwrap_or(false));
     let own = folders.paths.first().map(String::as_str).unwrap_or_default();
     match found {
         Some((path, limit)) => Ok((path, Some(limit))),
@@ -184,7 +186,9 @@ fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
             let throttled = limit.is_some().then(|| keyed(gather, &stat, "nr_throttled"));
             let periods = limit.is_some().then(|| keyed(gather, &stat, "nr_periods"));
             let share = match (throttled.clone(), periods) {
-                (Some(Ok(throttled)), Some(Ok(periods))) => Ok(Value::Number(throttled * 100 / periods.max(1))),
+                (Some(Ok(throttled)), Some(Ok(periods))) => {
+                    Ok(Value::Number(throttled.saturating_mul(100) / periods.max(1)))
+                }
                 (Some(Err(gap)), _) | (_, Some(Err(gap))) => Err(gap),
                 _ => no_quota(),
             };
@@ -219,7 +223,7 @@ fn memory(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
                         used.and_then(|text| number(&text).ok_or_else(|| Gap::unparsable(&path, text.as_bytes())));
                     let events = if v2 { "memory.events" } else { "memory.oom_control" };
                     (
-                        used.map(|used| (used - cache.unwrap_or(0)).max(0)),
+                        used.map(|used| used.saturating_sub(cache.unwrap_or(0)).max(0)),
                         keyed(gather, &format!("{path}/{events}"), "oom_kill"),
                     )
                 }

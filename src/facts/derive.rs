@@ -56,7 +56,9 @@ const FORMULAS: &[Formula] = &[
             "connections that the accept queue holds",
         ),
         needs: &["listener[*].backlog"],
-        compute: |facts, subject| Ok(Value::Number(facts.number(&format!("listener[{subject}].backlog"))? + 1)),
+        compute: |facts, subject| {
+            Ok(Value::Number(facts.number(&format!("listener[{subject}].backlog"))?.saturating_add(1)))
+        },
     },
     Formula {
         entry: entry(
@@ -168,6 +170,13 @@ const PLACE: &[Entry] = &[
         Scope::Netns,
         "--port and --burst",
         "the burst, on a port that was declared; else 0",
+    ),
+    entry(
+        "listener[*].possible_burst",
+        Unit::Count,
+        Scope::Netns,
+        "--port and --burst",
+        "the burst, on any port while none is declared, and on a declared one; else 0",
     ),
 ];
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fact::Value;
-use super::rule::{Effect, Safety};
+use super::fix::{Effect, Safety};
 
 /// Where a change has to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use crate::model::action::{Action, Edit, Target};
 use crate::model::catalogue::Catalogue;
 use crate::model::facts::Facts;
 use crate::model::finding::{Finding, Outcome};
+use crate::model::fix::Effect;
 use crate::model::place::Place;
-use crate::model::rule::{Effect, Rule};
+use crate::model::rule::Rule;
 
 /// What an action is worked out from.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +40,10 @@ pub fn actions(rule: &Rule, finding: &Finding, situation: Situation<'_>) -> Vec<
         actions.extend(removal(rule, name, situation));
     }
     if !rule.fix.application.is_empty() {
-        actions.push(advice(rule, Target::Application, "the application's owner", &rule.fix.application));
+        actions.push(advice(rule, Target::Application, "the application's owner", rule.fix.application));
     }
     if !rule.fix.ask.is_empty() {
-        actions.push(advice(rule, Target::Owner, place::owner(situation.place), &rule.fix.ask));
+        actions.push(advice(rule, Target::Owner, place::owner(situation.place), rule.fix.ask));
     }
     actions
 }

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use super::{Situation, place, quoted};
 use crate::model::action::{Action, Edit, Target};
 use crate::model::fact::{Scope, Value};
+use crate::model::facts::Fact;
+use crate::model::fix::{Change, Effect, Pod, SysctlFix};
 use crate::model::place::{Kind, Netns};
-use crate::model::rule::{Change, Effect, Pod, Rule, SysctlFix};
+use crate::model::rule::Rule;
 
 /// The file that tunecheck's own lines go to. It sorts after distributions' files and before a 99- of the owner's.
 const FILE: &str = "/etc/sysctl.d/90-tunecheck.conf";
@@ -19,7 +21,7 @@ pub(super) fn action(rule: &Rule, fix: &SysctlFix, subject: Option<&str>, situat
     let old = situation.facts.value(&fact).ok().cloned();
     let new = changed(fix, old.as_ref(), subject, situation)?;
     let scope = situation.catalogue.find(&fact).map_or(rule.scope, |entry| entry.scope);
-    let change = Planned { rule, name: &fix.name, old, new, host_wide: scope == Scope::Host };
+    let change = Planned { rule, name: fix.name, old, new, host_wide: scope == Scope::Host };
     Some(change.in_place(situation))
 }
 
@@ -142,12 +144,16 @@ impl Planned<'_> {
             ));
         }
         let line = format!("{} = {}", self.name, self.value());
-        let set = situation.facts.get(&format!("boot[{}].value", self.name)).filter(|fact| fact.reading.is_ok());
-        lines.push(match set {
+        lines.push(match self.boot_line(situation) {
             Some(fact) => format!("{}: {line}   (that line sets it now)", fact.source),
             None => format!("{FILE}: {line}"),
         });
         lines
+    }
+
+    /// The line of a configuration file that sets the sysctl at boot.
+    fn boot_line<'a>(&self, situation: Situation<'a>) -> Option<&'a Fact> {
+        situation.facts.get(&format!("boot[{}].value", self.name)).filter(|fact| fact.reading.is_ok())
     }
 
     fn here(self, situation: Situation<'_>, who: &str) -> Action {
@@ -158,7 +164,10 @@ impl Planned<'_> {
         } else {
             "the host's own network namespace; containers and pods with their own start from kernel defaults"
         };
-        let undo = format!("{}, and take the line out again", self.unwrite());
+        let undo = match self.boot_line(situation) {
+            Some(fact) => format!("{}, and put {} back as it was", self.unwrite(), fact.source),
+            None => format!("{}, and take the line out again", self.unwrite()),
+        };
         self.act(Target::Here, who, lines, scope, undo)
     }
 
@@ -260,10 +269,10 @@ impl Planned<'_> {
 mod tests {
     use super::*;
     use crate::model::catalogue::Catalogue;
+    use crate::model::check::Bound;
     use crate::model::facts::Facts;
     use crate::model::place::Place;
     use crate::model::ports::Ports;
-    use crate::model::rule::Bound;
 
     fn after(change: Change, live: &'static str, value: Value, more: &[(&'static str, Value)]) -> Option<Value> {
         let mut facts = Facts::default();
@@ -295,8 +304,7 @@ mod tests {
     #[test]
     fn a_list_keeps_its_entries() {
         let busy = [("ports.must_reserve", ports("40000"))];
-        let after =
-            after(Change::Add("ports.must_reserve".into()), "net.ipv4.ip_local_reserved_ports", ports("8080"), &busy);
+        let after = after(Change::Add("ports.must_reserve"), "net.ipv4.ip_local_reserved_ports", ports("8080"), &busy);
         assert_eq!(after, Some(ports("8080,40000")));
     }
 

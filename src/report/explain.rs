@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 
 use super::text::{one_line, sanitized, wrapped};
 use crate::model::catalogue::Catalogue;
-use crate::model::rule::{Change, Doc, Pod, Rule};
+use crate::model::fix::{Change, Pod};
+use crate::model::rule::{Doc, Rule};
 
 /// Everything a rule says.
 pub fn rule(rule: &Rule, doc: &Doc, width: u16) -> String {
@@ -15,7 +16,7 @@ pub fn rule(rule: &Rule, doc: &Doc, width: u16) -> String {
 }
 
 fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, width: usize) -> fmt::Result {
-    writeln!(out, "{}\n{}", rule.id, wrapped(&rule.title, "  ", width))?;
+    writeln!(out, "{}\n{}", rule.id, wrapped(rule.title, "  ", width))?;
     let roles: Vec<&str> = rule.roles.iter().map(|role| role.word()).collect();
     let asked = if roles.is_empty() { "every role".to_owned() } else { roles.join(", ") };
     writeln!(out, "  judges   {}, a value of {}; asked of {asked}", rule.fact, rule.scope.words())?;
@@ -95,7 +96,7 @@ fn indented(text: &str) -> String {
 pub fn rule_list<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
     let mut out = String::new();
     for rule in rules {
-        let _ = writeln!(out, "{:<32} {}", one_line(&rule.id), one_line(&rule.title));
+        let _ = writeln!(out, "{:<32} {}", one_line(rule.id), one_line(rule.title));
     }
     sanitized(&out).into_owned()
 }

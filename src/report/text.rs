@@ -7,17 +7,25 @@ use crate::model::finding::Outcome;
 /// Text that others chose, with every control character but the line feed made visible, so that a file name or a host
 /// name cannot drive the terminal.
 pub fn sanitized(text: &str) -> Cow<'_, str> {
-    // Most of a report is plain ASCII, and looking at bytes is cheap.
-    let tame = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
-    if text.bytes().all(tame) || !text.contains(is_hostile) {
-        return Cow::Borrowed(text);
-    }
-    let escape = |c: char| if is_hostile(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(escape).collect())
+    escaped(text, |c| c.escape_unicode().to_string())
 }
 
-/// Whether a character drives the terminal, or reorders or hides the text around it. A line feed does not.
-pub(super) fn is_hostile(c: char) -> bool {
+/// Text with every character that drives the terminal, or reorders or hides the text around it, in another form.
+pub(super) fn escaped(text: &str, form: impl Fn(char) -> String) -> Cow<'_, str> {
+    if !holds_hostile(text) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if is_hostile(c) { form(c) } else { c.to_string() }).collect())
+}
+
+/// Looks at the bytes with which such a character can begin: reports are long, and hold none.
+fn holds_hostile(text: &str) -> bool {
+    let begins = |byte: u8| matches!(byte, 0..=9 | 11..=31 | 0x7f | 0xc2 | 0xe2 | 0xef);
+    let first = |at: usize| text.get(at..).and_then(|rest| rest.chars().next());
+    text.bytes().enumerate().filter(|(_, byte)| begins(*byte)).any(|(at, _)| first(at).is_some_and(is_hostile))
+}
+
+fn is_hostile(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
@@ -27,8 +35,8 @@ pub(super) fn one_line(text: &str) -> String {
     text.replace('\n', "\\n")
 }
 
-/// Words wrapped to a width, every line after an indent; their own line feeds are blanks like any other. A word longer
-/// than a line keeps a line of its own.
+/// Words wrapped to a width, every line after an indent. A word longer than a line is broken; a line feed, which only
+/// text from outside can hold, is shown and begins no line.
 ///
 /// Written here because wrapping is half of the time that a report costs with a general library, and reports are words
 /// with single blanks between them.
@@ -36,9 +44,10 @@ pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8 + indent.len());
     out.push_str(indent);
     let mut used = indent.len();
-    for (index, word) in text.split([' ', '\n']).enumerate() {
+    for (index, word) in text.trim_end().split(' ').enumerate() {
         let length = if word.is_ascii() { word.len() } else { word.chars().count() };
-        if index > 0 && used + 1 + length > width {
+        let long = indent.len() + length > width;
+        if index > 0 && used + 1 + length > width && !long {
             out.push('\n');
             out.push_str(indent);
             used = indent.len();
@@ -46,10 +55,29 @@ pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
             out.push(' ');
             used += 1;
         }
-        out.push_str(word);
-        used += length;
+        if long || word.contains('\n') {
+            for c in one_line(word).chars() {
+                if used >= width {
+                    out.push('\n');
+                    out.push_str(indent);
+                    used = indent.len();
+                }
+                out.push(c);
+                used += 1;
+            }
+        } else {
+            out.push_str(word);
+            used += length;
+        }
     }
     out
+}
+
+/// A title, then words wrapped beside it.
+pub(super) fn hanging(title: &str, words: &str, width: usize) -> String {
+    let blanks = " ".repeat(title.chars().count());
+    let body = wrapped(words, &blanks, width);
+    format!("{title}{}", body.get(blanks.len()..).unwrap_or_default())
 }
 
 /// The word for an outcome as a report shows it: what needs attention stands out.
@@ -81,12 +109,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_wrap_and_long_words_stay_whole() {
+    fn words_wrap_and_only_words_longer_than_a_line_are_broken() {
         assert_eq!(wrapped("a bb ccc", "  ", 6), "  a bb\n  ccc");
-        assert_eq!(wrapped("aaaaaaaaaaaa b", "", 5), "aaaaaaaaaaaa\nb");
+        assert_eq!(wrapped("aaaaaaaaaaaa b", "", 5), "aaaaa\naaaaa\naa b");
         assert_eq!(wrapped("≥≥≥ ≥≥", "", 6), "≥≥≥ ≥≥");
-        assert_eq!(wrapped("x\ny z", " ", 80), " x y z");
-        assert_eq!(wrapped("", "  ", 80), "");
+        assert_eq!(wrapped("x\ny z", " ", 80), " x\\ny z");
+        assert_eq!(wrapped("", "  ", 80), "  ");
     }
 
     #[test]

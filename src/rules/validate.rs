@@ -2,9 +2,10 @@
 
 use super::Problem;
 use crate::model::catalogue::Catalogue;
+use crate::model::check::Check;
 use crate::model::fact::Unit;
 use crate::model::facts::Name;
-use crate::model::rule::{Check, Doc, Rule};
+use crate::model::rule::{Doc, Rule};
 
 /// Everything that is wrong with a rule that parsed; `text` is its file, for the lines.
 pub(super) fn check(rule: &Rule, doc: &Doc, text: &str, catalogue: &Catalogue) -> Vec<Problem> {

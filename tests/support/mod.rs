@@ -1,7 +1,12 @@
 //! What several tests share: the binary in a known environment, and folders of their own to write in.
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests prepare files and fail by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests prepare files and fail by panicking"
+)]
 
 use std::ffi::OsStr;
 use std::fs;

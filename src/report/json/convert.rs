@@ -1,249 +1,15 @@
-//! The report for programs: `tunecheck.report/v1`. These structures are frozen: a change that a reader could notice is
-//! a new version beside this one.
+//! The model in the frozen form.
 
-use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
-
-use super::text::is_hostile;
+use super::v1::*;
 use crate::model::action::{Action, Edit, Target};
-use crate::model::fact::Value;
+use crate::model::fact::{Gap, Value};
 use crate::model::finding::{Finding, Outcome, Proof};
+use crate::model::fix::Effect;
 use crate::model::place::{Kind, Netns, Writable};
 use crate::model::report::Report;
-use crate::model::rule::Effect;
 
 /// The version of the format.
 const SCHEMA: &str = "tunecheck.report/v1";
-
-/// The report as JSON, indented if a person looks at it.
-///
-/// # Errors
-/// None that these structures can cause; the type is that of the serializer.
-pub fn print(report: &Report, indent: bool) -> serde_json::Result<String> {
-    let report = ReportV1::from(report);
-    let text = if indent { serde_json::to_string_pretty(&report)? } else { serde_json::to_string(&report)? };
-    // Only texts hold such characters, and JSON knows them by number as well.
-    let escape = |c: char| match is_hostile(c) {
-        true => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
-        false => c.to_string(),
-    };
-    let text: String = if text.contains(is_hostile) { text.chars().map(escape).collect() } else { text };
-    Ok(text + "\n")
-}
-
-/// The JSON Schema of a report.
-pub fn schema() -> schemars::Schema {
-    schemars::schema_for!(ReportV1)
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(title = "tunecheck report")]
-struct ReportV1<'a> {
-    /// Always `tunecheck.report/v1`.
-    schema: &'static str,
-    /// The version of tunecheck that made it.
-    tunecheck: &'static str,
-    /// What was read: `live`, or a snapshot, tree or dump.
-    source: &'a str,
-    node: Option<&'a str>,
-    kernel: Option<&'a str>,
-    cpus: Option<Number>,
-    memory_bytes: Option<Number>,
-    place: PlaceV1<'a>,
-    workload: WorkloadV1<'a>,
-    /// What the reader has to know about the whole report.
-    notes: &'a [String],
-    summary: SummaryV1,
-    /// Worst first.
-    findings: Vec<FindingV1<'a>>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct PlaceV1<'a> {
-    kind: KindV1,
-    network_namespace: NetnsV1,
-    runtime: Option<&'a str>,
-    kubernetes_node: bool,
-    unit: Option<&'a str>,
-    cgroup: Option<&'a str>,
-    uid: Option<u32>,
-    capabilities: &'a [&'static str],
-    sysctls: WritableV1,
-    because: &'a [String],
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum KindV1 {
-    Host,
-    Namespace,
-    Container,
-    Pod,
-    HostNetworkPod,
-    Unknown,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum NetnsV1 {
-    Init,
-    Child,
-    Unknown,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum WritableV1 {
-    Writable,
-    ReadOnlyMount,
-    NotPermitted,
-    Unknown,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct WorkloadV1<'a> {
-    role: &'static str,
-    connections: u64,
-    burst: u64,
-    destinations: u64,
-    streams: u64,
-    incoming: u64,
-    outgoing: u64,
-    ports: &'a [u16],
-}
-
-#[derive(Serialize, JsonSchema)]
-struct SummaryV1 {
-    fail: usize,
-    warn: usize,
-    pass: usize,
-    unknown: usize,
-    not_applicable: usize,
-    waived: usize,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct FindingV1<'a> {
-    rule: &'a str,
-    title: &'a str,
-    manual: &'a str,
-    scope: &'static str,
-    subject: Option<&'a str>,
-    outcome: OutcomeV1,
-    /// Why it is unknown or not applicable; else empty.
-    reason: &'a str,
-    gap: Option<GapV1<'a>>,
-    fact: &'a str,
-    now: Option<ValueV1>,
-    unit: String,
-    source: &'a str,
-    want: WantV1<'a>,
-    share_percent: Option<Number>,
-    evidence: Vec<ProofV1<'a>>,
-    owner: Option<&'a str>,
-    says: &'a str,
-    /// What must not be forgotten when it is changed; else empty.
-    also: &'a str,
-    fix: Vec<ActionV1<'a>>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum OutcomeV1 {
-    Pass,
-    Warn,
-    Fail,
-    Unknown,
-    NotApplicable,
-    Waived,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct GapV1<'a> {
-    /// `absent`, `denied`, `unparsable`, `not-visible-here` or `unsupported`.
-    cause: String,
-    why: &'a str,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct WantV1<'a> {
-    text: &'a str,
-    fail_below: Option<Number>,
-    warn_below: Option<Number>,
-    fail_above: Option<Number>,
-    warn_above: Option<Number>,
-    limit: Option<Number>,
-    one_of: Vec<ValueV1>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct ProofV1<'a> {
-    fact: &'a str,
-    /// Null where there is a gap, and where it is unlimited.
-    value: Option<Number>,
-    gap: Option<GapV1<'a>>,
-    says: &'a str,
-    /// Whether the value is a total since a beginning; a figure now otherwise.
-    total: bool,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct ActionV1<'a> {
-    target: TargetV1,
-    who: &'a str,
-    edit: EditV1<'a>,
-    /// What to type or to write, line by line.
-    lines: &'a [String],
-    scope: &'a str,
-    cost: &'a str,
-    safety: &'static str,
-    takes_effect: &'static str,
-    prove: &'a str,
-    undo: &'a str,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum TargetV1 {
-    Here,
-    ContainerRun,
-    PodManifest,
-    Node,
-    KubeProxy,
-    Application,
-    Owner,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-enum EditV1<'a> {
-    Sysctl { name: &'a str, old: Option<ValueV1>, new: ValueV1 },
-    Nofile { soft: Number, hard: Number },
-    RemoveLine { name: &'a str, at: &'a str },
-    Advice,
-}
-
-/// A whole number of any size.
-#[derive(Clone, Copy, JsonSchema)]
-struct Number(#[schemars(with = "i64")] i128);
-
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match i64::try_from(self.0) {
-            Ok(number) => serializer.serialize_i64(number),
-            Err(_) => serializer.serialize_i128(self.0),
-        }
-    }
-}
-
-/// A number, several numbers, `unlimited`, a port list, or words.
-#[derive(Serialize, JsonSchema)]
-#[serde(untagged)]
-enum ValueV1 {
-    Number(Number),
-    Numbers(Vec<Number>),
-    Text(String),
-}
 
 impl From<&Value> for ValueV1 {
     fn from(value: &Value) -> Self {
@@ -322,9 +88,9 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
     fn from(finding: &'a Finding) -> Self {
         let want = &finding.want;
         Self {
-            rule: &finding.rule,
-            title: &finding.title,
-            manual: &finding.manual,
+            rule: finding.rule,
+            title: finding.title,
+            manual: finding.manual,
             scope: finding.scope.word(),
             subject: finding.subject.as_deref(),
             outcome: match finding.outcome {
@@ -354,14 +120,14 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
             evidence: finding.evidence.iter().map(ProofV1::from).collect(),
             owner: finding.owner.as_deref(),
             says: &finding.says,
-            also: &finding.also,
+            also: finding.also,
             fix: finding.fix.iter().map(ActionV1::from).collect(),
         }
     }
 }
 
-impl<'a> From<&'a crate::model::fact::Gap> for GapV1<'a> {
-    fn from(gap: &'a crate::model::fact::Gap) -> Self {
+impl<'a> From<&'a Gap> for GapV1<'a> {
+    fn from(gap: &'a Gap) -> Self {
         Self { cause: gap.cause.to_string().replace(' ', "-"), why: &gap.why }
     }
 }
@@ -401,7 +167,7 @@ impl<'a> From<&'a Action> for ActionV1<'a> {
             },
             lines: &action.lines,
             scope: &action.scope,
-            cost: &action.cost,
+            cost: action.cost,
             safety: action.safety.word(),
             takes_effect: match action.takes_effect {
                 Effect::Now => "now",
