@@ -571,3 +571,48 @@ fn hostile_text_in_a_rule_reaches_no_terminal() {
     assert_eq!(refused.code, Some(2));
     harmless("a refused rule", &refused);
 }
+
+#[test]
+fn a_recording_is_read_within_its_folder_and_without_waiting() {
+    let folder = scratch("odd_recording");
+    let recording = folder.join("node");
+    assert_eq!(run(["snapshot".as_ref(), recording.as_os_str()]).code, Some(0));
+    let secret = "/secret 4711 value/";
+    fs::write(folder.join("outside"), format!("0::{secret}\n")).unwrap();
+    let manifest = recording.join("manifest.json");
+    let whole: Value = serde_json::from_str(&fs::read_to_string(&manifest).unwrap()).unwrap();
+    let outside = folder.join("outside");
+    for path in ["../outside", "files/../../outside", outside.to_str().unwrap(), "", ".", "files"] {
+        let mut record = whole.clone();
+        let answers = record["answers"].as_array_mut().unwrap();
+        let entry = answers.iter_mut().find(|entry| entry["of"] == "/proc/self/cgroup").unwrap();
+        entry["file"] = path.into();
+        fs::write(&manifest, record.to_string()).unwrap();
+        let report = json(&["--snapshot", recording.to_str().unwrap()]);
+        assert!(report["notes"][0].as_str().unwrap().contains("missing from the snapshot"), "{path:?}: {report}");
+        assert!(!report.to_string().contains("4711"), "{path:?}: {report}");
+    }
+    fs::write(&manifest, whole.to_string()).unwrap();
+    let limits = recording.join("files/proc/self/limits");
+    fs::remove_file(&limits).unwrap();
+    nix::unistd::mkfifo(&limits, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let report = json(&["--snapshot", recording.to_str().unwrap()]);
+    assert_eq!(outcome_of(&report, "files/nofile-soft"), "unknown");
+}
+
+#[test]
+fn a_fifo_in_a_tree_is_not_waited_for() {
+    let tree = scratch("tree_with_fifo");
+    for folder in ["proc/sys/net/core", "proc/net", "etc/sysctl.d"] {
+        fs::create_dir_all(tree.join(folder)).unwrap();
+    }
+    fs::write(tree.join("proc/sys/net/core/somaxconn"), "4096\n").unwrap();
+    fs::write(tree.join("etc/sysctl.d/10-ours.conf"), "net.core.somaxconn = 1024\n").unwrap();
+    for fifo in ["etc/sysctl.d/20-fifo.conf", "proc/net/netstat"] {
+        nix::unistd::mkfifo(&tree.join(fifo), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    let report = json(&["--root", tree.to_str().unwrap()]);
+    assert_eq!(outcome_of(&report, "listen/somaxconn"), "warn");
+    assert_eq!(outcome_of(&report, "boot/drift"), "warn");
+    assert_eq!(outcome_of(&report, "listen/overflows"), "unknown");
+}

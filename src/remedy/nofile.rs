@@ -12,12 +12,12 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
     // Above fs.nr_open every attempt is EPERM, so an unlimited hard limit means that.
     let ceiling = facts.number("sysctl.fs.nr_open").ok();
     let old_soft = facts.number("limit.nofile.soft").ok()?;
+    let soft = old_soft.max(fix.soft.amount(facts, None).ok()?);
     let old_hard = match facts.number("limit.nofile.hard").ok()? {
-        i128::MAX => ceiling.unwrap_or(wanted),
+        i128::MAX => ceiling.unwrap_or(wanted.max(soft)),
         limit => limit,
     };
     let ceiling = ceiling.unwrap_or(i128::MAX);
-    let soft = old_soft.max(fix.soft.amount(facts, None).ok()?);
     let hard = old_hard.max(wanted).max(soft);
     // What the load needs comes first, so a lower ceiling is named instead.
     let hard = if ceiling >= soft { hard.min(ceiling).max(old_hard) } else { hard };
