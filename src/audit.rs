@@ -1,16 +1,17 @@
 //! The whole flow, from a host to a report.
 
-use std::collections::BTreeSet;
-
 use thiserror::Error;
 
-use crate::evaluate::{Context, evaluate};
+use crate::evaluate::{Context, evaluate, explain};
 use crate::facts;
 use crate::host::Host;
-use crate::model::facts::Facts;
+use crate::model::fact::Cause;
+use crate::model::facts::{Fact, Facts, Name};
+use crate::model::finding::{Finding, Outcome};
 use crate::model::place::Place;
 use crate::model::report::Report;
-use crate::model::workload::Workload;
+use crate::model::rule::Rule;
+use crate::model::workload::{Role, Workload};
 use crate::place;
 use crate::remedy::{self, Situation};
 use crate::rules::RuleSet;
@@ -23,16 +24,33 @@ const HEADER: [&str; 2] = ["cpu.online", "memory.total"];
 #[error("nothing could be read: {0}")]
 pub struct NothingReadable(String);
 
-/// Reads what the rules and the place want, and derives what follows.
-pub fn facts_of(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> (Facts, Place) {
-    let mut wanted: BTreeSet<String> = rules.wanted();
-    wanted.extend(place::WANTED.iter().chain(&HEADER).map(|name| (*name).to_owned()));
-    let mut facts = facts::gather(host, &wanted);
+/// What was read, and where.
+#[derive(Debug)]
+pub struct Read {
+    /// Every fact.
+    pub facts: Facts,
+    /// Where the audit stands.
+    pub place: Place,
+}
+
+/// Reads what judging these rules needs, and derives what follows.
+pub fn read<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload) -> Read {
+    let header = place::WANTED.iter().chain(&HEADER);
+    let wanted = rules.flat_map(Rule::judged_by).chain(header.copied()).map(Name::from).collect();
+    let mut facts = Facts::default();
+    facts::gather(host, wanted, &mut facts);
     let place = place::of(&facts);
     place::describe(&place, &mut facts);
     facts::declare(&mut facts, workload);
     facts::derive(&mut facts);
-    (facts, place)
+    Read { facts, place }
+}
+
+/// Reads what saying and mending needs for these rules: only those that warn or fail, so that a healthy machine is not
+/// asked for it.
+pub fn read_more<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, read: &mut Read) {
+    facts::gather(host, rules.flat_map(Rule::mended_by).collect(), &mut read.facts);
+    facts::derive(&mut read.facts);
 }
 
 /// Audits a host: every rule, and for each warn or fail what to change.
@@ -40,39 +58,57 @@ pub fn facts_of(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> (Facts
 /// # Errors
 /// [`NothingReadable`], with what was tried. Anything less is in the report.
 pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Report, NothingReadable> {
-    let (facts, place) = facts_of(host, rules, workload);
-    let read = facts.iter().any(|(_, fact)| fact.reading.is_ok() && fact.source.starts_with("/proc/"));
-    if !read {
-        let somaxconn = facts.value("sysctl.net.core.somaxconn").err().map(|gap| gap.to_string()).unwrap_or_default();
-        return Err(NothingReadable(match host.source().as_str() {
-            "live" => format!("{somaxconn}. Is /proc mounted here? (mount -t proc proc /proc)"),
-            source => format!("{source} holds nothing that an audit reads ({somaxconn})"),
-        }));
+    let mut read = self::read(host, rules.iter().filter(|rule| rule.asks(workload.role)), workload);
+    // What links and directories tell needs no file to be opened, and judges nothing.
+    let opened = |name: &str| name != "process.fds" && !name.starts_with("namespace.");
+    let readable =
+        |(name, fact): (&str, &Fact)| fact.reading.is_ok() && fact.source.starts_with("/proc/") && opened(name);
+    if !read.facts.iter().any(readable) {
+        return Err(nothing_readable(host));
     }
-    let catalogue = facts::catalogue();
-    let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: workload.role };
-    let situation = Situation { facts: &facts, place: &place, catalogue: &catalogue };
-    let mut findings = evaluate(rules.iter(), context);
-    for finding in &mut findings {
-        if let Some(rule) = rules.get(&finding.rule) {
+    let mut findings = evaluate(rules.iter(), context(&read, workload.role));
+    let urgent = |finding: &&mut Finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail);
+    let wrong = findings.iter_mut().filter(urgent).filter_map(|finding| rules.get(finding.rule));
+    read_more(host, wrong.collect::<Vec<_>>().into_iter(), &mut read);
+    let context = context(&read, workload.role);
+    let situation = Situation { facts: &read.facts, place: &read.place, catalogue: facts::catalogue() };
+    for finding in findings.iter_mut().filter(urgent) {
+        if let Some(rule) = rules.get(finding.rule) {
+            explain(rule, finding, context);
             finding.fix = remedy::actions(rule, finding, situation);
         }
     }
     let mut notes = host.notes();
-    if workload.role != crate::model::workload::Role::Client && workload.ports.is_empty() {
+    if workload.role != Role::Client && workload.ports.is_empty() {
         notes.push(
             "No service port is declared (--port): a backlog below the burst is a warning, not a failure.".to_owned(),
         );
     }
     Ok(Report {
         source: host.source(),
-        node: facts.text("kernel.node").map(str::to_owned),
-        kernel: facts.text("kernel.release").map(str::to_owned),
-        cpus: facts.number("cpu.online").ok(),
-        memory: facts.number("memory.total").ok(),
-        place,
+        node: read.facts.text("kernel.node").map(str::to_owned),
+        kernel: read.facts.text("kernel.release").map(str::to_owned),
+        cpus: read.facts.number("cpu.online").ok(),
+        memory: read.facts.number("memory.total").ok(),
+        place: read.place,
         workload: workload.clone(),
         notes,
         findings,
+    })
+}
+
+fn context(read: &Read, role: Role) -> Context<'_> {
+    Context { facts: &read.facts, place: &read.place, catalogue: facts::catalogue(), role }
+}
+
+/// Why, in the host's own words: by now the facts may blame a kernel or a namespace that nobody could see.
+fn nothing_readable(host: &dyn Host) -> NothingReadable {
+    const TRIED: &str = "/proc/sys/net/core/somaxconn";
+    let gap = host.read(TRIED).err().map(|refusal| refusal.gap(TRIED));
+    let why = gap.as_ref().map(|gap| gap.why.as_str()).unwrap_or_default();
+    NothingReadable(match (host.source().as_str(), gap.as_ref().map(|gap| gap.cause)) {
+        ("live", Some(Cause::Absent)) => format!("{why}. Is /proc mounted here? (mount -t proc proc /proc)"),
+        ("live", _) => why.to_owned(),
+        (source, _) => format!("{source} holds nothing that an audit reads ({why})"),
     })
 }

@@ -1,4 +1,4 @@
-//! Packs `rules/` into one blob, so that no YAML is parsed at start-up.
+//! Packs `rules/` into two blobs, what is judged and what is explained, so that no YAML is parsed at start-up.
 
 #![allow(clippy::disallowed_methods, reason = "a build script reads the rules")]
 
@@ -14,16 +14,16 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use model::rule::Rule;
+use model::rule::{Doc, Rule};
 use model::workload::{Role, Workload};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=rules");
     println!("cargo::rerun-if-changed=src/model");
-    println!("cargo::rerun-if-changed=src/rules/file.rs");
+    println!("cargo::rerun-if-changed=src/rules/file");
     println!("cargo::rerun-if-changed=src/build.rs");
     let root = Path::new("rules");
-    let mut rules: Vec<Rule> = Vec::new();
+    let mut rules: Vec<(Rule, Doc)> = Vec::new();
     let mut workloads: Vec<Workload> = Vec::new();
     let mut files = yaml_files(root)?;
     files.sort();
@@ -40,9 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             rules.push(rules::file::rule(&id, &text).map_err(told)?);
         }
     }
-    let blob = postcard::to_stdvec(&(rules, workloads))?;
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("rules.bin");
-    fs::write(out, blob)?;
+    rules.sort_by_key(|(rule, _)| rule.id);
+    let (rules, docs): (Vec<Rule>, Vec<Doc>) = rules.into_iter().unzip();
+    let ids: Vec<&str> = rules.iter().map(|rule| rule.id).collect();
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    fs::write(out.join("docs.bin"), postcard::to_stdvec(&(ids, docs))?)?;
+    fs::write(out.join("rules.bin"), postcard::to_stdvec(&(rules, workloads))?)?;
     Ok(())
 }
 

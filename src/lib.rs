@@ -39,4 +39,4 @@ pub mod remedy;
 pub mod report;
 pub mod rules;
 
-pub use audit::{NothingReadable, audit, facts_of};
+pub use audit::{NothingReadable, Read, audit, read, read_more};

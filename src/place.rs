@@ -19,16 +19,16 @@ pub const WANTED: &[&str] = &[
     "process.capabilities",
     "process.uid",
     "sign.mount",
-    "sysctl.net.core.dev_weight",
-    "sysctl.net.core.netdev_max_backlog",
     "sysctl.net.core.somaxconn",
+    "sysctl.net.ipv4.neigh.default.gc_thresh3",
+    "sysctl.net.ipv4.tcp_max_orphans",
     "sysctl.net.ipv4.tcp_mem",
 ];
 
 /// Sysctls that only the first network namespace shows, on every kernel. Two of three decide, in case one becomes
 /// per-namespace.
 const HOST_ONLY: [&str; 3] =
-    ["sysctl.net.core.netdev_max_backlog", "sysctl.net.core.dev_weight", "sysctl.net.ipv4.tcp_mem"];
+    ["sysctl.net.ipv4.neigh.default.gc_thresh3", "sysctl.net.ipv4.tcp_max_orphans", "sysctl.net.ipv4.tcp_mem"];
 
 /// Where the audit stands.
 pub fn of(facts: &Facts) -> Place {
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::model::fact::{Cause, Gap};
 
-    fn facts(init_net: bool, init_pid: bool, more: &[(&str, Value)]) -> Facts {
+    fn facts(init_net: bool, init_pid: bool, more: &[(&'static str, Value)]) -> Facts {
         let mut facts = Facts::default();
         for name in HOST_ONLY {
             let reading = if init_net { Ok(Value::Number(1)) } else { Err(Gap::new(Cause::Absent, "")) };

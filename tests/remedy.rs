@@ -24,9 +24,10 @@ use tunecheck::model::catalogue::Catalogue;
 use tunecheck::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use tunecheck::model::facts::Facts;
 use tunecheck::model::finding::Finding;
+use tunecheck::model::fix::{Change, Pod};
 use tunecheck::model::place::{Kind, Netns, Place, Writable};
 use tunecheck::model::ports::Ports;
-use tunecheck::model::rule::{Change, Pod, Rule};
+use tunecheck::model::rule::Rule;
 use tunecheck::model::workload::{Role, Workload};
 use tunecheck::remedy::{Situation, actions};
 use tunecheck::rules::RuleSet;
@@ -37,8 +38,7 @@ fn rules() -> &'static RuleSet {
 }
 
 fn catalogue() -> &'static Catalogue {
-    static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
-    CATALOGUE.get_or_init(facts::catalogue)
+    facts::catalogue()
 }
 
 /// Every fact that is read rather than derived, subjects written out.
@@ -64,7 +64,10 @@ fn names() -> Vec<String> {
         "boot[net.core.somaxconn].value",
         "boot[net.netfilter.nf_conntrack_max].value",
     ];
-    let wanted = rules().wanted().into_iter().chain(more.map(str::to_owned));
+    let wanted = rules().iter().flat_map(|rule| {
+        rule.judged_by().into_iter().map(str::to_owned).chain(rule.mended_by().into_iter().map(String::from))
+    });
+    let wanted = wanted.chain(more.map(str::to_owned));
     // Left out half of the time each, these are worked out from the others.
     let derived = |name: &String| name.starts_with("workload.") || name.ends_with("declared_burst");
     let all: BTreeSet<String> = wanted.filter(|name| !derived(name)).flat_map(|name| subjects(&name)).collect();
@@ -271,10 +274,8 @@ fn fits_the_place(rule: &Rule, action: &Action, place: &Place) -> Result<(), Tes
     prop_assert!(action.lines.iter().all(|line| !line.is_empty()), "{what}");
     // Inside tunecheck this number stands for unlimited. It is nothing to type.
     let endless = i128::MAX.to_string();
-    prop_assert!(
-        !action.lines.iter().chain([&action.undo, &action.prove]).any(|line| line.contains(&endless)),
-        "{what}"
-    );
+    let mut typed = action.lines.iter().map(String::as_str).chain([action.undo.as_ref(), action.prove.as_ref()]);
+    prop_assert!(!typed.any(|text| text.contains(&endless)), "{what}");
     let Edit::Sysctl { name, .. } = &action.edit else { return Ok(()) };
     prop_assert!(!action.cost.is_empty() && !action.undo.is_empty() && !action.prove.is_empty(), "{what}");
     let host_wide = catalogue().find(&format!("sysctl.{name}")).is_some_and(|entry| entry.scope == Scope::Host);
@@ -310,7 +311,7 @@ fn fits_the_place(rule: &Rule, action: &Action, place: &Place) -> Result<(), Tes
 fn settles(rule: &Rule, finding: &Finding, action: &Action, facts: &Facts, place: &Place) -> Result<(), TestCaseError> {
     let Edit::Sysctl { name, new, .. } = &action.edit else { return Ok(()) };
     // What is raised in steps of itself, as long as it is nearly used up, settles with its use.
-    let own = |change: &Change| matches!(change, Change::Raise(bound) if bound.of == Some(format!("sysctl.{name}")));
+    let own = |change: &Change| matches!(change, Change::Raise(bound) if bound.of.and_then(|of| of.strip_prefix("sysctl.")) == Some(name));
     if rule.fix.sysctl.iter().any(|fix| fix.name == *name && own(&fix.change)) {
         return Ok(());
     }
@@ -359,7 +360,8 @@ fn the_random_machines_reach_every_sysctl_of_every_fix() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let strategy = machine();
-    let all = rules().iter().flat_map(|rule| rule.fix.sysctl.iter().map(|fix| (rule.id.clone(), fix.name.clone())));
+    let all =
+        rules().iter().flat_map(|rule| rule.fix.sysctl.iter().map(|fix| (rule.id.to_owned(), fix.name.to_owned())));
     let mut missing: BTreeSet<(String, String)> = all.collect();
     let (mut nofile, mut removed) = (false, false);
     for _ in 0..300 {
@@ -370,7 +372,7 @@ fn the_random_machines_reach_every_sysctl_of_every_fix() {
             let rule = rules().get(&finding.rule).unwrap();
             for action in actions(rule, &finding, Situation { facts: &facts, place, catalogue: catalogue() }) {
                 match action.edit {
-                    Edit::Sysctl { name, .. } => _ = missing.remove(&(rule.id.clone(), name)),
+                    Edit::Sysctl { name, .. } => _ = missing.remove(&(rule.id.to_owned(), name.to_string())),
                     Edit::Nofile { .. } => nofile = true,
                     Edit::RemoveLine { .. } => removed = true,
                     Edit::Advice => {}

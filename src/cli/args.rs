@@ -26,6 +26,15 @@ pub struct Cli {
     pub(super) command: Option<Command>,
 }
 
+/// The arguments of an audit alone. Building the whole command line takes as long as reading ten files, so an audit is
+/// tried with this first; whatever it does not take, help and errors included, is for [`Cli`].
+#[derive(Debug, Parser)]
+#[command(name = "tunecheck", disable_help_flag = true)]
+pub(super) struct AuditOnly {
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Audit: which limits hold the declared load, and what to change (the default)

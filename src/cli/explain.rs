@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::exit::Exit;
 use super::terminal::{Terminal, print};
-use crate::model::rule::Rule;
+use crate::model::rule::{Doc, Rule};
 use crate::report;
 use crate::rules::RuleSet;
 
@@ -20,23 +20,28 @@ pub(super) fn run(words: &str) -> Result<Exit> {
     if words.trim().is_empty() {
         let mut list = String::new();
         for rule in rules.iter() {
-            let _ = writeln!(list, "{:<32} {}", rule.id, rule.symptoms.join(" | "));
+            let symptoms = rules.doc(rule.id).map(|doc| doc.symptoms.join(" | ")).unwrap_or_default();
+            let _ = writeln!(list, "{:<32} {symptoms}", rule.id);
         }
         print(list.as_bytes())?;
         return Ok(Exit::Done);
     }
-    let mut ranked: Vec<(u32, &Rule)> =
-        rules.iter().map(|rule| (score(rule, words), rule)).filter(|(score, _)| *score > 0).collect();
-    ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.id.cmp(&b.1.id)));
-    let Some(&(best, _)) = ranked.first() else {
+    let mut ranked: Vec<(u32, &Rule, &Doc)> = rules
+        .iter()
+        .filter_map(|rule| Some((rule, rules.doc(rule.id)?)))
+        .map(|(rule, doc)| (score(rule, doc, words), rule, doc))
+        .filter(|(score, ..)| *score > 0)
+        .collect();
+    ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.id.cmp(b.1.id)));
+    let Some(&(best, ..)) = ranked.first() else {
         bail!("nothing is known about {words:?}: tunecheck explain lists every rule with its symptoms");
     };
-    let (same, near): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|(score, _)| *score == best);
+    let (same, near): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|(score, ..)| *score == best);
     let mut text = String::new();
-    for (_, rule) in same.iter().take(MOST) {
-        let _ = writeln!(text, "{}", report::explain(rule, width));
+    for (_, rule, doc) in same.iter().take(MOST) {
+        let _ = writeln!(text, "{}", report::explain(rule, doc, width));
     }
-    let more: Vec<&str> = same.iter().skip(MOST).chain(&near).map(|(_, rule)| rule.id.as_str()).collect();
+    let more: Vec<&str> = same.iter().skip(MOST).chain(&near).map(|(_, rule, _)| rule.id).collect();
     if !more.is_empty() {
         let _ = writeln!(text, "See also: {}", more.join(", "));
     }
@@ -46,13 +51,13 @@ pub(super) fn run(words: &str) -> Result<Exit> {
 
 /// How well words name a rule: its id, then a symptom (whole before part, and a rule's first before its last), then its
 /// title or text.
-fn score(rule: &Rule, words: &str) -> u32 {
+fn score(rule: &Rule, doc: &Doc, words: &str) -> u32 {
     let words = words.trim().to_lowercase();
     let holds = |text: &str| text.to_lowercase().contains(&words);
     // A log line that was pasted whole holds the symptom, not the other way round.
     let held = |text: &str| text.len() > 5 && words.contains(&text.to_lowercase());
     let symptom = |fits: &dyn Fn(&str) -> bool| {
-        let at = rule.symptoms.iter().position(|symptom| fits(symptom))?;
+        let at = doc.symptoms.iter().position(|symptom| fits(symptom))?;
         Some(5u32.saturating_sub(u32::try_from(at).unwrap_or(5)))
     };
     if rule.id == words {
@@ -63,11 +68,11 @@ fn score(rule: &Rule, words: &str) -> u32 {
         40 + rank
     } else if let Some(rank) = symptom(&|symptom| holds(symptom) || held(symptom)) {
         30 + rank
-    } else if holds(&rule.id) || holds(&rule.title) {
+    } else if holds(rule.id) || holds(rule.title) {
         20
-    } else if holds(&rule.fact) || rule.fix.sysctl.iter().any(|fix| holds(&fix.name)) {
+    } else if holds(rule.fact) || rule.fix.sysctl.iter().any(|fix| holds(fix.name)) {
         15
-    } else if holds(&rule.why) {
+    } else if holds(doc.why) {
         5
     } else {
         0
@@ -80,8 +85,8 @@ mod tests {
 
     fn best(words: &str) -> String {
         let rules = RuleSet::built_in();
-        let best = rules.iter().max_by_key(|rule| (score(rule, words), std::cmp::Reverse(rule.id.clone())));
-        best.map(|rule| rule.id.clone()).unwrap_or_default()
+        let score = |rule: &&Rule| (score(rule, rules.doc(rule.id).unwrap(), words), std::cmp::Reverse(rule.id));
+        rules.iter().max_by_key(score).unwrap().id.to_owned()
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod settings;
 mod terminal;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{CommandFactory, Parser};
@@ -15,16 +16,23 @@ use clap::{CommandFactory, Parser};
 pub use args::Cli;
 pub use exit::Exit;
 
-use args::{AuditArgs, Command, Format};
+use args::{AuditArgs, AuditOnly, Command, Format};
 use terminal::{Terminal, complain, print};
 
-use crate::audit::{audit, facts_of};
+use crate::audit::{audit, read, read_more};
 use crate::host::{Live, Recorder, write_snapshot};
 use crate::model::workload::Role;
 use crate::report;
 
 /// Runs tunecheck with these arguments, the first of which is its own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args.len() < 2 {
+        return end(audit_verb(&AuditArgs::default()));
+    }
+    if let Ok(only) = AuditOnly::try_parse_from(&args) {
+        return end(audit_verb(&only.audit));
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -55,10 +63,11 @@ fn end(result: Result<Exit>) -> Exit {
 }
 
 fn audit_verb(args: &AuditArgs) -> Result<Exit> {
-    let rules = settings::rules(&args.rules)?;
+    // The process ends after this: what an audit allocated need not be given back piece by piece.
+    let rules = ManuallyDrop::new(settings::rules(&args.rules)?);
     let workload = settings::workload(args, &rules)?;
     let host = settings::host(args)?;
-    let report = audit(host.as_ref(), &rules, &workload)?;
+    let report = ManuallyDrop::new(audit(host.as_ref(), &rules, &workload)?);
     let terminal = Terminal::stdout();
     let text = match args.format {
         Format::Table => report::table(&report, settings::style(args, terminal)),
@@ -71,8 +80,9 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
 fn snapshot_verb(dir: &std::path::Path, paths: &[std::path::PathBuf]) -> Result<Exit> {
     let rules = settings::rules(paths)?;
     let recorder = Recorder::new(&Live);
-    // Reading is all that matters here, and what is read does not depend on the workload.
-    facts_of(&recorder, &rules, &rules.workload(Role::Server));
+    // Everything that any role and any outcome could want, so that every replay finds it.
+    let mut all = read(&recorder, rules.iter(), &rules.workload(Role::Server));
+    read_more(&recorder, rules.iter(), &mut all);
     let count = write_snapshot(recorder, dir)?;
     complain(&format!("{count} answers recorded in {0}; replay: tunecheck --snapshot {0}", dir.display()));
     Ok(Exit::Done)

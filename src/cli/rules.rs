@@ -11,7 +11,7 @@ use super::terminal::{Terminal, print};
 use crate::evaluate::run_example;
 use crate::facts;
 use crate::model::catalogue::Catalogue;
-use crate::model::rule::Rule;
+use crate::model::rule::Example;
 use crate::report;
 use crate::rules::{RuleSet, file};
 
@@ -20,11 +20,13 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
         RulesCommand::List { rules } => report::rule_list(settings::rules(&rules)?.iter()),
         RulesCommand::Show { id, rules } => {
             let rules = settings::rules(&rules)?;
-            let Some(rule) = rules.get(&id) else { bail!("there is no rule {id} (tunecheck rules list)") };
-            report::explain(rule, Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
+            let Some((rule, doc)) = rules.get(&id).zip(rules.doc(&id)) else {
+                bail!("there is no rule {id} (tunecheck rules list)")
+            };
+            report::explain(rule, doc, Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
         }
         RulesCommand::Check { paths } => check(&paths)?,
-        RulesCommand::Facts => report::facts_table(&facts::catalogue()),
+        RulesCommand::Facts => report::facts_table(facts::catalogue()),
         RulesCommand::Schema { report: false } => serde_json::to_string_pretty(&file::schema())? + "\n",
         RulesCommand::Schema { report: true } => serde_json::to_string_pretty(&report::json_schema())? + "\n",
     };
@@ -35,29 +37,33 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
 /// Checks rule files, then runs their examples.
 fn check(paths: &[PathBuf]) -> Result<String> {
     let catalogue = facts::catalogue();
-    let built_in = RuleSet::built_in();
-    let mut rules: Vec<(PathBuf, Rule)> = Vec::new();
+    let mut rules = RuleSet::built_in();
+    let mut checked: Vec<(PathBuf, &str)> = Vec::new();
     for path in paths {
-        rules.extend(settings::load(path, &catalogue)?);
+        for (file, rule, doc) in settings::load(path, catalogue)? {
+            checked.push((file, rule.id));
+            rules.put(rule, doc);
+        }
     }
     if paths.is_empty() {
-        rules.extend(built_in.iter().map(|rule| (format!("rules/{}.yaml", rule.id).into(), rule.clone())));
+        checked.extend(rules.iter().map(|rule| (format!("rules/{}.yaml", rule.id).into(), rule.id)));
     }
-    let told = |(file, rule): &(PathBuf, Rule)| -> Vec<String> {
-        let wrong = wrong_examples(rule, &built_in, &catalogue);
+    let told = |(file, id): &(PathBuf, &str)| -> Vec<String> {
+        let wrong = wrong_examples(id, &rules, catalogue);
         wrong.into_iter().map(|what| format!("{}: {what}", file.display())).collect()
     };
-    let wrong: Vec<String> = rules.iter().flat_map(told).collect();
+    let wrong: Vec<String> = checked.iter().flat_map(told).collect();
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }
-    let examples: usize = rules.iter().map(|(_, rule)| rule.examples.len()).sum();
-    Ok(format!("{} rules, {examples} examples: all as they say\n", rules.len()))
+    let examples: usize = checked.iter().filter_map(|(_, id)| rules.doc(id)).map(|doc| doc.examples.len()).sum();
+    Ok(format!("{} rules, {examples} examples: all as they say\n", checked.len()))
 }
 
 /// The examples of a rule that do not give what they say.
-pub(super) fn wrong_examples(rule: &Rule, rules: &RuleSet, catalogue: &Catalogue) -> Vec<String> {
-    let wrong = |(index, example): (usize, &crate::model::rule::Example)| {
+fn wrong_examples(id: &str, rules: &RuleSet, catalogue: &Catalogue) -> Vec<String> {
+    let Some((rule, doc)) = rules.get(id).zip(rules.doc(id)) else { return vec![format!("{id}: has no examples")] };
+    let wrong = |(index, example): (usize, &Example)| {
         let verdict = run_example(rule, example, catalogue, |mut facts| {
             facts::declare(&mut facts, &rules.workload(example.role));
             facts::derive(&mut facts);
@@ -66,9 +72,9 @@ pub(super) fn wrong_examples(rule: &Rule, rules: &RuleSet, catalogue: &Catalogue
         let gave = verdict.outcome.word();
         let because = if verdict.reason.is_empty() { String::new() } else { format!(" ({})", verdict.reason) };
         (gave != example.expect)
-            .then(|| format!("example {} of {} gives {gave}{because}, not {}", index + 1, rule.id, example.expect))
+            .then(|| format!("example {} of {id} gives {gave}{because}, not {}", index + 1, example.expect))
     };
-    rule.examples.iter().enumerate().filter_map(wrong).collect()
+    doc.examples.iter().enumerate().filter_map(wrong).collect()
 }
 
 #[cfg(test)]
@@ -80,7 +86,7 @@ mod tests {
         let catalogue = facts::catalogue();
         let rules = RuleSet::built_in();
         assert!(rules.iter().count() >= 30, "the built-in rules did not decode");
-        let wrong: Vec<String> = rules.iter().flat_map(|rule| wrong_examples(rule, &rules, &catalogue)).collect();
+        let wrong: Vec<String> = rules.iter().flat_map(|rule| wrong_examples(rule.id, &rules, catalogue)).collect();
         assert_eq!(wrong, Vec::<String>::new());
     }
 }

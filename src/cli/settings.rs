@@ -9,7 +9,7 @@ use super::terminal::Terminal;
 use crate::facts;
 use crate::host::{Dump, Host, Live, Replay, Tree, input};
 use crate::model::catalogue::Catalogue;
-use crate::model::rule::Rule;
+use crate::model::rule::{Doc, Rule};
 use crate::model::workload::{Role, Workload};
 use crate::report::Style;
 use crate::rules::{Problem, RuleSet, file};
@@ -25,8 +25,8 @@ pub(super) fn rules(paths: &[impl AsRef<Path>]) -> Result<RuleSet> {
     if !paths.is_empty() {
         let catalogue = facts::catalogue();
         for path in paths {
-            for (_, rule) in load(path.as_ref(), &catalogue)? {
-                rules.put(rule);
+            for (_, rule, doc) in load(path.as_ref(), catalogue)? {
+                rules.put(rule, doc);
             }
         }
     }
@@ -34,7 +34,7 @@ pub(super) fn rules(paths: &[impl AsRef<Path>]) -> Result<RuleSet> {
 }
 
 /// Every rule at a path, with its file. All problems of all files are told at once.
-pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(PathBuf, Rule)>> {
+pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(PathBuf, Rule, Doc)>> {
     let files = input::yaml_files(path).with_context(|| format!("cannot read rules at {}", path.display()))?;
     if files.is_empty() {
         bail!(
@@ -46,7 +46,7 @@ pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(PathBuf, R
     let mut problems = Vec::new();
     for file in files {
         match load_one(path, &file, catalogue) {
-            Ok(rule) => rules.push((file, rule)),
+            Ok((rule, doc)) => rules.push((file, rule, doc)),
             Err(found) => problems.extend(found.into_iter().map(|problem| {
                 let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
                 format!("{}{line}: {}", file.display(), problem.what)
@@ -56,7 +56,7 @@ pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(PathBuf, R
     if problems.is_empty() { Ok(rules) } else { Err(anyhow!(problems.join("\n"))) }
 }
 
-fn load_one(root: &Path, path: &Path, catalogue: &Catalogue) -> Result<Rule, Vec<Problem>> {
+fn load_one(root: &Path, path: &Path, catalogue: &Catalogue) -> Result<(Rule, Doc), Vec<Problem>> {
     let trouble = |what: String| vec![Problem { line: None, what }];
     let bytes = input::read(path, file::LARGEST).map_err(|error| trouble(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|error| {

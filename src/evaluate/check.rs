@@ -1,11 +1,12 @@
 //! The closed vocabulary of checks.
 
 use super::Context;
+use crate::model::check::{Band, Bound, Check, Operand, Severity};
 use crate::model::fact::{Cause, Gap, Unit, Value};
-use crate::model::facts::{grouped, humane, with_subject};
+use crate::model::facts::{humane, with_subject};
 use crate::model::finding::{Outcome, Want};
 use crate::model::ports::Ports;
-use crate::model::rule::{Band, Bound, Check, IfAbsent, Operand, Severity};
+use crate::model::rule::IfAbsent;
 
 /// An outcome, and what was asked for.
 pub(super) struct Judgement {
@@ -24,10 +25,9 @@ pub(super) fn judge(
     check: &Check,
     value: &Value,
     context: Context<'_>,
-    fact: &str,
+    (fact, unit): (&str, Unit),
     subject: Option<&str>,
 ) -> Result<Judgement, Gap> {
-    let unit = context.catalogue.find(fact).map_or(Unit::Count, |entry| entry.unit);
     let number = || {
         value.limit().ok_or_else(|| Gap::new(Cause::Unparsable, format!("{fact} is not a number: {}", value.plain())))
     };
@@ -59,7 +59,9 @@ pub(super) fn judge(
         }
         Check::Usage { of, warn, fail } => {
             let limit = context.facts.number(&with_subject(of, subject))?;
-            Ok(usage(number()?, limit, *warn, *fail))
+            // systemd sets fs.file-max to the largest number there is.
+            let limit = if limit >= i64::MAX.into() { i128::MAX } else { limit };
+            Ok(usage(number()?, limit, (*warn, *fail), unit))
         }
         Check::NotRising { otherwise } => {
             let outcome = if number()? > 0 { outcome(*otherwise) } else { Outcome::Pass };
@@ -100,6 +102,12 @@ fn range(number: i128, fail: Ends, warn: Ends, unit: Unit) -> Result<Judgement, 
         _ => warn,
     };
     let end = |limit: i128| humane(&if limit == i128::MAX { Value::Unlimited } else { Value::Number(limit) }, unit);
+    // Of a band, only the end that was missed.
+    let shown = match (outcome, shown) {
+        (Outcome::Pass, both) => both,
+        (_, (Some(low), _)) if number < low => (Some(low), None),
+        (_, (_, high)) => (None, high),
+    };
     let text = match shown {
         (Some(low), None) => format!("≥ {}", end(low)),
         (None, Some(high)) => format!("≤ {}", end(high)),
@@ -132,7 +140,7 @@ fn covers(ours: &Ports, needed: &Ports, otherwise: Severity) -> Judgement {
     }
 }
 
-fn usage(used: i128, limit: i128, warn: u32, fail: Option<u32>) -> Judgement {
+fn usage(used: i128, limit: i128, (warn, fail): (u32, Option<u32>), unit: Unit) -> Judgement {
     let share = match limit {
         i128::MAX => 0,
         ..=0 => 100,
@@ -146,7 +154,7 @@ fn usage(used: i128, limit: i128, warn: u32, fail: Option<u32>) -> Judgement {
         Outcome::Pass
     };
     let bound = fail.filter(|_| outcome == Outcome::Fail).unwrap_or(warn);
-    let of = if limit == i128::MAX { "unlimited".to_owned() } else { grouped(limit) };
+    let of = if limit == i128::MAX { "unlimited".to_owned() } else { humane(&Value::Number(limit), unit) };
     let percent =
         |percent: u32| if limit == i128::MAX { None } else { Some(limit.saturating_mul(percent.into()) / 100) };
     let want = Want {

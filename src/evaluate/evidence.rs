@@ -1,9 +1,8 @@
 //! Counters and gauges beside a finding, with the window they cover.
 
 use super::Context;
-use crate::model::fact::Gap;
-use crate::model::fact::Scope;
-use crate::model::facts::{grouped, with_subject};
+use crate::model::fact::{Gap, Scope, Unit};
+use crate::model::facts::humane;
 use crate::model::finding::Proof;
 use crate::model::place::Netns;
 use crate::model::rule::Rule;
@@ -11,13 +10,15 @@ use crate::model::rule::Rule;
 /// The rule's evidence, read.
 pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -> Vec<Proof> {
     let proof = |evidence: &crate::model::rule::Evidence| {
-        let fact = with_subject(&evidence.fact, subject);
+        let fact = super::name_of(evidence.fact, subject);
         let value: Result<i128, Gap> = context.facts.number(&fact);
-        let scope = context.catalogue.find(&fact).map(|entry| entry.scope);
-        let window = if evidence.plain { "" } else { since(scope, context) };
-        let says = match &value {
-            Ok(number) => format!("{} {}{window}", grouped(*number), evidence.says),
-            Err(gap) => format!("{}: {gap}", evidence.says),
+        let entry = context.catalogue.find(&fact);
+        let window = if evidence.plain { "" } else { since(entry.map(|entry| entry.scope), context) };
+        let unit = entry.map_or(Unit::Count, |entry| entry.unit);
+        let says = match (&value, context.facts.value(&fact)) {
+            (Ok(_), Ok(shown)) => format!("{} {}{window}", humane(shown, unit), evidence.says),
+            (Err(gap), _) => format!("{}: {gap}", evidence.says),
+            (_, Err(gap)) => format!("{}: {gap}", evidence.says),
         };
         Proof { fact, value, says, total: !evidence.plain }
     };

@@ -23,13 +23,14 @@ pub fn run(rule: &Rule, example: &Example, catalogue: &Catalogue, complete: impl
     let mut facts = Facts::default();
     for (name, value) in &example.given {
         let reading = value.clone().ok_or_else(|| Gap::new(Cause::Absent, format!("{name} does not exist")));
-        facts.put(name, reading, "example");
+        facts.put(*name, reading, "example");
     }
     let facts = complete(facts);
     let place = Place::plain_host();
     let context = Context { facts: &facts, place: &place, catalogue, role: example.role };
-    let worst = judge(rule, context).into_iter().max_by_key(|finding| finding.outcome);
-    match worst {
+    let mut findings = Vec::new();
+    judge(rule, context, &mut findings);
+    match findings.into_iter().max_by_key(|finding| finding.outcome) {
         Some(finding) => Verdict { outcome: finding.outcome, reason: finding.reason },
         None => Verdict { outcome: Outcome::NotApplicable, reason: "no subject".into() },
     }

@@ -9,7 +9,7 @@ pub use example::{Verdict, run as run_example};
 
 use crate::model::catalogue::Catalogue;
 use crate::model::fact::{Cause, Gap, Unit, Value};
-use crate::model::facts::{Facts, humane, placeholders_filled, with_subject};
+use crate::model::facts::{Facts, Name, humane, placeholders_filled, with_subject};
 use crate::model::finding::{Finding, Outcome, Want};
 use crate::model::place::Place;
 use crate::model::rule::{IfAbsent, Rule, Test};
@@ -24,7 +24,7 @@ pub struct Context<'a> {
     pub facts: &'a Facts,
     /// Where the audit stands.
     pub place: &'a Place,
-    /// Units of facts.
+    /// Units and scopes of facts.
     pub catalogue: &'a Catalogue,
     /// The side of the declared load.
     pub role: Role,
@@ -32,58 +32,61 @@ pub struct Context<'a> {
 
 /// Judges every rule, worst outcome first, then by id and subject.
 pub fn evaluate<'a>(rules: impl Iterator<Item = &'a Rule>, context: Context<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = rules.flat_map(|rule| judge(rule, context)).collect();
-    findings.sort_by(|a, b| {
+    let mut findings = Vec::with_capacity(64);
+    for rule in rules {
+        judge(rule, context, &mut findings);
+    }
+    findings.sort_unstable_by(|a: &Finding, b| {
         let rank = |finding: &Finding| std::cmp::Reverse(finding.outcome);
-        rank(a).cmp(&rank(b)).then_with(|| a.rule.cmp(&b.rule)).then_with(|| a.subject.cmp(&b.subject))
+        rank(a).cmp(&rank(b)).then_with(|| a.rule.cmp(b.rule)).then_with(|| a.subject.cmp(&b.subject))
     });
     findings
 }
 
 /// Judges one rule: once, or once for each subject.
-fn judge(rule: &Rule, context: Context<'_>) -> Vec<Finding> {
+fn judge(rule: &Rule, context: Context<'_>, findings: &mut Vec<Finding>) {
     let finding = |subject: Option<&str>| Finding {
-        rule: rule.id.clone(),
-        title: rule.title.clone(),
-        manual: rule.manual.clone(),
+        rule: rule.id,
+        title: rule.title,
+        manual: rule.manual,
         scope: rule.scope,
         subject: subject.map(str::to_owned),
         outcome: Outcome::NotApplicable,
         reason: String::new(),
         gap: None,
-        fact: with_subject(&rule.fact, subject),
+        fact: name_of(rule.fact, subject),
         now: None,
-        unit: context.catalogue.find(&rule.fact).map_or(Unit::Count, |entry| entry.unit),
-        source: String::new(),
+        unit: context.catalogue.find(rule.fact).map_or(Unit::Count, |entry| entry.unit),
+        source: Name::default(),
         want: Want::default(),
         share: None,
         evidence: Vec::new(),
         owner: None,
         says: String::new(),
-        also: String::new(),
+        also: "",
         fix: Vec::new(),
     };
     match applies(rule, context) {
         Ok(None) => {}
-        Ok(Some(reason)) => return vec![Finding { reason, ..finding(None) }],
-        Err(gap) => return vec![unknown(finding(None), gap)],
+        Ok(Some(reason)) => return findings.push(Finding { reason, ..finding(None) }),
+        Err(gap) => return findings.push(unknown(finding(None), gap)),
     }
     if !rule.fact.contains("[*]") {
-        return vec![conclude(rule, context, finding(None))];
+        return findings.push(conclude(rule, context, finding(None)));
     }
-    let subjects = context.facts.subjects(&rule.fact);
+    let subjects = context.facts.subjects(rule.fact);
     if subjects.is_empty() {
-        return vec![match context.facts.family(&rule.fact) {
+        return findings.push(match context.facts.family(rule.fact) {
             Err(gap) => unknown(finding(None), gap),
             Ok(()) => Finding { reason: "there is none here".into(), ..finding(None) },
-        }];
+        });
     }
-    subjects.iter().map(|subject| conclude(rule, context, finding(Some(subject)))).collect()
+    findings.extend(subjects.iter().map(|subject| conclude(rule, context, finding(Some(subject)))));
 }
 
 /// `None` if the rule applies, or the sentence that says why not. A condition that cannot be checked is a gap.
 fn applies(rule: &Rule, context: Context<'_>) -> Result<Option<String>, Gap> {
-    if !rule.roles.is_empty() && !rule.roles.contains(&context.role) {
+    if !rule.asks(context.role) {
         let roles: Vec<&str> = rule.roles.iter().map(|role| role.word()).collect();
         return Ok(Some(format!(
             "asked of a {}, and the declared role is {}",
@@ -97,7 +100,7 @@ fn applies(rule: &Rule, context: Context<'_>) -> Result<Option<String>, Gap> {
         return Ok(Some(format!("needs kernel {since}, this is {kernel}")));
     }
     for condition in &rule.when {
-        let holds = match context.facts.value(&condition.fact) {
+        let holds = match context.facts.value(condition.fact) {
             Ok(value) => match &condition.test {
                 Test::OneOf(values) => values.contains(value),
                 Test::AtLeast(least) => value.limit().is_some_and(|number| number >= *least),
@@ -109,7 +112,7 @@ fn applies(rule: &Rule, context: Context<'_>) -> Result<Option<String>, Gap> {
             Err(gap) => return Err(gap),
         };
         if !holds {
-            return Ok(Some(condition.otherwise.clone()));
+            return Ok(Some(condition.otherwise.to_owned()));
         }
     }
     Ok(None)
@@ -131,16 +134,16 @@ fn conclude(rule: &Rule, context: Context<'_>, mut finding: Finding) -> Finding 
     let judgement = match reading {
         Ok(value) => {
             finding.now = Some(value.clone());
-            check::judge(&rule.check, value, context, &finding.fact, subject)
+            check::judge(&rule.check, value, context, (&finding.fact, finding.unit), subject)
         }
         Err(gap) if gap.cause == Cause::Absent => match check::absent(&rule.check).unwrap_or(rule.if_absent) {
             IfAbsent::Unknown => return unknown(finding, gap),
             IfAbsent::Pass => {
-                let reason = if rule.absent_says.is_empty() { gap.why } else { rule.absent_says.clone() };
+                let reason = if rule.absent_says.is_empty() { gap.why } else { rule.absent_says.to_owned() };
                 return Finding { outcome: Outcome::Pass, reason, ..finding };
             }
             IfAbsent::NotApplicable => {
-                let reason = if rule.absent_says.is_empty() { gap.why } else { rule.absent_says.clone() };
+                let reason = if rule.absent_says.is_empty() { gap.why } else { rule.absent_says.to_owned() };
                 return Finding { reason, ..finding };
             }
         },
@@ -157,11 +160,22 @@ fn conclude(rule: &Rule, context: Context<'_>, mut finding: Finding) -> Finding 
     finding.want = want;
     finding.share = share;
     finding.owner = owner::of(rule, context, &finding.fact);
-    if outcome >= Outcome::Warn {
-        finding.also.clone_from(&rule.fix.also);
-    }
-    finding.says = placeholders_filled(&rule.says, |name| shown(context, name, subject));
     finding
+}
+
+/// Says what is wrong, in the rule's own words with the values in them.
+pub fn explain(rule: &Rule, finding: &mut Finding, context: Context<'_>) {
+    let subject = finding.subject.as_deref();
+    finding.says = placeholders_filled(rule.says, |name| shown(context, name, subject));
+    finding.also = rule.fix.also;
+}
+
+/// A rule's fact name, for one subject.
+fn name_of(name: &'static str, subject: Option<&str>) -> Name {
+    match with_subject(name, subject) {
+        Name::Borrowed(_) => Name::Borrowed(name),
+        Name::Owned(name) => Name::Owned(name),
+    }
 }
 
 /// A fact's value as a person reads it.

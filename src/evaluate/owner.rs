@@ -13,7 +13,7 @@ pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String
     // Where the judged fact is no sysctl itself, the one that the fix would change is what somebody owns.
     let judged =
         fact.strip_prefix("sysctl.").or_else(|| fact.strip_prefix("boot[")?.split_once("].").map(|(key, _)| key));
-    let key = judged.or_else(|| rule.fix.sysctl.first().map(|sysctl| sysctl.name.as_str()))?;
+    let key = judged.or_else(|| rule.fix.sysctl.first().map(|sysctl| sysctl.name))?;
     if place.node && key.starts_with("net.netfilter.nf_conntrack") {
         return Some("kube-proxy, where it runs, writes it at every start".into());
     }

@@ -4,7 +4,7 @@
 
 use procfs::{FromRead, ProcessCGroup, ProcessCGroups};
 
-use super::{Gather, Source, number};
+use super::{Gather, Source, number, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
@@ -41,11 +41,13 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    let groups = gather
-        .host
-        .read(SELF)
-        .map_err(|refusal| refusal.gap(SELF))
-        .and_then(|bytes| ProcessCGroups::from_read(bytes.as_slice()).map_err(|_| Gap::unparsable(SELF, &bytes)));
+    let groups = gather.host.read(SELF).map_err(|refusal| refusal.gap(SELF)).and_then(|bytes| {
+        match ProcessCGroups::from_read(bytes.as_slice()) {
+            Ok(groups) if groups.0.is_empty() => Err(Gap::new(Cause::Absent, "no cgroup hierarchy is mounted")),
+            Ok(groups) => Ok(groups),
+            Err(_) => Err(Gap::unparsable(SELF, &bytes)),
+        }
+    });
     let groups = match groups {
         Ok(groups) => groups,
         Err(gap) => {
@@ -58,13 +60,13 @@ fn read(gather: &mut Gather<'_>) {
     gather.put("cgroup.version", Ok(Value::Text(version(gather, &groups).into())), SELF);
     let named = groups.0.iter().max_by_key(|group| group.pathname.len());
     gather.put("cgroup.path", Ok(Value::Text(named.map(|group| group.pathname.clone()).unwrap_or_default())), SELF);
-    if gather.wanted("cgroup.cpu").next().is_some() {
+    if gather.wants_any("cgroup.cpu") {
         cpu(gather, &groups);
     }
-    if gather.wanted("cgroup.memory").next().is_some() {
+    if gather.wants_any("cgroup.memory") {
         memory(gather, &groups);
     }
-    if gather.wanted("cgroup.pids").next().is_some() {
+    if gather.wants_any("cgroup.pids") {
         pids(gather, &groups);
     }
 }
@@ -120,8 +122,10 @@ fn tightest<'a>(
         }
         seen = true;
     }
-    // The root of version 2 has no limit files: its presence is enough to say that there is no limit.
-    seen = seen || (folders.v2 && gather.host.exists(&format!("{ROOT}/cgroup.controllers")).unwrap_or(false));
+    // A root cgroup has no limit files: its presence is enough to say that there is no limit.
+    let root =
+        if folders.v2 { Some("/sys/fs/cgroup/cgroup.controllers") } else { folders.paths.last().map(String::as_str) };
+    seen = seen || root.is_some_and(|root| gather.host.exists(root).unwrap_or(false));
     let own = folders.paths.first().map(String::as_str).unwrap_or_default();
     match found {
         Some((path, limit)) => Ok((path, Some(limit))),
@@ -130,16 +134,16 @@ fn tightest<'a>(
     }
 }
 
-fn text(gather: &Gather<'_>, path: &str) -> Result<String, Gap> {
+fn content(gather: &Gather<'_>, path: &str) -> Result<String, Gap> {
     match gather.host.read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Ok(bytes) => Ok(text(&bytes).into_owned()),
         Err(refusal) => Err(refusal.gap(path)),
     }
 }
 
 /// One number of a file, or of the line in it that starts with `key`. `max`, `-1` and rounded infinity are no limit.
 fn limit(gather: &Gather<'_>, path: &str) -> Result<Option<i128>, Gap> {
-    let text = text(gather, path)?;
+    let text = content(gather, path)?;
     match number(&text) {
         Some(limit) if (0..NONE).contains(&limit) => Ok(Some(limit)),
         Some(_) => Ok(None),
@@ -149,7 +153,7 @@ fn limit(gather: &Gather<'_>, path: &str) -> Result<Option<i128>, Gap> {
 }
 
 fn keyed(gather: &Gather<'_>, path: &str, key: &str) -> Result<i128, Gap> {
-    let text = text(gather, path)?;
+    let text = content(gather, path)?;
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
     line.and_then(number).ok_or_else(|| Gap::new(Cause::Absent, format!("{path} has no {key}")))
 }
@@ -163,7 +167,7 @@ fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
     let quota = |path: &str| -> Result<Option<i128>, Gap> {
         let (quota, period) = if folders.v2 {
             let file = format!("{path}/cpu.max");
-            let text = text(gather, &file)?;
+            let text = content(gather, &file)?;
             let mut words = text.split_whitespace();
             let quota = words.next().ok_or_else(|| Gap::unparsable(&file, text.as_bytes()))?;
             (quota.parse().ok().filter(|_| quota != "max"), words.next().and_then(number))
@@ -209,7 +213,7 @@ fn memory(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
             let (used, kills) = match limit {
                 None => (Err(none()), Err(none())),
                 Some(_) => {
-                    let used = text(gather, &format!("{path}/{}", files[1]));
+                    let used = content(gather, &format!("{path}/{}", files[1]));
                     let cache = keyed(
                         gather,
                         &format!("{path}/memory.stat"),
@@ -241,7 +245,7 @@ fn pids(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
             let (current, refused) = match limit {
                 None => (Err(none()), Err(none())),
                 Some(_) => {
-                    let current = text(gather, &format!("{path}/pids.current"));
+                    let current = content(gather, &format!("{path}/pids.current"));
                     let current =
                         current.and_then(|text| number(&text).ok_or_else(|| Gap::unparsable(&path, text.as_bytes())));
                     (current, keyed(gather, &format!("{path}/pids.events"), "max"))

@@ -1,9 +1,9 @@
 //! Connection tracking: fill, size and per-CPU counters. Never the table itself.
 
 use super::stat_table::StatTable;
-use super::{Gather, Source, number};
+use super::{Gather, Source};
 use crate::model::catalogue::Entry;
-use crate::model::fact::{Gap, Scope, Unit, Value};
+use crate::model::fact::{Scope, Unit, Value};
 
 const DOCUMENT: &str = "https://docs.kernel.org/networking/nf_conntrack-sysctl.html";
 const STAT: &str = "/proc/net/stat/nf_conntrack";
@@ -37,22 +37,19 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    for key in ["count", "max", "buckets"] {
-        let name = format!("conntrack.{key}");
-        if gather.wants(&name) {
-            let path = format!("/proc/sys/net/netfilter/nf_conntrack_{key}");
-            let reading = match gather.host.read(&path) {
-                Ok(bytes) => match number(&String::from_utf8_lossy(&bytes)) {
-                    Some(0) if key == "max" => Ok(Value::Unlimited),
-                    Some(n) => Ok(Value::Number(n)),
-                    None => Err(Gap::unparsable(&path, &bytes)),
-                },
-                Err(refusal) => Err(refusal.gap(&path)),
+    for (name, key) in [
+        ("conntrack.count", "net.netfilter.nf_conntrack_count"),
+        ("conntrack.max", "net.netfilter.nf_conntrack_max"),
+        ("conntrack.buckets", "net.netfilter.nf_conntrack_buckets"),
+    ] {
+        if gather.wants(name) {
+            let fact = super::sysctl::read_one(gather, key);
+            let reading = match fact.reading {
+                Ok(Value::Number(0)) if name == "conntrack.max" => Ok(Value::Unlimited),
+                other => other,
             };
-            gather.put(name, reading, path);
+            gather.put(name, reading, fact.source);
         }
     }
-    if gather.wanted("conntrack.stat").next().is_some() {
-        gather.from_file("conntrack.stat", STAT, StatTable::parse, StatTable::figure);
-    }
+    gather.fill("conntrack.stat", STAT, StatTable::parse, StatTable::figure);
 }

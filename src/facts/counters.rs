@@ -1,8 +1,6 @@
 //! Protocol counters of this network namespace, under the names that node_exporter made common.
 
-use std::collections::BTreeMap;
-
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Scope, Unit};
 
@@ -47,55 +45,41 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    let files: [(&[&str], &str, fn(&[u8]) -> Option<Counters>); 3] = [
-        (&["netstat.TcpExt", "netstat.IpExt"], NETSTAT, pairs),
-        (&["netstat.Tcp", "netstat.Udp"], SNMP, pairs),
-        (&["netstat.Udp6"], SNMP6, lines),
-    ];
-    for (families, path, parse) in files {
-        for family in families {
-            if gather.wanted(family).next().is_some() {
-                let protocol = family.strip_prefix("netstat.").unwrap_or(family);
-                gather.from_file(family, path, parse, |counters, key| {
-                    counters.get(&format!("{protocol}.{key}")).copied()
-                });
-            }
-        }
+    for (family, path) in [
+        ("netstat.TcpExt", NETSTAT),
+        ("netstat.IpExt", NETSTAT),
+        ("netstat.Tcp", SNMP),
+        ("netstat.Udp", SNMP),
+        ("netstat.Udp6", SNMP6),
+    ] {
+        let protocol = family.strip_prefix("netstat.").unwrap_or(family);
+        let pick = if path == SNMP6 { in_lines } else { in_pairs };
+        gather.fill(family, path, text_of(protocol), |text, key| pick(text, protocol, key));
     }
 }
 
-/// Values by `Protocol.Name`.
-type Counters = BTreeMap<String, i128>;
-
-/// Header line and value line in turn, both starting with the protocol: /proc/net/netstat and /proc/net/snmp.
-/// Columns differ between kernels, so they are found by name. A pair that does not match is left out.
-fn pairs(bytes: &[u8]) -> Option<Counters> {
-    let text = String::from_utf8_lossy(bytes);
-    let mut counters = Counters::new();
-    let mut lines = text.lines();
-    while let (Some(header), Some(values)) = (lines.next(), lines.next()) {
-        let (Some((protocol, names)), Some((same, values))) = (header.split_once(':'), values.split_once(':')) else {
-            continue;
-        };
-        if protocol == same {
-            let cells = names.split_whitespace().zip(values.split_whitespace());
-            counters.extend(cells.filter_map(|(name, cell)| Some((format!("{protocol}.{name}"), cell.parse().ok()?))));
-        }
+/// The whole file as text, if it speaks of a protocol at all.
+fn text_of(protocol: &str) -> impl FnOnce(&[u8]) -> Option<String> {
+    move |bytes| {
+        let text = text(bytes);
+        text.contains(protocol).then(|| text.into_owned())
     }
-    if counters.is_empty() { None } else { Some(counters) }
 }
 
-/// A name and a value on every line: /proc/net/snmp6. `Udp6InErrors` becomes `Udp6.InErrors`.
-fn lines(bytes: &[u8]) -> Option<Counters> {
-    let text = String::from_utf8_lossy(bytes);
-    let counters: Counters = text
-        .lines()
-        .filter_map(|line| {
-            let (name, value) = line.split_once(char::is_whitespace)?;
-            Some((format!("Udp6.{}", name.strip_prefix("Udp6")?), value.trim().parse().ok()?))
-        })
-        .collect();
-    if counters.is_empty() { None } else { Some(counters) }
+/// A counter from /proc/net/netstat or /proc/net/snmp: a header line and a line of values in turn, both starting with
+/// the protocol. Columns differ between kernels, so they are found by name.
+fn in_pairs(text: &str, protocol: &str, key: &str) -> Option<i128> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(protocol)?.strip_prefix(':'));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let at = names.split_ascii_whitespace().position(|name| name == key)?;
+    values.split_ascii_whitespace().nth(at)?.parse().ok()
+}
+
+/// A counter from /proc/net/snmp6: a name and a value on every line, `Udp6RcvbufErrors 0`.
+fn in_lines(text: &str, protocol: &str, key: &str) -> Option<i128> {
+    let line =
+        text.lines().find_map(|line| line.strip_prefix(protocol)?.strip_prefix(key)?.strip_prefix(char::is_whitespace));
+    line?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -104,11 +88,12 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_header_whatever_their_order() {
-        let found =
-            pairs(b"TcpExt: A ListenOverflows\nTcpExt: 1 93\nMPTcpExt: X\nMPTcpExt: 5\nTcpExt: lonely\n").unwrap();
-        assert_eq!(found.get("TcpExt.ListenOverflows"), Some(&93));
-        assert_eq!(found.get("MPTcpExt.X"), Some(&5));
-        assert!(pairs(b"\xff\x00garbage").is_none());
-        assert_eq!(lines(b"Ip6InReceives 1\nUdp6RcvbufErrors    7\n").unwrap().get("Udp6.RcvbufErrors"), Some(&7));
+        let text = "TcpExt: A ListenOverflows\nTcpExt: 1 93\nMPTcpExt: X\nMPTcpExt: 5\nIpExt: lonely\n";
+        assert_eq!(in_pairs(text, "TcpExt", "ListenOverflows"), Some(93));
+        assert_eq!(in_pairs(text, "MPTcpExt", "X"), Some(5));
+        assert_eq!(in_pairs(text, "TcpExt", "X"), None);
+        assert_eq!(in_pairs(text, "IpExt", "lonely"), None);
+        assert_eq!(in_lines("Ip6InReceives 1\nUdp6RcvbufErrors    \t7\n", "Udp6", "RcvbufErrors"), Some(7));
+        assert!(text_of("TcpExt")(b"\xff\x00garbage").is_none());
     }
 }

@@ -1,10 +1,9 @@
 //! Facts that follow from others, and the reasons behind gaps. Pure.
 
-use std::collections::BTreeSet;
-
+use super::Wanted;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, Name, with_subject};
 use crate::model::ports::Ports;
 use crate::model::version::Version;
 
@@ -172,6 +171,13 @@ const PLACE: &[Entry] = &[
         "--port and --burst",
         "the burst, on a port that was declared; else 0",
     ),
+    entry(
+        "listener[*].possible_burst",
+        Unit::Count,
+        Scope::Netns,
+        "--port and --burst",
+        "the burst, on any port while none is declared, and on a declared one; else 0",
+    ),
 ];
 
 /// The catalogue entries of derived facts.
@@ -180,13 +186,16 @@ pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
 }
 
 /// The wanted names and those that they are computed from.
-pub(super) fn with_inputs(wanted: &BTreeSet<String>) -> BTreeSet<String> {
-    let needed =
-        FORMULAS.iter().filter(|formula| wanted.contains(formula.entry.name)).flat_map(|formula| formula.needs);
-    let mut all: BTreeSet<String> = wanted.iter().cloned().chain(needed.map(|name| (*name).to_owned())).collect();
+pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
+    let mut all = wanted;
+    for formula in FORMULAS {
+        if all.contains(formula.entry.name) {
+            all.extend(formula.needs.iter().map(|name| Name::from(*name)));
+        }
+    }
     // Whoever asks for a sysctl also wants to know which file sets it at boot.
     if all.iter().any(|name| name.starts_with("sysctl.")) {
-        all.insert("boot[*].value".to_owned());
+        all.insert("boot[*].value".into());
     }
     all
 }
@@ -202,7 +211,7 @@ pub fn derive(facts: &mut Facts) {
             None => vec![None],
         };
         for subject in subjects {
-            let name = crate::model::facts::with_subject(name, subject.as_deref());
+            let name = with_subject(name, subject.as_deref()).into_owned();
             if facts.get(&name).is_none() {
                 let reading = (formula.compute)(facts, subject.as_deref().unwrap_or_default());
                 facts.put(name, reading, formula.entry.read);
@@ -215,15 +224,14 @@ pub fn derive(facts: &mut Facts) {
 /// not speak of this place.
 fn explain(facts: &mut Facts) {
     let absent = |gap: &Gap| gap.cause == Cause::Absent && gap.why.ends_with("does not exist");
-    let missing: Vec<(String, String)> = facts
+    let missing: Vec<(String, Name)> = facts
         .iter()
         .filter(|(_, fact)| fact.reading.as_ref().is_err_and(absent))
         .map(|(name, fact)| (name.to_owned(), fact.source.clone()))
         .collect();
     let catalogue = super::catalogue();
     for (name, source) in missing {
-        let host_wide = catalogue.find(&name).is_some_and(|entry| entry.scope == Scope::Host);
-        if let Some(gap) = reason(facts, &name, host_wide) {
+        if let Some(gap) = reason(facts, &name, catalogue.find(&name)) {
             facts.put(name, Err(gap), source);
         }
     }
@@ -257,17 +265,23 @@ fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {
     }
 }
 
-fn reason(facts: &Facts, name: &str, host_wide: bool) -> Option<Gap> {
+fn reason(facts: &Facts, name: &str, entry: Option<&Entry>) -> Option<Gap> {
     let sysctl = name.strip_prefix("sysctl.");
     if name.starts_with("conntrack.") || sysctl.is_some_and(|key| key.starts_with("net.netfilter.nf_conntrack")) {
         return Some(Gap::new(Cause::Absent, "module nf_conntrack is not loaded"));
     }
     let of_net = name.starts_with("neigh.") || sysctl.is_some_and(|key| key.starts_with("net."));
-    if of_net && host_wide && is_child_netns(facts) {
-        return Some(Gap::new(
-            Cause::NotVisibleHere,
-            "host-wide, and visible only in the host's own network namespace",
-        ));
+    if of_net && is_child_netns(facts) {
+        let own = "visible only in the host's own network namespace";
+        match entry {
+            Some(entry) if entry.scope == Scope::Host => {
+                return Some(Gap::new(Cause::NotVisibleHere, format!("host-wide, and {own}")));
+            }
+            Some(entry) if entry.name == "sysctl.*" => {
+                return Some(Gap::new(Cause::NotVisibleHere, format!("if this kernel has it, it is {own}")));
+            }
+            _ => {}
+        }
     }
     let kernel = facts.text("kernel.release").unwrap_or("of unknown release");
     Some(Gap::new(Cause::Absent, format!("kernel {kernel} has no {}", sysctl?)))

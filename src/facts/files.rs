@@ -1,6 +1,6 @@
 //! Open file descriptions of the whole host.
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Scope, Unit};
 
@@ -21,7 +21,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    gather.from_file("file", PATH, numbers, |&[allocated, _, max], key| match key {
+    gather.fill("file", PATH, numbers, |&[allocated, _, max], key| match key {
         "allocated" => Some(allocated),
         "max" => Some(max),
         _ => None,
@@ -30,7 +30,7 @@ fn read(gather: &mut Gather<'_>) {
 
 /// Allocated, always 0, most.
 fn numbers(bytes: &[u8]) -> Option<[i128; 3]> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text(bytes);
     let mut words = text.split_whitespace().map(str::parse);
     let mut next = || words.next()?.ok();
     Some([next()?, next()?, next()?])

@@ -1,6 +1,6 @@
 //! The kernel, the name of the machine, its processors, and the namespaces of the reader.
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::host::{Ask, Query};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
@@ -40,13 +40,13 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    if gather.wanted("kernel").next().is_some() {
+    if gather.wants_any("kernel") {
         let uname = gather.host.ask(Query { ask: Ask::Uname, of: "" });
         for (name, line, path) in [("kernel.node", 2, HOSTNAME), ("kernel.release", 1, OSRELEASE)] {
             // A tree or a dump has no uname(2), and often the file.
             let text = match &uname {
                 // Counted from the end: the name of a node may hold anything, line feeds too.
-                Ok(bytes) => String::from_utf8_lossy(bytes)
+                Ok(bytes) => text(bytes)
                     .rsplitn(3, '\n')
                     .nth(line)
                     .map(str::to_owned)
@@ -54,7 +54,7 @@ fn read(gather: &mut Gather<'_>) {
                 Err(_) => gather
                     .host
                     .read(path)
-                    .map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
+                    .map(|bytes| text(&bytes).trim().to_owned())
                     .map_err(|refusal| refusal.gap(path)),
             };
             gather.put(name, text.map(Value::Text), if uname.is_ok() { "uname" } else { path });
@@ -68,7 +68,7 @@ fn read(gather: &mut Gather<'_>) {
     if gather.wants("cpu.affinity") {
         let path = "/proc/self/status";
         let reading = gather.host.read(path).map_err(|refusal| refusal.gap(path)).and_then(|bytes| {
-            let text = String::from_utf8_lossy(&bytes);
+            let text = text(&bytes);
             let list = text.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
             cpu_list(path, list.unwrap_or("?").as_bytes())
         });
@@ -91,7 +91,7 @@ fn read(gather: &mut Gather<'_>) {
 
 /// How many processors a list such as `0-3,8` names. The notation is that of port lists.
 fn cpu_list(path: &str, bytes: &[u8]) -> Reading {
-    match String::from_utf8_lossy(bytes).parse::<Ports>() {
+    match text(bytes).parse::<Ports>() {
         Ok(list) if !list.is_empty() => Ok(Value::Number(list.count().into())),
         Ok(_) => Err(Gap::new(Cause::Unparsable, format!("{path} is empty"))),
         Err(_) => Err(Gap::unparsable(path, bytes)),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Gather, Source};
 use crate::host::{Ask, Query, sock_diag};
 use crate::model::catalogue::Entry;
-use crate::model::fact::{Scope, Unit, Value};
+use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 
 const fn entry(name: &'static str, meaning: &'static str) -> Entry {
     let document = "https://man7.org/linux/man-pages/man7/sock_diag.7.html";
@@ -31,7 +31,10 @@ fn read(gather: &mut Gather<'_>) {
             // A kernel without IPv6 has no IPv6 listeners.
             Err(_) if family == "inet6" => {}
             Err(refusal) => {
-                let gap = refusal.gap("sock_diag (kernel module tcp_diag)");
+                let gap = match refusal.is_absent() {
+                    true => Gap::new(Cause::Absent, "this kernel has no sock_diag for TCP (module tcp_diag)"),
+                    false => refusal.gap("sock_diag"),
+                };
                 for name in gather.wanted("listener") {
                     gather.put(name, Err(gap.clone()), "sock_diag");
                 }

@@ -2,7 +2,7 @@
 
 use procfs::{FromRead, LoadAverage};
 
-use super::{Gather, Source, number};
+use super::{Gather, Source, number, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Gap, Scope, Unit, Value};
 
@@ -24,10 +24,10 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    gather.from_file(
+    gather.fill(
         "memory",
         MEMINFO,
-        |bytes| Some(String::from_utf8_lossy(bytes).into_owned()),
+        |bytes| Some(text(bytes).into_owned()),
         |text, key| {
             let title = if key == "total" { "MemTotal:" } else { "MemAvailable:" };
             // The unit in the file is kB and means KiB.

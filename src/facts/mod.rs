@@ -21,7 +21,10 @@ mod stat_table;
 mod sysctl;
 mod workload;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::LazyLock;
 
 pub use derive::derive;
 pub use sysctl::parse as parse_sysctl;
@@ -29,8 +32,8 @@ pub use workload::declare;
 
 use crate::host::Host;
 use crate::model::catalogue::{Catalogue, Entry};
-use crate::model::fact::{Gap, Reading, Value};
-use crate::model::facts::Facts;
+use crate::model::fact::{Cause, Gap, Reading, Value};
+use crate::model::facts::{Facts, Name};
 
 /// One source of facts: the families it fills, and how.
 struct Source {
@@ -61,75 +64,104 @@ const SOURCES: &[Source] = &[
 ];
 
 /// Every fact that is known by name.
-pub fn catalogue() -> Catalogue {
-    let read = SOURCES.iter().flat_map(|source| source.entries);
-    Catalogue(read.chain(derive::entries()).chain(workload::ENTRIES).copied().collect())
+pub fn catalogue() -> &'static Catalogue {
+    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
+        let read = SOURCES.iter().flat_map(|source| source.entries);
+        Catalogue(read.chain(derive::entries()).chain(workload::ENTRIES).collect())
+    });
+    &CATALOGUE
 }
 
-/// Reads every wanted fact from a host. A fact that cannot be read is recorded with the cause; nothing stops the rest.
-pub fn gather(host: &dyn Host, wanted: &BTreeSet<String>) -> Facts {
-    let wanted = derive::with_inputs(wanted);
-    let mut gather = Gather { host, wanted: &wanted, facts: Facts::default() };
+/// Names of facts that somebody wants.
+pub type Wanted = BTreeSet<Name>;
+
+/// Reads every wanted fact that is not known yet, and those it is computed from. A fact that cannot be read is recorded
+/// with the cause; nothing stops the rest.
+pub fn gather(host: &dyn Host, wanted: Wanted, facts: &mut Facts) {
+    let mut wanted = derive::with_inputs(wanted);
+    wanted.retain(|name| !known(facts, name));
+    let mut gather = Gather { host, wanted, facts: std::mem::take(facts) };
     for source in SOURCES {
-        if source.families.iter().any(|family| gather.wanted(family).next().is_some()) {
+        if source.families.iter().any(|family| gather.wants_any(family)) {
             (source.read)(&mut gather);
         }
     }
-    gather.facts
+    *facts = gather.facts;
+}
+
+/// Whether a name, or for a name with a subject its whole family, was read before.
+fn known(facts: &Facts, name: &str) -> bool {
+    match name.split_once('[') {
+        Some((family, _)) => facts.any_of(&format!("{family}[")),
+        None => facts.get(name).is_some(),
+    }
 }
 
 /// The work of reading facts: where to ask, what is wanted, what was found.
 struct Gather<'a> {
     host: &'a dyn Host,
-    wanted: &'a BTreeSet<String>,
+    wanted: Wanted,
     facts: Facts,
 }
 
-impl<'a> Gather<'a> {
+impl Gather<'_> {
     /// Wanted names of a family.
-    fn wanted(&self, family: &str) -> impl Iterator<Item = &'a str> + use<'a> {
-        let family = family.to_owned();
-        let names: &'a BTreeSet<String> = self.wanted;
-        let length = family.len();
+    fn wanted(&self, family: &str) -> Vec<Name> {
+        self.family(family).cloned().collect()
+    }
+
+    fn wants_any(&self, family: &str) -> bool {
+        self.family(family).next().is_some()
+    }
+
+    fn family(&self, family: &str) -> impl Iterator<Item = &Name> {
+        let names = self.wanted.range::<str, _>((Bound::Included(family), Bound::Unbounded));
         names
-            .range(family.clone()..)
-            .map(String::as_str)
-            .take_while(move |name| name.starts_with(&family))
-            .filter(move |name| matches!(name.as_bytes().get(length), None | Some(b'.' | b'[')))
+            .take_while(move |name| name.starts_with(family))
+            .filter(move |name| matches!(name.as_bytes().get(family.len()), None | Some(b'.' | b'[')))
     }
 
     fn wants(&self, name: &str) -> bool {
         self.wanted.contains(name)
     }
 
-    /// Records a fact read from a path.
-    fn put(&mut self, name: impl Into<String>, reading: Reading, source: impl Into<String>) {
+    /// Records a fact and where it was read.
+    fn put(&mut self, name: impl Into<Name>, reading: Reading, source: impl Into<Name>) {
         self.facts.put(name, reading, source);
     }
 
     /// Fills every wanted name of a family from one file: `pick` finds the name's value in the parsed content.
-    fn from_file<T>(
+    fn fill<T>(
         &mut self,
         family: &str,
-        path: &str,
+        path: &'static str,
         parse: impl FnOnce(&[u8]) -> Option<T>,
         pick: impl Fn(&T, &str) -> Option<i128>,
     ) {
+        let names = self.wanted(family);
+        if names.is_empty() {
+            return;
+        }
         let parsed = match self.host.read(path) {
             Ok(bytes) => parse(&bytes).ok_or_else(|| Gap::unparsable(path, &bytes)),
             Err(refusal) => Err(refusal.gap(path)),
         };
-        for name in self.wanted(family) {
+        for name in names {
             let key = name.get(family.len() + 1..).unwrap_or_default();
             let reading = match &parsed {
-                Ok(content) => pick(content, key).map(Value::Number).ok_or_else(|| {
-                    Gap::new(crate::model::fact::Cause::Absent, format!("{path} of this kernel has no {key}"))
-                }),
+                Ok(content) => pick(content, key)
+                    .map(Value::Number)
+                    .ok_or_else(|| Gap::new(Cause::Absent, format!("{path} of this kernel has no {key}"))),
                 Err(gap) => Err(gap.clone()),
             };
             self.put(name, reading, path);
         }
     }
+}
+
+/// Bytes of the kernel as text. Almost always they are ASCII, and the strict check is far quicker than the lossy one.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The number that a text starts with, blanks aside.

@@ -28,8 +28,6 @@ pub(super) const SOURCE: Source = Source {
 
 fn read(gather: &mut Gather<'_>) {
     for (family, path) in [("neigh.arp_cache", ARP), ("neigh.ndisc_cache", NDISC)] {
-        if gather.wanted(family).next().is_some() {
-            gather.from_file(family, path, StatTable::parse, StatTable::figure);
-        }
+        gather.fill(family, path, StatTable::parse, StatTable::figure);
     }
 }

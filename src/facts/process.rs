@@ -1,6 +1,6 @@
 //! Limits, open files and identity of the audited process: tunecheck itself, so what its parent hands on.
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::host::{Ask, Query};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
@@ -35,16 +35,19 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    if gather.wanted("limit").next().is_some() {
+    if gather.wants_any("limit") {
         let limits = gather.host.read(LIMITS).map_err(|refusal| refusal.gap(LIMITS));
         for name in gather.wanted("limit") {
-            let reading = limits.as_ref().map_err(Gap::clone).and_then(|bytes| limit(bytes, name));
+            let reading = limits.as_ref().map_err(Gap::clone).and_then(|bytes| limit(bytes, &name));
             gather.put(name, reading, LIMITS);
         }
     }
     if gather.wants("process.fds") {
         let reading = fds(gather);
         gather.put("process.fds", reading, FDS);
+    }
+    if !gather.wants_any("process") {
+        return;
     }
     let status = gather.host.read(STATUS).map_err(|refusal| refusal.gap(STATUS));
     for (name, key, column, radix) in [("process.uid", "Uid:", 1, 10), ("process.capabilities", "CapEff:", 0, 16)] {
@@ -60,7 +63,7 @@ fn read(gather: &mut Gather<'_>) {
 fn limit(bytes: &[u8], name: &str) -> Reading {
     let title = if name.starts_with("limit.nofile.") { "Max open files" } else { "Max processes" };
     let at = usize::from(name.ends_with(".hard"));
-    let text = String::from_utf8_lossy(bytes);
+    let text = text(bytes);
     let line = text.lines().find_map(|line| line.strip_prefix(title));
     match line.and_then(|line| line.split_whitespace().nth(at)) {
         Some("unlimited") => Ok(Value::Unlimited),
@@ -72,7 +75,7 @@ fn limit(bytes: &[u8], name: &str) -> Reading {
 /// Open files: `st_size` of the directory is their number since Linux 6.2, and 0 before.
 fn fds(gather: &Gather<'_>) -> Reading {
     let size = gather.host.ask(Query { ask: Ask::Size, of: FDS }).map_err(|refusal| refusal.gap(FDS))?;
-    match String::from_utf8_lossy(&size).trim().parse() {
+    match text(&size).trim().parse() {
         Ok(count) if count > 0 => Ok(Value::Number(count)),
         _ => match gather.host.list(FDS) {
             Ok(names) => Ok(Value::Number(names.len() as i128)),
@@ -82,7 +85,7 @@ fn fds(gather: &Gather<'_>) -> Reading {
 }
 
 fn field(bytes: &[u8], key: &str, column: usize, radix: u32) -> Reading {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text(bytes);
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     let Some(word) = line.and_then(|line| line.split_whitespace().nth(column)) else {
         return Err(Gap::new(Cause::Absent, format!("{STATUS} has no {key}")));

@@ -2,7 +2,7 @@
 
 use procfs::process::MountInfo;
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::host::{Ask, Query};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
@@ -43,9 +43,9 @@ pub(super) const SOURCE: Source = Source {
 
 fn read(gather: &mut Gather<'_>) {
     let mounts = gather.host.read(MOUNTINFO).map_err(|refusal| refusal.gap(MOUNTINFO));
-    let text = mounts.as_ref().map(|bytes| String::from_utf8_lossy(bytes)).map_err(Gap::clone);
+    let lines = mounts.as_ref().map(|bytes| text(bytes)).map_err(Gap::clone);
     let find = |pick: fn(&str) -> Option<String>| -> Reading {
-        let found = text.as_ref().map_err(Gap::clone)?.lines().find_map(pick);
+        let found = lines.as_ref().map_err(Gap::clone)?.lines().find_map(pick);
         found.map(Value::Text).ok_or_else(|| Gap::new(Cause::Absent, "no such mount"))
     };
     gather.put("sign.mount", find(given_file), MOUNTINFO);
@@ -61,7 +61,7 @@ fn read(gather: &mut Gather<'_>) {
     }
     let manager = "/run/systemd/container";
     let reading = match gather.host.read(manager) {
-        Ok(bytes) => Ok(Value::Text(String::from_utf8_lossy(&bytes).trim().to_owned())),
+        Ok(bytes) => Ok(Value::Text(text(&bytes).trim().to_owned())),
         Err(refusal) => Err(refusal.gap(manager)),
     };
     gather.put("sign.manager", reading, manager);
@@ -97,7 +97,7 @@ fn given_file(line: &str) -> Option<String> {
 
 /// The layers of the root file system, if this is its line of mountinfo and it is an overlay.
 fn overlay_root(line: &str) -> Option<String> {
-    line.contains(" / ").then_some(())?;
+    (line.split(' ').nth(4) == Some("/")).then_some(())?;
     let mut mount = MountInfo::from_line(line).ok()?;
     let root = mount.mount_point.as_os_str() == "/" && mount.fs_type == "overlay";
     root.then_some(())?;

@@ -1,8 +1,9 @@
 //! Sockets in use. `orphan`, `alloc` and `mem` are host-wide whatever namespace reads them.
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
-use crate::model::fact::{Scope, Unit};
+use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+use crate::model::facts::Name;
 
 const V4: &str = "/proc/net/sockstat";
 const V6: &str = "/proc/net/sockstat6";
@@ -45,17 +46,17 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    let names: Vec<&str> = gather.wanted("sockstat").collect();
+    let names = gather.wanted("sockstat");
     let v6 = |name: &str| name.split('.').nth(1).is_some_and(|protocol| protocol.ends_with('6'));
     for (path, of_v6) in [(V4, false), (V6, true)] {
-        let names: Vec<&str> = names.iter().copied().filter(|name| v6(name) == of_v6).collect();
+        let names: Vec<Name> = names.iter().filter(|name| v6(name) == of_v6).cloned().collect();
         if names.is_empty() {
             continue;
         }
         let content = gather.host.read(path);
         for name in names {
             let reading = match &content {
-                Ok(bytes) => figure(bytes, name),
+                Ok(bytes) => figure(bytes, &name),
                 Err(refusal) => Err(refusal.gap(path)),
             };
             gather.put(name, reading, path);
@@ -64,9 +65,8 @@ fn read(gather: &mut Gather<'_>) {
 }
 
 /// `sockstat.TCP.tw` is the number after the word `tw` on the line that starts with `TCP:`.
-fn figure(bytes: &[u8], name: &str) -> crate::model::fact::Reading {
-    use crate::model::fact::{Cause, Gap, Value};
-    let text = String::from_utf8_lossy(bytes);
+fn figure(bytes: &[u8], name: &str) -> Reading {
+    let text = text(bytes);
     let mut parts = name.split('.').skip(1);
     let (protocol, key) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let line = text.lines().find_map(|line| line.strip_prefix(protocol)?.strip_prefix(':'));
@@ -81,7 +81,6 @@ fn figure(bytes: &[u8], name: &str) -> crate::model::fact::Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::fact::{Cause, Value};
 
     const SAMPLE: &[u8] = b"sockets: used 20001\nTCP: inuse 10 orphan 0 tw 7 alloc 20002 mem 391\nUDP: inuse 0 mem 0\n";
 

@@ -1,6 +1,6 @@
 //! Packets dropped before any socket saw them.
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Scope, Unit};
 
@@ -22,7 +22,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    gather.from_file("softnet", PATH, columns, |totals, key| {
+    gather.fill("softnet", PATH, columns, |totals, key| {
         let at = ["processed", "dropped", "time_squeeze"].iter().position(|name| *name == key)?;
         totals.get(at).copied()
     });
@@ -30,7 +30,7 @@ fn read(gather: &mut Gather<'_>) {
 
 /// The first three columns, each added up over the CPUs. There is no header; the order is that of net/core/net-procfs.c.
 fn columns(bytes: &[u8]) -> Option<[i128; 3]> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text(bytes);
     let mut totals = [0; 3];
     for line in text.lines() {
         let mut cells = line.split_whitespace();

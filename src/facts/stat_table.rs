@@ -1,5 +1,7 @@
 //! The tables below /proc/net/stat: a line of column names, then a line of hexadecimal numbers per CPU.
 
+use super::text;
+
 /// A parsed table.
 pub(super) struct StatTable {
     columns: Vec<String>,
@@ -9,7 +11,7 @@ pub(super) struct StatTable {
 impl StatTable {
     /// Parses a table of any bytes; `None` if there is no header or no row, or a cell is not hexadecimal.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(bytes);
+        let text = text(bytes);
         let mut lines = text.lines();
         let columns: Vec<String> = lines.next()?.split_whitespace().map(str::to_owned).collect();
         let cells = |line: &str| line.split_whitespace().map(|cell| u64::from_str_radix(cell, 16).ok()).collect();

@@ -1,8 +1,9 @@
 //! Sysctls by name: any that a rule asks for.
 
-use super::{Gather, Source};
+use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+use crate::model::facts::Fact;
 use crate::model::sysctl;
 
 const IP: &str = "https://docs.kernel.org/networking/ip-sysctl.html";
@@ -230,14 +231,23 @@ pub(super) const SOURCE: Source = Source {
 
 fn read(gather: &mut Gather<'_>) {
     for name in gather.wanted("sysctl") {
-        let key = name.strip_prefix("sysctl.").unwrap_or(name);
-        let path = sysctl::path(key);
-        let reading = match gather.host.read(&path) {
-            Ok(bytes) => parse(key, &bytes),
-            Err(refusal) => Err(refusal.gap(&path)),
-        };
-        gather.put(name, reading, path);
+        let key = name.strip_prefix("sysctl.").unwrap_or(&name);
+        let fact = read_one(gather, key);
+        gather.put(name, fact.reading, fact.source);
     }
+}
+
+/// A sysctl by its dotted name: as it was read before, or from its file.
+pub(super) fn read_one(gather: &Gather<'_>, key: &str) -> Fact {
+    if let Some(fact) = gather.facts.get(&format!("sysctl.{key}")) {
+        return fact.clone();
+    }
+    let path = sysctl::path(key);
+    let reading = match gather.host.read(&path) {
+        Ok(bytes) => parse(key, &bytes),
+        Err(refusal) => Err(refusal.gap(&path)),
+    };
+    Fact { reading, source: path.into() }
 }
 
 /// The value of a sysctl as its file or a configuration line holds it.
@@ -245,20 +255,24 @@ fn read(gather: &mut Gather<'_>) {
 /// # Errors
 /// `Unparsable` for a number that is none, or a port list that is none.
 pub fn parse(key: &str, bytes: &[u8]) -> Reading {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text(bytes);
     let text = text.trim();
     if key.ends_with("ip_local_reserved_ports") {
         return text.parse().map(Value::Ports).map_err(|_| Gap::unparsable(key, bytes));
     }
     let unit = SOURCE.entries.iter().find(|entry| entry.name.strip_prefix("sysctl.") == Some(key)).map(|e| e.unit);
-    let numbers: Option<Vec<i128>> = text.split_whitespace().map(|word| word.parse().ok()).collect();
-    match (unit, numbers.as_deref()) {
-        (Some(Unit::Text), _) => Ok(Value::Text(text.to_owned())),
-        (_, Some([number])) => Ok(Value::Number(*number)),
-        (_, Some([_, _, ..])) => Ok(Value::Numbers(numbers.unwrap_or_default())),
-        (Some(_), _) => Err(Gap::new(Cause::Unparsable, format!("{key}: {text:?}"))),
-        (None, _) => Ok(Value::Text(text.to_owned())),
+    if unit != Some(Unit::Text) {
+        if let Ok(number) = text.parse() {
+            return Ok(Value::Number(number));
+        }
+        let numbers: Option<Vec<i128>> = text.split_whitespace().map(|word| word.parse().ok()).collect();
+        match numbers {
+            Some(numbers) if numbers.len() > 1 => return Ok(Value::Numbers(numbers)),
+            _ if unit.is_some() => return Err(Gap::new(Cause::Unparsable, format!("{key}: {text:?}"))),
+            _ => {}
+        }
     }
+    Ok(Value::Text(text.to_owned()))
 }
 
 #[cfg(test)]

@@ -104,7 +104,8 @@ impl Replay {
         let meta = fs::metadata(path).with_context(|| format!("cannot open snapshot {}", path.display()))?;
         let store = if meta.is_dir() { Store::Folder(path.to_owned()) } else { Store::unpack(path)? };
         let text = store.get(MANIFEST).with_context(|| {
-            format!("{} is no snapshot: it has no {MANIFEST} (tunecheck snapshot DIR records one)", path.display())
+            let why = if store.truncated() { "the .tar.gz ends early or is damaged, before its" } else { "it has no" };
+            format!("{} is no snapshot: {why} {MANIFEST} (tunecheck snapshot DIR records one)", path.display())
         })?;
         let manifest: Manifest = serde_json::from_slice(&text)
             .with_context(|| format!("{MANIFEST} of {} does not parse", path.display()))?;

@@ -1,7 +1,9 @@
 //! One change, as data and as it is typed in one place.
 
+use std::borrow::Cow;
+
 use super::fact::Value;
-use super::rule::{Effect, Safety};
+use super::fix::{Effect, Safety};
 
 /// Where a change has to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +68,13 @@ pub struct Action {
     /// What else the change reaches.
     pub scope: String,
     /// Memory or side effects.
-    pub cost: String,
+    pub cost: &'static str,
     /// How much thought it asks for.
     pub safety: Safety,
     /// When it acts.
     pub takes_effect: Effect,
     /// A command that shows that it worked.
-    pub prove: String,
+    pub prove: Cow<'static, str>,
     /// How to take it back.
     pub undo: String,
 }

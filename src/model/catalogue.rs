@@ -22,17 +22,16 @@ pub struct Entry {
 
 /// All entries.
 #[derive(Clone, Debug, Default)]
-pub struct Catalogue(pub Vec<Entry>);
+pub struct Catalogue(pub Vec<&'static Entry>);
 
 impl Catalogue {
     /// The entry for a name: the exact one, or else the family it falls in. A subject in brackets matches `[*]`.
-    pub fn find(&self, name: &str) -> Option<&Entry> {
+    pub fn find(&self, name: &str) -> Option<&'static Entry> {
         let general = generalised(name);
         let name = general.as_deref().unwrap_or(name);
-        let exact = self.0.iter().find(|entry| entry.name == name);
-        exact.or_else(|| {
-            self.0.iter().find(|entry| entry.name.strip_suffix('*').is_some_and(|family| under(family, name)))
-        })
+        let mut all = self.0.iter().copied();
+        let exact = all.clone().find(|entry| entry.name == name);
+        exact.or_else(|| all.find(|entry| entry.name.strip_suffix('*').is_some_and(|family| under(family, name))))
     }
 }
 

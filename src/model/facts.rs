@@ -1,9 +1,14 @@
 //! All facts of one audit, by name.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::fact::{Cause, Gap, Reading, Unit, Value};
 use super::ports::Ports;
+
+/// The name of a fact. Most are written in rules or in the code and are not copied.
+pub type Name = Cow<'static, str>;
 
 /// A reading and where it came from.
 #[derive(Clone, Debug)]
@@ -11,17 +16,17 @@ pub struct Fact {
     /// The value, or why there is none.
     pub reading: Reading,
     /// The file, call or formula it came from; empty for what the user declared.
-    pub source: String,
+    pub source: Name,
 }
 
 /// The facts of one audit. A fact about one of several subjects carries the subject in its name:
 /// `listener[0.0.0.0:443].backlog`.
 #[derive(Clone, Debug, Default)]
-pub struct Facts(BTreeMap<String, Fact>);
+pub struct Facts(BTreeMap<Name, Fact>);
 
 impl Facts {
     /// Records a reading, replacing an earlier one of the same name.
-    pub fn put(&mut self, name: impl Into<String>, reading: Reading, source: impl Into<String>) {
+    pub fn put(&mut self, name: impl Into<Name>, reading: Reading, source: impl Into<Name>) {
         self.0.insert(name.into(), Fact { reading, source: source.into() });
     }
 
@@ -53,6 +58,12 @@ impl Facts {
             Some(Fact { reading: Err(gap), .. }) => Err(gap.clone()),
             _ => Ok(()),
         }
+    }
+
+    /// Whether there is a fact whose name starts so.
+    pub fn any_of(&self, start: &str) -> bool {
+        let mut from = self.0.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        from.next().is_some_and(|(name, _)| name.starts_with(start))
     }
 
     /// Takes back every fact whose name starts so.
@@ -89,14 +100,14 @@ impl Facts {
 
     /// All facts, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Fact)> {
-        self.0.iter().map(|(name, fact)| (name.as_str(), fact))
+        self.0.iter().map(|(name, fact)| (name.as_ref(), fact))
     }
 
     /// The subjects for which a pattern such as `listener[*].backlog` has facts, in order of name.
     pub fn subjects(&self, pattern: &str) -> Vec<String> {
         let Some((head, tail)) = pattern.split_once("[*]") else { return Vec::new() };
         let start = format!("{head}[");
-        let names = self.0.range(start.clone()..).map(|(name, _)| name);
+        let names = self.0.range(Name::from(start.clone())..).map(|(name, _)| name);
         names
             .take_while(|name| name.starts_with(&start))
             .filter_map(|name| name.strip_prefix(&start)?.strip_suffix(tail)?.strip_suffix(']'))
@@ -107,10 +118,10 @@ impl Facts {
 }
 
 /// The name with `[*]` replaced by a subject.
-pub fn with_subject(name: &str, subject: Option<&str>) -> String {
+pub fn with_subject<'a>(name: &'a str, subject: Option<&str>) -> Cow<'a, str> {
     match subject {
-        Some(subject) => name.replacen("[*]", &format!("[{subject}]"), 1),
-        None => name.to_owned(),
+        Some(subject) if name.contains("[*]") => name.replacen("[*]", &format!("[{subject}]"), 1).into(),
+        _ => name.into(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::fact::{Gap, Scope, Unit, Value};
+use super::facts::Name;
 
 /// The result of a rule. Worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +61,7 @@ pub struct Want {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proof {
     /// The fact.
-    pub fact: String,
+    pub fact: Name,
     /// Its value, or why there is none.
     pub value: Result<i128, Gap>,
     /// The sentence for a person, with its window.
@@ -73,11 +74,11 @@ pub struct Proof {
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The rule's id.
-    pub rule: String,
+    pub rule: &'static str,
     /// The rule's title.
-    pub title: String,
+    pub title: &'static str,
     /// The sections of the manual that the rule encodes.
-    pub manual: String,
+    pub manual: &'static str,
     /// Whose value it is.
     pub scope: Scope,
     /// The subject, for rules that judge each of several.
@@ -89,13 +90,13 @@ pub struct Finding {
     /// The kind of gap, if one decided.
     pub gap: Option<Gap>,
     /// The fact that was judged.
-    pub fact: String,
+    pub fact: Name,
     /// Its value.
     pub now: Option<Value>,
     /// What the value counts.
     pub unit: Unit,
     /// Where the value was read.
-    pub source: String,
+    pub source: Name,
     /// What was asked of it.
     pub want: Want,
     /// Use as a share of the limit, in percent.
@@ -107,7 +108,7 @@ pub struct Finding {
     /// The rule's own sentence, with values in it.
     pub says: String,
     /// What must not be forgotten when it is changed.
-    pub also: String,
+    pub also: &'static str,
     /// What to change, in this place.
     pub fix: Vec<Action>,
 }

@@ -2,9 +2,11 @@
 
 pub mod action;
 pub mod catalogue;
+pub mod check;
 pub mod fact;
 pub mod facts;
 pub mod finding;
+pub mod fix;
 pub mod place;
 pub mod ports;
 pub mod report;

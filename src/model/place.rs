@@ -100,7 +100,7 @@ impl Place {
         match self.kind {
             Kind::Host if self.node => "host, Kubernetes node".into(),
             Kind::Host => "host".into(),
-            Kind::Namespace => "network namespace of its own on a host".into(),
+            Kind::Namespace => "on a host".into(),
             Kind::Container => runtime("container"),
             Kind::Pod => "Kubernetes pod".into(),
             Kind::HostNetworkPod => "Kubernetes pod with hostNetwork".into(),

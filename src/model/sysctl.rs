@@ -1,27 +1,33 @@
 //! Sysctl names and where they live below /proc/sys.
 
+const ROOT: &str = "/proc/sys/";
+
 /// The path of a sysctl, by the convention of sysctl(8) and sysctl.d(5): if the first separator is a dot, dots
 /// separate and a slash stands for a dot inside a name (`net.ipv4.conf.eth0/100.rp_filter`); if it is a slash, the
 /// name is a path as it is.
 pub fn path(name: &str) -> String {
-    let dotted = name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some(".");
-    let swapped = name.chars().map(|c| match c {
-        '.' if dotted => '/',
-        '/' if dotted => '.',
-        other => other,
-    });
-    "/proc/sys/".chars().chain(swapped).collect()
+    let mut path = String::with_capacity(ROOT.len() + name.len());
+    path.push_str(ROOT);
+    if name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some("/") {
+        path.push_str(name);
+    } else {
+        path.extend(name.chars().map(swapped));
+    }
+    path
 }
 
 /// The dotted name of a sysctl that was written in either form: the inverse of [`path`].
 pub fn dotted(name: &str) -> String {
     let slashed = name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some("/");
-    let swap = |c| match c {
+    if slashed { name.chars().map(swapped).collect() } else { name.to_owned() }
+}
+
+fn swapped(c: char) -> char {
+    match c {
         '.' => '/',
         '/' => '.',
         other => other,
-    };
-    if slashed { name.chars().map(swap).collect() } else { name.to_owned() }
+    }
 }
 
 #[cfg(test)]

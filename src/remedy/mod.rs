@@ -10,8 +10,9 @@ use crate::model::action::{Action, Edit, Target};
 use crate::model::catalogue::Catalogue;
 use crate::model::facts::Facts;
 use crate::model::finding::{Finding, Outcome};
+use crate::model::fix::Effect;
 use crate::model::place::Place;
-use crate::model::rule::{Effect, Rule};
+use crate::model::rule::Rule;
 
 /// What an action is worked out from.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +40,10 @@ pub fn actions(rule: &Rule, finding: &Finding, situation: Situation<'_>) -> Vec<
         actions.extend(removal(rule, name, situation));
     }
     if !rule.fix.application.is_empty() {
-        actions.push(advice(rule, Target::Application, "the application's owner", &rule.fix.application));
+        actions.push(advice(rule, Target::Application, "the application's owner", rule.fix.application));
     }
     if !rule.fix.ask.is_empty() {
-        actions.push(advice(rule, Target::Owner, place::owner(situation.place), &rule.fix.ask));
+        actions.push(advice(rule, Target::Owner, place::owner(situation.place), rule.fix.ask));
     }
     actions
 }
@@ -54,10 +55,10 @@ fn advice(rule: &Rule, target: Target, who: &str, words: &str) -> Action {
         edit: Edit::Advice,
         lines: vec![words.to_owned()],
         scope: String::new(),
-        cost: rule.fix.cost.clone(),
+        cost: rule.fix.cost,
         safety: rule.fix.safety,
         takes_effect: rule.takes_effect,
-        prove: rule.fix.prove.clone(),
+        prove: rule.fix.prove.into(),
         undo: "put the former setting back".to_owned(),
     }
 }
@@ -65,17 +66,17 @@ fn advice(rule: &Rule, target: Target, who: &str, words: &str) -> Action {
 /// A line that has to leave the boot configuration.
 fn removal(rule: &Rule, name: &str, situation: Situation<'_>) -> Option<Action> {
     let at = &situation.facts.get(&format!("boot[{name}].value")).filter(|fact| fact.reading.is_ok())?.source;
-    let file = at.rsplit_once(':').map_or(at.as_str(), |(file, _)| file);
+    let file = at.rsplit_once(':').map_or(at.as_ref(), |(file, _)| file);
     Some(Action {
         target: Target::Here,
         who: place::writer(situation.place).to_owned(),
-        edit: Edit::RemoveLine { name: name.to_owned(), at: at.clone() },
+        edit: Edit::RemoveLine { name: name.to_owned(), at: at.to_string() },
         lines: vec![format!("delete the line that sets {name}: {at}")],
         scope: "the whole host".to_owned(),
-        cost: rule.fix.cost.clone(),
+        cost: rule.fix.cost,
         safety: rule.fix.safety,
         takes_effect: Effect::Reboot,
-        prove: format!("grep -n {} {}", quoted(name), quoted(file)),
+        prove: format!("grep -n {} {}", quoted(name), quoted(file)).into(),
         undo: "put the line back".to_owned(),
     })
 }

@@ -1,9 +1,10 @@
 //! The limit on open files, and the way to raise it in each place.
 
-use super::{Situation, place};
+use super::{Situation, place, quoted};
 use crate::model::action::{Action, Edit, Target};
+use crate::model::fix::{Effect, NofileFix};
 use crate::model::place::Kind;
-use crate::model::rule::{Effect, NofileFix, Rule};
+use crate::model::rule::Rule;
 
 /// The action, or none if the limits are as high already.
 pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> Option<Action> {
@@ -59,9 +60,12 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
             if within {
                 lines.push(format!("this shell and what it starts: ulimit -Sn {soft}"));
             }
-            lines.push("a service, unless `systemctl show -p LimitNOFILE NAME` is higher already:".to_owned());
+            // A login over ssh without PAM sessions stands in the cgroup of sshd, whose own limit is not meant.
+            let unit = situation.place.unit.as_deref().filter(|unit| !unit.starts_with("ssh"));
+            let name = quoted(unit.unwrap_or("NAME"));
+            lines.push(format!("a service, unless `systemctl show -p LimitNOFILE {name}` is higher already:"));
             lines.push(format!(
-                "  systemctl edit NAME   with   [Service] LimitNOFILE={both}   then systemctl restart NAME"
+                "  systemctl edit {name}   with   [Service] LimitNOFILE={both}   then systemctl restart {name}"
             ));
             lines.push(
                 "a login: /etc/security/limits.d/90-tunecheck.conf, then log in again (* does not reach root):"
@@ -86,13 +90,13 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
         edit: Edit::Nofile { soft, hard },
         lines,
         scope: "that process and what it starts; running ones keep their limit".to_owned(),
-        cost: rule.fix.cost.clone(),
+        cost: rule.fix.cost,
         safety: rule.fix.safety,
         takes_effect: Effect::Restart,
         prove: if rule.fix.prove.is_empty() {
-            "grep 'open files' /proc/PID/limits".to_owned()
+            "grep 'open files' /proc/PID/limits".into()
         } else {
-            rule.fix.prove.clone()
+            rule.fix.prove.into()
         },
         undo: "take the setting out and start the process again".to_owned(),
     })

@@ -6,7 +6,7 @@ use crate::model::place::{Kind, Place, Writable};
 pub(super) fn writer(place: &Place) -> &'static str {
     match (place.kind, place.writable) {
         (Kind::Unknown, _) => "root on that machine",
-        (_, Writable::Yes) => "you, here",
+        (_, Writable::Yes) => "the user of this audit, on this machine",
         _ => "root on this machine",
     }
 }

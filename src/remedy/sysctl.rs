@@ -1,10 +1,14 @@
 //! A sysctl's new value, and the way to set it in each place.
 
+use std::borrow::Cow;
+
 use super::{Situation, place, quoted};
 use crate::model::action::{Action, Edit, Target};
 use crate::model::fact::{Scope, Value};
+use crate::model::facts::Fact;
+use crate::model::fix::{Change, Effect, Pod, SysctlFix};
 use crate::model::place::{Kind, Netns};
-use crate::model::rule::{Change, Effect, Pod, Rule, SysctlFix};
+use crate::model::rule::Rule;
 
 /// The file that tunecheck's own lines go to. It sorts after distributions' files and before a 99- of the owner's.
 const FILE: &str = "/etc/sysctl.d/90-tunecheck.conf";
@@ -17,7 +21,7 @@ pub(super) fn action(rule: &Rule, fix: &SysctlFix, subject: Option<&str>, situat
     let old = situation.facts.value(&fact).ok().cloned();
     let new = changed(fix, old.as_ref(), subject, situation)?;
     let scope = situation.catalogue.find(&fact).map_or(rule.scope, |entry| entry.scope);
-    let change = Planned { rule, name: &fix.name, old, new, host_wide: scope == Scope::Host };
+    let change = Planned { rule, name: fix.name, old, new, host_wide: scope == Scope::Host };
     Some(change.in_place(situation))
 }
 
@@ -109,8 +113,12 @@ impl Planned<'_> {
         }
     }
 
-    fn prove(&self) -> String {
-        if self.rule.fix.prove.is_empty() { format!("sysctl -n {}", self.name) } else { self.rule.fix.prove.clone() }
+    fn prove(&self) -> Cow<'static, str> {
+        if self.rule.fix.prove.is_empty() {
+            format!("sysctl -n {}", self.name).into()
+        } else {
+            self.rule.fix.prove.into()
+        }
     }
 
     fn act(&self, target: Target, who: &str, lines: Vec<String>, scope: &str, undo: String) -> Action {
@@ -120,7 +128,7 @@ impl Planned<'_> {
             edit: Edit::Sysctl { name: self.name.to_owned(), old: self.old.clone(), new: self.new.clone() },
             lines,
             scope: scope.to_owned(),
-            cost: self.rule.fix.cost.clone(),
+            cost: self.rule.fix.cost,
             safety: self.rule.fix.safety,
             takes_effect: self.rule.takes_effect,
             prove: self.prove(),
@@ -137,12 +145,16 @@ impl Planned<'_> {
             ));
         }
         let line = format!("{} = {}", self.name, self.value());
-        let set = situation.facts.get(&format!("boot[{}].value", self.name)).filter(|fact| fact.reading.is_ok());
-        lines.push(match set {
+        lines.push(match self.boot_line(situation) {
             Some(fact) => format!("{}: {line}   (that line sets it now)", fact.source),
             None => format!("{FILE}: {line}"),
         });
         lines
+    }
+
+    /// The line of a configuration file that sets the sysctl at boot.
+    fn boot_line<'a>(&self, situation: Situation<'a>) -> Option<&'a Fact> {
+        situation.facts.get(&format!("boot[{}].value", self.name)).filter(|fact| fact.reading.is_ok())
     }
 
     fn here(self, situation: Situation<'_>, who: &str) -> Action {
@@ -153,7 +165,10 @@ impl Planned<'_> {
         } else {
             "the host's own network namespace; containers and pods with their own start from kernel defaults"
         };
-        let undo = format!("{}, and take the line out again", self.unwrite());
+        let undo = match self.boot_line(situation) {
+            Some(fact) => format!("{}, and put {} back as it was", self.unwrite(), fact.source),
+            None => format!("{}, and take the line out again", self.unwrite()),
+        };
         self.act(Target::Here, who, lines, scope, undo)
     }
 
@@ -174,7 +189,11 @@ impl Planned<'_> {
             format!("on the node, {FILE}: {} = {}", self.name, self.value()),
         ];
         let undo = format!("on the node: {}, and take the line out again", self.unwrite());
-        self.act(Target::Node, who, lines, "the whole node and everything on it", undo)
+        let scope = match self.name.starts_with("net.") && !self.host_wide {
+            true => "the node's own network namespace, and every container that shares it",
+            false => "the whole node and everything on it",
+        };
+        self.act(Target::Node, who, lines, scope, undo)
     }
 
     fn container(self, situation: Situation<'_>) -> Action {
@@ -251,24 +270,24 @@ impl Planned<'_> {
 mod tests {
     use super::*;
     use crate::model::catalogue::Catalogue;
+    use crate::model::check::Bound;
     use crate::model::facts::Facts;
     use crate::model::place::Place;
     use crate::model::ports::Ports;
-    use crate::model::rule::Bound;
 
-    fn after(change: Change, live: &str, value: Value, more: &[(&str, Value)]) -> Option<Value> {
+    fn after(change: Change, live: &'static str, value: Value, more: &[(&'static str, Value)]) -> Option<Value> {
         let mut facts = Facts::default();
         facts.put(format!("sysctl.{live}"), Ok(value.clone()), "");
         for (name, value) in more {
             facts.put(*name, Ok(value.clone()), "");
         }
         let (place, catalogue) = (Place::plain_host(), Catalogue::default());
-        let fix = SysctlFix { name: live.to_owned(), change };
+        let fix = SysctlFix { name: live, change };
         changed(&fix, Some(&value), None, Situation { facts: &facts, place: &place, catalogue: &catalogue })
     }
 
-    fn raise(to: i128) -> Change {
-        Change::Raise(Bound { of: None, times: 1.0, plus: to, least: i128::MIN })
+    fn raise(to: i64) -> Change {
+        Change::Raise(Bound { of: None, times: 1.0, plus: to, least: i64::MIN })
     }
 
     fn ports(text: &str) -> Value {
@@ -286,8 +305,7 @@ mod tests {
     #[test]
     fn a_list_keeps_its_entries() {
         let busy = [("ports.must_reserve", ports("40000"))];
-        let after =
-            after(Change::Add("ports.must_reserve".into()), "net.ipv4.ip_local_reserved_ports", ports("8080"), &busy);
+        let after = after(Change::Add("ports.must_reserve"), "net.ipv4.ip_local_reserved_ports", ports("8080"), &busy);
         assert_eq!(after, Some(ports("8080,40000")));
     }
 

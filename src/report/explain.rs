@@ -4,31 +4,32 @@ use std::fmt::{self, Write};
 
 use super::text::{one_line, sanitized, wrapped};
 use crate::model::catalogue::Catalogue;
-use crate::model::rule::{Change, Pod, Rule};
+use crate::model::fix::{Change, Pod};
+use crate::model::rule::{Doc, Rule};
 
 /// Everything a rule says.
-pub fn rule(rule: &Rule, width: u16) -> String {
+pub fn rule(rule: &Rule, doc: &Doc, width: u16) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = write_rule(&mut out, rule, width.into());
+    let _ = write_rule(&mut out, rule, doc, width.into());
     sanitized(&out).into_owned()
 }
 
-fn write_rule(out: &mut String, rule: &Rule, width: usize) -> fmt::Result {
-    writeln!(out, "{}\n{}", rule.id, wrapped(&rule.title, "  ", width))?;
+fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, width: usize) -> fmt::Result {
+    writeln!(out, "{}\n{}", rule.id, wrapped(rule.title, "  ", width))?;
     let roles: Vec<&str> = rule.roles.iter().map(|role| role.word()).collect();
     let asked = if roles.is_empty() { "every role".to_owned() } else { roles.join(", ") };
     writeln!(out, "  judges   {}, a value of {}; asked of {asked}", rule.fact, rule.scope.words())?;
     if !rule.manual.is_empty() {
         writeln!(out, "  manual   section {}", rule.manual)?;
     }
-    if !rule.symptoms.is_empty() {
+    if !doc.symptoms.is_empty() {
         writeln!(out, "\nWhat you see when it is hit")?;
-        for symptom in &rule.symptoms {
+        for symptom in &doc.symptoms {
             writeln!(out, "  {symptom}")?;
         }
     }
-    writeln!(out, "\nWhy\n{}", indented(&rule.why))?;
+    writeln!(out, "\nWhy\n{}", indented(doc.why))?;
     if !rule.evidence.is_empty() {
         writeln!(out, "\nEvidence")?;
         for evidence in &rule.evidence {
@@ -62,7 +63,7 @@ fn write_rule(out: &mut String, rule: &Rule, width: usize) -> fmt::Result {
     if let Some(name) = &rule.fix.remove {
         writeln!(out, "  delete the line that sets {name}")?;
     }
-    for words in [&rule.fix.application, &rule.fix.ask, &rule.fix.also] {
+    for words in [rule.fix.application, rule.fix.ask, rule.fix.also] {
         if !words.is_empty() {
             writeln!(out, "{}", wrapped(words, "  ", width))?;
         }
@@ -74,9 +75,9 @@ fn write_rule(out: &mut String, rule: &Rule, width: usize) -> fmt::Result {
     if !rule.fix.prove.is_empty() {
         writeln!(out, "  prove: {}", rule.fix.prove)?;
     }
-    if !rule.links.is_empty() {
+    if !doc.links.is_empty() {
         writeln!(out, "\nRead more")?;
-        for link in &rule.links {
+        for link in &doc.links {
             writeln!(out, "  {link}")?;
         }
     }
@@ -95,7 +96,7 @@ fn indented(text: &str) -> String {
 pub fn rule_list<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
     let mut out = String::new();
     for rule in rules {
-        let _ = writeln!(out, "{:<32} {}", one_line(&rule.id), one_line(&rule.title));
+        let _ = writeln!(out, "{:<32} {}", one_line(rule.id), one_line(rule.title));
     }
     sanitized(&out).into_owned()
 }

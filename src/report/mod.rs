@@ -1,6 +1,8 @@
 //! Report to bytes: one file per format. Pure.
 
+mod details;
 mod explain;
+mod groups;
 mod json;
 mod table;
 mod text;

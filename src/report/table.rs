@@ -4,8 +4,9 @@ use std::fmt::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::text::{coloured, label, one_line, sanitized, wrapped};
-use crate::model::action::Action;
+use super::details;
+use super::groups::{Group, groups};
+use super::text::{coloured, hanging, label, sanitized};
 use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
 use crate::model::finding::{Finding, Outcome};
@@ -29,8 +30,6 @@ pub struct Style {
 
 /// Cells of a usage bar.
 const BAR: i128 = 8;
-/// Subjects named in one row before the rest is counted.
-const NAMED: usize = 3;
 
 /// The report as text.
 pub fn print(report: &Report, style: Style) -> String {
@@ -48,21 +47,12 @@ fn write(out: &mut String, report: &Report, style: Style) -> fmt::Result {
     let rows = rows_to_show(&groups, style);
     if !rows.is_empty() {
         let table = table(&rows, style.width);
-        for line in sanitized(&table).lines() {
+        for line in table.lines() {
             writeln!(out, " {}", if style.colour { coloured_row(line, &rows) } else { line.to_owned() })?;
         }
     }
     folded(out, &groups, &rows, style)?;
-    for group in groups.iter().filter(|group| group.first.outcome >= Outcome::Unknown) {
-        let mut plain = String::new();
-        details(&mut plain, group, style)?;
-        let plain = sanitized(&plain);
-        let word = label(group.first.outcome);
-        match plain.trim_start_matches('\n').strip_prefix(word) {
-            Some(rest) if style.colour => writeln!(out, "\n{}{rest}", coloured(word, group.first.outcome))?,
-            _ => writeln!(out, "{plain}")?,
-        }
-    }
+    details::write(out, &groups, style)?;
     let counts: Vec<String> = [
         (Outcome::Fail, "fail"),
         (Outcome::Warn, "warn"),
@@ -151,49 +141,11 @@ fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
     writeln!(out)
 }
 
-/// A title, then words wrapped beside it.
-fn hanging(title: &str, words: &str, width: usize) -> String {
-    let blanks = " ".repeat(title.chars().count());
-    let body = wrapped(words, &blanks, width);
-    format!("{title}{}", body.get(blanks.len()..).unwrap_or_default())
-}
-
-/// Findings of one rule that say the same.
-struct Group<'a> {
-    first: &'a Finding,
-    subjects: Vec<&'a str>,
-}
-
-fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for finding in findings {
-        let same = |group: &&mut Group<'_>| {
-            let other = group.first;
-            (&other.rule, other.outcome, &other.now, &other.want.text, &other.reason)
-                == (&finding.rule, finding.outcome, &finding.now, &finding.want.text, &finding.reason)
-        };
-        match groups.iter_mut().rev().find(same) {
-            Some(group) => group.subjects.extend(finding.subject.as_deref()),
-            None => groups.push(Group { first: finding, subjects: finding.subject.as_deref().into_iter().collect() }),
-        }
-    }
-    groups
-}
-
-impl Group<'_> {
-    fn subjects(&self, separator: &str) -> String {
-        let named: Vec<&str> = self.subjects.iter().take(NAMED).copied().collect();
-        let more = self.subjects.len().saturating_sub(NAMED);
-        let rest = if more > 0 { format!("{separator}and {more} more") } else { String::new() };
-        named.join(separator) + &rest
-    }
-}
-
 /// The rows of the table: what needs attention always, passes if there is room for them, the rest only on request.
 fn rows_to_show<'a, 'b>(groups: &'a [Group<'b>], style: Style) -> Vec<&'a Group<'b>> {
     let urgent = |group: &&Group<'_>| group.first.outcome >= Outcome::Unknown;
     // Header, borders and summary take some ten lines, a row with its border two.
-    let fits = style.height.is_none_or(|height| groups.len() * 2 + 10 <= usize::from(height));
+    let fits = style.height.is_some_and(|height| groups.len() * 2 + 10 <= usize::from(height));
     let passes = style.verbose || (fits && !style.only_failed);
     groups
         .iter()
@@ -214,16 +166,11 @@ fn table(rows: &[&Group<'_>], width: u16) -> String {
     for group in rows {
         let finding = group.first;
         let rule = match group.subjects.is_empty() {
-            true => finding.rule.clone(),
+            true => finding.rule.to_owned(),
             false => format!("{}\n{}", finding.rule, group.subjects("\n")),
         };
-        table.add_row([
-            label(finding.outcome).to_owned(),
-            rule,
-            now(finding),
-            finding.want.text.clone(),
-            evidence(finding),
-        ]);
+        let cells = [label(finding.outcome), &rule, &now(finding), &finding.want.text, &evidence(finding)];
+        table.add_row(cells.map(sanitized));
     }
     table.to_string()
 }
@@ -241,6 +188,9 @@ fn evidence(finding: &Finding) -> String {
     let mut lines = Vec::new();
     if let Some(share) = finding.share {
         lines.push(bar(share));
+    }
+    if finding.outcome == Outcome::NotApplicable {
+        return finding.reason.clone();
     }
     lines
         .extend(finding.evidence.iter().filter(|proof| matches!(proof.value, Ok(1..))).map(|proof| proof.says.clone()));
@@ -283,7 +233,7 @@ fn folded(out: &mut String, groups: &[Group<'_>], rows: &[&Group<'_>], style: St
         let hidden: Vec<&str> = groups
             .iter()
             .filter(|group| group.first.outcome == outcome && !rows.iter().any(|row| std::ptr::eq(*row, *group)))
-            .map(|group| group.first.rule.as_str())
+            .map(|group| group.first.rule)
             .collect();
         if !hidden.is_empty() {
             writeln!(
@@ -291,64 +241,6 @@ fn folded(out: &mut String, groups: &[Group<'_>], rows: &[&Group<'_>], style: St
                 "{}",
                 hanging(title, &format!("{}   (-v shows them)", hidden.join(", ")), style.width.into())
             )?;
-        }
-    }
-    Ok(())
-}
-
-fn details(out: &mut String, group: &Group<'_>, style: Style) -> fmt::Result {
-    let finding = group.first;
-    let width = usize::from(style.width);
-    let subjects = if group.subjects.is_empty() { String::new() } else { format!("  {}", group.subjects(", ")) };
-    writeln!(out, "\n{} {}", label(finding.outcome), one_line(&format!("{}{subjects}", finding.rule)))?;
-    if finding.outcome == Outcome::Unknown {
-        let words = format!("not checked: {}", finding.reason);
-        return write!(out, "{}", wrapped(&words, "  ", width));
-    }
-    if !finding.says.is_empty() {
-        writeln!(out, "{}", wrapped(&finding.says, "  ", width))?;
-    }
-    if let Some(owner) = &finding.owner {
-        writeln!(out, "{}", hanging("  owner    ", owner, width))?;
-    }
-    if style.verbose {
-        writeln!(out, "{}", hanging("  read     ", &format!("{} from {}", finding.fact, finding.source), width))?;
-        for proof in &finding.evidence {
-            writeln!(out, "{}", hanging("  evidence ", &proof.says, width))?;
-        }
-    }
-    for (index, action) in finding.fix.iter().enumerate() {
-        fix(out, action, finding.fix.get(..index).unwrap_or_default(), width)?;
-    }
-    if !finding.also.is_empty() {
-        writeln!(out, "{}", hanging("  also     ", &finding.also, width))?;
-    }
-    write!(out, "  more     tunecheck explain {}", one_line(&finding.rule))
-}
-
-/// An action; `before` are those above it, whose cost and proof need not be said again. What is typed or written into a
-/// file is never wrapped.
-fn fix(out: &mut String, action: &Action, before: &[Action], width: usize) -> fmt::Result {
-    let said = |field: fn(&Action) -> &str| before.iter().any(|other| field(other) == field(action));
-    let advice = action.edit == crate::model::action::Edit::Advice;
-    for (index, line) in action.lines.iter().enumerate() {
-        let title = if index == 0 { "  change   " } else { "           " };
-        match advice {
-            true => writeln!(out, "{}", hanging(title, line, width))?,
-            false => writeln!(out, "{title}{}", one_line(line))?,
-        }
-    }
-    writeln!(out, "{}", hanging("  who      ", &format!("{} · safety: {}", action.who, action.safety.word()), width))?;
-    writeln!(out, "{}", hanging("  acts     ", action.takes_effect.words(), width))?;
-    let fields: [(&str, fn(&Action) -> &str); 4] = [
-        ("  scope    ", |action| &action.scope),
-        ("  cost     ", |action| &action.cost),
-        ("  prove    ", |action| &action.prove),
-        ("  undo     ", |action| &action.undo),
-    ];
-    for (title, field) in fields {
-        if !field(action).is_empty() && !said(field) {
-            writeln!(out, "{}", hanging(title, field(action), width))?;
         }
     }
     Ok(())

@@ -35,12 +35,36 @@ pub(super) fn one_line(text: &str) -> String {
     text.replace('\n', "\\n")
 }
 
-/// Words wrapped to a width, every line after an indent. Their own line feeds are blanks like any other.
+/// Words wrapped to a width, every line after an indent; their own line feeds are blanks like any other. A word longer
+/// than a line keeps a line of its own.
+///
+/// Written here because wrapping is half of the time that a report costs with a general library, and reports are words
+/// with single blanks between them.
 pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
-    let text = &text.replace('\n', " ");
-    let options =
-        textwrap::Options::new(width.max(40)).initial_indent(indent).subsequent_indent(indent).break_words(false);
-    textwrap::fill(text, options)
+    let mut out = String::with_capacity(text.len() + text.len() / 8 + indent.len());
+    out.push_str(indent);
+    let mut used = indent.len();
+    for (index, word) in text.split([' ', '\n']).enumerate() {
+        let length = if word.is_ascii() { word.len() } else { word.chars().count() };
+        if index > 0 && used + 1 + length > width {
+            out.push('\n');
+            out.push_str(indent);
+            used = indent.len();
+        } else if index > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += length;
+    }
+    out
+}
+
+/// A title, then words wrapped beside it.
+pub(super) fn hanging(title: &str, words: &str, width: usize) -> String {
+    let blanks = " ".repeat(title.chars().count());
+    let body = wrapped(words, &blanks, width);
+    format!("{title}{}", body.get(blanks.len()..).unwrap_or_default())
 }
 
 /// The word for an outcome as a report shows it: what needs attention stands out.
@@ -70,6 +94,15 @@ pub(super) fn coloured(text: &str, outcome: Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_wrap_and_long_words_stay_whole() {
+        assert_eq!(wrapped("a bb ccc", "  ", 6), "  a bb\n  ccc");
+        assert_eq!(wrapped("aaaaaaaaaaaa b", "", 5), "aaaaaaaaaaaa\nb");
+        assert_eq!(wrapped("≥≥≥ ≥≥", "", 6), "≥≥≥ ≥≥");
+        assert_eq!(wrapped("x\ny z", " ", 80), " x y z");
+        assert_eq!(wrapped("", "  ", 80), "  ");
+    }
 
     #[test]
     fn control_characters_cannot_reach_the_terminal() {

@@ -3,60 +3,79 @@
 pub mod file;
 mod validate;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use crate::model::catalogue::Catalogue;
-use crate::model::rule::Rule;
+use crate::model::rule::{Doc, Rule};
 use crate::model::workload::{Role, Workload};
 
 pub use file::Problem;
 
-/// The rules and workloads that `src/build.rs` packed from `rules/`.
+/// The rules and workloads that `src/build.rs` packed from `rules/`. Both blobs were made by this build, so they always
+/// decode; nothing stands for one that did not, and the tests refuse that.
 static BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rules.bin"));
+
+/// What the built-in rules say to people.
+static DOCS: LazyLock<BTreeMap<&'static str, Doc>> = LazyLock::new(|| {
+    static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/docs.bin"));
+    let (ids, docs): (Vec<&'static str>, Vec<Doc>) = postcard::from_bytes(PACKED).unwrap_or_default();
+    ids.into_iter().zip(docs).collect()
+});
 
 /// A set of rules, by id.
 #[derive(Clone, Debug)]
 pub struct RuleSet {
-    rules: BTreeMap<String, Rule>,
+    /// Sorted by id, as `src/build.rs` packs them.
+    rules: Vec<Rule>,
+    /// Of rules that are not built in.
+    docs: BTreeMap<&'static str, Doc>,
     workloads: Vec<Workload>,
 }
 
 impl RuleSet {
-    /// The built-in rules. The blob was made by this build, so it always decodes; an empty set stands for one that did
-    /// not, and the tests refuse that.
+    /// The built-in rules.
     pub fn built_in() -> Self {
         let (rules, workloads): (Vec<Rule>, Vec<Workload>) = postcard::from_bytes(BUILT_IN).unwrap_or_default();
-        Self { rules: rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect(), workloads }
+        Self { rules, docs: BTreeMap::new(), workloads }
     }
 
     /// Reads one rule file, and checks it against the facts that exist.
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of its lines.
-    pub fn parse(id: &str, text: &str, catalogue: &Catalogue) -> Result<Rule, Vec<Problem>> {
-        let rule = file::rule(id, text).map_err(|problem| vec![problem])?;
-        let problems = validate::check(&rule, text, catalogue);
-        if problems.is_empty() { Ok(rule) } else { Err(problems) }
+    pub fn parse(id: &str, text: &str, catalogue: &Catalogue) -> Result<(Rule, Doc), Vec<Problem>> {
+        let (rule, doc) = file::rule(id, text).map_err(|problem| vec![problem])?;
+        let problems = validate::check(&rule, &doc, text, catalogue);
+        if problems.is_empty() { Ok((rule, doc)) } else { Err(problems) }
     }
 
     /// Adds a rule, or replaces the one of the same id.
-    pub fn put(&mut self, rule: Rule) {
-        self.rules.insert(rule.id.clone(), rule);
+    pub fn put(&mut self, rule: Rule, doc: Doc) {
+        self.docs.insert(rule.id, doc);
+        match self.find(rule.id) {
+            Ok(at) => self.rules.splice(at..=at, [rule]).for_each(drop),
+            Err(at) => self.rules.insert(at, rule),
+        }
+    }
+
+    /// What a rule says to people.
+    pub fn doc(&self, id: &str) -> Option<&Doc> {
+        self.docs.get(id).or_else(|| DOCS.get(id))
     }
 
     /// All rules, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.values()
+        self.rules.iter()
     }
 
     /// The rule of this id.
     pub fn get(&self, id: &str) -> Option<&Rule> {
-        self.rules.get(id)
+        self.rules.get(self.find(id).ok()?)
     }
 
-    /// Every fact that some rule mentions.
-    pub fn wanted(&self) -> BTreeSet<String> {
-        self.rules.values().flat_map(Rule::wanted).collect()
+    fn find(&self, id: &str) -> Result<usize, usize> {
+        self.rules.binary_search_by(|rule| rule.id.cmp(id))
     }
 
     /// The default numbers of a role, from `rules/workloads/`.

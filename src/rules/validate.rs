@@ -2,14 +2,17 @@
 
 use super::Problem;
 use crate::model::catalogue::Catalogue;
+use crate::model::check::Check;
 use crate::model::fact::Unit;
-use crate::model::rule::{Check, Rule};
+use crate::model::facts::Name;
+use crate::model::rule::{Doc, Rule};
 
 /// Everything that is wrong with a rule that parsed; `text` is its file, for the lines.
-pub(super) fn check(rule: &Rule, text: &str, catalogue: &Catalogue) -> Vec<Problem> {
+pub(super) fn check(rule: &Rule, doc: &Doc, text: &str, catalogue: &Catalogue) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let given = rule.examples.iter().flat_map(|example| example.given.iter().map(|(name, _)| name.clone()));
-    let mut names: Vec<String> = rule.wanted().into_iter().chain(given).collect();
+    let given = doc.examples.iter().flat_map(|example| example.given.iter().map(|(name, _)| Name::from(*name)));
+    let wanted: Vec<Name> = rule.judged_by().into_iter().map(Name::from).chain(rule.mended_by()).collect();
+    let mut names: Vec<Name> = wanted.iter().cloned().chain(given).collect();
     names.sort_unstable();
     names.dedup();
     for name in &names {
@@ -20,7 +23,7 @@ pub(super) fn check(rule: &Rule, text: &str, catalogue: &Catalogue) -> Vec<Probl
         }
     }
     let unit = |name: &str| catalogue.find(name).map(|entry| entry.unit);
-    if let Some(ours) = unit(&rule.fact) {
+    if let Some(ours) = unit(rule.fact) {
         for other in rule.check.facts() {
             match unit(other) {
                 Some(theirs) if theirs != ours && ours != Unit::Text && theirs != Unit::Text => {
@@ -32,10 +35,10 @@ pub(super) fn check(rule: &Rule, text: &str, catalogue: &Catalogue) -> Vec<Probl
         }
     }
     let judges_subjects = rule.fact.contains("[*]");
-    for name in rule.wanted() {
+    for name in &wanted {
         if name.contains("[*]") && !judges_subjects {
             let what = format!("{name} has a subject, and the rule's fact {} has none", rule.fact);
-            problems.push(Problem::at(text, &name, what));
+            problems.push(Problem::at(text, name, what));
         }
     }
     if let Check::Usage { warn, fail, .. } = rule.check

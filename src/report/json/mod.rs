@@ -1,0 +1,25 @@
+//! The report for programs: `tunecheck.report/v1`.
+
+mod convert;
+mod v1;
+
+use super::text::escaped;
+use crate::model::report::Report;
+use v1::ReportV1;
+
+/// The report as JSON, indented if a person looks at it.
+///
+/// # Errors
+/// None that these structures can cause; the type is that of the serializer.
+pub fn print(report: &Report, indent: bool) -> serde_json::Result<String> {
+    let report = ReportV1::from(report);
+    let text = if indent { serde_json::to_string_pretty(&report)? } else { serde_json::to_string(&report)? };
+    // Only texts hold such characters, and JSON knows them by number as well.
+    let number = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+    Ok(escaped(&text, number).into_owned() + "\n")
+}
+
+/// The JSON Schema of a report.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(ReportV1)
+}

@@ -1,0 +1,214 @@
+//! `tunecheck.report/v1`. These structures are frozen: a change that a reader could notice is a new version beside this
+//! one.
+
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "tunecheck report")]
+pub(super) struct ReportV1<'a> {
+    /// Always `tunecheck.report/v1`.
+    pub(super) schema: &'static str,
+    /// The version of tunecheck that made it.
+    pub(super) tunecheck: &'static str,
+    /// What was read: `live`, or a snapshot, tree or dump.
+    pub(super) source: &'a str,
+    pub(super) node: Option<&'a str>,
+    pub(super) kernel: Option<&'a str>,
+    pub(super) cpus: Option<Number>,
+    pub(super) memory_bytes: Option<Number>,
+    pub(super) place: PlaceV1<'a>,
+    pub(super) workload: WorkloadV1<'a>,
+    /// What the reader has to know about the whole report.
+    pub(super) notes: &'a [String],
+    pub(super) summary: SummaryV1,
+    /// Worst first.
+    pub(super) findings: Vec<FindingV1<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PlaceV1<'a> {
+    pub(super) kind: KindV1,
+    pub(super) network_namespace: NetnsV1,
+    pub(super) runtime: Option<&'a str>,
+    pub(super) kubernetes_node: bool,
+    pub(super) unit: Option<&'a str>,
+    pub(super) cgroup: Option<&'a str>,
+    pub(super) uid: Option<u32>,
+    pub(super) capabilities: &'a [&'static str],
+    pub(super) sysctls: WritableV1,
+    pub(super) because: &'a [String],
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum KindV1 {
+    Host,
+    Namespace,
+    Container,
+    Pod,
+    HostNetworkPod,
+    Unknown,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum NetnsV1 {
+    Init,
+    Child,
+    Unknown,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum WritableV1 {
+    Writable,
+    ReadOnlyMount,
+    NotPermitted,
+    Unknown,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct WorkloadV1<'a> {
+    pub(super) role: &'static str,
+    pub(super) connections: u64,
+    pub(super) burst: u64,
+    pub(super) destinations: u64,
+    pub(super) streams: u64,
+    pub(super) incoming: u64,
+    pub(super) outgoing: u64,
+    pub(super) ports: &'a [u16],
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct SummaryV1 {
+    pub(super) fail: usize,
+    pub(super) warn: usize,
+    pub(super) pass: usize,
+    pub(super) unknown: usize,
+    pub(super) not_applicable: usize,
+    pub(super) waived: usize,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct FindingV1<'a> {
+    pub(super) rule: &'a str,
+    pub(super) title: &'a str,
+    pub(super) manual: &'a str,
+    pub(super) scope: &'static str,
+    pub(super) subject: Option<&'a str>,
+    pub(super) outcome: OutcomeV1,
+    /// Why it is unknown or not applicable; else empty.
+    pub(super) reason: &'a str,
+    pub(super) gap: Option<GapV1<'a>>,
+    pub(super) fact: &'a str,
+    pub(super) now: Option<ValueV1>,
+    pub(super) unit: String,
+    pub(super) source: &'a str,
+    pub(super) want: WantV1<'a>,
+    pub(super) share_percent: Option<Number>,
+    pub(super) evidence: Vec<ProofV1<'a>>,
+    pub(super) owner: Option<&'a str>,
+    pub(super) says: &'a str,
+    /// What must not be forgotten when it is changed; else empty.
+    pub(super) also: &'a str,
+    pub(super) fix: Vec<ActionV1<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OutcomeV1 {
+    Pass,
+    Warn,
+    Fail,
+    Unknown,
+    NotApplicable,
+    Waived,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct GapV1<'a> {
+    /// `absent`, `denied`, `unparsable`, `not-visible-here` or `unsupported`.
+    pub(super) cause: String,
+    pub(super) why: &'a str,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct WantV1<'a> {
+    pub(super) text: &'a str,
+    pub(super) fail_below: Option<Number>,
+    pub(super) warn_below: Option<Number>,
+    pub(super) fail_above: Option<Number>,
+    pub(super) warn_above: Option<Number>,
+    pub(super) limit: Option<Number>,
+    pub(super) one_of: Vec<ValueV1>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ProofV1<'a> {
+    pub(super) fact: &'a str,
+    /// Null where there is a gap, and where it is unlimited.
+    pub(super) value: Option<Number>,
+    pub(super) gap: Option<GapV1<'a>>,
+    pub(super) says: &'a str,
+    /// Whether the value is a total since a beginning; a figure now otherwise.
+    pub(super) total: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ActionV1<'a> {
+    pub(super) target: TargetV1,
+    pub(super) who: &'a str,
+    pub(super) edit: EditV1<'a>,
+    /// What to type or to write, line by line.
+    pub(super) lines: &'a [String],
+    pub(super) scope: &'a str,
+    pub(super) cost: &'a str,
+    pub(super) safety: &'static str,
+    pub(super) takes_effect: &'static str,
+    pub(super) prove: &'a str,
+    pub(super) undo: &'a str,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TargetV1 {
+    Here,
+    ContainerRun,
+    PodManifest,
+    Node,
+    KubeProxy,
+    Application,
+    Owner,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub(super) enum EditV1<'a> {
+    Sysctl { name: &'a str, old: Option<ValueV1>, new: ValueV1 },
+    Nofile { soft: Number, hard: Number },
+    RemoveLine { name: &'a str, at: &'a str },
+    Advice,
+}
+
+/// A whole number of any size.
+#[derive(Clone, Copy, JsonSchema)]
+pub(super) struct Number(#[schemars(with = "i64")] pub(super) i128);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match i64::try_from(self.0) {
+            Ok(number) => serializer.serialize_i64(number),
+            Err(_) => serializer.serialize_i128(self.0),
+        }
+    }
+}
+
+/// A number, several numbers, `unlimited`, a port list, or words.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ValueV1 {
+    Number(Number),
+    Numbers(Vec<Number>),
+    Text(String),
+}

@@ -1,0 +1,132 @@
+//! Rule and workload files as they are typed, and what they mean.
+//!
+//! The only place where YAML is parsed. Unknown keys and duplicate keys are refused.
+
+mod meaning;
+mod typed;
+mod words;
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use typed::{RuleFile, WorkloadFile};
+
+use crate::model::rule::{Doc, Rule};
+use crate::model::workload::{Role, Workload};
+
+/// Largest rule or workload file, in bytes. A real one has 5 KiB; nested flow collections cost the parser their square.
+pub const LARGEST: u64 = 64 << 10;
+/// Deepest nesting of brackets and braces; a real rule has 3.
+const DEEPEST: usize = 16;
+
+/// Most of anything that a workload can declare.
+const MOST: u64 = 1_000_000_000;
+
+/// What is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1, if it is known.
+    pub line: Option<usize>,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+impl Problem {
+    /// A problem at the line that first holds `mark`.
+    pub fn at(text: &str, mark: &str, what: impl Into<String>) -> Self {
+        let line = text.lines().position(|line| line.contains(mark)).map(|index| index + 1);
+        Self { line, what: what.into() }
+    }
+}
+
+/// Reads a rule file. `id` is its path below the rules folder, without the ending.
+///
+/// # Errors
+/// The first problem found, with its line where that is known.
+pub fn rule(id: &str, text: &str) -> Result<(Rule, Doc), Problem> {
+    let typed: RuleFile = parse(text)?;
+    typed.meaning(id).map_err(|(mark, what)| Problem::at(text, mark, what))
+}
+
+/// Reads a workload file over the numbers of `base`.
+///
+/// # Errors
+/// The first problem found, with its line where that is known.
+pub fn workload(text: &str, base: impl Fn(Role) -> Workload) -> Result<Workload, Problem> {
+    let typed: WorkloadFile = parse(text)?;
+    let least = [("connections", typed.connections), ("burst", typed.burst), ("destinations", typed.destinations)];
+    let least = least.into_iter().chain([("streams", typed.streams), ("outgoing", typed.outgoing.map(|n| n.max(1)))]);
+    for (key, number) in least {
+        if number.is_some_and(|number| !(1..=MOST).contains(&number)) {
+            return Err(Problem::at(text, key, format!("{key} is a number from 1 to {MOST}")));
+        }
+    }
+    if typed.ports.as_ref().is_some_and(|ports| ports.contains(&0)) {
+        return Err(Problem::at(text, "ports", "nothing listens on port 0"));
+    }
+    let base = base(typed.role.unwrap_or_default());
+    Ok(Workload {
+        role: base.role,
+        connections: typed.connections.unwrap_or(base.connections),
+        burst: typed.burst.unwrap_or(base.burst),
+        destinations: typed.destinations.unwrap_or(base.destinations),
+        streams: typed.streams.unwrap_or(base.streams),
+        outgoing: typed.outgoing.or(base.outgoing),
+        ports: typed.ports.unwrap_or(base.ports),
+    })
+}
+
+/// The JSON Schema of a rule file.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(RuleFile)
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
+    let mut depth: usize = 0;
+    for (index, line) in text.lines().enumerate() {
+        for c in line.chars() {
+            match c {
+                '{' | '[' => depth += 1,
+                '}' | ']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEEPEST {
+                let what = format!("brackets nest deeper than {DEEPEST}");
+                return Err(Problem { line: Some(index + 1), what });
+            }
+        }
+    }
+    let anchors: BTreeSet<&str> = text.lines().flat_map(|line| marked(line, '&')).collect();
+    // Aliases of aliases let a small file grow without end, and the parser's own bound comes after gigabytes. A *name
+    // without an anchor is prose.
+    if let Some(index) = text.lines().position(|line| marked(line, '*').any(|name| anchors.contains(name))) {
+        let what = "an alias (*name) is not taken here: write the value out".to_owned();
+        return Err(Problem { line: Some(index + 1), what });
+    }
+    let problem = |error: serde_yaml::Error| {
+        let line = error.location().map(|location| location.line());
+        let words = error.to_string();
+        let what = words.rsplit_once(" at line ").map_or(words.as_str(), |(what, _)| what);
+        // The parser gives the line on which the map begins.
+        let twice = what.rsplit_once("duplicate entry with key \"").map(|(_, key)| key.trim_end_matches('"'));
+        let again = twice.zip(line).and_then(|(key, from)| {
+            let lines = text.lines().enumerate().skip(from - 1);
+            lines.filter(|(_, line)| line.trim_start().starts_with(&format!("{key}:"))).nth(1)
+        });
+        Problem { line: again.map(|(index, _)| index + 1).or(line), what: what.to_owned() }
+    };
+    // The untyped pass refuses duplicate keys, which a typed map would take silently.
+    serde_yaml::from_str::<serde_yaml::Value>(text).map_err(problem)?;
+    serde_yaml::from_str(text).map_err(problem)
+}
+
+/// The names after a mark, where YAML would take it for that of an anchor or an alias.
+fn marked(line: &str, mark: char) -> impl Iterator<Item = &str> {
+    line.match_indices(mark).filter_map(move |(at, _)| {
+        let (before, after) = (line.get(..at)?, line.get(at + 1..)?);
+        let starts = before.chars().next_back().is_none_or(|c| c.is_whitespace() || "[{,:?-".contains(c));
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
+        after.get(..end).filter(|name| starts && !name.is_empty())
+    })
+}

@@ -1,0 +1,294 @@
+//! The keys of a rule and of a workload file, as they are typed.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::words::{EffectWord, IfAbsentWord, RoleWord, SafetyWord, ScopeWord, SeverityWord};
+use crate::model::check::Severity;
+use crate::model::fact::Scope;
+use crate::model::fix::{Effect, Safety};
+use crate::model::rule::IfAbsent;
+use crate::model::workload::Role;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a map with title, scope, fact, check, fix, why and examples")]
+#[schemars(title = "tunecheck rule")]
+pub(super) struct RuleFile {
+    /// What is true when the rule passes.
+    pub(super) title: String,
+    /// Sections of the tuning manual that the rule encodes.
+    #[serde(default)]
+    pub(super) manual: String,
+    /// Whose value it is.
+    #[schemars(with = "ScopeWord")]
+    pub(super) scope: Scope,
+    #[serde(default)]
+    pub(super) applies: AppliesFile,
+    /// The fact that is judged; `[*]` stands for each subject in turn.
+    pub(super) fact: String,
+    #[serde(default)]
+    #[schemars(with = "Option<IfAbsentWord>")]
+    pub(super) if_absent: IfAbsent,
+    /// The sentence printed when `if_absent` decided.
+    #[serde(default)]
+    pub(super) absent_says: String,
+    pub(super) check: CheckFile,
+    /// Printed under a warn or a fail; `{fact}` stands for the fact's value.
+    #[serde(default)]
+    pub(super) says: String,
+    #[serde(default)]
+    pub(super) evidence: Vec<EvidenceFile>,
+    #[serde(default)]
+    #[schemars(with = "Option<EffectWord>")]
+    pub(super) takes_effect: Effect,
+    #[serde(default)]
+    pub(super) pod: Option<PodFile>,
+    /// Kernel module without which the sysctls of the fix do not exist.
+    #[serde(default)]
+    pub(super) module: Option<String>,
+    pub(super) fix: FixFile,
+    #[serde(default)]
+    pub(super) symptoms: Vec<String>,
+    pub(super) why: String,
+    #[serde(default)]
+    pub(super) links: Vec<String>,
+    pub(super) examples: Vec<ExampleFile>,
+}
+
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AppliesFile {
+    #[schemars(with = "Vec<RoleWord>")]
+    pub(super) roles: Vec<Role>,
+    /// Oldest kernel release.
+    pub(super) kernel: Option<String>,
+    pub(super) when: Vec<ConditionFile>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConditionFile {
+    pub(super) fact: String,
+    pub(super) equals: Option<Scalar>,
+    pub(super) one_of: Option<Vec<Scalar>>,
+    pub(super) at_least: Option<i64>,
+    /// Printed when it does not hold.
+    pub(super) otherwise: String,
+    pub(super) if_absent: Option<IfConditionAbsent>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum IfConditionAbsent {
+    Holds,
+    Fails,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a number, a list of numbers, or text")]
+pub(super) enum Scalar {
+    Number(i64),
+    Numbers(Vec<i64>),
+    Text(String),
+}
+
+/// A number, or a fact's value times `times` plus `plus`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a number or { of: FACT, times: N, plus: N, at_least: N }")]
+pub(super) enum BoundFile {
+    Number(i64),
+    Of(OfFile),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfFile {
+    pub(super) of: String,
+    pub(super) times: Option<f64>,
+    pub(super) plus: Option<i64>,
+    /// The least the bound comes to.
+    pub(super) at_least: Option<i64>,
+}
+
+/// Exactly one of these.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckFile {
+    pub(super) at_least: Option<LevelsFile>,
+    pub(super) at_most: Option<LevelsFile>,
+    pub(super) between: Option<BandsFile>,
+    pub(super) equals: Option<EqualsFile>,
+    pub(super) one_of: Option<OneOfFile>,
+    pub(super) covers: Option<CoversFile>,
+    pub(super) absent: Option<OtherwiseFile>,
+    pub(super) usage: Option<UsageFile>,
+    pub(super) not_rising: Option<OtherwiseFile>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LevelsFile {
+    pub(super) fail: Option<BoundFile>,
+    pub(super) warn: Option<BoundFile>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BandsFile {
+    pub(super) fail: Option<(BoundFile, BoundFile)>,
+    pub(super) warn: Option<(BoundFile, BoundFile)>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EqualsFile {
+    pub(super) value: OperandFile,
+    #[schemars(with = "SeverityWord")]
+    pub(super) otherwise: Severity,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneOfFile {
+    pub(super) values: Vec<OperandFile>,
+    #[schemars(with = "SeverityWord")]
+    pub(super) otherwise: Severity,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a number, a list of numbers, text, or { of: FACT }")]
+pub(super) enum OperandFile {
+    Literal(Scalar),
+    Of(OfFile),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CoversFile {
+    pub(super) of: String,
+    #[schemars(with = "SeverityWord")]
+    pub(super) otherwise: Severity,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OtherwiseFile {
+    #[schemars(with = "SeverityWord")]
+    pub(super) otherwise: Severity,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UsageFile {
+    pub(super) of: String,
+    pub(super) warn: u32,
+    pub(super) fail: Option<u32>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EvidenceFile {
+    pub(super) fact: String,
+    pub(super) says: String,
+    #[serde(default)]
+    pub(super) fails: bool,
+    #[serde(default)]
+    pub(super) plain: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "pod is unsafe, impossible or { safe: \"1.27\", kernel: \"4.15\" }")]
+pub(super) enum PodFile {
+    Word(PodWord),
+    Safe(SafeFile),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PodWord {
+    Unsafe,
+    Impossible,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SafeFile {
+    /// First Kubernetes release that admits it.
+    pub(super) safe: String,
+    /// First kernel release on which it does.
+    pub(super) kernel: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FixFile {
+    pub(super) sysctl: Vec<SysctlFixFile>,
+    pub(super) nofile: Option<NofileFile>,
+    pub(super) remove: Option<String>,
+    pub(super) application: String,
+    pub(super) ask: String,
+    pub(super) also: String,
+    pub(super) cost: String,
+    #[schemars(with = "Option<SafetyWord>")]
+    pub(super) safety: Option<Safety>,
+    pub(super) prove: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SysctlFixFile {
+    pub(super) name: String,
+    pub(super) raise: Option<BoundFile>,
+    pub(super) set: Option<Scalar>,
+    pub(super) widen: Option<(i64, i64)>,
+    pub(super) add: Option<AddFile>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AddFile {
+    pub(super) of: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NofileFile {
+    pub(super) soft: BoundFile,
+    pub(super) hard: BoundFile,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExampleFile {
+    pub(super) given: BTreeMap<String, Option<Scalar>>,
+    #[serde(default)]
+    #[schemars(with = "Option<RoleWord>")]
+    pub(super) role: Role,
+    pub(super) expect: ExpectWord,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ExpectWord {
+    Pass,
+    Warn,
+    Fail,
+    Unknown,
+    NotApplicable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkloadFile {
+    #[serde(rename = "title")]
+    pub(super) _title: Option<String>,
+    pub(super) role: Option<Role>,
+    pub(super) connections: Option<u64>,
+    pub(super) burst: Option<u64>,
+    pub(super) destinations: Option<u64>,
+    pub(super) streams: Option<u64>,
+    pub(super) outgoing: Option<u64>,
+    pub(super) ports: Option<Vec<u16>>,
+}
