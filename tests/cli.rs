@@ -290,7 +290,9 @@ fn only_failed_leaves_out_what_holds_and_verbose_shows_everything() {
     let audit = |more: &[&str]| run([&["--sysctl", WHOLE_DUMP], more].concat()).stdout;
     let (plain, only, verbose) = (audit(&[]), audit(&["--only-failed"]), audit(&["-v"]));
     let row = |text: &str, word: &str| text.lines().any(|line| line.starts_with(&format!(" │ {word} ")));
-    assert!(row(&plain, "WARN") && row(&plain, "?") && row(&plain, "pass") && !row(&plain, "n/a"));
+    // Where no terminal tells its height, what holds is told in a line.
+    assert!(row(&plain, "WARN") && row(&plain, "?") && !row(&plain, "pass") && !row(&plain, "n/a"));
+    assert!(plain.lines().any(|line| line.starts_with("pass ")));
     assert!(row(&only, "WARN") && row(&only, "?") && !row(&only, "pass") && !row(&only, "n/a"));
     assert!(["WARN", "?", "pass", "n/a"].iter().all(|word| row(&verbose, word)));
     // Every rule is at least named, with the way to see more.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::groups::Group;
-use super::table::Style;
+use super::style::Style;
 use super::text::{coloured, hanging, label, one_line, sanitized, wrapped};
 use crate::model::action::{Action, Edit};
 use crate::model::finding::Outcome;

@@ -4,10 +4,12 @@ mod details;
 mod explain;
 mod groups;
 mod json;
+mod style;
 mod table;
 mod text;
 
 pub use explain::{catalogue as facts_table, rule as explain, rule_list};
 pub use json::{print as json, schema as json_schema};
-pub use table::{Style, print as table};
+pub use style::Style;
+pub use table::print as table;
 pub use text::sanitized;

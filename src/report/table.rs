@@ -6,27 +6,13 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::details;
 use super::groups::{Group, groups};
+use super::style::Style;
 use super::text::{coloured, hanging, label, sanitized};
 use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
 use crate::model::finding::{Finding, Outcome};
 use crate::model::place::{Netns, Writable};
 use crate::model::report::Report;
-
-/// How the report is to look.
-#[derive(Clone, Copy, Debug)]
-pub struct Style {
-    /// Columns to fill.
-    pub width: u16,
-    /// Rows of the terminal; passes fold to one line if they would not fit.
-    pub height: Option<u16>,
-    /// Whether to colour.
-    pub colour: bool,
-    /// Only what failed, warned, or could not be checked.
-    pub only_failed: bool,
-    /// Everything, with provenance.
-    pub verbose: bool,
-}
 
 /// Cells of a usage bar.
 const BAR: i128 = 8;

@@ -35,8 +35,8 @@ pub(super) fn one_line(text: &str) -> String {
     text.replace('\n', "\\n")
 }
 
-/// Words wrapped to a width, every line after an indent; their own line feeds are blanks like any other. A word longer
-/// than a line keeps a line of its own.
+/// Words wrapped to a width, every line after an indent. A word longer than a line is broken; a line feed, which only
+/// text from outside can hold, is shown and begins no line.
 ///
 /// Written here because wrapping is half of the time that a report costs with a general library, and reports are words
 /// with single blanks between them.
@@ -44,9 +44,10 @@ pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8 + indent.len());
     out.push_str(indent);
     let mut used = indent.len();
-    for (index, word) in text.split([' ', '\n']).enumerate() {
+    for (index, word) in text.trim_end().split(' ').enumerate() {
         let length = if word.is_ascii() { word.len() } else { word.chars().count() };
-        if index > 0 && used + 1 + length > width {
+        let long = indent.len() + length > width;
+        if index > 0 && used + 1 + length > width && !long {
             out.push('\n');
             out.push_str(indent);
             used = indent.len();
@@ -54,8 +55,20 @@ pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
             out.push(' ');
             used += 1;
         }
-        out.push_str(word);
-        used += length;
+        if long || word.contains('\n') {
+            for c in one_line(word).chars() {
+                if used >= width {
+                    out.push('\n');
+                    out.push_str(indent);
+                    used = indent.len();
+                }
+                out.push(c);
+                used += 1;
+            }
+        } else {
+            out.push_str(word);
+            used += length;
+        }
     }
     out
 }
@@ -96,11 +109,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_wrap_and_long_words_stay_whole() {
+    fn words_wrap_and_only_words_longer_than_a_line_are_broken() {
         assert_eq!(wrapped("a bb ccc", "  ", 6), "  a bb\n  ccc");
-        assert_eq!(wrapped("aaaaaaaaaaaa b", "", 5), "aaaaaaaaaaaa\nb");
+        assert_eq!(wrapped("aaaaaaaaaaaa b", "", 5), "aaaaa\naaaaa\naa b");
         assert_eq!(wrapped("≥≥≥ ≥≥", "", 6), "≥≥≥ ≥≥");
-        assert_eq!(wrapped("x\ny z", " ", 80), " x y z");
+        assert_eq!(wrapped("x\ny z", " ", 80), " x\\ny z");
         assert_eq!(wrapped("", "  ", 80), "  ");
     }
 
