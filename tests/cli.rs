@@ -615,6 +615,7 @@ fn a_fifo_in_a_tree_is_not_waited_for() {
     }
     let report = json(&["--root", tree.to_str().unwrap()]);
     assert_eq!(outcome_of(&report, "listen/somaxconn"), "warn");
-    assert_eq!(outcome_of(&report, "boot/drift"), "warn");
+    // A file that could not be read may have set any value.
+    assert_eq!(outcome_of(&report, "boot/drift"), "unknown");
     assert_eq!(outcome_of(&report, "listen/overflows"), "unknown");
 }
