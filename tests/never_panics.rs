@@ -23,16 +23,17 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 use support::{ROOT, WHOLE_DUMP, entries, recorded_hosts, scratch};
-use tunecheck::evaluate::{Context, evaluate, run_example};
+use tunecheck::evaluate::{Context, evaluate, explain, run_example};
 use tunecheck::host::{Answer, Ask, Dump, Host, Live, Query, Recorder, Refusal, Replay, sock_diag, write_snapshot};
 use tunecheck::model::fact::Cause;
+use tunecheck::model::facts::Facts;
 use tunecheck::model::finding::Outcome;
 use tunecheck::model::report::Report;
 use tunecheck::model::workload::{Role, Workload};
 use tunecheck::remedy::{Situation, actions};
 use tunecheck::report::{self, Style};
 use tunecheck::rules::{RuleSet, file};
-use tunecheck::{audit, facts, facts_of};
+use tunecheck::{Read, audit, facts, read, read_more};
 
 /// As many cases, the same in every run unless the environment says otherwise.
 fn cases(cases: u32) -> ProptestConfig {
@@ -68,10 +69,17 @@ fn role() -> impl Strategy<Value = Workload> {
     select(vec![Role::Client, Role::Server, Role::Gateway]).prop_map(|role| rules().workload(role))
 }
 
+/// Everything that any rule can want.
+fn read_all(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Read {
+    let mut all = read(host, rules.iter(), workload);
+    read_more(host, rules.iter(), &mut all);
+    all
+}
+
 /// What the audit asks of a host, and what it answers.
 fn recorded(host: &dyn Host) -> Answers {
     let recorder = Recorder::new(host);
-    facts_of(&recorder, rules(), &rules().workload(Role::Gateway));
+    read_all(&recorder, rules(), &rules().workload(Role::Gateway));
     recorder.into_answers()
 }
 
@@ -280,9 +288,9 @@ fn sound(report: &Report, rules: &RuleSet) -> Result<(), TestCaseError> {
     prop_assert!(!table.contains(|c: char| c.is_control() && c != '\n'), "{table}");
     let text = report::json(report, false).map_err(|error| TestCaseError::fail(error.to_string()))?;
     prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
-    let judged: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule.as_str()).collect();
+    let judged: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule).collect();
     for rule in rules.iter() {
-        prop_assert!(judged.contains(rule.id.as_str()), "{} is lost", rule.id);
+        prop_assert!(judged.contains(rule.id), "{} is lost", rule.id);
     }
     for finding in &report.findings {
         let what = format!("{finding:?}");
@@ -303,7 +311,7 @@ fn sound(report: &Report, rules: &RuleSet) -> Result<(), TestCaseError> {
 fn audited(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<(), TestCaseError> {
     let Ok(report) = audit(host, rules, workload) else { return Ok(()) };
     sound(&report, rules)?;
-    let (facts, _) = facts_of(host, rules, workload);
+    let Read { facts, .. } = read_all(host, rules, workload);
     for finding in report.findings.iter().filter(|finding| finding.outcome == Outcome::Pass) {
         match facts.value(&finding.fact) {
             Ok(value) => prop_assert_eq!(finding.now.as_ref(), Some(value)),
@@ -362,7 +370,8 @@ proptest! {
         }
         let ask = |family: &str| (Ask::SockDiag, family.to_owned());
         let host = Told(BTreeMap::from([(ask("inet"), Ok(inet)), (ask("inet6"), Ok(inet6))]));
-        let facts = facts::gather(&host, &BTreeSet::from(["listener[*].backlog".to_owned()]));
+        let mut facts = Facts::default();
+        facts::gather(&host, BTreeSet::from(["listener[*].backlog".into()]), &mut facts);
         let subjects = facts.subjects("listener[*].backlog");
         prop_assert_eq!(&subjects, &facts.subjects("listener[*].port"));
         for subject in subjects {
@@ -554,20 +563,21 @@ proptest! {
         load in role(),
     ) {
         let catalogue = facts::catalogue();
-        let Ok(rule) = RuleSet::parse("any/rule", &text, &catalogue) else { return Ok(()) };
-        for example in &rule.examples {
-            run_example(&rule, example, &catalogue, |mut facts| {
+        let Ok((rule, doc)) = RuleSet::parse("any/rule", &text, catalogue) else { return Ok(()) };
+        for example in &doc.examples {
+            run_example(&rule, example, catalogue, |mut facts| {
                 facts::declare(&mut facts, &load);
                 facts::derive(&mut facts);
                 facts
             });
         }
         let mut alone = rules().clone();
-        alone.put(rule.clone());
-        let (facts, place) = facts_of(&Told(machine.answers()), &alone, &load);
-        let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: load.role };
-        for finding in evaluate(std::iter::once(&rule), context) {
-            actions(&rule, &finding, Situation { facts: &facts, place: &place, catalogue: &catalogue });
+        alone.put(rule.clone(), doc);
+        let Read { facts, place } = read_all(&Told(machine.answers()), &alone, &load);
+        let context = Context { facts: &facts, place: &place, catalogue, role: load.role };
+        for mut finding in evaluate(std::iter::once(&rule), context) {
+            explain(&rule, &mut finding, context);
+            actions(&rule, &finding, Situation { facts: &facts, place: &place, catalogue });
         }
     }
 }
@@ -600,7 +610,7 @@ proptest! {
 
 #[test]
 fn the_seed_with_every_limit_has_every_limit() {
-    let (facts, _) = facts_of(&Told(seeds()[0].clone()), rules(), &rules().workload(Role::Server));
+    let Read { facts, .. } = read_all(&Told(seeds()[0].clone()), rules(), &rules().workload(Role::Server));
     for name in ["cpu.throttled_share", "memory.working_set", "memory.oom_kills", "pids.current", "pids.refused"] {
         assert!(facts.number(&format!("cgroup.{name}")).is_ok(), "{name}");
     }

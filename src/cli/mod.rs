@@ -36,7 +36,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            complain(error.render().to_string().trim_end());
+            complain(&report::sanitized(error.render().to_string().trim_end()));
             return Exit::Failed;
         }
         // --help and --version.

@@ -9,23 +9,32 @@ use crate::model::rule::Rule;
 /// The action, or none if the limits are as high already.
 pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> Option<Action> {
     let facts = situation.facts;
+    let wanted = fix.hard.amount(facts, None).ok()?;
+    // Above fs.nr_open every attempt is EPERM, so an unlimited hard limit means that.
+    let ceiling = facts.number("sysctl.fs.nr_open").ok();
     let old_soft = facts.number("limit.nofile.soft").ok()?;
-    let old_hard = facts.number("limit.nofile.hard").ok()?;
     let soft = old_soft.max(fix.soft.amount(facts, None).ok()?);
-    let hard = old_hard.max(fix.hard.amount(facts, None).ok()?).max(soft);
-    // Above fs.nr_open every attempt is EPERM. What the load needs comes first, so a lower ceiling is named instead.
-    let ceiling = facts.number("sysctl.fs.nr_open").unwrap_or(i128::MAX);
+    let old_hard = match facts.number("limit.nofile.hard").ok()? {
+        i128::MAX => ceiling.unwrap_or(wanted.max(soft)),
+        limit => limit,
+    };
+    let ceiling = ceiling.unwrap_or(i128::MAX);
+    let hard = old_hard.max(wanted).max(soft);
+    // What the load needs comes first, so a lower ceiling is named instead.
     let hard = if ceiling >= soft { hard.min(ceiling).max(old_hard) } else { hard };
+    let within = soft <= old_hard;
+    let in_pod = matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod);
+    // What a pod's entrypoint can do is raise the soft limit to the hard one.
+    let hard = if in_pod && within { old_hard } else { hard };
     if (soft, hard) == (old_soft, old_hard) || soft == i128::MAX {
         return None;
     }
-    let hard_word = if hard == i128::MAX { ceiling } else { hard };
     let mut lines = Vec::new();
-    if hard_word > ceiling {
-        lines.push(format!("first: sysctl -w fs.nr_open={hard_word}   (no hard limit can be above it)"));
+    if hard > ceiling {
+        let at = if in_pod || situation.place.kind == Kind::Container { "first, on the node" } else { "first" };
+        lines.push(format!("{at}: sysctl -w fs.nr_open={hard}   (no hard limit can be above it)"));
     }
-    let both = format!("{soft}:{hard_word}");
-    let within = soft <= old_hard;
+    let both = format!("{soft}:{hard}");
     let (target, who) = match situation.place.kind {
         Kind::Pod | Kind::HostNetworkPod => {
             if within {
@@ -36,7 +45,7 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
                     "no field of a pod sets it (there is no `ulimits`); the node's container runtime does:".to_owned(),
                 );
                 lines.push(format!(
-                    "containerd: process.rlimits in its base_runtime_spec, RLIMIT_NOFILE soft {soft} hard {hard_word}"
+                    "containerd: process.rlimits in its base_runtime_spec, RLIMIT_NOFILE soft {soft} hard {hard}"
                 ));
                 lines.push(format!("CRI-O: default_ulimits = [\"nofile={both}\"] in [crio.runtime]"));
                 (Target::Node, "the node's administrator")
@@ -44,7 +53,7 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
         }
         Kind::Container => {
             lines.push(format!("docker run | podman run --ulimit nofile={both} ..."));
-            lines.push(format!("Compose: ulimits: {{ nofile: {{ soft: {soft}, hard: {hard_word} }} }}"));
+            lines.push(format!("Compose: ulimits: {{ nofile: {{ soft: {soft}, hard: {hard} }} }}"));
             (Target::ContainerRun, "whoever starts the container")
         }
         Kind::Host | Kind::Namespace | Kind::Unknown => {
@@ -64,7 +73,7 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
             );
             for who in ["*", "root"] {
                 lines.push(format!("  {who} soft nofile {soft}"));
-                lines.push(format!("  {who} hard nofile {hard_word}"));
+                lines.push(format!("  {who} hard nofile {hard}"));
             }
             let unable = !within && !situation.place.capabilities.contains(&"CAP_SYS_RESOURCE");
             let who = if unable {
@@ -78,7 +87,7 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
     Some(Action {
         target,
         who: who.to_owned(),
-        edit: Edit::Nofile { soft, hard: hard_word },
+        edit: Edit::Nofile { soft, hard },
         lines,
         scope: "that process and what it starts; running ones keep their limit".to_owned(),
         cost: rule.fix.cost,

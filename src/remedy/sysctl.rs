@@ -53,8 +53,9 @@ fn widened(low: i128, high: i128, ends: &[i128], situation: Situation<'_>) -> Op
     let [old_low, old_high] = *ends else { return None };
     let floor = situation.facts.number("sysctl.net.ipv4.ip_unprivileged_port_start").unwrap_or(1024);
     let (mut low, high) = (old_low.min(low.max(floor)), old_high.max(high));
-    if (high - low) % 2 == 0 {
-        low = if low > floor { low - 1 } else { low };
+    // Port 0 is none, wherever the unprivileged ones start.
+    if (high ^ low) & 1 == 0 && low > floor.max(1) {
+        low -= 1;
     }
     Some(Value::Numbers(vec![low, high]))
 }

@@ -20,6 +20,9 @@ pub const LARGEST: u64 = 64 << 10;
 /// Deepest nesting of brackets and braces; a real rule has 3.
 const DEEPEST: usize = 16;
 
+/// Most of anything that a workload can declare.
+const MOST: u64 = 1_000_000_000;
+
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -52,6 +55,16 @@ pub fn rule(id: &str, text: &str) -> Result<(Rule, Doc), Problem> {
 /// The first problem found, with its line where that is known.
 pub fn workload(text: &str, base: impl Fn(Role) -> Workload) -> Result<Workload, Problem> {
     let typed: WorkloadFile = parse(text)?;
+    let least = [("connections", typed.connections), ("burst", typed.burst), ("destinations", typed.destinations)];
+    let least = least.into_iter().chain([("streams", typed.streams), ("outgoing", typed.outgoing.map(|n| n.max(1)))]);
+    for (key, number) in least {
+        if number.is_some_and(|number| !(1..=MOST).contains(&number)) {
+            return Err(Problem::at(text, key, format!("{key} is a number from 1 to {MOST}")));
+        }
+    }
+    if typed.ports.as_ref().is_some_and(|ports| ports.contains(&0)) {
+        return Err(Problem::at(text, "ports", "nothing listens on port 0"));
+    }
     let base = base(typed.role.unwrap_or_default());
     Ok(Workload {
         role: base.role,
