@@ -29,7 +29,7 @@ use tunecheck::model::place::{Kind, Netns, Place, Writable};
 use tunecheck::model::ports::Ports;
 use tunecheck::model::rule::Rule;
 use tunecheck::model::workload::{Role, Workload};
-use tunecheck::remedy::{Situation, actions};
+use tunecheck::remedy::{Situation, Wishes, actions};
 use tunecheck::rules::RuleSet;
 
 fn rules() -> &'static RuleSet {
@@ -317,7 +317,7 @@ fn settles(rule: &Rule, finding: &Finding, action: &Action, facts: &Facts, place
     }
     let mut after = facts.clone();
     after.put(format!("sysctl.{name}"), Ok(new.clone()), "/proc");
-    let again = actions(rule, finding, Situation { facts: &after, place, catalogue: catalogue() });
+    let again = actions(rule, finding, &Wishes::default(), Situation { facts: &after, place, catalogue: catalogue() });
     let same = again.iter().find(|again| matches!(&again.edit, Edit::Sysctl { name: other, .. } if other == name));
     prop_assert!(same.is_none(), "after {:?} comes {:?}", action.edit, same.map(|action| &action.edit));
     Ok(())
@@ -340,7 +340,7 @@ proptest! {
         let context = Context { facts: &facts, place, catalogue: catalogue(), role: machine.load.role };
         for finding in evaluate(rules().iter(), context) {
             let rule = rules().get(&finding.rule).unwrap();
-            for action in actions(rule, &finding, Situation { facts: &facts, place, catalogue: catalogue() }) {
+            for action in actions(rule, &finding, &Wishes::default(), Situation { facts: &facts, place, catalogue: catalogue() }) {
                 let whole = || {
                     never_lowers(rule, &action, &facts)?;
                     nofile_never_lowers(&action, &facts)?;
@@ -370,7 +370,9 @@ fn the_random_machines_reach_every_sysctl_of_every_fix() {
         let context = Context { facts: &facts, place, catalogue: catalogue(), role: machine.load.role };
         for finding in evaluate(rules().iter(), context) {
             let rule = rules().get(&finding.rule).unwrap();
-            for action in actions(rule, &finding, Situation { facts: &facts, place, catalogue: catalogue() }) {
+            for action in
+                actions(rule, &finding, &Wishes::default(), Situation { facts: &facts, place, catalogue: catalogue() })
+            {
                 match action.edit {
                     Edit::Sysctl { name, .. } => _ = missing.remove(&(rule.id.to_owned(), name.to_string())),
                     Edit::Nofile { .. } => nofile = true,
