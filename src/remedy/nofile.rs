@@ -34,7 +34,7 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
     if hard > ceiling {
         let at = if in_pod || situation.place.kind == Kind::Container { "first, on the node," } else { "first" };
         lines.push(format!(
-            "{at} raise fs.nr_open for good (files/nr-open): it is {ceiling}, and no hard limit can be above it"
+            "{at} raise fs.nr_open for good (files/nr-open) to {hard} or more: it is {ceiling}, and no hard limit can be above it"
         ));
     }
     let both = format!("{soft}:{hard}");
