@@ -50,7 +50,10 @@ pub fn of(facts: &Facts) -> Place {
         facts.holds("sign.dockerenv") || facts.holds("sign.containerenv") || facts.text("sign.manager").is_some();
     let container = runtime.is_some() || (init_pidns == Some(false) && (readonly || marker));
     if marker && !container {
-        because.push("a container's marker file is there and nothing else says container: left over".to_owned());
+        because.push(
+            "a container's marker file (such as /.dockerenv) is taken as left over: nothing else says container"
+                .to_owned(),
+        );
     }
     let kubernetes = container && kubernetes(facts, &mut because);
     let node = !container && facts.holds("sign.kubelet");

@@ -48,6 +48,9 @@ pub(super) enum Command {
         /// A rule's id or part of it, an errno, or words from a log line
         #[arg(value_name = "RULE|SYMPTOM", num_args = 0..)]
         words: Vec<String>,
+        /// Add or replace rules by id (a file or a directory; may be repeated)
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
     },
     /// Record everything an audit reads into a new directory, for --snapshot
     #[command(
@@ -116,19 +119,19 @@ pub(super) struct AuditArgs {
     #[arg(long, value_name = "ROLE|FILE", help_heading = "Workload")]
     pub(super) workload: Option<String>,
     /// Connections open at the same time
-    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) connections: Option<u64>,
     /// New connections that arrive before the application calls accept() again
-    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) burst: Option<u64>,
     /// Different address:port pairs that outgoing connections go to
-    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) destinations: Option<u64>,
     /// Concurrent HTTP/2 streams on one connection; 1 for HTTP/1.1
-    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) streams: Option<u64>,
     /// Outgoing connections, where they differ from what the role implies
-    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000))]
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count_or_none)]
     pub(super) outgoing: Option<u64>,
     /// Ports on which the service listens: a backlog below the burst is then a failure
     #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = "Workload", value_parser = clap::value_parser!(u16).range(1..))]
@@ -156,12 +159,37 @@ pub(super) struct AuditArgs {
     /// Show only what failed, warned, or could not be checked
     #[arg(long, help_heading = "Output")]
     pub(super) only_failed: bool,
+    /// Accept what a rule finds, whatever it is: it is counted as waived and trips no gate (may be repeated)
+    #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Output")]
+    pub(super) waive: Vec<String>,
     /// Show everything, with where each value was read
     #[arg(short, long, help_heading = "Output")]
     pub(super) verbose: bool,
     /// Exit 1 on: a fail; warn, also a warn; unknown, also what could not be checked; never
     #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Output")]
     pub(super) fail_on: FailOn,
+}
+
+/// Most connections anybody can mean.
+const MOST: u64 = 1_000_000_000;
+
+/// A number from 1 as people write it: `30000`, `30,000`, `30_000`, `30k`, `1m`.
+fn count(text: &str) -> Result<u64, String> {
+    match count_or_none(text)? {
+        0 => Err("it has to be 1 or more".to_owned()),
+        number => Ok(number),
+    }
+}
+
+fn count_or_none(text: &str) -> Result<u64, String> {
+    let plain = text.replace([',', '_'], "").to_lowercase();
+    let (digits, unit) = match (plain.strip_suffix('k'), plain.strip_suffix('m')) {
+        (Some(digits), _) => (digits, 1000),
+        (_, Some(digits)) => (digits, 1_000_000),
+        _ => (plain.as_str(), 1),
+    };
+    let number = digits.parse().ok().and_then(|number: u64| number.checked_mul(unit));
+    number.filter(|&number| number <= MOST).ok_or_else(|| format!("a whole number up to {MOST}, such as 30000 or 30k"))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

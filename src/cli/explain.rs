@@ -1,21 +1,22 @@
 //! `tunecheck explain RULE|SYMPTOM`.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
 use super::exit::Exit;
+use super::settings;
 use super::terminal::{Terminal, print};
 use crate::model::rule::{Doc, Rule};
 use crate::report;
-use crate::rules::RuleSet;
 
 /// Rules explained in full before the rest is only named.
 const MOST: usize = 3;
 
 /// Explains the rules that these words name, best first; without words, lists what can be asked.
-pub(super) fn run(words: &str) -> Result<Exit> {
-    let rules = RuleSet::built_in();
+pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
+    let rules = settings::rules(paths)?;
     let width = Terminal::stdout().columns.unwrap_or(100).clamp(60, 110);
     if words.trim().is_empty() {
         let mut list = String::new();
@@ -75,13 +76,20 @@ fn score(rule: &Rule, doc: &Doc, words: &str) -> u32 {
     } else if holds(doc.why) {
         5
     } else {
-        0
+        // The words of a message apart: numbers and short words say nothing.
+        let telling = |word: &&str| word.len() > 4 && word.chars().all(char::is_alphabetic);
+        let shared = |symptom: &str| {
+            let symptom = symptom.to_lowercase();
+            words.split_whitespace().filter(telling).filter(|word| symptom.contains(word)).count() > 1
+        };
+        u32::from(doc.symptoms.iter().any(|symptom| shared(symptom)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::RuleSet;
 
     fn best(words: &str) -> String {
         let rules = RuleSet::built_in();

@@ -47,7 +47,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     end(match cli.command {
         None => audit_verb(&cli.audit),
         Some(Command::Audit(args)) => audit_verb(&args),
-        Some(Command::Explain { words }) => explain::run(&words.join(" ")),
+        Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
         Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
         Some(Command::Rules { command }) => rules::run(command),
         Some(Command::Completions { shell }) => completions_verb(shell),
@@ -67,11 +67,12 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     let rules = ManuallyDrop::new(settings::rules(&args.rules)?);
     let workload = settings::workload(args, &rules)?;
     let host = settings::host(args)?;
-    let report = ManuallyDrop::new(audit(host.as_ref(), &rules, &workload)?);
+    let mut report = ManuallyDrop::new(audit(host.as_ref(), &rules, &workload)?);
+    report.waive(&args.waive);
     let terminal = Terminal::stdout();
     let text = match args.format {
         Format::Table => report::table(&report, settings::style(args, terminal)),
-        Format::Json => report::json(&report, terminal.interactive)?,
+        Format::Json => report::json(&report, terminal.interactive, args.only_failed)?,
     };
     print(text.as_bytes()).context("cannot write the report")?;
     Ok(exit::gate(&report, args.fail_on))

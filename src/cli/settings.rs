@@ -17,7 +17,7 @@ use crate::rules::{Problem, RuleSet, file};
 /// Largest dump that is read.
 const LARGEST_DUMP: u64 = 16 << 20;
 /// Columns of a report that does not go to a terminal.
-const PIPE_WIDTH: u16 = 110;
+const PIPE_WIDTH: u16 = 100;
 
 /// The rules of a run: the built-in ones and those at `paths`.
 pub(super) fn rules(paths: &[impl AsRef<Path>]) -> Result<RuleSet> {

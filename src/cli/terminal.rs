@@ -26,8 +26,11 @@ impl Terminal {
         let plain = set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let interactive = io::stdout().is_terminal();
         let size = if interactive { terminal_size::terminal_size_of(io::stdout()) } else { None };
+        // Behind a pager the terminal is still there, on another descriptor.
+        let nearby = || terminal_size::terminal_size_of(io::stderr());
         let number = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
-        let columns = size.map(|(width, _)| width.0).or_else(|| number("COLUMNS"));
+        let columns =
+            size.map(|(width, _)| width.0).or_else(|| number("COLUMNS")).or_else(|| nearby().map(|(width, _)| width.0));
         Self { interactive, columns, rows: size.map(|(_, height)| height.0), plain }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String
     let reading = set.reading.as_ref().ok()?;
     let live = context.facts.value(&format!("sysctl.{key}")).ok();
     let same = live.is_none_or(|live| live == reading);
-    let changed = if same { "" } else { ", changed since boot" };
+    let changed = if same { "" } else { ", and the live value differs" };
     Some(format!("{} sets {}{changed}", set.source, reading.plain()))
 }
 

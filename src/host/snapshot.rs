@@ -53,7 +53,12 @@ enum Stored {
 /// # Errors
 /// A directory that holds something already, and those of writing.
 pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    if folder.extension().is_some_and(|ending| ending == "gz" || ending == "tgz") {
+        bail!("{}: name a directory; tar czf makes an archive of it", folder.display());
+    }
+    if !folder.exists() {
+        fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
     if fs::read_dir(folder)?.next().is_some() {
         bail!("{} is not empty: name a new directory", folder.display());
     }

@@ -82,7 +82,7 @@ impl Host for Tree {
     }
 
     fn source(&self) -> String {
-        format!("tree {}", self.root)
+        format!("tree {}", if self.root.is_empty() { "/" } else { &self.root })
     }
 
     fn notes(&self) -> Vec<String> {

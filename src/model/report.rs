@@ -28,6 +28,20 @@ pub struct Report {
 }
 
 impl Report {
+    /// Takes these rules out of every gate. A waiver that meets nothing is noted: it may be a typing error, or no longer
+    /// needed.
+    pub fn waive(&mut self, rules: &[String]) {
+        for rule in rules {
+            let found = self.findings.iter_mut().filter(|finding| finding.rule == rule);
+            let needed = found.filter(|finding| finding.outcome >= Outcome::Unknown);
+            let waived = needed.map(|finding| finding.outcome = Outcome::Waived).count();
+            if waived == 0 {
+                self.notes.push(format!("The waiver of {rule} met nothing."));
+            }
+        }
+        self.findings.sort_by(|a, b| b.outcome.cmp(&a.outcome));
+    }
+
     /// How many findings have this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.findings.iter().filter(|finding| finding.outcome == outcome).count()

@@ -6,7 +6,8 @@ use crate::model::place::{Kind, Place, Writable};
 pub(super) fn writer(place: &Place) -> &'static str {
     match (place.kind, place.writable) {
         (Kind::Unknown, _) => "root on that machine",
-        (_, Writable::Yes) => "the user of this audit, on this machine",
+        (_, Writable::Yes) if place.uid == Some(0) => "root, as this audit ran",
+        (_, Writable::Yes) => "the user of this audit",
         _ => "root on this machine",
     }
 }

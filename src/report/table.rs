@@ -127,18 +127,22 @@ fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
     writeln!(out)
 }
 
+/// As many rules that could not be checked for one reason are told in one line.
+const SHARED: usize = 3;
+
 /// The rows of the table: what needs attention always, passes if there is room for them, the rest only on request.
 fn rows_to_show<'a, 'b>(groups: &'a [Group<'b>], style: Style) -> Vec<&'a Group<'b>> {
-    let urgent = |group: &&Group<'_>| group.first.outcome >= Outcome::Unknown;
     // Header, borders and summary take some ten lines, a row with its border two.
     let fits = style.height.is_some_and(|height| groups.len() * 2 + 10 <= usize::from(height));
-    let passes = style.verbose || (fits && !style.only_failed);
+    let passes = (style.verbose || fits) && !style.only_failed;
+    let shared = |reason: &str| groups.iter().filter(|other| other.first.reason == reason).count() >= SHARED;
     groups
         .iter()
         .filter(|group| match group.first.outcome {
             Outcome::NotApplicable | Outcome::Waived => style.verbose && !style.only_failed,
-            Outcome::Pass => passes && !style.only_failed,
-            _ => urgent(group),
+            Outcome::Pass => passes,
+            Outcome::Unknown => style.verbose || !shared(&group.first.reason),
+            Outcome::Warn | Outcome::Fail => true,
         })
         .collect()
 }
@@ -210,25 +214,41 @@ fn coloured_row(line: &str, rows: &[&Group<'_>]) -> String {
     line.to_owned()
 }
 
-/// One line for each outcome whose findings are not in the table.
+/// One line for each outcome, and each reason of an unknown, whose findings are not in the table.
 fn folded(out: &mut String, groups: &[Group<'_>], rows: &[&Group<'_>], style: Style) -> fmt::Result {
+    let hidden = |outcome: Outcome| {
+        groups
+            .iter()
+            .filter(move |group| group.first.outcome == outcome && !rows.iter().any(|row| std::ptr::eq(*row, *group)))
+    };
+    let line = |out: &mut String, title: &str, names: Vec<&str>, words: &str| {
+        let text = format!("{}   ({words})", names.join(", "));
+        writeln!(out, "{}", hanging(title, &sanitized(&text), style.width.into()))
+    };
+    let mut reasons: Vec<&str> = hidden(Outcome::Unknown).map(|group| group.first.reason.as_str()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    for reason in reasons {
+        let same = hidden(Outcome::Unknown).filter(|group| group.first.reason == reason);
+        line(out, "?         ", names(same), reason)?;
+    }
     if style.only_failed {
         return Ok(());
     }
-    for (outcome, title) in [(Outcome::Pass, "pass      "), (Outcome::NotApplicable, "n/a       ")] {
-        let mut hidden: Vec<&str> = groups
-            .iter()
-            .filter(|group| group.first.outcome == outcome && !rows.iter().any(|row| std::ptr::eq(*row, *group)))
-            .map(|group| group.first.rule)
-            .collect();
-        hidden.dedup();
-        if !hidden.is_empty() {
-            writeln!(
-                out,
-                "{}",
-                hanging(title, &format!("{}   (-v shows them)", hidden.join(", ")), style.width.into())
-            )?;
+    for (outcome, title) in
+        [(Outcome::Waived, "waived    "), (Outcome::Pass, "pass      "), (Outcome::NotApplicable, "n/a       ")]
+    {
+        let names = names(hidden(outcome));
+        if !names.is_empty() {
+            line(out, title, names, "-v shows them")?;
         }
     }
     Ok(())
+}
+
+/// The rules of these groups, each once.
+fn names<'a, 'b: 'a>(groups: impl Iterator<Item = &'a Group<'b>>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = groups.map(|group| group.first.rule).collect();
+    names.dedup();
+    names
 }

@@ -5,14 +5,19 @@ mod v1;
 
 use super::text::escaped;
 use crate::model::report::Report;
-use v1::ReportV1;
+use v1::{OutcomeV1, ReportV1};
 
-/// The report as JSON, indented if a person looks at it.
+/// The report as JSON, indented if a person looks at it; `only_failed` leaves out findings that ask for nothing.
 ///
 /// # Errors
 /// None that these structures can cause; the type is that of the serializer.
-pub fn print(report: &Report, indent: bool) -> serde_json::Result<String> {
-    let report = ReportV1::from(report);
+pub fn print(report: &Report, indent: bool, only_failed: bool) -> serde_json::Result<String> {
+    let mut report = ReportV1::from(report);
+    if only_failed {
+        report
+            .findings
+            .retain(|finding| matches!(finding.outcome, OutcomeV1::Fail | OutcomeV1::Warn | OutcomeV1::Unknown));
+    }
     let text = if indent { serde_json::to_string_pretty(&report)? } else { serde_json::to_string(&report)? };
     // Only texts hold such characters, and JSON knows them by number as well.
     let number = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
