@@ -13,7 +13,7 @@ use crate::model::report::Report;
 use crate::model::rule::Rule;
 use crate::model::workload::{Role, Workload};
 use crate::place;
-use crate::remedy::{self, Situation};
+use crate::remedy::{self, Situation, Wishes};
 use crate::rules::RuleSet;
 
 /// Facts of the report's header.
@@ -72,10 +72,12 @@ pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Re
     read_more(host, wrong.collect::<Vec<_>>().into_iter(), &mut read);
     let context = context(&read, workload.role);
     let situation = Situation { facts: &read.facts, place: &read.place, catalogue: facts::catalogue() };
+    let told = findings.iter().filter_map(|finding| Some((rules.get(finding.rule)?, finding)));
+    let wishes = Wishes::of(told, situation);
     for finding in findings.iter_mut().filter(urgent) {
         if let Some(rule) = rules.get(finding.rule) {
             explain(rule, finding, context);
-            finding.fix = remedy::actions(rule, finding, situation);
+            finding.fix = remedy::actions(rule, finding, &wishes, situation);
         }
     }
     let mut notes = host.notes();

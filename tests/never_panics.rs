@@ -30,7 +30,7 @@ use tunecheck::model::facts::Facts;
 use tunecheck::model::finding::Outcome;
 use tunecheck::model::report::Report;
 use tunecheck::model::workload::{Role, Workload};
-use tunecheck::remedy::{Situation, actions};
+use tunecheck::remedy::{Situation, Wishes, actions};
 use tunecheck::report::{self, Style};
 use tunecheck::rules::{RuleSet, file};
 use tunecheck::{Read, audit, facts, read, read_more};
@@ -577,7 +577,7 @@ proptest! {
         let context = Context { facts: &facts, place: &place, catalogue, role: load.role };
         for mut finding in evaluate(std::iter::once(&rule), context) {
             explain(&rule, &mut finding, context);
-            actions(&rule, &finding, Situation { facts: &facts, place: &place, catalogue });
+            actions(&rule, &finding, &Wishes::default(), Situation { facts: &facts, place: &place, catalogue });
         }
     }
 }

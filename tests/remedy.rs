@@ -29,7 +29,7 @@ use tunecheck::model::place::{Kind, Netns, Place, Writable};
 use tunecheck::model::ports::Ports;
 use tunecheck::model::rule::Rule;
 use tunecheck::model::workload::{Role, Workload};
-use tunecheck::remedy::{Situation, actions};
+use tunecheck::remedy::{Situation, Wishes, actions};
 use tunecheck::rules::RuleSet;
 
 fn rules() -> &'static RuleSet {
@@ -225,7 +225,11 @@ fn never_lowers(rule: &Rule, action: &Action, facts: &Facts) -> Result<(), TestC
     prop_assert!(old.as_ref() != Some(new), "nothing changes");
     match (&fix.change, old, new) {
         (Change::Raise(_), Some(Value::Number(old)), Value::Number(new)) => prop_assert!(new > old, "{old} to {new}"),
-        (Change::Raise(_), None, Value::Number(_)) => {}
+        // What may be higher already is raised by a command that looks first.
+        (Change::Raise(_), None, Value::Number(_)) => {
+            let writes = action.lines.iter().filter(|line| line.contains("sysctl -w"));
+            prop_assert!(writes.clone().all(|line| line.contains("\" -ge ")), "{:?}", action.lines);
+        }
         (Change::Set(value), _, new) => prop_assert_eq!(value, new),
         (Change::Widen(..), Some(Value::Numbers(old)), Value::Numbers(new)) => {
             let (old, new) = (<[i128; 2]>::try_from(old.clone()).unwrap(), <[i128; 2]>::try_from(new.clone()).unwrap());
@@ -257,7 +261,10 @@ fn nofile_never_lowers(action: &Action, facts: &Facts) -> Result<(), TestCaseErr
     prop_assert!(soft >= old_soft && hard >= old_hard, "{old_soft}:{old_hard} to {soft}:{hard}");
     prop_assert!((soft, hard) != (old_soft, old_hard) && soft <= hard, "{old_soft}:{old_hard} to {soft}:{hard}");
     if let Ok(ceiling) = ceiling {
-        let first = action.lines.first().is_some_and(|line| line.contains(&format!("fs.nr_open={hard} ")));
+        let first = action
+            .lines
+            .first()
+            .is_some_and(|line| line.contains("raise fs.nr_open") && line.contains(&format!(" to {hard} or more")));
         prop_assert_eq!(hard > ceiling, first, "the kernel refuses a limit above fs.nr_open: {:?}", &action.lines);
     }
     let to_the_hard_one = action.lines.iter().any(|line| line.contains("ulimit -Sn \"$(ulimit -Hn)\""));
@@ -296,11 +303,15 @@ fn fits_the_place(rule: &Rule, action: &Action, place: &Place) -> Result<(), Tes
             "no runtime takes it: {what}"
         ),
         Target::Here => {
-            let reaches =
-                matches!(place.kind, Kind::Host | Kind::Unknown) || (place.kind == Kind::Namespace && !host_wide);
+            let reaches = matches!(place.kind, Kind::Host | Kind::Unknown)
+                || (place.kind == Kind::Namespace && (!host_wide || !name.starts_with("net.")));
             prop_assert!(reaches, "{what}");
         }
-        Target::KubeProxy => prop_assert!(place.node && name.ends_with("nf_conntrack_max"), "{what}"),
+        Target::KubeProxy => {
+            let writes = ["nf_conntrack_max", "nf_conntrack_tcp_timeout_established"];
+            let its = writes.iter().any(|end| name.ends_with(end));
+            prop_assert!((place.node || place.kind == Kind::Pod) && its, "{what}");
+        }
         Target::Node => prop_assert!(!matches!(place.kind, Kind::Host | Kind::Unknown), "{what}"),
         Target::Application | Target::Owner => prop_assert!(false, "a sysctl is no advice: {what}"),
     }
@@ -317,7 +328,7 @@ fn settles(rule: &Rule, finding: &Finding, action: &Action, facts: &Facts, place
     }
     let mut after = facts.clone();
     after.put(format!("sysctl.{name}"), Ok(new.clone()), "/proc");
-    let again = actions(rule, finding, Situation { facts: &after, place, catalogue: catalogue() });
+    let again = actions(rule, finding, &Wishes::default(), Situation { facts: &after, place, catalogue: catalogue() });
     let same = again.iter().find(|again| matches!(&again.edit, Edit::Sysctl { name: other, .. } if other == name));
     prop_assert!(same.is_none(), "after {:?} comes {:?}", action.edit, same.map(|action| &action.edit));
     Ok(())
@@ -339,8 +350,8 @@ proptest! {
         let place = &machine.place;
         let context = Context { facts: &facts, place, catalogue: catalogue(), role: machine.load.role };
         for finding in evaluate(rules().iter(), context) {
-            let rule = rules().get(finding.rule).unwrap();
-            for action in actions(rule, &finding, Situation { facts: &facts, place, catalogue: catalogue() }) {
+            let rule = rules().get(&finding.rule).unwrap();
+            for action in actions(rule, &finding, &Wishes::default(), Situation { facts: &facts, place, catalogue: catalogue() }) {
                 let whole = || {
                     never_lowers(rule, &action, &facts)?;
                     nofile_never_lowers(&action, &facts)?;
@@ -369,8 +380,10 @@ fn the_random_machines_reach_every_sysctl_of_every_fix() {
         let (facts, place) = (machine.facts(), &machine.place);
         let context = Context { facts: &facts, place, catalogue: catalogue(), role: machine.load.role };
         for finding in evaluate(rules().iter(), context) {
-            let rule = rules().get(finding.rule).unwrap();
-            for action in actions(rule, &finding, Situation { facts: &facts, place, catalogue: catalogue() }) {
+            let rule = rules().get(&finding.rule).unwrap();
+            for action in
+                actions(rule, &finding, &Wishes::default(), Situation { facts: &facts, place, catalogue: catalogue() })
+            {
                 match action.edit {
                     Edit::Sysctl { name, .. } => _ = missing.remove(&(rule.id.to_owned(), name.to_string())),
                     Edit::Nofile { .. } => nofile = true,

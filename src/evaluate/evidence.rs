@@ -13,7 +13,11 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
         let fact = super::name_of(evidence.fact, subject);
         let value: Result<i128, Gap> = context.facts.number(&fact);
         let entry = context.catalogue.find(&fact);
-        let window = if evidence.plain { "" } else { since(entry.map(|entry| entry.scope), context) };
+        let window = match evidence.plain {
+            true => "",
+            false if fact.starts_with("conntrack.stat.") => ", since nf_conntrack was loaded",
+            false => since(entry.map(|entry| entry.scope), context),
+        };
         let unit = entry.map_or(Unit::Count, |entry| entry.unit);
         let says = match (&value, context.facts.value(&fact)) {
             (Ok(_), Ok(shown)) => format!("{} {}{window}", humane(shown, unit), evidence.says),

@@ -8,8 +8,8 @@ mod owner;
 pub use example::{Verdict, run as run_example};
 
 use crate::model::catalogue::Catalogue;
-use crate::model::fact::{Cause, Gap, Unit, Value};
-use crate::model::facts::{Facts, Name, humane, placeholders_filled, with_subject};
+use crate::model::fact::{Cause, Gap, Unit};
+use crate::model::facts::{Facts, Name, with_subject};
 use crate::model::finding::{Finding, Outcome, Want};
 use crate::model::place::Place;
 use crate::model::rule::{IfAbsent, Rule, Test};
@@ -63,7 +63,7 @@ fn judge(rule: &Rule, context: Context<'_>, findings: &mut Vec<Finding>) {
         evidence: Vec::new(),
         owner: None,
         says: String::new(),
-        also: "",
+        also: String::new(),
         fix: Vec::new(),
     };
     match applies(rule, context) {
@@ -166,8 +166,8 @@ fn conclude(rule: &Rule, context: Context<'_>, mut finding: Finding) -> Finding 
 /// Says what is wrong, in the rule's own words with the values in them.
 pub fn explain(rule: &Rule, finding: &mut Finding, context: Context<'_>) {
     let subject = finding.subject.as_deref();
-    finding.says = placeholders_filled(rule.says, |name| shown(context, name, subject));
-    finding.also = rule.fix.also;
+    finding.says = context.catalogue.filled(rule.says, context.facts, subject);
+    finding.also = context.catalogue.filled(rule.fix.also, context.facts, subject);
 }
 
 /// A rule's fact name, for one subject.
@@ -175,16 +175,5 @@ fn name_of(name: &'static str, subject: Option<&str>) -> Name {
     match with_subject(name, subject) {
         Name::Borrowed(_) => Name::Borrowed(name),
         Name::Owned(name) => Name::Owned(name),
-    }
-}
-
-/// A fact's value as a person reads it.
-fn shown(context: Context<'_>, name: &str, subject: Option<&str>) -> String {
-    let name = with_subject(name, subject);
-    let unit = context.catalogue.find(&name).map_or(Unit::Count, |entry| entry.unit);
-    match context.facts.value(&name) {
-        Ok(Value::Text(text)) => text.clone(),
-        Ok(value) => humane(value, unit),
-        Err(gap) => format!("({})", gap.why),
     }
 }

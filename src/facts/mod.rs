@@ -1,6 +1,6 @@
 //! Host to facts: one file per source, each with the entries of the catalogue that it fills.
 //!
-//! [`gather`] asks the host only for what is wanted. [`derive`] is pure: it explains gaps and computes the facts that
+//! [`gather`] asks the host only for what is wanted. [`derive()`] is pure: it explains gaps and computes the facts that
 //! follow from others.
 
 mod boot;

@@ -1,7 +1,7 @@
 //! Every fact that is known by name, with its unit and its source document.
 
-use super::fact::{Scope, Unit};
-use super::facts::generalised;
+use super::fact::{Scope, Unit, Value};
+use super::facts::{Facts, generalised, humane, placeholders_filled, with_subject};
 
 /// One fact, or one family of facts.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,24 @@ impl Catalogue {
         let mut all = self.0.iter().copied();
         let exact = all.clone().find(|entry| entry.name == name);
         exact.or_else(|| all.find(|entry| entry.name.strip_suffix('*').is_some_and(|family| under(family, name))))
+    }
+}
+
+impl Catalogue {
+    /// A fact's value as a person reads it, or why there is none.
+    pub fn shown(&self, facts: &Facts, name: &str, subject: Option<&str>) -> String {
+        let name = with_subject(name, subject);
+        let unit = self.find(&name).map_or(Unit::Count, |entry| entry.unit);
+        match facts.value(&name) {
+            Ok(Value::Text(text)) => text.clone(),
+            Ok(value) => humane(value, unit),
+            Err(gap) => format!("({})", gap.why),
+        }
+    }
+
+    /// A sentence of a rule with the values of its `{fact}`s in it.
+    pub fn filled(&self, text: &str, facts: &Facts, subject: Option<&str>) -> String {
+        placeholders_filled(text, |name| self.shown(facts, name, subject))
     }
 }
 

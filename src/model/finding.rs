@@ -108,7 +108,7 @@ pub struct Finding {
     /// The rule's own sentence, with values in it.
     pub says: String,
     /// What must not be forgotten when it is changed.
-    pub also: &'static str,
+    pub also: String,
     /// What to change, in this place.
     pub fix: Vec<Action>,
 }

@@ -56,9 +56,13 @@ impl Workload {
         if self.role == Role::Client { 0 } else { self.connections }
     }
 
-    /// Connections that this machine opens: all of a client's, one for each of a gateway's, none of a server's.
+    /// Connections that this machine opens: all of a client's, one stream for each of a gateway's, none of a server's.
     pub fn outgoing(&self) -> u64 {
-        self.outgoing.unwrap_or(if self.role == Role::Server { 0 } else { self.connections })
+        self.outgoing.unwrap_or(match self.role {
+            Role::Client => self.connections,
+            Role::Server => 0,
+            Role::Gateway => self.connections.div_ceil(self.streams.max(1)),
+        })
     }
 
     /// Sockets that carry the load, both sides together.

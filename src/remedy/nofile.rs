@@ -2,37 +2,40 @@
 
 use super::{Situation, place, quoted};
 use crate::model::action::{Action, Edit, Target};
-use crate::model::fix::{Effect, NofileFix};
+use crate::model::fix::{Effect, NofileFix, Safety};
 use crate::model::place::Kind;
 use crate::model::rule::Rule;
+
+/// Above this a hard limit is too high: some programs walk or allocate up to it at start.
+const TOO_HIGH: i128 = 1_048_576;
 
 /// The action, or none if the limits are as high already.
 pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> Option<Action> {
     let facts = situation.facts;
-    let wanted = fix.hard.amount(facts, None).ok()?;
-    // Above fs.nr_open every attempt is EPERM, so an unlimited hard limit means that.
-    let ceiling = facts.number("sysctl.fs.nr_open").ok();
     let old_soft = facts.number("limit.nofile.soft").ok()?;
-    let soft = old_soft.max(fix.soft.amount(facts, None).ok()?);
-    let old_hard = match facts.number("limit.nofile.hard").ok()? {
-        i128::MAX => ceiling.unwrap_or(wanted.max(soft)),
-        limit => limit,
-    };
-    let ceiling = ceiling.unwrap_or(i128::MAX);
-    let hard = old_hard.max(wanted).max(soft);
-    // What the load needs comes first, so a lower ceiling is named instead.
+    let old_hard = facts.number("limit.nofile.hard").ok()?;
+    let (need_soft, need_hard) = (fix.soft.amount(facts, None).ok()?, fix.hard.amount(facts, None).ok()?);
+    if old_hard > TOO_HIGH.max(need_hard) {
+        return Some(too_high(rule, need_soft, need_hard, situation));
+    }
+    let soft = old_soft.max(need_soft);
+    let hard = old_hard.max(need_hard).max(soft);
+    // Above fs.nr_open every attempt is EPERM.
+    let ceiling = facts.number("sysctl.fs.nr_open").unwrap_or(i128::MAX);
     let hard = if ceiling >= soft { hard.min(ceiling).max(old_hard) } else { hard };
     let within = soft <= old_hard;
     let in_pod = matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod);
     // What a pod's entrypoint can do is raise the soft limit to the hard one.
     let hard = if in_pod && within { old_hard } else { hard };
-    if (soft, hard) == (old_soft, old_hard) || soft == i128::MAX {
+    if (soft, hard) == (old_soft, old_hard) {
         return None;
     }
     let mut lines = Vec::new();
     if hard > ceiling {
-        let at = if in_pod || situation.place.kind == Kind::Container { "first, on the node" } else { "first" };
-        lines.push(format!("{at}: sysctl -w fs.nr_open={hard}   (no hard limit can be above it)"));
+        let at = if in_pod || situation.place.kind == Kind::Container { "first, on the node," } else { "first" };
+        lines.push(format!(
+            "{at} raise fs.nr_open for good (files/nr-open) to {hard} or more: it is {ceiling}, and no hard limit can be above it"
+        ));
     }
     let both = format!("{soft}:{hard}");
     let (target, who) = match situation.place.kind {
@@ -65,13 +68,15 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
             let name = quoted(unit.unwrap_or("NAME"));
             lines.push(format!("a service, unless `systemctl show -p LimitNOFILE {name}` is higher already:"));
             lines.push(format!(
-                "  systemctl edit {name}   with   [Service] LimitNOFILE={both}   then systemctl restart {name}"
+                "  systemctl edit {name}   with   [Service] LimitNOFILE={both}   then, when it suits, systemctl restart {name}"
             ));
             lines.push(
                 "a login: /etc/security/limits.d/90-tunecheck.conf, then log in again (* does not reach root):"
                     .to_owned(),
             );
-            for who in ["*", "root"] {
+            // A hard limit above fs.nr_open keeps a login out: not for root before nr_open is raised for good.
+            let whose: &[&str] = if hard > ceiling { &["*"] } else { &["*", "root"] };
+            for who in whose {
                 lines.push(format!("  {who} soft nofile {soft}"));
                 lines.push(format!("  {who} hard nofile {hard}"));
             }
@@ -100,4 +105,13 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
         },
         undo: "take the setting out and start the process again".to_owned(),
     })
+}
+
+/// Bringing down a hard limit is lowering, so it is advice for a person.
+fn too_high(rule: &Rule, soft: i128, hard: i128, situation: Situation<'_>) -> Action {
+    let words = format!(
+        "the hard limit is higher than programs bear. Where it is set (the unit of the service or of the container \
+         runtime, limits.d, --ulimit), {soft}:{hard} carries the load; that lowers it, so a person decides"
+    );
+    Action { safety: Safety::Manual, ..super::advice(rule, Target::Owner, place::owner(situation.place), words) }
 }

@@ -47,15 +47,21 @@ fn details<'a>(
             writeln!(out, "{}", hanging("  evidence ", &proof.says, width))?;
         }
     }
+    let mut pointed = None;
     for (index, action) in finding.fix.iter().enumerate() {
         match printed.iter().find(|(lines, rule)| *lines == action.lines && *rule != finding.rule) {
-            Some((_, rule)) => writeln!(out, "  change   as under {}", one_line(rule))?,
+            // One pointer is enough for several changes told there.
+            Some((_, rule)) if pointed != Some(*rule) => {
+                pointed = Some(*rule);
+                writeln!(out, "  change   as under {}", one_line(rule))?;
+            }
+            Some(_) => {}
             None => fix(out, action, finding.fix.get(..index).unwrap_or_default(), width)?,
         }
         printed.push((&action.lines, finding.rule));
     }
     if !finding.also.is_empty() {
-        writeln!(out, "{}", hanging("  also     ", finding.also, width))?;
+        writeln!(out, "{}", hanging("  also     ", &finding.also, width))?;
     }
     write!(out, "  more     tunecheck explain {}", one_line(finding.rule))
 }

@@ -120,7 +120,7 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
             evidence: finding.evidence.iter().map(ProofV1::from).collect(),
             owner: finding.owner.as_deref(),
             says: &finding.says,
-            also: finding.also,
+            also: &finding.also,
             fix: finding.fix.iter().map(ActionV1::from).collect(),
         }
     }
