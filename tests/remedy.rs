@@ -350,7 +350,7 @@ proptest! {
         let place = &machine.place;
         let context = Context { facts: &facts, place, catalogue: catalogue(), role: machine.load.role };
         for finding in evaluate(rules().iter(), context) {
-            let rule = rules().get(&finding.rule).unwrap();
+            let rule = rules().get(finding.rule).unwrap();
             for action in actions(rule, &finding, &Wishes::default(), Situation { facts: &facts, place, catalogue: catalogue() }) {
                 let whole = || {
                     never_lowers(rule, &action, &facts)?;
@@ -380,7 +380,7 @@ fn the_random_machines_reach_every_sysctl_of_every_fix() {
         let (facts, place) = (machine.facts(), &machine.place);
         let context = Context { facts: &facts, place, catalogue: catalogue(), role: machine.load.role };
         for finding in evaluate(rules().iter(), context) {
-            let rule = rules().get(&finding.rule).unwrap();
+            let rule = rules().get(finding.rule).unwrap();
             for action in
                 actions(rule, &finding, &Wishes::default(), Situation { facts: &facts, place, catalogue: catalogue() })
             {
