@@ -216,11 +216,12 @@ fn folded(out: &mut String, groups: &[Group<'_>], rows: &[&Group<'_>], style: St
         return Ok(());
     }
     for (outcome, title) in [(Outcome::Pass, "pass      "), (Outcome::NotApplicable, "n/a       ")] {
-        let hidden: Vec<&str> = groups
+        let mut hidden: Vec<&str> = groups
             .iter()
             .filter(|group| group.first.outcome == outcome && !rows.iter().any(|row| std::ptr::eq(*row, *group)))
             .map(|group| group.first.rule)
             .collect();
+        hidden.dedup();
         if !hidden.is_empty() {
             writeln!(
                 out,
