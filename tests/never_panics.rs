@@ -286,7 +286,7 @@ fn sound(report: &Report, rules: &RuleSet) -> Result<(), TestCaseError> {
     let table = report::table(report, style);
     prop_assert!(table.contains(" not applicable"), "the summary is there");
     prop_assert!(!table.contains(|c: char| c.is_control() && c != '\n'), "{table}");
-    let text = report::json(report, false).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let text = report::json(report, false, false).map_err(|error| TestCaseError::fail(error.to_string()))?;
     prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
     let judged: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule).collect();
     for rule in rules.iter() {
