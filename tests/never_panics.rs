@@ -427,7 +427,7 @@ proptest! {
         fs::write(&archive, packed(&folder)).unwrap();
         let shown = |host: &dyn Host| audit(host, rules(), &load).map(|mut report| {
             report.source = String::new();
-            report::json(&report, true).unwrap()
+            report::json(&report, true, false).unwrap()
         });
         let direct = shown(&Told(answers));
         for path in [&folder, &archive] {
