@@ -39,7 +39,7 @@ impl Report {
                 self.notes.push(format!("The waiver of {rule} met nothing."));
             }
         }
-        self.findings.sort_by(|a, b| b.outcome.cmp(&a.outcome));
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.outcome));
     }
 
     /// How many findings have this outcome.

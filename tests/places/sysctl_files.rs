@@ -71,7 +71,7 @@ fn live(key: &str) -> u64 {
 fn assert_drift(report: &Report, key: &str, cited: &str) {
     let drift = report.about("boot/drift", key);
     assert_eq!((&drift["outcome"], &drift["now"]), (&"warn".into(), &live(key).into()), "{drift:#}");
-    assert_eq!(drift["owner"], format!("{cited}, changed since boot"), "{drift:#}");
+    assert_eq!(drift["owner"], format!("{cited}, and the live value differs"), "{drift:#}");
 }
 
 fn the_line_that_wins_at_boot_is_cited(scene: &Scene) {
@@ -96,7 +96,7 @@ fn the_line_that_wins_at_boot_is_cited(scene: &Scene) {
     let won = format!("/run/sysctl.d/60-two.conf:2 sets {}", live("net.core.somaxconn") + 4);
     assert_drift(&root.report(), "net.core.somaxconn", &won);
     let somaxconn = root.report();
-    assert_eq!(somaxconn.finding("listen/somaxconn")["owner"], format!("{won}, changed since boot"));
+    assert_eq!(somaxconn.finding("listen/somaxconn")["owner"], format!("{won}, and the live value differs"));
 
     // A link to /dev/null switches a file off; a link that leads nowhere is no file.
     root.file("/usr/lib/sysctl.d/80-off.conf", &other(6));
