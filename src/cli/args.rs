@@ -39,7 +39,7 @@ pub(super) struct AuditOnly {
 pub(super) enum Command {
     /// Audit: which limits hold the declared load, and what to change (the default)
     #[command(after_help = EXAMPLES)]
-    Audit(AuditArgs),
+    Audit(Box<AuditArgs>),
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
         after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
