@@ -4,7 +4,7 @@
 //! root do not make a container; what decides is the runtime's own mounts, the cgroup path, or a pid namespace of its
 //! own together with a read-only /proc/sys or a marker.
 
-use crate::model::fact::{Gap, Value};
+use crate::model::fact::{Cause, Gap, Value};
 use crate::model::facts::Facts;
 use crate::model::place::{Kind, Netns, Place, Writable};
 
@@ -29,6 +29,8 @@ pub const WANTED: &[&str] = &[
 /// per-namespace.
 const HOST_ONLY: [&str; 3] =
     ["sysctl.net.ipv4.neigh.default.gc_thresh3", "sysctl.net.ipv4.tcp_max_orphans", "sysctl.net.ipv4.tcp_mem"];
+
+const NO_NETNS: &str = "nothing says which network namespace it is";
 
 /// Where the audit stands.
 pub fn of(facts: &Facts) -> Place {
@@ -86,13 +88,18 @@ pub fn describe(place: &Place, facts: &mut Facts) {
     let netns = match place.netns {
         Netns::Init => Ok(Value::Number(1)),
         Netns::Child => Ok(Value::Number(0)),
-        Netns::Unknown => {
-            Err(Gap::new(crate::model::fact::Cause::Unsupported, "nothing says which network namespace it is"))
-        }
+        Netns::Unknown => Err(Gap::new(Cause::Unsupported, NO_NETNS)),
     };
     let container = matches!(place.kind, Kind::Container | Kind::Pod | Kind::HostNetworkPod);
     facts.put("namespace.net.init", netns, "host-wide sysctls");
-    facts.put("kubernetes.node", Ok(Value::Number(i128::from(place.node && place.netns == Netns::Init))), "place");
+    let node = match (place.netns, facts.value("sign.kubelet")) {
+        (Netns::Init, _) if place.node => Ok(Value::Number(1)),
+        (Netns::Init, Err(gap)) if !container => Err(gap),
+        (Netns::Unknown, _) if place.node => Err(Gap::new(Cause::Unsupported, NO_NETNS)),
+        (Netns::Unknown, Err(gap)) if !container => Err(gap),
+        _ => Ok(Value::Number(0)),
+    };
+    facts.put("kubernetes.node", node, "place");
     facts.put("container", Ok(Value::Number(i128::from(container))), "place");
 }
 
@@ -101,7 +108,7 @@ fn netns(facts: &Facts, because: &mut Vec<String>) -> Netns {
     let others = facts.value("sysctl.net.core.somaxconn").is_ok();
     let absent = HOST_ONLY
         .iter()
-        .filter(|name| facts.value(name).is_err_and(|gap| gap.cause == crate::model::fact::Cause::Absent));
+        .filter(|name| facts.value(name).is_err_and(|gap| gap.cause == Cause::Absent));
     match (visible, absent.count()) {
         (2.., _) => {
             because.push("host-wide network sysctls are visible".to_owned());
@@ -224,7 +231,6 @@ fn shortened(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::fact::{Cause, Gap};
 
     fn facts(init_net: bool, init_pid: bool, more: &[(&'static str, Value)]) -> Facts {
         let mut facts = Facts::default();
@@ -273,6 +279,18 @@ mod tests {
     fn a_variable_alone_makes_no_pod() {
         assert_eq!(of(&facts(true, true, &[("sign.kubernetes_env", YES)])).kind, Kind::Host);
         assert_eq!(of(&facts(false, true, &[("sign.kubernetes_env", YES)])).kind, Kind::Namespace);
+    }
+
+    #[test]
+    fn a_node_that_cannot_be_told_is_a_gap() {
+        let mut known = facts(true, true, &[]);
+        known.put("sign.kubelet", Err(Gap::new(Cause::Denied, "")), "");
+        let place = of(&known);
+        describe(&place, &mut known);
+        assert_eq!(known.value("kubernetes.node").map_err(|gap| gap.cause), Err(Cause::Denied));
+        known.put("sign.kubelet", Ok(YES), "");
+        describe(&of(&known.clone()), &mut known);
+        assert!(known.holds("kubernetes.node"));
     }
 
     #[test]

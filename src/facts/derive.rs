@@ -299,8 +299,11 @@ fn busy_ports(facts: &Facts) -> Result<Ports, Gap> {
         u16::try_from(port).ok().map(|port| Ports::range(port, port))
     });
     let busy = listening.fold(Ports::default(), |all, port| all.union(&port));
-    let nodes = facts.holds("kubernetes.node").then(|| Ports::range(NODE_PORTS.0, NODE_PORTS.1));
-    Ok(busy.union(&nodes.unwrap_or_default()))
+    let nodes = match facts.value("kubernetes.node")? {
+        Value::Number(1) => Ports::range(NODE_PORTS.0, NODE_PORTS.1),
+        _ => Ports::default(),
+    };
+    Ok(busy.union(&nodes))
 }
 
 fn nth(facts: &Facts, name: &str, at: usize) -> Reading {
