@@ -203,6 +203,7 @@ pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
 /// Explains gaps by the place, and computes every fact that follows from those at hand. Facts that are there already
 /// stay.
 pub fn derive(facts: &mut Facts) {
+    let unread = |gap: &Gap| gap.cause == Cause::Unsupported && gap.why.ends_with("was not read");
     explain(facts);
     for formula in FORMULAS {
         let name = formula.entry.name;
@@ -212,7 +213,8 @@ pub fn derive(facts: &mut Facts) {
         };
         for subject in subjects {
             let name = with_subject(name, subject.as_deref()).into_owned();
-            if facts.get(&name).is_none() {
+            // What was missing may have been read since.
+            if facts.get(&name).is_none_or(|fact| fact.reading.as_ref().is_err_and(unread)) {
                 let reading = (formula.compute)(facts, subject.as_deref().unwrap_or_default());
                 facts.put(name, reading, formula.entry.read);
             }
@@ -291,14 +293,18 @@ fn is_child_netns(facts: &Facts) -> bool {
     matches!(facts.value("namespace.net.init"), Ok(Value::Number(0)))
 }
 
-/// Every port that something listens on, and on a Kubernetes node every NodePort.
+/// Every port that something listens on or is declared to, and on a Kubernetes node every NodePort.
 fn busy_ports(facts: &Facts) -> Result<Ports, Gap> {
     facts.family("listener[*].port")?;
-    let listening = facts.subjects("listener[*].port").into_iter().filter_map(|subject| {
-        let port = facts.number(&format!("listener[{subject}].port")).ok()?;
-        u16::try_from(port).ok().map(|port| Ports::range(port, port))
-    });
-    let busy = listening.fold(Ports::default(), |all, port| all.union(&port));
+    let subjects = facts.subjects("listener[*].port");
+    if subjects.is_empty() {
+        facts.value("listeners.count")?;
+    }
+    let mut busy = facts.ports("workload.ports").cloned().unwrap_or_default();
+    for subject in subjects {
+        let port = facts.number(&format!("listener[{subject}].port"))?;
+        busy = u16::try_from(port).map_or_else(|_| busy.clone(), |port| busy.union(&Ports::range(port, port)));
+    }
     let nodes = match facts.value("kubernetes.node")? {
         Value::Number(1) => Ports::range(NODE_PORTS.0, NODE_PORTS.1),
         _ => Ports::default(),
