@@ -106,9 +106,7 @@ pub fn describe(place: &Place, facts: &mut Facts) {
 fn netns(facts: &Facts, because: &mut Vec<String>) -> Netns {
     let visible = HOST_ONLY.iter().filter(|name| facts.value(name).is_ok()).count();
     let others = facts.value("sysctl.net.core.somaxconn").is_ok();
-    let absent = HOST_ONLY
-        .iter()
-        .filter(|name| facts.value(name).is_err_and(|gap| gap.cause == Cause::Absent));
+    let absent = HOST_ONLY.iter().filter(|name| facts.value(name).is_err_and(|gap| gap.cause == Cause::Absent));
     match (visible, absent.count()) {
         (2.., _) => {
             because.push("host-wide network sysctls are visible".to_owned());
