@@ -20,6 +20,7 @@ pub const WANTED: &[&str] = &[
     "process.uid",
     "sign.mount",
     "sysctl.net.core.somaxconn",
+    "sysctl.net.ipv4.ip_local_port_range",
     "sysctl.net.ipv4.neigh.default.gc_thresh3",
     "sysctl.net.ipv4.tcp_max_orphans",
     "sysctl.net.ipv4.tcp_mem",
@@ -105,15 +106,21 @@ pub fn describe(place: &Place, facts: &mut Facts) {
 
 fn netns(facts: &Facts, because: &mut Vec<String>) -> Netns {
     let visible = HOST_ONLY.iter().filter(|name| facts.value(name).is_ok()).count();
-    let others = facts.value("sysctl.net.core.somaxconn").is_ok();
+    // What a namespace has of its own has to be there: a /proc that shows processes only hides everything alike.
+    let own = |name: &str| {
+        name == "sysctl.net.core.somaxconn"
+            || (name.starts_with("sysctl.net.ipv4.") && !HOST_ONLY.contains(&name))
+            || name.starts_with("sockstat.")
+            || name.starts_with("netstat.")
+    };
+    let others = facts.iter().any(|(name, fact)| own(name) && fact.reading.is_ok());
     let absent = HOST_ONLY.iter().filter(|name| facts.value(name).is_err_and(|gap| gap.cause == Cause::Absent));
     match (visible, absent.count()) {
         (2.., _) => {
             because.push("host-wide network sysctls are visible".to_owned());
             Netns::Init
         }
-        // Kernels that hide somaxconn from unprivileged namespaces hide the host-wide ones too.
-        (_, 2..) if others || facts.value("namespace.pid.init").is_ok() => {
+        (_, 2..) if others => {
             because.push("host-wide network sysctls are hidden".to_owned());
             Netns::Child
         }
@@ -123,11 +130,10 @@ fn netns(facts: &Facts, because: &mut Vec<String>) -> Netns {
 
 /// The runtime whose traces show: in its mounts, in the layers of the root, in the cgroup path.
 fn runtime(facts: &Facts, because: &mut Vec<String>) -> Option<&'static str> {
-    const MOUNTS: [(&str, &str); 6] = [
+    const MOUNTS: [(&str, &str); 5] = [
         ("/var/lib/docker/containers/", "docker"),
         ("io.containerd.", "containerd"),
         ("/overlay-containers/", "podman or CRI-O"),
-        ("/kubelet/pods/", "kubelet"),
         ("/lxc/", "lxc"),
         ("/libpod", "podman"),
     ];
@@ -137,30 +143,22 @@ fn runtime(facts: &Facts, because: &mut Vec<String>) -> Option<&'static str> {
         ("/containers/storage/", "podman or CRI-O"),
         ("/snapshotter", "containerd"),
     ];
-    const CGROUPS: [(&str, &str); 7] = [
-        ("cri-containerd-", "containerd"),
-        ("crio-", "CRI-O"),
-        ("docker-", "docker"),
-        ("/docker/", "docker"),
-        ("libpod-", "podman"),
-        ("libpod_parent/", "podman"),
-        ("kubepods", "kubelet"),
-    ];
+    let cgroup = facts.text("cgroup.path").and_then(|path| Some((path, of_cgroup(path)?)));
+    let files: Vec<&str> = facts.text("sign.mount").unwrap_or_default().lines().collect();
+    let marked = |line: &&&str, mark: &str| line.contains(mark);
+    let file = MOUNTS.iter().find_map(|(mark, name)| Some((*files.iter().find(|line| marked(line, mark))?, *name)));
+    let file = file.or_else(|| Some((*files.iter().find(|line| of_kubelet(line))?, "kubelet")));
+    let layers = facts.text("sign.root");
+    let layers = layers.and_then(|text| Some((text, LAYERS.iter().find(|(mark, _)| text.contains(mark))?.1)));
     let mut found = None;
-    for (fact, what, marks) in [
-        ("cgroup.path", "cgroup", CGROUPS.as_slice()),
-        ("sign.mount", "mounted file", MOUNTS.as_slice()),
-        ("sign.root", "root file system", LAYERS.as_slice()),
-    ] {
-        let Some(text) = facts.text(fact) else { continue };
-        if let Some((_, name)) = marks.iter().find(|(mark, _)| text.contains(mark)) {
-            because.push(format!("{what} {}", shortened(text)));
-            // The kubelet's own marks say Kubernetes, not which runtime.
-            found = match found {
-                None | Some("kubelet") => Some(*name),
-                other => other,
-            };
-        }
+    for (what, sign) in [("cgroup", cgroup), ("mounted file", file), ("root file system", layers)] {
+        let Some((text, name)) = sign else { continue };
+        because.push(format!("{what} {}", shortened(text)));
+        // The kubelet's own marks say Kubernetes, not which runtime.
+        found = match found {
+            None | Some("kubelet") => Some(name),
+            other => other,
+        };
     }
     let own_pidns = !facts.holds("namespace.pid.init");
     if found.is_none() && own_pidns && facts.holds("sign.containerenv") {
@@ -178,12 +176,54 @@ fn runtime(facts: &Facts, because: &mut Vec<String>) -> Option<&'static str> {
     found
 }
 
+/// The runtime that a cgroup path names. Whole parts with a container's id: a unit of the host may well be called
+/// `docker-compose@web.service`.
+fn of_cgroup(path: &str) -> Option<&'static str> {
+    const NAMES: [(&str, &str); 4] =
+        [("cri-containerd-", "containerd"), ("crio-", "CRI-O"), ("docker-", "docker"), ("libpod-", "podman")];
+    let mut above = "";
+    let mut found = None;
+    for part in path.split('/') {
+        let whole = part.strip_suffix(".scope").unwrap_or(part);
+        let named = NAMES.iter().find(|(start, _)| whole.strip_prefix(start).is_some_and(is_id));
+        let name = match (named, above) {
+            (Some((_, name)), _) => Some(*name),
+            (None, "docker") if is_id(part) => Some("docker"),
+            (None, "libpod_parent") if is_id(part) => Some("podman"),
+            _ if part.starts_with("kubepods") => Some("kubelet"),
+            _ => None,
+        };
+        found = match found {
+            None | Some("kubelet") => name.or(found),
+            other => other,
+        };
+        above = part;
+    }
+    found
+}
+
+/// Whether this is the id of a container.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a path is that of a pod's file, also where /var/lib/kubelet is a file system of its own.
+fn of_kubelet(path: &str) -> bool {
+    let own = || {
+        let (id, file) = path.strip_prefix("/pods/")?.split_once('/')?;
+        // Static pods have ids without dashes.
+        let id = (32..=36).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        Some(id && (file == "etc-hosts" || file.starts_with("containers/")))
+    };
+    path.contains("/kubelet/pods/") || own() == Some(true)
+}
+
 fn kubernetes(facts: &Facts, because: &mut Vec<String>) -> bool {
     let mut signs = Vec::new();
-    if facts.text("cgroup.path").is_some_and(|path| path.contains("kubepods")) {
+    if facts.text("cgroup.path").is_some_and(|path| path.split('/').any(|part| part.starts_with("kubepods"))) {
         signs.push("kubepods cgroup");
     }
-    if facts.text("sign.mount").is_some_and(|path| path.contains("/kubelet/pods/")) {
+    if facts.text("sign.mount").is_some_and(|files| files.lines().any(of_kubelet)) {
         signs.push("files mounted by the kubelet");
     }
     if facts.holds("sign.kubernetes_env") {
@@ -196,9 +236,12 @@ fn kubernetes(facts: &Facts, because: &mut Vec<String>) -> bool {
     !signs.is_empty()
 }
 
-/// The systemd unit that a cgroup path names, if it is a service.
+/// The systemd service that a cgroup path ends in. Those that only start what somebody asks them to are not meant:
+/// a setting of theirs would be one for every login or job.
 fn unit(path: &str) -> Option<String> {
-    path.split('/').rev().find(|part| part.ends_with(".service")).map(str::to_owned)
+    const OF_OTHERS: [&str; 5] = ["user@", "ssh", "getty@", "serial-getty@", "cron"];
+    let last = path.rsplit('/').next().filter(|part| part.ends_with(".service"))?;
+    (!OF_OTHERS.iter().any(|start| last.starts_with(start))).then(|| last.to_owned())
 }
 
 fn capabilities(mask: i128) -> Vec<&'static str> {
@@ -271,6 +314,62 @@ mod tests {
         assert_eq!((host_network.kind, host_network.node), (Kind::HostNetworkPod, true));
         let mounted = text("/var/lib/kubelet/pods/1f/etc-hosts");
         assert_eq!(of(&facts(false, false, &[("sign.mount", mounted), ("cgroup.path", text("/"))])).kind, Kind::Pod);
+    }
+
+    #[test]
+    fn a_pod_is_found_by_any_of_its_files_and_on_a_file_system_of_the_kubelet() {
+        for files in [
+            "/etc/hostname\n/var/lib/kubelet/pods/1f/etc-hosts",
+            "/pods/0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f/etc-hosts",
+        ] {
+            let place = of(&facts(false, false, &[("sign.mount", text(files)), ("cgroup.path", text("/"))]));
+            assert_eq!((place.kind, place.runtime.as_deref()), (Kind::Pod, Some("kubelet")), "{files}");
+        }
+        assert!(!of_kubelet("/pods/web/etc-hosts"));
+    }
+
+    #[test]
+    fn units_of_the_host_that_are_named_like_containers_are_none() {
+        let id = "0123456789abcdef".repeat(4);
+        for path in ["/system.slice/docker-compose@web.service", &format!("/machine.slice/libpod-conmon-{id}.scope")] {
+            assert_eq!(of_cgroup(path), None, "{path}");
+        }
+        for (path, runtime) in [
+            (format!("/system.slice/docker-{id}.scope"), "docker"),
+            (format!("/docker/{id}"), "docker"),
+            (format!("/libpod_parent/libpod-{id}"), "podman"),
+            (format!("/kubepods.slice/kubepods-pod1.slice/cri-containerd-{id}.scope"), "containerd"),
+            (format!("/kubepods/burstable/pod1/{id}"), "kubelet"),
+        ] {
+            assert_eq!(of_cgroup(&path), Some(runtime), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_unit_is_the_service_at_the_end_that_serves_itself() {
+        assert_eq!(unit("/system.slice/nginx.service").as_deref(), Some("nginx.service"));
+        for path in ["/user.slice/user@1000.service/app.slice/x.scope", "/system.slice/ssh.service", "/a.service/b"] {
+            assert_eq!(unit(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_proc_of_processes_only_says_nothing_of_the_network_namespace() {
+        let mut facts = facts(false, true, &[]);
+        for name in ["sysctl.net.core.somaxconn", "conntrack.count"] {
+            let why = "/proc/sys/net/x does not exist";
+            facts.put(name, Err(Gap::new(Cause::Absent, why)), "");
+        }
+        let place = of(&facts);
+        assert_eq!((place.kind, place.netns), (Kind::Unknown, Netns::Unknown));
+        describe(&place, &mut facts);
+        for _ in 0..2 {
+            crate::facts::derive(&mut facts);
+            let gap = facts.value("conntrack.count").unwrap_err();
+            assert_eq!(gap, Gap::new(Cause::NotVisibleHere, "this /proc shows processes only (subset=pid)"));
+        }
+        facts.put("sysctl.net.ipv4.tcp_fin_timeout", Ok(Value::Number(60)), "");
+        assert_eq!(of(&facts).netns, Netns::Child);
     }
 
     #[test]

@@ -232,8 +232,12 @@ fn explain(facts: &mut Facts) {
         .map(|(name, fact)| (name.to_owned(), fact.source.clone()))
         .collect();
     let catalogue = super::catalogue();
+    let processes_only = shows_processes_only(facts);
     for (name, source) in missing {
-        if let Some(gap) = reason(facts, &name, catalogue.find(&name)) {
+        let of_proc = |gap: &Gap| gap.why.starts_with("/proc/") && !gap.why.starts_with("/proc/self/");
+        if processes_only && facts.value(&name).is_err_and(|gap| of_proc(&gap)) {
+            facts.put(name, Err(Gap::new(Cause::NotVisibleHere, PROCESSES_ONLY)), source);
+        } else if let Some(gap) = reason(facts, &name, catalogue.find(&name)) {
             facts.put(name, Err(gap), source);
         }
     }
@@ -253,6 +257,17 @@ fn explain(facts: &mut Facts) {
         let why = "a pid namespace has a kernel.pid_max of its own since Linux 6.14; the host's binds as well";
         facts.put("sysctl.kernel.pid_max", Err(Gap::new(Cause::NotVisibleHere, why)), "");
     }
+}
+
+const PROCESSES_ONLY: &str = "this /proc shows processes only (subset=pid)";
+
+/// Whether /proc is there and has no sysctl at all: what is missing there may well exist.
+fn shows_processes_only(facts: &Facts) -> bool {
+    let hidden = |gap: Gap| gap.cause == Cause::Absent || gap.why == PROCESSES_ONLY;
+    let mut sysctls = facts.iter().filter(|(name, _)| name.starts_with("sysctl."));
+    facts.value("namespace.pid.init").is_ok()
+        && facts.value("sysctl.net.core.somaxconn").is_err_and(hidden)
+        && !sysctls.any(|(_, fact)| fact.reading.is_ok())
 }
 
 fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {

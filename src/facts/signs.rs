@@ -24,7 +24,12 @@ pub(super) const SOURCE: Source = Source {
     families: &["sign"],
     read,
     entries: &[
-        entry("sign.mount", Unit::Text, MOUNTINFO, "path on the host of a file that a container runtime mounted in"),
+        entry(
+            "sign.mount",
+            Unit::Text,
+            MOUNTINFO,
+            "paths on the host of files that a container runtime mounted in, one a line",
+        ),
         entry("sign.root", Unit::Text, MOUNTINFO, "layer folders of an overlay root file system"),
         entry("sign.dockerenv", Unit::Mode, "/.dockerenv", "1: Docker's marker file is there"),
         entry("sign.containerenv", Unit::Mode, "/run/.containerenv", "1: Podman's marker file is there"),
@@ -50,7 +55,11 @@ fn read(gather: &mut Gather<'_>) {
         let found = lines.as_ref().map_err(Gap::clone)?.lines().find_map(pick);
         found.map(Value::Text).ok_or_else(|| Gap::new(Cause::Absent, "no such mount"))
     };
-    gather.put("sign.mount", find(given_file), MOUNTINFO);
+    let given = lines.as_ref().map_err(Gap::clone).and_then(|lines| {
+        let files: Vec<String> = lines.lines().filter_map(given_file).collect();
+        if files.is_empty() { Err(Gap::new(Cause::Absent, "no such mount")) } else { Ok(Value::Text(files.join("\n"))) }
+    });
+    gather.put("sign.mount", given, MOUNTINFO);
     gather.put("sign.root", find(overlay_root), MOUNTINFO);
     for (name, path) in [
         ("sign.dockerenv", "/.dockerenv"),
