@@ -15,7 +15,6 @@ pub const WANTED: &[&str] = &[
     "kernel.node",
     "kernel.release",
     "namespace.pid.init",
-    "namespace.user.init",
     "process.capabilities",
     "process.uid",
     "sign.mount",
