@@ -344,3 +344,6 @@ fn range(facts: &Facts) -> Result<Ports, Gap> {
     };
     Ok(Ports::range(end(0)?, end(1)?))
 }
+
+#[cfg(test)]
+mod tests;
