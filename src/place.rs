@@ -4,7 +4,7 @@
 //! root do not make a container; what decides is the runtime's own mounts, the cgroup path, or a pid namespace of its
 //! own together with a read-only /proc/sys or a marker.
 
-use crate::model::fact::{Gap, Value};
+use crate::model::fact::{Cause, Gap, Value};
 use crate::model::facts::Facts;
 use crate::model::place::{Kind, Netns, Place, Writable};
 
@@ -15,11 +15,11 @@ pub const WANTED: &[&str] = &[
     "kernel.node",
     "kernel.release",
     "namespace.pid.init",
-    "namespace.user.init",
     "process.capabilities",
     "process.uid",
     "sign.mount",
     "sysctl.net.core.somaxconn",
+    "sysctl.net.ipv4.ip_local_port_range",
     "sysctl.net.ipv4.neigh.default.gc_thresh3",
     "sysctl.net.ipv4.tcp_max_orphans",
     "sysctl.net.ipv4.tcp_mem",
@@ -29,6 +29,8 @@ pub const WANTED: &[&str] = &[
 /// per-namespace.
 const HOST_ONLY: [&str; 3] =
     ["sysctl.net.ipv4.neigh.default.gc_thresh3", "sysctl.net.ipv4.tcp_max_orphans", "sysctl.net.ipv4.tcp_mem"];
+
+const NO_NETNS: &str = "nothing says which network namespace it is";
 
 /// Where the audit stands.
 pub fn of(facts: &Facts) -> Place {
@@ -89,29 +91,38 @@ pub fn describe(place: &Place, facts: &mut Facts) {
     let netns = match place.netns {
         Netns::Init => Ok(Value::Number(1)),
         Netns::Child => Ok(Value::Number(0)),
-        Netns::Unknown => {
-            Err(Gap::new(crate::model::fact::Cause::Unsupported, "nothing says which network namespace it is"))
-        }
+        Netns::Unknown => Err(Gap::new(Cause::Unsupported, NO_NETNS)),
     };
     let container = matches!(place.kind, Kind::Container | Kind::Pod | Kind::HostNetworkPod);
     facts.put("namespace.net.init", netns, "host-wide sysctls");
-    facts.put("kubernetes.node", Ok(Value::Number(i128::from(place.node && place.netns == Netns::Init))), "place");
+    let node = match (place.netns, facts.value("sign.kubelet")) {
+        (Netns::Init, _) if place.node => Ok(Value::Number(1)),
+        (Netns::Init, Err(gap)) if !container => Err(gap),
+        (Netns::Unknown, _) if place.node => Err(Gap::new(Cause::Unsupported, NO_NETNS)),
+        (Netns::Unknown, Err(gap)) if !container => Err(gap),
+        _ => Ok(Value::Number(0)),
+    };
+    facts.put("kubernetes.node", node, "place");
     facts.put("container", Ok(Value::Number(i128::from(container))), "place");
 }
 
 fn netns(facts: &Facts, because: &mut Vec<String>) -> Netns {
     let visible = HOST_ONLY.iter().filter(|name| facts.value(name).is_ok()).count();
-    let others = facts.value("sysctl.net.core.somaxconn").is_ok();
-    let absent = HOST_ONLY
-        .iter()
-        .filter(|name| facts.value(name).is_err_and(|gap| gap.cause == crate::model::fact::Cause::Absent));
+    // What a namespace has of its own has to be there: a /proc that shows processes only hides everything alike.
+    let own = |name: &str| {
+        name == "sysctl.net.core.somaxconn"
+            || (name.starts_with("sysctl.net.ipv4.") && !HOST_ONLY.contains(&name))
+            || name.starts_with("sockstat.")
+            || name.starts_with("netstat.")
+    };
+    let others = facts.iter().any(|(name, fact)| own(name) && fact.reading.is_ok());
+    let absent = HOST_ONLY.iter().filter(|name| facts.value(name).is_err_and(|gap| gap.cause == Cause::Absent));
     match (visible, absent.count()) {
         (2.., _) => {
             because.push("host-wide network sysctls are visible".to_owned());
             Netns::Init
         }
-        // Kernels that hide somaxconn from unprivileged namespaces hide the host-wide ones too.
-        (_, 2..) if others || facts.value("namespace.pid.init").is_ok() => {
+        (_, 2..) if others => {
             because.push("host-wide network sysctls are hidden".to_owned());
             Netns::Child
         }
@@ -121,11 +132,10 @@ fn netns(facts: &Facts, because: &mut Vec<String>) -> Netns {
 
 /// The runtime whose traces show: in its mounts, in the layers of the root, in the cgroup path.
 fn runtime(facts: &Facts, because: &mut Vec<String>) -> Option<&'static str> {
-    const MOUNTS: [(&str, &str); 6] = [
+    const MOUNTS: [(&str, &str); 5] = [
         ("/var/lib/docker/containers/", "docker"),
         ("io.containerd.", "containerd"),
         ("/overlay-containers/", "podman or CRI-O"),
-        ("/kubelet/pods/", "kubelet"),
         ("/lxc/", "lxc"),
         ("/libpod", "podman"),
     ];
@@ -135,30 +145,22 @@ fn runtime(facts: &Facts, because: &mut Vec<String>) -> Option<&'static str> {
         ("/containers/storage/", "podman or CRI-O"),
         ("/snapshotter", "containerd"),
     ];
-    const CGROUPS: [(&str, &str); 7] = [
-        ("cri-containerd-", "containerd"),
-        ("crio-", "CRI-O"),
-        ("docker-", "docker"),
-        ("/docker/", "docker"),
-        ("libpod-", "podman"),
-        ("libpod_parent/", "podman"),
-        ("kubepods", "kubelet"),
-    ];
+    let cgroup = facts.text("cgroup.path").and_then(|path| Some((path, of_cgroup(path)?)));
+    let files: Vec<&str> = facts.text("sign.mount").unwrap_or_default().lines().collect();
+    let marked = |line: &&&str, mark: &str| line.contains(mark);
+    let file = MOUNTS.iter().find_map(|(mark, name)| Some((*files.iter().find(|line| marked(line, mark))?, *name)));
+    let file = file.or_else(|| Some((*files.iter().find(|line| of_kubelet(line))?, "kubelet")));
+    let layers = facts.text("sign.root");
+    let layers = layers.and_then(|text| Some((text, LAYERS.iter().find(|(mark, _)| text.contains(mark))?.1)));
     let mut found = None;
-    for (fact, what, marks) in [
-        ("cgroup.path", "cgroup", CGROUPS.as_slice()),
-        ("sign.mount", "mounted file", MOUNTS.as_slice()),
-        ("sign.root", "root file system", LAYERS.as_slice()),
-    ] {
-        let Some(text) = facts.text(fact) else { continue };
-        if let Some((_, name)) = marks.iter().find(|(mark, _)| text.contains(mark)) {
-            because.push(format!("{what} {}", shortened(text)));
-            // The kubelet's own marks say Kubernetes, not which runtime.
-            found = match found {
-                None | Some("kubelet") => Some(*name),
-                other => other,
-            };
-        }
+    for (what, sign) in [("cgroup", cgroup), ("mounted file", file), ("root file system", layers)] {
+        let Some((text, name)) = sign else { continue };
+        because.push(format!("{what} {}", shortened(text)));
+        // The kubelet's own marks say Kubernetes, not which runtime.
+        found = match found {
+            None | Some("kubelet") => Some(name),
+            other => other,
+        };
     }
     let own_pidns = !facts.holds("namespace.pid.init");
     if found.is_none() && own_pidns && facts.holds("sign.containerenv") {
@@ -176,12 +178,54 @@ fn runtime(facts: &Facts, because: &mut Vec<String>) -> Option<&'static str> {
     found
 }
 
+/// The runtime that a cgroup path names. Whole parts with a container's id: a unit of the host may well be called
+/// `docker-compose@web.service`.
+fn of_cgroup(path: &str) -> Option<&'static str> {
+    const NAMES: [(&str, &str); 4] =
+        [("cri-containerd-", "containerd"), ("crio-", "CRI-O"), ("docker-", "docker"), ("libpod-", "podman")];
+    let mut above = "";
+    let mut found = None;
+    for part in path.split('/') {
+        let whole = part.strip_suffix(".scope").unwrap_or(part);
+        let named = NAMES.iter().find(|(start, _)| whole.strip_prefix(start).is_some_and(is_id));
+        let name = match (named, above) {
+            (Some((_, name)), _) => Some(*name),
+            (None, "docker") if is_id(part) => Some("docker"),
+            (None, "libpod_parent") if is_id(part) => Some("podman"),
+            _ if part.starts_with("kubepods") => Some("kubelet"),
+            _ => None,
+        };
+        found = match found {
+            None | Some("kubelet") => name.or(found),
+            other => other,
+        };
+        above = part;
+    }
+    found
+}
+
+/// Whether this is the id of a container.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a path is that of a pod's file, also where /var/lib/kubelet is a file system of its own.
+fn of_kubelet(path: &str) -> bool {
+    let own = || {
+        let (id, file) = path.strip_prefix("/pods/")?.split_once('/')?;
+        // Static pods have ids without dashes.
+        let id = (32..=36).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        Some(id && (file == "etc-hosts" || file.starts_with("containers/")))
+    };
+    path.contains("/kubelet/pods/") || own() == Some(true)
+}
+
 fn kubernetes(facts: &Facts, because: &mut Vec<String>) -> bool {
     let mut signs = Vec::new();
-    if facts.text("cgroup.path").is_some_and(|path| path.contains("kubepods")) {
+    if facts.text("cgroup.path").is_some_and(|path| path.split('/').any(|part| part.starts_with("kubepods"))) {
         signs.push("kubepods cgroup");
     }
-    if facts.text("sign.mount").is_some_and(|path| path.contains("/kubelet/pods/")) {
+    if facts.text("sign.mount").is_some_and(|files| files.lines().any(of_kubelet)) {
         signs.push("files mounted by the kubelet");
     }
     if facts.holds("sign.kubernetes_env") {
@@ -194,9 +238,12 @@ fn kubernetes(facts: &Facts, because: &mut Vec<String>) -> bool {
     !signs.is_empty()
 }
 
-/// The systemd unit that a cgroup path names, if it is a service.
+/// The systemd service that a cgroup path ends in. Those that only start what somebody asks them to are not meant:
+/// a setting of theirs would be one for every login or job.
 fn unit(path: &str) -> Option<String> {
-    path.split('/').rev().find(|part| part.ends_with(".service")).map(str::to_owned)
+    const OF_OTHERS: [&str; 5] = ["user@", "ssh", "getty@", "serial-getty@", "cron"];
+    let last = path.rsplit('/').next().filter(|part| part.ends_with(".service"))?;
+    (!OF_OTHERS.iter().any(|start| last.starts_with(start))).then(|| last.to_owned())
 }
 
 fn capabilities(mask: i128) -> Vec<&'static str> {
@@ -225,62 +272,4 @@ fn shortened(path: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::fact::{Cause, Gap};
-
-    fn facts(init_net: bool, init_pid: bool, more: &[(&'static str, Value)]) -> Facts {
-        let mut facts = Facts::default();
-        for name in HOST_ONLY {
-            let reading = if init_net { Ok(Value::Number(1)) } else { Err(Gap::new(Cause::Absent, "")) };
-            facts.put(name, reading, "");
-        }
-        facts.put("sysctl.net.core.somaxconn", Ok(Value::Number(4096)), "");
-        facts.put("namespace.pid.init", Ok(Value::Number(i128::from(init_pid))), "");
-        for (name, value) in more {
-            facts.put(*name, Ok(value.clone()), "");
-        }
-        facts
-    }
-
-    fn text(text: &str) -> Value {
-        Value::Text(text.into())
-    }
-
-    const YES: Value = Value::Number(1);
-
-    #[test]
-    fn a_left_over_marker_makes_no_container() {
-        let place = of(&facts(true, true, &[("sign.dockerenv", YES), ("cgroup.path", text("/process_api/37d6"))]));
-        assert_eq!(place.kind, Kind::Host);
-        assert!(place.because.iter().any(|clause| clause.contains("left over")));
-    }
-
-    #[test]
-    fn a_bare_runc_container_is_found_by_its_namespaces() {
-        let place = of(&facts(false, false, &[("sign.procsys_readonly", YES), ("cgroup.path", text("/t1"))]));
-        assert_eq!((place.kind, place.runtime, place.writable), (Kind::Container, None, Writable::ReadOnly));
-    }
-
-    #[test]
-    fn a_pod_is_found_without_token_or_variable() {
-        let cgroup = text("/kubepods/burstable/pod1f/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
-        assert_eq!(of(&facts(false, false, &[("cgroup.path", cgroup.clone())])).kind, Kind::Pod);
-        let host_network = of(&facts(true, true, &[("cgroup.path", cgroup)]));
-        assert_eq!((host_network.kind, host_network.node), (Kind::HostNetworkPod, true));
-        let mounted = text("/var/lib/kubelet/pods/1f/etc-hosts");
-        assert_eq!(of(&facts(false, false, &[("sign.mount", mounted), ("cgroup.path", text("/"))])).kind, Kind::Pod);
-    }
-
-    #[test]
-    fn a_variable_alone_makes_no_pod() {
-        assert_eq!(of(&facts(true, true, &[("sign.kubernetes_env", YES)])).kind, Kind::Host);
-        assert_eq!(of(&facts(false, true, &[("sign.kubernetes_env", YES)])).kind, Kind::Namespace);
-    }
-
-    #[test]
-    fn nothing_known_is_unknown() {
-        let place = of(&Facts::default());
-        assert_eq!((place.kind, place.netns, place.writable), (Kind::Unknown, Netns::Unknown, Writable::Unknown));
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! What the cgroup allows, per controller: each may be on version 1 or on version 2.
 //!
-//! The limit that binds is the least of the process's own cgroup and those above it, as far as they can be seen.
+//! Of the process's own cgroup and those above it, the limit that counts is the one nearest to being reached, as far as
+//! they can be seen.
 
 use procfs::{FromRead, ProcessCGroup, ProcessCGroups};
 
@@ -10,6 +11,7 @@ use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
 const SELF: &str = "/proc/self/cgroup";
 const ROOT: &str = "/sys/fs/cgroup";
+const UNIFIED: &str = "/sys/fs/cgroup/unified";
 /// A limit this high on version 1 stands for none (it is rounded down to a page).
 const NONE: i128 = 1 << 60;
 
@@ -64,10 +66,10 @@ fn read(gather: &mut Gather<'_>) {
         cpu(gather, &groups);
     }
     if gather.wants_any("cgroup.memory") {
-        memory(gather, &groups);
+        counted(gather, &groups, &MEMORY);
     }
     if gather.wants_any("cgroup.pids") {
-        pids(gather, &groups);
+        counted(gather, &groups, &PIDS);
     }
 }
 
@@ -75,7 +77,7 @@ fn read(gather: &mut Gather<'_>) {
 fn version(gather: &Gather<'_>, groups: &ProcessCGroups) -> &'static str {
     let on_v1 = |group: &ProcessCGroup| group.controllers.iter().any(|name| !name.starts_with("name="));
     match (groups.0.iter().any(on_v1), groups.0.iter().any(|group| group.hierarchy == 0)) {
-        (true, true) if gather.host.exists("/sys/fs/cgroup/unified").unwrap_or(false) => "hybrid",
+        (true, true) if gather.host.exists(UNIFIED).unwrap_or(false) => "hybrid",
         (true, _) => "v1",
         (false, _) => "v2",
     }
@@ -87,51 +89,58 @@ struct Folders {
     paths: Vec<String>,
 }
 
-fn folders(groups: &ProcessCGroups, controller: &str) -> Folders {
-    let v1 = groups.0.iter().find(|group| group.controllers.iter().any(|name| name == controller));
-    let v2 = || groups.0.iter().find(|group| group.hierarchy == 0);
-    let Some(group) = v1.or_else(v2) else { return Folders { v2: false, paths: Vec::new() } };
-    let root = if v1.is_some() { format!("{ROOT}/{controller}") } else { ROOT.to_owned() };
-    let mut paths = Vec::new();
-    // A path with `..` lies outside this cgroup namespace, and the mount's root is the best that can be seen.
-    let mut below =
-        if group.pathname.split('/').any(|part| part == "..") { "" } else { group.pathname.trim_end_matches('/') };
-    while !below.is_empty() {
-        paths.push(format!("{root}{below}"));
-        below = below.rsplit_once('/').map_or("", |(above, _)| above);
+impl Folders {
+    fn of(gather: &Gather<'_>, groups: &ProcessCGroups, controller: &str) -> Self {
+        let v1 = groups.0.iter().find(|group| group.controllers.iter().any(|name| name == controller));
+        let v2 = || groups.0.iter().find(|group| group.hierarchy == 0);
+        let Some(group) = v1.or_else(v2) else { return Self { v2: false, paths: Vec::new() } };
+        let root = match (v1, version(gather, groups)) {
+            (Some(_), _) => format!("{ROOT}/{controller}"),
+            // Beside version 1 the tree of version 2 is mounted one level down.
+            (None, "hybrid") => UNIFIED.to_owned(),
+            (None, _) => ROOT.to_owned(),
+        };
+        let mut paths = Vec::new();
+        // A path with `..` lies outside this cgroup namespace, and the mount's root is the best that can be seen.
+        let outside = group.pathname.split('/').any(|part| part == "..");
+        let mut below = if outside { "" } else { group.pathname.trim_end_matches('/') };
+        while !below.is_empty() {
+            paths.push(format!("{root}{below}"));
+            below = below.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+        paths.push(root);
+        Self { v2: v1.is_none(), paths }
     }
-    paths.push(root);
-    Folders { v2: v1.is_none(), paths }
+
+    /// The file of a folder by its name on the version that the controller is on.
+    fn file(&self, folder: &str, v1: &str, v2: &str) -> String {
+        format!("{folder}/{}", if self.v2 { v2 } else { v1 })
+    }
 }
 
-/// The folder with the least limit, and that limit. A folder without the file sets none; without any folder at all
-/// nothing is known.
-fn tightest<'a>(
+/// The folders that set a limit, each with it, the process's own first. A folder without the file sets none.
+///
+/// # Errors
+/// Without any folder at all nothing is known: there are limits whether or not they can be seen.
+fn limits<'a>(
     gather: &Gather<'_>,
     folders: &'a Folders,
     limit_in: impl Fn(&str) -> Result<Option<i128>, Gap>,
-) -> Result<(&'a str, Option<i128>), Gap> {
-    let mut found: Option<(&str, i128)> = None;
+) -> Result<Vec<(&'a str, i128)>, Gap> {
+    let mut found = Vec::new();
     let mut seen = false;
     for path in &folders.paths {
         match limit_in(path) {
-            Ok(Some(limit)) if found.is_none_or(|(_, least)| limit < least) => found = Some((path, limit)),
-            Ok(_) => {}
+            Ok(limit) => found.extend(limit.map(|limit| (path.as_str(), limit))),
             Err(gap) if gap.cause == Cause::Absent => continue,
             Err(gap) => return Err(gap),
         }
         seen = true;
     }
     // A root cgroup has no limit files: its presence is enough to say that there is no limit.
-    let root =
-        if folders.v2 { Some("/sys/fs/cgroup/cgroup.controllers") } else { folders.paths.last().map(String::as_str) };
-    seen = seen || root.is_some_and(|root| gather.host.exists(root).unwrap_or(false));
-    let own = folders.paths.first().map(String::as_str).unwrap_or_default();
-    match found {
-        Some((path, limit)) => Ok((path, Some(limit))),
-        None if seen => Ok((own, None)),
-        None => Err(Gap::new(Cause::Absent, format!("{ROOT} is not mounted here"))),
-    }
+    let root = folders.paths.last().map(|root| folders.file(root, "", "cgroup.controllers"));
+    seen = seen || root.is_some_and(|root| gather.host.exists(root.trim_end_matches('/')).unwrap_or(false));
+    if seen { Ok(found) } else { Err(Gap::new(Cause::NotVisibleHere, format!("{ROOT} is not mounted here"))) }
 }
 
 fn content(gather: &Gather<'_>, path: &str) -> Result<String, Gap> {
@@ -141,7 +150,7 @@ fn content(gather: &Gather<'_>, path: &str) -> Result<String, Gap> {
     }
 }
 
-/// One number of a file, or of the line in it that starts with `key`. `max`, `-1` and rounded infinity are no limit.
+/// One number of a file. `max`, `-1` and rounded infinity are no limit.
 fn limit(gather: &Gather<'_>, path: &str) -> Result<Option<i128>, Gap> {
     let text = content(gather, path)?;
     match number(&text) {
@@ -152,115 +161,152 @@ fn limit(gather: &Gather<'_>, path: &str) -> Result<Option<i128>, Gap> {
     }
 }
 
+fn amount(gather: &Gather<'_>, path: &str) -> Result<i128, Gap> {
+    let text = content(gather, path)?;
+    number(&text).ok_or_else(|| Gap::unparsable(path, text.as_bytes()))
+}
+
+/// The number in the line that starts with `key`.
 fn keyed(gather: &Gather<'_>, path: &str, key: &str) -> Result<i128, Gap> {
     let text = content(gather, path)?;
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-    line.and_then(number).ok_or_else(|| Gap::new(Cause::Absent, format!("{path} has no {key}")))
+    let line = line.ok_or_else(|| Gap::new(Cause::Absent, format!("{path} has no {key}")))?;
+    number(line).ok_or_else(|| Gap::unparsable(path, line.as_bytes()))
 }
 
-fn as_reading(limit: Option<i128>) -> Reading {
-    Ok(limit.map_or(Value::Unlimited, Value::Number))
+/// `cpu.max` of version 2, `QUOTA PERIOD` in microseconds, as thousandths of a CPU; `max` for no quota.
+fn cpu_max(file: &str, text: &str) -> Result<Option<i128>, Gap> {
+    let mut words = text.split_whitespace();
+    match (words.next(), words.next().and_then(number)) {
+        (Some("max"), _) => Ok(None),
+        (Some(quota), Some(period)) if period > 0 => match quota.parse::<i128>() {
+            Ok(quota) if quota >= 0 => Ok(Some(quota.saturating_mul(1000) / period)),
+            _ => Err(Gap::unparsable(file, text.as_bytes())),
+        },
+        _ => Err(Gap::unparsable(file, text.as_bytes())),
+    }
 }
 
 fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
-    let folders = folders(groups, "cpu");
+    let folders = Folders::of(gather, groups, "cpu");
     let quota = |path: &str| -> Result<Option<i128>, Gap> {
-        let (quota, period) = if folders.v2 {
+        if folders.v2 {
             let file = format!("{path}/cpu.max");
-            let text = content(gather, &file)?;
-            let mut words = text.split_whitespace();
-            let quota = words.next().ok_or_else(|| Gap::unparsable(&file, text.as_bytes()))?;
-            (quota.parse().ok().filter(|_| quota != "max"), words.next().and_then(number))
-        } else {
-            (limit(gather, &format!("{path}/cpu.cfs_quota_us"))?, limit(gather, &format!("{path}/cpu.cfs_period_us"))?)
-        };
-        Ok(quota
-            .zip(period.filter(|&period| period > 0))
-            .map(|(quota, period): (i128, i128)| quota.saturating_mul(1000) / period))
+            return cpu_max(&file, &content(gather, &file)?);
+        }
+        let quota = limit(gather, &format!("{path}/cpu.cfs_quota_us"))?;
+        let period = limit(gather, &format!("{path}/cpu.cfs_period_us"))?.filter(|&period| period > 0);
+        Ok(quota.zip(period).map(|(quota, period)| quota.saturating_mul(1000) / period))
     };
-    let found = tightest(gather, &folders, quota).map(|(path, limit)| (path.to_owned(), limit));
-    let no_quota = || Err(Gap::new(Cause::Absent, "no CPU quota is set"));
-    match found {
-        Ok((path, limit)) => {
+    let share = |path: &str| {
+        let stat = format!("{path}/cpu.stat");
+        let throttled = keyed(gather, &stat, "nr_throttled")?;
+        Ok(throttled.saturating_mul(100) / keyed(gather, &stat, "nr_periods")?.max(1))
+    };
+    let names = ["cgroup.cpu.limit", "cgroup.cpu.throttled", "cgroup.cpu.throttled_share"];
+    let readings = limits(gather, &folders, quota).map(|found| match binding(&found, |path, _| share(path)) {
+        None => without_limit("no CPU quota is set", &folders),
+        Some((path, limit)) => {
             let stat = format!("{path}/cpu.stat");
-            let throttled = limit.is_some().then(|| keyed(gather, &stat, "nr_throttled"));
-            let periods = limit.is_some().then(|| keyed(gather, &stat, "nr_periods"));
-            let share = match (throttled.clone(), periods) {
-                (Some(Ok(throttled)), Some(Ok(periods))) => {
-                    Ok(Value::Number(throttled.saturating_mul(100) / periods.max(1)))
-                }
-                (Some(Err(gap)), _) | (_, Some(Err(gap))) => Err(gap),
-                _ => no_quota(),
-            };
-            gather.put("cgroup.cpu.limit", as_reading(limit), path);
-            gather.put("cgroup.cpu.throttled", throttled.map_or_else(no_quota, |n| n.map(Value::Number)), stat.clone());
-            gather.put("cgroup.cpu.throttled_share", share, stat);
+            let throttled = keyed(gather, &stat, "nr_throttled").map(Value::Number);
+            let share = share(path).map(Value::Number);
+            [(Ok(Value::Number(limit)), path.to_owned()), (throttled, stat.clone()), (share, stat)]
         }
-        Err(gap) => unknown(gather, "cgroup.cpu", &gap),
+    });
+    put(gather, "cgroup.cpu", names, readings);
+}
+
+/// A controller that counts what is used against a limit.
+struct Counted {
+    controller: &'static str,
+    family: &'static str,
+    names: [&'static str; 3],
+    /// File of the limit, of what is used, and of the events at the limit with the key: on version 1 and on version 2.
+    limit: [&'static str; 2],
+    used: [&'static str; 2],
+    events: [&'static str; 2],
+    event: &'static str,
+    /// Key in `memory.stat` of what is given back before the limit hurts.
+    cache: Option<[&'static str; 2]>,
+    none: &'static str,
+}
+
+const MEMORY: Counted = Counted {
+    controller: "memory",
+    family: "cgroup.memory",
+    names: ["cgroup.memory.limit", "cgroup.memory.working_set", "cgroup.memory.oom_kills"],
+    limit: ["memory.limit_in_bytes", "memory.max"],
+    used: ["memory.usage_in_bytes", "memory.current"],
+    events: ["memory.oom_control", "memory.events"],
+    event: "oom_kill",
+    cache: Some(["total_inactive_file", "inactive_file"]),
+    none: "no memory limit is set",
+};
+
+const PIDS: Counted = Counted {
+    controller: "pids",
+    family: "cgroup.pids",
+    names: ["cgroup.pids.limit", "cgroup.pids.current", "cgroup.pids.refused"],
+    limit: ["pids.max"; 2],
+    used: ["pids.current"; 2],
+    events: ["pids.events"; 2],
+    event: "max",
+    cache: None,
+    none: "no limit on tasks is set",
+};
+
+fn counted(gather: &mut Gather<'_>, groups: &ProcessCGroups, of: &Counted) {
+    let folders = Folders::of(gather, groups, of.controller);
+    let file = |path: &str, [v1, v2]: [&str; 2]| folders.file(path, v1, v2);
+    let used = |path: &str| {
+        let used = amount(gather, &file(path, of.used))?;
+        let cache =
+            of.cache.map(|[v1, v2]| keyed(gather, &format!("{path}/memory.stat"), if folders.v2 { v2 } else { v1 }));
+        Ok(used.saturating_sub(cache.and_then(Result::ok).unwrap_or(0)).max(0))
+    };
+    let share = |path: &str, limit: i128| Ok(used(path)?.saturating_mul(10_000) / limit.max(1));
+    let found = limits(gather, &folders, |path| limit(gather, &file(path, of.limit)));
+    let readings = found.map(|found| match binding(&found, share) {
+        None => without_limit(of.none, &folders),
+        Some((path, limit)) => {
+            let events = keyed(gather, &file(path, of.events), of.event).map(Value::Number);
+            let readings = [Ok(Value::Number(limit)), used(path).map(Value::Number), events];
+            readings.map(|reading| (reading, path.to_owned()))
+        }
+    });
+    put(gather, of.family, of.names, readings);
+}
+
+/// The limit that is nearest to being reached; among equals, and where no share can be told, the least.
+fn binding<'a>(limits: &[(&'a str, i128)], share: impl Fn(&str, i128) -> Result<i128, Gap>) -> Option<(&'a str, i128)> {
+    let rank = |&(path, limit): &(&str, i128)| (share(path, limit).unwrap_or(-1), std::cmp::Reverse(limit));
+    // Of two that tie the process's own comes first, and max_by_key would take the last.
+    limits.iter().rev().max_by_key(|limit| rank(limit)).copied()
+}
+
+/// Readings of three facts, each with its source.
+type Three = [(Reading, String); 3];
+
+fn without_limit(why: &str, folders: &Folders) -> Three {
+    let own = folders.paths.first().cloned().unwrap_or_default();
+    let none = || Err(Gap::new(Cause::Absent, why));
+    [Ok(Value::Unlimited), none(), none()].map(|reading| (reading, own.clone()))
+}
+
+fn put(gather: &mut Gather<'_>, family: &str, names: [&'static str; 3], readings: Result<Three, Gap>) {
+    match readings {
+        Ok(readings) => {
+            for (name, (reading, source)) in names.into_iter().zip(readings) {
+                gather.put(name, reading, source);
+            }
+        }
+        Err(gap) => {
+            for name in gather.wanted(family) {
+                gather.put(name, Err(gap.clone()), ROOT);
+            }
+        }
     }
 }
 
-fn memory(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
-    let folders = folders(groups, "memory");
-    let (v2, files) = (
-        folders.v2,
-        if folders.v2 { ["memory.max", "memory.current"] } else { ["memory.limit_in_bytes", "memory.usage_in_bytes"] },
-    );
-    let found = tightest(gather, &folders, |path| limit(gather, &format!("{path}/{}", files[0])));
-    match found.map(|(path, limit)| (path.to_owned(), limit)) {
-        Ok((path, limit)) => {
-            let none = || Gap::new(Cause::Absent, "no memory limit is set");
-            let (used, kills) = match limit {
-                None => (Err(none()), Err(none())),
-                Some(_) => {
-                    let used = content(gather, &format!("{path}/{}", files[1]));
-                    let cache = keyed(
-                        gather,
-                        &format!("{path}/memory.stat"),
-                        if v2 { "inactive_file" } else { "total_inactive_file" },
-                    );
-                    let used =
-                        used.and_then(|text| number(&text).ok_or_else(|| Gap::unparsable(&path, text.as_bytes())));
-                    let events = if v2 { "memory.events" } else { "memory.oom_control" };
-                    (
-                        used.map(|used| used.saturating_sub(cache.unwrap_or(0)).max(0)),
-                        keyed(gather, &format!("{path}/{events}"), "oom_kill"),
-                    )
-                }
-            };
-            gather.put("cgroup.memory.limit", as_reading(limit), path.clone());
-            gather.put("cgroup.memory.working_set", used.map(Value::Number), path.clone());
-            gather.put("cgroup.memory.oom_kills", kills.map(Value::Number), path);
-        }
-        Err(gap) => unknown(gather, "cgroup.memory", &gap),
-    }
-}
-
-fn pids(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
-    let folders = folders(groups, "pids");
-    let found = tightest(gather, &folders, |path| limit(gather, &format!("{path}/pids.max")));
-    match found.map(|(path, limit)| (path.to_owned(), limit)) {
-        Ok((path, limit)) => {
-            let none = || Gap::new(Cause::Absent, "no limit on tasks is set");
-            let (current, refused) = match limit {
-                None => (Err(none()), Err(none())),
-                Some(_) => {
-                    let current = content(gather, &format!("{path}/pids.current"));
-                    let current =
-                        current.and_then(|text| number(&text).ok_or_else(|| Gap::unparsable(&path, text.as_bytes())));
-                    (current, keyed(gather, &format!("{path}/pids.events"), "max"))
-                }
-            };
-            gather.put("cgroup.pids.limit", as_reading(limit), path.clone());
-            gather.put("cgroup.pids.current", current.map(Value::Number), path.clone());
-            gather.put("cgroup.pids.refused", refused.map(Value::Number), path);
-        }
-        Err(gap) => unknown(gather, "cgroup.pids", &gap),
-    }
-}
-
-fn unknown(gather: &mut Gather<'_>, family: &str, gap: &Gap) {
-    for name in gather.wanted(family) {
-        gather.put(name, Err(gap.clone()), ROOT);
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
-use crate::model::fact::{Scope, Unit};
+use crate::model::fact::{Gap, Scope, Unit, Value};
 
 const NETSTAT: &str = "/proc/net/netstat";
 const SNMP: &str = "/proc/net/snmp";
@@ -53,8 +53,12 @@ fn read(gather: &mut Gather<'_>) {
         ("netstat.Udp6", SNMP6),
     ] {
         let protocol = family.strip_prefix("netstat.").unwrap_or(family);
-        let pick = if path == SNMP6 { in_lines } else { in_pairs };
-        gather.fill(family, path, text_of(protocol), |text, key| pick(text, protocol, key));
+        let pick: for<'a> fn(&'a str, &str, &str) -> Option<&'a str> = if path == SNMP6 { in_lines } else { in_pairs };
+        gather.fill_with(family, path, text_of(protocol), |text, key| {
+            let word = pick(text, protocol, key)?;
+            let unparsable = || Gap::unparsable(&format!("{key} in {path}"), word.as_bytes());
+            Some(word.parse().map(Value::Number).map_err(|_| unparsable()))
+        });
     }
 }
 
@@ -68,18 +72,19 @@ fn text_of(protocol: &str) -> impl FnOnce(&[u8]) -> Option<String> {
 
 /// A counter from /proc/net/netstat or /proc/net/snmp: a header line and a line of values in turn, both starting with
 /// the protocol. Columns differ between kernels, so they are found by name.
-fn in_pairs(text: &str, protocol: &str, key: &str) -> Option<i128> {
+fn in_pairs<'a>(text: &'a str, protocol: &str, key: &str) -> Option<&'a str> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(protocol)?.strip_prefix(':'));
     let (names, values) = (lines.next()?, lines.next()?);
     let at = names.split_ascii_whitespace().position(|name| name == key)?;
-    values.split_ascii_whitespace().nth(at)?.parse().ok()
+    // A row that is cut short has the counter, and no value of it.
+    Some(values.split_ascii_whitespace().nth(at).unwrap_or_default())
 }
 
 /// A counter from /proc/net/snmp6: a name and a value on every line, `Udp6RcvbufErrors 0`.
-fn in_lines(text: &str, protocol: &str, key: &str) -> Option<i128> {
+fn in_lines<'a>(text: &'a str, protocol: &str, key: &str) -> Option<&'a str> {
     let line =
         text.lines().find_map(|line| line.strip_prefix(protocol)?.strip_prefix(key)?.strip_prefix(char::is_whitespace));
-    line?.trim().parse().ok()
+    Some(line?.trim())
 }
 
 #[cfg(test)]
@@ -89,11 +94,12 @@ mod tests {
     #[test]
     fn columns_are_found_by_header_whatever_their_order() {
         let text = "TcpExt: A ListenOverflows\nTcpExt: 1 93\nMPTcpExt: X\nMPTcpExt: 5\nIpExt: lonely\n";
-        assert_eq!(in_pairs(text, "TcpExt", "ListenOverflows"), Some(93));
-        assert_eq!(in_pairs(text, "MPTcpExt", "X"), Some(5));
+        assert_eq!(in_pairs(text, "TcpExt", "ListenOverflows"), Some("93"));
+        assert_eq!(in_pairs(text, "MPTcpExt", "X"), Some("5"));
         assert_eq!(in_pairs(text, "TcpExt", "X"), None);
         assert_eq!(in_pairs(text, "IpExt", "lonely"), None);
-        assert_eq!(in_lines("Ip6InReceives 1\nUdp6RcvbufErrors    \t7\n", "Udp6", "RcvbufErrors"), Some(7));
+        assert_eq!(in_lines("Ip6InReceives 1\nUdp6RcvbufErrors    \t7\n", "Udp6", "RcvbufErrors"), Some("7"));
+        assert_eq!(in_pairs("TcpExt: A B\nTcpExt: many\n", "TcpExt", "B"), Some(""));
         assert!(text_of("TcpExt")(b"\xff\x00garbage").is_none());
     }
 }

@@ -203,6 +203,7 @@ pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
 /// Explains gaps by the place, and computes every fact that follows from those at hand. Facts that are there already
 /// stay.
 pub fn derive(facts: &mut Facts) {
+    let unread = |gap: &Gap| gap.cause == Cause::Unsupported && gap.why.ends_with("was not read");
     explain(facts);
     for formula in FORMULAS {
         let name = formula.entry.name;
@@ -212,7 +213,8 @@ pub fn derive(facts: &mut Facts) {
         };
         for subject in subjects {
             let name = with_subject(name, subject.as_deref()).into_owned();
-            if facts.get(&name).is_none() {
+            // What was missing may have been read since.
+            if facts.get(&name).is_none_or(|fact| fact.reading.as_ref().is_err_and(unread)) {
                 let reading = (formula.compute)(facts, subject.as_deref().unwrap_or_default());
                 facts.put(name, reading, formula.entry.read);
             }
@@ -230,8 +232,12 @@ fn explain(facts: &mut Facts) {
         .map(|(name, fact)| (name.to_owned(), fact.source.clone()))
         .collect();
     let catalogue = super::catalogue();
+    let processes_only = shows_processes_only(facts);
     for (name, source) in missing {
-        if let Some(gap) = reason(facts, &name, catalogue.find(&name)) {
+        let of_proc = |gap: &Gap| gap.why.starts_with("/proc/") && !gap.why.starts_with("/proc/self/");
+        if processes_only && facts.value(&name).is_err_and(|gap| of_proc(&gap)) {
+            facts.put(name, Err(Gap::new(Cause::NotVisibleHere, PROCESSES_ONLY)), source);
+        } else if let Some(gap) = reason(facts, &name, catalogue.find(&name)) {
             facts.put(name, Err(gap), source);
         }
     }
@@ -251,6 +257,17 @@ fn explain(facts: &mut Facts) {
         let why = "a pid namespace has a kernel.pid_max of its own since Linux 6.14; the host's binds as well";
         facts.put("sysctl.kernel.pid_max", Err(Gap::new(Cause::NotVisibleHere, why)), "");
     }
+}
+
+const PROCESSES_ONLY: &str = "this /proc shows processes only (subset=pid)";
+
+/// Whether /proc is there and has no sysctl at all: what is missing there may well exist.
+fn shows_processes_only(facts: &Facts) -> bool {
+    let hidden = |gap: Gap| gap.cause == Cause::Absent || gap.why == PROCESSES_ONLY;
+    let mut sysctls = facts.iter().filter(|(name, _)| name.starts_with("sysctl."));
+    facts.value("namespace.pid.init").is_ok()
+        && facts.value("sysctl.net.core.somaxconn").is_err_and(hidden)
+        && !sysctls.any(|(_, fact)| fact.reading.is_ok())
 }
 
 fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {
@@ -291,16 +308,23 @@ fn is_child_netns(facts: &Facts) -> bool {
     matches!(facts.value("namespace.net.init"), Ok(Value::Number(0)))
 }
 
-/// Every port that something listens on, and on a Kubernetes node every NodePort.
+/// Every port that something listens on or is declared to, and on a Kubernetes node every NodePort.
 fn busy_ports(facts: &Facts) -> Result<Ports, Gap> {
     facts.family("listener[*].port")?;
-    let listening = facts.subjects("listener[*].port").into_iter().filter_map(|subject| {
-        let port = facts.number(&format!("listener[{subject}].port")).ok()?;
-        u16::try_from(port).ok().map(|port| Ports::range(port, port))
-    });
-    let busy = listening.fold(Ports::default(), |all, port| all.union(&port));
-    let nodes = facts.holds("kubernetes.node").then(|| Ports::range(NODE_PORTS.0, NODE_PORTS.1));
-    Ok(busy.union(&nodes.unwrap_or_default()))
+    let subjects = facts.subjects("listener[*].port");
+    if subjects.is_empty() {
+        facts.value("listeners.count")?;
+    }
+    let mut busy = facts.ports("workload.ports").cloned().unwrap_or_default();
+    for subject in subjects {
+        let port = facts.number(&format!("listener[{subject}].port"))?;
+        busy = u16::try_from(port).map_or_else(|_| busy.clone(), |port| busy.union(&Ports::range(port, port)));
+    }
+    let nodes = match facts.value("kubernetes.node")? {
+        Value::Number(1) => Ports::range(NODE_PORTS.0, NODE_PORTS.1),
+        _ => Ports::default(),
+    };
+    Ok(busy.union(&nodes))
 }
 
 fn nth(facts: &Facts, name: &str, at: usize) -> Reading {
@@ -320,3 +344,6 @@ fn range(facts: &Facts) -> Result<Ports, Gap> {
     };
     Ok(Ports::range(end(0)?, end(1)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Gather, Source};
-use crate::host::{Ask, Query, sock_diag};
+use crate::host::{Ask, Query, Refusal, sock_diag};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 
@@ -14,33 +14,45 @@ const fn entry(name: &'static str, meaning: &'static str) -> Entry {
 }
 
 pub(super) const SOURCE: Source = Source {
-    families: &["listener"],
+    families: &["listener", "listeners"],
     read,
     entries: &[
         entry("listener[*].backlog", "effective backlog: the lesser of what listen() asked for and somaxconn then"),
         entry("listener[*].queue", "connections that wait for accept() now"),
         entry("listener[*].port", "the port"),
+        entry("listeners.count", "listening TCP sockets"),
     ],
 };
 
 fn read(gather: &mut Gather<'_>) {
     let mut listeners = Vec::new();
+    let mut count = Ok(());
     for family in ["inet", "inet6"] {
         match gather.host.ask(Query { ask: Ask::SockDiag, of: family }) {
             Ok(bytes) => listeners.extend(parse(&bytes)),
             // A kernel without IPv6 has no IPv6 listeners.
-            Err(_) if family == "inet6" => {}
+            Err(refusal) if family == "inet6" && without_ipv6(&refusal) => {}
             Err(refusal) => {
                 let gap = match refusal.is_absent() {
                     true => Gap::new(Cause::Absent, "this kernel has no sock_diag for TCP (module tcp_diag)"),
                     false => refusal.gap("sock_diag"),
                 };
-                for name in gather.wanted("listener") {
-                    gather.put(name, Err(gap.clone()), "sock_diag");
+                if family == "inet" {
+                    for name in gather.wanted("listener") {
+                        gather.put(name, Err(gap.clone()), "sock_diag");
+                    }
+                } else if count.is_ok() {
+                    // A subject of its own, so that the IPv4 listeners keep their values.
+                    for key in ["backlog", "queue", "port"] {
+                        gather.put(format!("listener[[::]:*].{key}"), Err(gap.clone()), "sock_diag");
+                    }
                 }
+                count = Err(gap);
             }
         }
     }
+    let number = i128::try_from(listeners.len()).unwrap_or(i128::MAX);
+    gather.put("listeners.count", count.map(|()| Value::Number(number)), "sock_diag");
     for (subject, listener) in named(listeners) {
         for (key, number) in
             [("backlog", listener.backlog), ("queue", listener.queue), ("port", u32::from(listener.address.port()))]
@@ -48,6 +60,13 @@ fn read(gather: &mut Gather<'_>) {
             gather.put(format!("listener[{subject}].{key}"), Ok(Value::Number(number.into())), "sock_diag");
         }
     }
+}
+
+/// The kernel's error number for a family of addresses that it does not have.
+const EAFNOSUPPORT: i32 = 97;
+
+fn without_ipv6(refusal: &Refusal) -> bool {
+    refusal.is_absent() || *refusal == Refusal::Errno(EAFNOSUPPORT)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,6 +132,29 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0], Listener { address: "0.0.0.0:8080".parse().unwrap(), queue: 9, backlog: 8 });
         assert_eq!(found[1].address.to_string(), "[::]:443");
+    }
+
+    struct Refusing(i32);
+
+    impl crate::host::Host for Refusing {
+        fn ask(&self, query: Query<'_>) -> crate::host::Answer {
+            if query.of == "inet" { Ok(message(2, 80, 0, 128)) } else { Err(Refusal::Errno(self.0)) }
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_refused_dump_of_ipv6_shows_and_a_kernel_without_ipv6_does_not() {
+        for (errno, subjects) in [(1, 2), (EAFNOSUPPORT, 1), (2, 1)] {
+            let mut facts = crate::model::facts::Facts::default();
+            super::super::gather(&Refusing(errno), ["listener[*].backlog".into()].into(), &mut facts);
+            assert_eq!(facts.subjects("listener[*].backlog").len(), subjects);
+            assert_eq!(facts.value("listener[0.0.0.0:80].backlog"), Ok(&Value::Number(128)));
+            assert_eq!(facts.value("listeners.count").is_ok(), subjects == 1);
+        }
     }
 
     #[test]

@@ -24,14 +24,16 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    gather.fill(
+    gather.fill_with(
         "memory",
         MEMINFO,
         |bytes| Some(text(bytes).into_owned()),
         |text, key| {
             let title = if key == "total" { "MemTotal:" } else { "MemAvailable:" };
             // The unit in the file is kB and means KiB.
-            number(text.lines().find_map(|line| line.strip_prefix(title))?)?.checked_mul(1024)
+            let rest = text.lines().find_map(|line| line.strip_prefix(title))?;
+            let bytes = number(rest).and_then(|kib| kib.checked_mul(1024)).map(Value::Number);
+            Some(bytes.ok_or_else(|| Gap::unparsable(title, rest.as_bytes())))
         },
     );
     if gather.wants("tasks.count") {

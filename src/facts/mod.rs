@@ -138,6 +138,17 @@ impl Gather<'_> {
         parse: impl FnOnce(&[u8]) -> Option<T>,
         pick: impl Fn(&T, &str) -> Option<i128>,
     ) {
+        self.fill_with(family, path, parse, |content, key| pick(content, key).map(|number| Ok(Value::Number(number))));
+    }
+
+    /// As [`Self::fill`], for values that may be there and not parse.
+    fn fill_with<T>(
+        &mut self,
+        family: &str,
+        path: &'static str,
+        parse: impl FnOnce(&[u8]) -> Option<T>,
+        pick: impl Fn(&T, &str) -> Option<Reading>,
+    ) {
         let names = self.wanted(family);
         if names.is_empty() {
             return;
@@ -150,8 +161,7 @@ impl Gather<'_> {
             let key = name.get(family.len() + 1..).unwrap_or_default();
             let reading = match &parsed {
                 Ok(content) => pick(content, key)
-                    .map(Value::Number)
-                    .ok_or_else(|| Gap::new(Cause::Absent, format!("{path} of this kernel has no {key}"))),
+                    .unwrap_or_else(|| Err(Gap::new(Cause::Absent, format!("{path} of this kernel has no {key}")))),
                 Err(gap) => Err(gap.clone()),
             };
             self.put(name, reading, path);

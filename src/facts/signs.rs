@@ -3,10 +3,12 @@
 use procfs::process::MountInfo;
 
 use super::{Gather, Source, text};
-use crate::host::{Ask, Query};
+use crate::host::{Ask, Host, Query};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
+const KUBELET: &str = "/var/lib/kubelet";
+const PODS: &str = "/var/lib/kubelet/pods";
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 /// Checked for writing, never written.
 const PROBE: &str = "/proc/sys/net/core/somaxconn";
@@ -22,7 +24,12 @@ pub(super) const SOURCE: Source = Source {
     families: &["sign"],
     read,
     entries: &[
-        entry("sign.mount", Unit::Text, MOUNTINFO, "path on the host of a file that a container runtime mounted in"),
+        entry(
+            "sign.mount",
+            Unit::Text,
+            MOUNTINFO,
+            "paths on the host of files that a container runtime mounted in, one a line",
+        ),
         entry("sign.root", Unit::Text, MOUNTINFO, "layer folders of an overlay root file system"),
         entry("sign.dockerenv", Unit::Mode, "/.dockerenv", "1: Docker's marker file is there"),
         entry("sign.containerenv", Unit::Mode, "/run/.containerenv", "1: Podman's marker file is there"),
@@ -35,7 +42,7 @@ pub(super) const SOURCE: Source = Source {
             "/var/run/secrets/kubernetes.io/serviceaccount",
             "1: the folder is there",
         ),
-        entry("sign.kubelet", Unit::Mode, "/var/lib/kubelet/pods", "1: the folder is there"),
+        entry("sign.kubelet", Unit::Mode, PODS, "1: the folder is there, or closed to this user"),
         entry("sign.procsys_readonly", Unit::Mode, "statfs of /proc/sys", "1: /proc/sys is mounted read-only"),
         entry("sign.procsys_writable", Unit::Mode, PROBE, "1: faccessat says that a sysctl could be written"),
     ],
@@ -48,17 +55,21 @@ fn read(gather: &mut Gather<'_>) {
         let found = lines.as_ref().map_err(Gap::clone)?.lines().find_map(pick);
         found.map(Value::Text).ok_or_else(|| Gap::new(Cause::Absent, "no such mount"))
     };
-    gather.put("sign.mount", find(given_file), MOUNTINFO);
+    let given = lines.as_ref().map_err(Gap::clone).and_then(|lines| {
+        let files: Vec<String> = lines.lines().filter_map(given_file).collect();
+        if files.is_empty() { Err(Gap::new(Cause::Absent, "no such mount")) } else { Ok(Value::Text(files.join("\n"))) }
+    });
+    gather.put("sign.mount", given, MOUNTINFO);
     gather.put("sign.root", find(overlay_root), MOUNTINFO);
     for (name, path) in [
         ("sign.dockerenv", "/.dockerenv"),
         ("sign.containerenv", "/run/.containerenv"),
         ("sign.systemd", "/run/systemd/system"),
         ("sign.service_account", "/var/run/secrets/kubernetes.io/serviceaccount"),
-        ("sign.kubelet", "/var/lib/kubelet/pods"),
     ] {
         gather.put(name, yes_no(gather.host.exists(path).map_err(|refusal| refusal.gap(path))), path);
     }
+    gather.put("sign.kubelet", yes_no(kubelet(gather.host)), PODS);
     let manager = "/run/systemd/container";
     let reading = match gather.host.read(manager) {
         Ok(bytes) => Ok(Value::Text(text(&bytes).trim().to_owned())),
@@ -81,6 +92,15 @@ fn read(gather: &mut Gather<'_>) {
         Err(refusal) => Err(refusal.gap(PROBE)),
     };
     gather.put("sign.procsys_writable", yes_no(writable), format!("faccessat {PROBE}"));
+}
+
+/// Whether the kubelet keeps pods here. Its folder is often closed to all but root, and then only that it is there
+/// can be seen.
+fn kubelet(host: &dyn Host) -> Result<bool, Gap> {
+    match host.exists(PODS) {
+        Err(refusal) if refusal.is_denied() => host.exists(KUBELET).map_err(|refusal| refusal.gap(KUBELET)),
+        other => other.map_err(|refusal| refusal.gap(PODS)),
+    }
 }
 
 fn yes_no(answer: Result<bool, Gap>) -> Reading {
@@ -107,6 +127,28 @@ fn overlay_root(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Refusal;
+
+    struct Closed;
+
+    impl Host for Closed {
+        fn ask(&self, query: Query<'_>) -> crate::host::Answer {
+            match query.of {
+                PODS => Err(Refusal::Errno(13)),
+                KUBELET => Ok(Vec::new()),
+                _ => Err(Refusal::Errno(2)),
+            }
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_kubelet_folder_closed_to_this_user_is_a_kubelet() {
+        assert_eq!(kubelet(&Closed), Ok(true));
+    }
 
     #[test]
     fn the_runtime_shows_in_mounted_files_and_layers() {

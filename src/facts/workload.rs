@@ -1,8 +1,9 @@
 //! The declared load as facts, so that a bound can name it.
 
 use crate::model::catalogue::Entry;
-use crate::model::fact::{Scope, Unit, Value};
+use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 use crate::model::facts::Facts;
+use crate::model::ports::Ports;
 use crate::model::workload::Workload;
 
 const fn entry(name: &'static str, meaning: &'static str) -> Entry {
@@ -11,6 +12,7 @@ const fn entry(name: &'static str, meaning: &'static str) -> Entry {
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry { unit: Unit::Text, ..entry("workload.role", "client, server or gateway") },
+    Entry { unit: Unit::Ports, scope: Scope::Netns, ..entry("workload.ports", "ports that the service listens on") },
     entry("workload.connections", "connections open at the same time"),
     entry("workload.burst", "new connections before the application calls accept() again"),
     entry("workload.destinations", "address:port pairs that outgoing connections go to"),
@@ -56,10 +58,60 @@ pub fn declare(facts: &mut Facts, workload: &Workload) {
             (format!("listener[{subject}].possible_burst"), burst(declared || workload.ports.is_empty())),
         ]
     });
-    let all: Vec<(String, Value)> = numbers.into_iter().chain([role]).chain(bursts).collect();
+    let ports = workload.ports.iter().fold(Ports::default(), |all, &port| all.union(&Ports::range(port, port)));
+    let ports = ("workload.ports".to_owned(), Value::Ports(ports));
+    let all: Vec<(String, Value)> = numbers.into_iter().chain([role, ports]).chain(bursts).collect();
     for (name, value) in all {
         if facts.get(&name).is_none() {
             facts.put(name, Ok(value), "");
         }
+    }
+    silent_ports(facts, &workload);
+}
+
+/// A declared port without a listener is a subject of its own: nothing can be said of its backlog, and saying nothing
+/// would read as if it were fine.
+fn silent_ports(facts: &mut Facts, workload: &Workload) {
+    if facts.value("listeners.count").is_err() {
+        return;
+    }
+    let subjects = facts.subjects("listener[*].port");
+    let listening: Vec<i128> =
+        subjects.iter().filter_map(|subject| facts.number(&format!("listener[{subject}].port")).ok()).collect();
+    for port in workload.ports.iter().filter(|&&port| !listening.contains(&port.into())) {
+        let gap = Gap::new(Cause::Unsupported, format!("nothing listens on declared port {port} here"));
+        facts.put(format!("listener[*:{port}].backlog"), Err(gap), "sock_diag");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::workload::Role;
+
+    fn on(ports: &[u16]) -> Workload {
+        let ports = ports.to_vec();
+        Workload { role: Role::Server, connections: 1, burst: 1, destinations: 1, streams: 1, outgoing: None, ports }
+    }
+
+    #[test]
+    fn a_declared_port_without_a_listener_is_unknown_and_still_busy() {
+        let mut facts = Facts::default();
+        facts.put("listeners.count", Ok(Value::Number(1)), "");
+        facts.put("listener[0.0.0.0:22].port", Ok(Value::Number(22)), "");
+        facts.put("listener[0.0.0.0:22].backlog", Ok(Value::Number(128)), "");
+        facts.put("kubernetes.node", Ok(Value::Number(0)), "");
+        declare(&mut facts, &on(&[22, 8443]));
+        assert_eq!(facts.subjects("listener[*].backlog"), ["*:8443", "0.0.0.0:22"]);
+        assert_eq!(facts.value("listener[*:8443].backlog").unwrap_err().cause, Cause::Unsupported);
+        super::super::derive(&mut facts);
+        assert_eq!(facts.ports("ports.busy").unwrap().to_string(), "8443");
+    }
+
+    #[test]
+    fn listeners_that_were_not_read_are_not_missing() {
+        let mut facts = Facts::default();
+        declare(&mut facts, &on(&[8443]));
+        assert!(facts.subjects("listener[*].backlog").is_empty());
     }
 }

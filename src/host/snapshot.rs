@@ -179,13 +179,12 @@ impl Store {
             let content = entry.and_then(|mut entry| {
                 let name = entry.path()?.to_string_lossy().into_owned();
                 let mut content = Vec::new();
-                entry.by_ref().take(LARGEST_FILE).read_to_end(&mut content)?;
-                Ok((name, content))
+                entry.by_ref().take(LARGEST_FILE + 1).read_to_end(&mut content)?;
+                // Half a file would pass for a whole one; it counts as missing instead.
+                Ok((content.len() as u64 <= LARGEST_FILE).then_some((name, content)))
             });
             match content {
-                Ok((name, content)) => {
-                    files.insert(name, content);
-                }
+                Ok(file) => files.extend(file),
                 Err(_) => {
                     truncated = true;
                     break;
