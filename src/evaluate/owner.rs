@@ -19,7 +19,7 @@ pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String
     }
     let set = context.facts.get(&format!("boot[{key}].value"))?;
     let reading = set.reading.as_ref().ok()?;
-    let live = context.facts.value(&format!("sysctl.{key}")).ok();
+    let live = context.facts.value(&format!("boot[{key}].live")).ok();
     let same = live.is_none_or(|live| live == reading);
     let changed = if same { "" } else { ", and the live value differs" };
     Some(format!("{} sets {}{changed}", set.source, reading.plain()))

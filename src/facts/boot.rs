@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::sysctl::is_known as is_known_sysctl;
 use super::sysctl::read_one;
 use super::{Gather, Source, parse_sysctl, text};
 use crate::host::Host;
@@ -65,7 +66,7 @@ fn read(gather: &mut Gather<'_>) {
     if !by_procps.patterns.is_empty() {
         keys.extend(gather.facts.iter().filter_map(|(name, _)| name.strip_prefix("sysctl.")).map(str::to_owned));
     }
-    for key in keys.iter().filter(|key| is_readable(key)) {
+    for key in keys.iter().filter(|key| is_readable(key) && is_of_concern(key)) {
         for (order, set) in [("systemd", by_systemd.get(key)), ("procps", by_procps.get(key))] {
             let Some((value, at)) = set else { continue };
             let live = read_one(gather, key);
@@ -83,6 +84,12 @@ fn read(gather: &mut Gather<'_>) {
             gather.put(name, Err(gap.clone().unwrap_or_else(none)), "sysctl.d");
         }
     }
+}
+
+/// Whether a key can matter to connections: the network, memory, and what the catalogue knows by name. A machine's
+/// configuration sets much else, such as `fs.protected_*`, that is not for this program to judge.
+fn is_of_concern(key: &str) -> bool {
+    key.starts_with("net.") || key.starts_with("vm.") || is_known_sysctl(key)
 }
 
 /// Whether a key names a sysctl that has a value: some are triggers that can only be written, and a key that climbs

@@ -237,6 +237,11 @@ fn read(gather: &mut Gather<'_>) {
     }
 }
 
+/// Whether the catalogue has an entry for this sysctl alone.
+pub(super) fn is_known(key: &str) -> bool {
+    SOURCE.entries.iter().any(|entry| entry.name.strip_prefix("sysctl.") == Some(key))
+}
+
 /// A sysctl by its dotted name: as it was read before, or from its file.
 pub(super) fn read_one(gather: &Gather<'_>, key: &str) -> Fact {
     if let Some(fact) = gather.facts.get(&format!("sysctl.{key}")) {
