@@ -15,6 +15,7 @@ pub const WANTED: &[&str] = &[
     "kernel.node",
     "kernel.release",
     "namespace.pid.init",
+    "namespace.user.init",
     "process.capabilities",
     "process.uid",
     "sign.mount",

@@ -6,7 +6,6 @@ use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::ports::Ports;
 
-const PIDNS: &str = "/proc/self/ns/pid";
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
 const HOSTNAME: &str = "/proc/sys/kernel/hostname";
@@ -22,7 +21,21 @@ pub(super) const SOURCE: Source = Source {
         entry("kernel.release", Unit::Text, Scope::Host, "uname", "release of the running kernel"),
         entry("kernel.node", Unit::Text, Scope::Host, "uname", "host name of this UTS namespace"),
         entry("cpu.online", Unit::Count, Scope::Host, ONLINE, "processors in use by the kernel"),
-        entry("namespace.pid.init", Unit::Mode, Scope::Pidns, PIDNS, "1: the machine's first pid namespace"),
+        entry("cpu.affinity", Unit::Count, Scope::Process, "/proc/self/status", "processors the process may run on"),
+        entry(
+            "namespace.pid.init",
+            Unit::Mode,
+            Scope::Pidns,
+            "/proc/self/ns/pid",
+            "1: the machine's first pid namespace",
+        ),
+        entry(
+            "namespace.user.init",
+            Unit::Mode,
+            Scope::Process,
+            "/proc/self/ns/user",
+            "1: the machine's first user namespace",
+        ),
     ],
 };
 
@@ -52,13 +65,27 @@ fn read(gather: &mut Gather<'_>) {
             gather.host.read(ONLINE).map_err(|refusal| refusal.gap(ONLINE)).and_then(|bytes| cpu_list(ONLINE, &bytes));
         gather.put("cpu.online", reading, ONLINE);
     }
-    // The inode number of the first pid namespace is fixed: include/linux/proc_ns.h.
-    if gather.wants("namespace.pid.init") {
-        let reading = match gather.host.link(PIDNS) {
-            Ok(target) => Ok(Value::Number(i128::from(target == "pid:[4026531836]"))),
-            Err(refusal) => Err(refusal.gap(PIDNS)),
-        };
-        gather.put("namespace.pid.init", reading, PIDNS);
+    if gather.wants("cpu.affinity") {
+        let path = "/proc/self/status";
+        let reading = gather.host.read(path).map_err(|refusal| refusal.gap(path)).and_then(|bytes| {
+            let text = text(&bytes);
+            let list = text.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+            cpu_list(path, list.unwrap_or("?").as_bytes())
+        });
+        gather.put("cpu.affinity", reading, path);
+    }
+    // The inode numbers of the first pid and user namespace are fixed: include/linux/proc_ns.h.
+    for (name, path, first) in [
+        ("namespace.pid.init", "/proc/self/ns/pid", "pid:[4026531836]"),
+        ("namespace.user.init", "/proc/self/ns/user", "user:[4026531837]"),
+    ] {
+        if gather.wants(name) {
+            let reading = match gather.host.link(path) {
+                Ok(target) => Ok(Value::Number(i128::from(target == first))),
+                Err(refusal) => Err(refusal.gap(path)),
+            };
+            gather.put(name, reading, path);
+        }
     }
 }
 
