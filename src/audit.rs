@@ -10,7 +10,7 @@ use crate::model::facts::{Fact, Facts, Name};
 use crate::model::finding::{Finding, Outcome};
 use crate::model::place::Place;
 use crate::model::report::Report;
-use crate::model::rule::Rule;
+use crate::model::rule::{Condition, Rule};
 use crate::model::workload::{Role, Workload};
 use crate::place;
 use crate::remedy::{self, Situation, Wishes};
@@ -58,7 +58,9 @@ pub fn read_more<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, rea
 /// # Errors
 /// [`NothingReadable`], with what was tried. Anything less is in the report.
 pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Report, NothingReadable> {
-    let mut read = self::read(host, rules.iter().filter(|rule| rule.asks(workload.role)), workload);
+    let mut declared = Facts::default();
+    facts::declare(&mut declared, workload);
+    let mut read = self::read(host, rules.iter().filter(|rule| may_apply(rule, workload.role, &declared)), workload);
     // What links and directories tell needs no file to be opened, and judges nothing.
     let opened = |name: &str| name != "process.fds" && !name.starts_with("namespace.");
     let readable =
@@ -97,6 +99,12 @@ pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Re
         notes,
         findings,
     })
+}
+
+/// Whether the declared load alone leaves a rule applicable. What does not apply is not read either.
+fn may_apply(rule: &Rule, role: Role, declared: &Facts) -> bool {
+    let fails = |condition: &Condition| declared.value(condition.fact).is_ok_and(|value| !condition.test.holds(value));
+    rule.asks(role) && !rule.when.iter().any(fails)
 }
 
 fn context(read: &Read, role: Role) -> Context<'_> {

@@ -44,6 +44,9 @@ pub fn of(facts: &Facts) -> Place {
     if init_pidns == Some(false) {
         because.push("a pid namespace of its own".to_owned());
     }
+    if matches!(facts.value("namespace.user.init"), Ok(Value::Number(0))) {
+        because.push("a user namespace of its own".to_owned());
+    }
     let runtime = runtime(facts, &mut because);
     let readonly = facts.holds("sign.procsys_readonly");
     if readonly {

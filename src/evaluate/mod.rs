@@ -12,7 +12,7 @@ use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::{Facts, Name, with_subject};
 use crate::model::finding::{Finding, Outcome, Want};
 use crate::model::place::Place;
-use crate::model::rule::{IfAbsent, Rule, Test};
+use crate::model::rule::{IfAbsent, Rule};
 use crate::model::workload::Role;
 
 use check::Judgement;
@@ -101,10 +101,7 @@ fn applies(rule: &Rule, context: Context<'_>) -> Result<Option<String>, Gap> {
     }
     for condition in &rule.when {
         let holds = match context.facts.value(condition.fact) {
-            Ok(value) => match &condition.test {
-                Test::OneOf(values) => values.contains(value),
-                Test::AtLeast(least) => value.limit().is_some_and(|number| number >= *least),
-            },
+            Ok(value) => condition.test.holds(value),
             Err(gap) if gap.cause == Cause::Absent => match condition.if_absent {
                 Some(holds) => holds,
                 None => return Err(gap),

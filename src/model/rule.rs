@@ -136,6 +136,16 @@ pub enum Test {
     AtLeast(i128),
 }
 
+impl Test {
+    /// Whether a value is what it has to be.
+    pub fn holds(&self, value: &Value) -> bool {
+        match self {
+            Self::OneOf(values) => values.contains(value),
+            Self::AtLeast(least) => value.limit().is_some_and(|number| number >= *least),
+        }
+    }
+}
+
 /// What it means for a rule that its fact does not exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
