@@ -229,6 +229,8 @@ fn never_lowers(rule: &Rule, action: &Action, facts: &Facts) -> Result<(), TestC
         (Change::Raise(_), None, Value::Number(_)) => {
             let writes = action.lines.iter().filter(|line| line.contains("sysctl -w"));
             prop_assert!(writes.clone().all(|line| line.contains("\" -ge ")), "{:?}", action.lines);
+            let kept = action.lines.iter().any(|line| line.contains(&format!("{name} = ")));
+            prop_assert!(!kept, "a line in a file could lower it at boot: {:?}", action.lines);
         }
         (Change::Set(value), _, new) => prop_assert_eq!(value, new),
         (Change::Widen(..), Some(Value::Numbers(old)), Value::Numbers(new)) => {

@@ -65,11 +65,6 @@ pub struct Doc {
 }
 
 impl Rule {
-    /// The first part of the id.
-    pub fn subsystem(&self) -> &'static str {
-        self.id.split('/').next().unwrap_or_default()
-    }
-
     /// The facts that judging needs, `[*]` included.
     pub fn judged_by(&self) -> Vec<&'static str> {
         let mut names = vec![self.fact];

@@ -126,6 +126,9 @@ impl Planned<'_> {
 
     /// Lines that make it last over a reboot of the host.
     fn keep(&self, situation: Situation<'_>) -> Vec<String> {
+        if self.is_guarded() {
+            return vec![self.keep_if_below()];
+        }
         let line = format!("{} = {}", self.name, self.value());
         let mut lines = self.module_line();
         lines.push(match self.boot_line(situation).map(|fact| fact.source.as_ref()) {
@@ -135,13 +138,18 @@ impl Planned<'_> {
             Some(at) => {
                 let name = at.rsplit('/').next().unwrap_or_default();
                 let file = if name < "90-tunecheck.conf" { FILE } else { LAST_FILE };
-                format!("{file}: {line}   (it wins over {at})")
+                format!("{file}: {line}   (the file has to sort after {at})")
             }
         });
         if situation.facts.family("boot[*].value").is_err_and(|gap| gap.cause == Cause::Denied) {
             lines.push("(a sysctl.d file could not be read: look whether a later one sets it too)".to_owned());
         }
         lines
+    }
+
+    /// In place of a line for a file, which cannot look first as the command does.
+    fn keep_if_below(&self) -> String {
+        format!("to keep it: a sysctl.d line, only if the value there is below {}", self.value())
     }
 
     fn module_line(&self) -> Vec<String> {
@@ -186,10 +194,7 @@ impl Planned<'_> {
         };
         let mut lines = vec![format!("on the node: {}   ({why})", self.write())];
         if self.is_guarded() {
-            lines.push(format!(
-                "on the node, to keep it: a sysctl.d line, only if its value there is below {}",
-                self.value()
-            ));
+            lines.push(format!("on the node, {}", self.keep_if_below()));
         } else {
             lines.extend(self.module_line().iter().map(|line| format!("on the node, {line}")));
             lines.push(format!("on the node, {FILE}: {} = {}", self.name, self.value()));
