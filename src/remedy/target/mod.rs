@@ -5,6 +5,7 @@
 
 mod notes;
 mod plan;
+mod script;
 mod sysctl_d;
 
 use super::{Plan, Step};
@@ -106,7 +107,7 @@ pub struct Target {
 }
 
 /// Every target. Help, completions and documentation follow from it.
-pub const TARGETS: &[Target] = &[plan::TARGET, sysctl_d::TARGET];
+pub const TARGETS: &[Target] = &[plan::TARGET, script::TARGET, sysctl_d::TARGET];
 
 /// The target of this name.
 pub fn find(name: &str) -> Option<&'static Target> {
