@@ -69,7 +69,8 @@ fn audited(args: &FixArgs, rules: &RuleSet) -> Result<Plan> {
     let urgent = report.findings.iter().filter(|finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail));
     let parts = urgent.filter_map(|finding| {
         let (actions, owner) = (finding.fix.clone(), finding.owner.clone());
-        Some(Part { rule: rules.get(finding.rule)?, actions, owner })
+        let need = finding.want.warn_below.or(finding.want.fail_below);
+        Some(Part { rule: rules.get(finding.rule)?, actions, owner, need })
     });
     Ok(Plan::of(report.place.clone(), report.node.clone(), report.count(Outcome::Unknown), parts))
 }
@@ -98,7 +99,7 @@ fn recorded(path: &Path, waived: &[String], rules: &RuleSet) -> Result<Plan> {
         for edit in finding.fix {
             actions.extend(recall(rule, edit, situation).with_context(|| format!("--from {shown}"))?);
         }
-        parts.push(Part { rule, actions, owner: finding.owner });
+        parts.push(Part { rule, actions, owner: finding.owner, need: finding.need });
     }
     Ok(Plan::of(report.place.clone(), report.node, report.unknown, parts.into_iter()))
 }

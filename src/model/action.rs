@@ -12,6 +12,8 @@ pub enum Site {
     Node,
     /// On this machine, in the place of the audit.
     Here,
+    /// In the active profile of TuneD, which would write over any other change.
+    Tuned,
     /// In the configuration of the node's container runtime.
     ContainerRuntime,
     /// In the configuration of the node's kubelet.
@@ -32,9 +34,10 @@ pub enum Site {
 
 impl Site {
     /// Every site, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Node,
         Self::Here,
+        Self::Tuned,
         Self::ContainerRuntime,
         Self::Kubelet,
         Self::KubeProxy,
@@ -50,6 +53,7 @@ impl Site {
         match self {
             Self::Node => "node",
             Self::Here => "here",
+            Self::Tuned => "tuned",
             Self::ContainerRuntime => "container-runtime",
             Self::Kubelet => "kubelet",
             Self::KubeProxy => "kube-proxy",

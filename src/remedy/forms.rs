@@ -48,7 +48,10 @@ impl Planned<'_> {
         }
         let conntrack = self.edit.name.starts_with("net.netfilter.nf_conntrack");
         vec![match stands.kind {
-            Kind::Host | Kind::Unknown => self.here(place::writer(stands)),
+            Kind::Host | Kind::Unknown => match self.tuned() {
+                Some(profile) => self.in_profile(&profile),
+                None => self.here(place::writer(stands)),
+            },
             // What is no network sysctl is the host's in any network namespace.
             Kind::Namespace if !self.of_net => self.here(place::writer(stands)),
             Kind::Namespace if self.edit.netns => self.in_namespace(),
@@ -145,6 +148,31 @@ impl Planned<'_> {
             _ => format!("{}, and take the line out again", words::unwrite(&self.edit)),
         };
         self.act(Site::Here, who, lines, scope, undo)
+    }
+
+    /// The file of the TuneD profile that sets it, if TuneD has the last word.
+    fn tuned(&self) -> Option<String> {
+        let facts = self.situation.facts;
+        let set = facts.get(&format!("tuned[{}].value", self.edit.name)).filter(|fact| fact.reading.is_ok())?;
+        (facts.value("tuned.reapplies") == Ok(&Value::Number(0))).then(|| set.source.to_string())
+    }
+
+    fn in_profile(self, at: &str) -> Action {
+        let raises = if self.edit.how == How::Raise { ">" } else { "" };
+        let lines = vec![
+            format!(
+                "{at} sets it at every start of TuneD, after sysctl.d (reapply_sysctl = 0): not there, but in a profile of your own"
+            ),
+            "/etc/tuned/tunecheck/tuned.conf:".to_owned(),
+            "  [main]".to_owned(),
+            "  include=PROFILE   (the active one: tuned-adm active)".to_owned(),
+            "  [sysctl]".to_owned(),
+            format!("  {}={raises}{}", self.edit.name, self.value()),
+            "then tuned-adm profile tunecheck".to_owned(),
+        ];
+        let who = place::writer(self.situation.place);
+        let undo = "tuned-adm profile PROFILE, and take the folder away".to_owned();
+        self.act(Site::Tuned, who, lines, "the whole host", undo)
     }
 
     fn in_namespace(self) -> Action {

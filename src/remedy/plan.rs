@@ -1,10 +1,12 @@
 //! The actions of all findings as one plan: each change once, in the order in which to make them.
 
 use super::sysctl::both;
-use crate::model::action::{Action, Edit, NofileEdit, Site, SysctlEdit};
+use crate::model::action::{Action, Edit, How, NofileEdit, Site, SysctlEdit};
 use crate::model::check::Check;
 use crate::model::fact::Value;
+use crate::model::facts::grouped;
 use crate::model::place::Place;
+use crate::model::ports::Ports;
 use crate::model::rule::Rule;
 
 /// A change, and the rules that ask for it.
@@ -16,6 +18,8 @@ pub struct Step {
     pub rules: Vec<&'static str>,
     /// Who writes the value last, as far as it shows.
     pub owner: Option<String>,
+    /// What is still missing once it is made.
+    pub short: Option<String>,
 }
 
 /// Two rules that ask for different values of one switch. Neither is applied: a person decides.
@@ -36,6 +40,8 @@ pub struct Part<'a> {
     pub actions: Vec<Action>,
     /// Who writes the value last.
     pub owner: Option<String>,
+    /// The least that its rule accepts without a warning, where it asks for a number.
+    pub need: Option<i128>,
 }
 
 /// Everything to change, by site.
@@ -66,13 +72,19 @@ impl Plan {
         for part in parts {
             plan.urgent += 1;
             let changes = part.actions.iter().any(|action| is_change(&action.edit));
-            if changes && !matches!(part.rule.check, Check::NotRising { .. }) && !plan.claims.contains(&part.rule.id) {
+            let short = part.need.and_then(|need| shortfall(&part.actions, need));
+            if changes
+                && short.is_none()
+                && !matches!(part.rule.check, Check::NotRising { .. })
+                && !plan.claims.contains(&part.rule.id)
+            {
                 plan.claims.push(part.rule.id);
             }
             for action in part.actions {
                 // What is owned is a value; words for a person have no owner but that person.
                 let owner = part.owner.clone().filter(|_| is_change(&action.edit));
-                plan.add(Step { action, rules: vec![part.rule.id], owner });
+                let short = short.clone().filter(|_| is_widened(&action.edit).is_some());
+                plan.add(Step { action, rules: vec![part.rule.id], owner, short });
             }
         }
         let disputed = |step: &Step, conflicts: &[Conflict]| matches!(&step.action.edit, Edit::Sysctl(edit) if conflicts.iter().any(|conflict| conflict.name == edit.name));
@@ -141,6 +153,30 @@ impl Plan {
 
 fn is_change(edit: &Edit) -> bool {
     matches!(edit, Edit::Sysctl(_) | Edit::Nofile(_) | Edit::RemoveLine { .. })
+}
+
+/// The ports of a range that is widened.
+fn is_widened(edit: &Edit) -> Option<Ports> {
+    let Edit::Sysctl(SysctlEdit { how: How::Widen, new: Value::Numbers(ends), .. }) = edit else { return None };
+    let [low, high] = ends.as_slice() else { return None };
+    Some(Ports::range(u16::try_from(*low).ok()?, u16::try_from(*high).ok()?))
+}
+
+/// What a range lacks even when it is as wide as it can be, reserved ports taken out.
+fn shortfall(actions: &[Action], need: i128) -> Option<String> {
+    let range = actions.iter().find_map(|action| is_widened(&action.edit))?;
+    let reserved = actions.iter().find_map(|action| match &action.edit {
+        Edit::Sysctl(SysctlEdit { how: How::Add, new: Value::Ports(ports), .. }) => Some(ports),
+        _ => None,
+    });
+    let usable = i128::from(reserved.map_or(range.count(), |reserved| range.difference(reserved).count()));
+    (usable < need).then(|| {
+        format!(
+            "even so {} ports where {} are asked for: the rest takes more destination or source addresses, or fewer connections",
+            grouped(usable),
+            grouped(need)
+        )
+    })
 }
 
 fn is_same(one: &Action, other: &Action) -> bool {

@@ -57,6 +57,7 @@ pub(super) fn told(step: &Step) -> Vec<String> {
     field("cost", &action.cost);
     field("safety", safety(action.safety));
     field("acts", action.takes_effect.words());
+    field("but", step.short.as_deref().unwrap_or_default());
     field("prove", &action.prove);
     if action.edit != Edit::Advice {
         field("undo", &action.undo);
@@ -118,6 +119,7 @@ pub(super) fn site(site: Site, place: &Place) -> &'static str {
         (Site::Node, _) => "the node, outside the container",
         (Site::Here, Kind::Namespace) => "this network namespace",
         (Site::Here, _) => "this host",
+        (Site::Tuned, _) => "the profile of TuneD",
         (Site::ContainerRuntime, _) => "the node's container runtime",
         (Site::Kubelet, _) => "the node's kubelet",
         (Site::KubeProxy, _) => "kube-proxy",

@@ -103,6 +103,7 @@ fn elsewhere(site: Site, order: Order<'_>) -> String {
         Site::KubeProxy => "kube-proxy would write over it at its next start: --to kubernetes".to_owned(),
         Site::ContainerRun => "a container is given it when it is started: --to docker, --to podman".to_owned(),
         Site::PodManifest | Site::Kubelet | Site::ContainerRuntime => "--to kubernetes".to_owned(),
+        Site::Tuned => "TuneD would write over it at its next start: it belongs into the profile".to_owned(),
         Site::Node => "it is changed on the host: audit there, and take the script from that".to_owned(),
         Site::Here => "a line of a file that is not ours: a person takes it out".to_owned(),
         _ => format!("it is changed elsewhere: {}", notes::site(site, &order.plan.place)),

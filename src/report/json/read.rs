@@ -48,6 +48,8 @@ pub struct RecordedFinding {
     pub rule: String,
     /// Who writes the value last.
     pub owner: Option<String>,
+    /// The least that the rule accepts without a warning, where it asked for a number.
+    pub need: Option<i128>,
     /// Its changes.
     pub fix: Vec<RecordedEdit>,
 }
@@ -183,6 +185,8 @@ struct FindingIn<'a> {
     outcome: Cow<'a, str>,
     #[serde(borrow)]
     owner: Option<Cow<'a, str>>,
+    #[serde(default)]
+    want: WantIn,
     #[serde(borrow, default)]
     fix: Vec<ActionIn<'a>>,
 }
@@ -191,8 +195,15 @@ impl FindingIn<'_> {
     fn meaning(self) -> Result<RecordedFinding, Unreadable> {
         let rule = self.rule.into_owned();
         let fix = self.fix.into_iter().map(|action| action.meaning(&rule)).collect::<Result<_, _>>()?;
-        Ok(RecordedFinding { owner: self.owner.map(Cow::into_owned), fix, rule })
+        let need = self.want.warn_below.or(self.want.fail_below).map(i128::from);
+        Ok(RecordedFinding { owner: self.owner.map(Cow::into_owned), need, fix, rule })
     }
+}
+
+#[derive(Deserialize, Default)]
+struct WantIn {
+    warn_below: Option<i64>,
+    fail_below: Option<i64>,
 }
 
 #[derive(Deserialize)]

@@ -157,7 +157,7 @@ pub(super) struct ProofV1<'a> {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ActionV1<'a> {
-    /// `node`, `here`, `container-runtime`, `kubelet`, `kube-proxy`, `service`, `container-run`, `pod-manifest`,
+    /// `node`, `here`, `tuned`, `container-runtime`, `kubelet`, `kube-proxy`, `service`, `container-run`, `pod-manifest`,
     /// `application` or `owner`.
     pub(super) site: &'static str,
     pub(super) who: &'a str,
