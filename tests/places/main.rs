@@ -14,6 +14,7 @@
 )]
 
 mod containers;
+mod fix;
 mod harness;
 mod leftovers;
 mod limits;
@@ -30,6 +31,7 @@ fn main() {
     harness::main(&[
         namespaces::PLACES,
         containers::PLACES,
+        fix::PLACES,
         ssh::PLACES,
         overflow::PLACES,
         sysctl_files::PLACES,

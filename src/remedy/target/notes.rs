@@ -6,6 +6,7 @@ use crate::model::fact::Value;
 use crate::model::facts::grouped;
 use crate::model::fix::Safety;
 use crate::model::place::{Kind, Place};
+use crate::model::text::is_hostile;
 
 /// Columns of a comment.
 const WIDTH: usize = 100;
@@ -85,12 +86,7 @@ fn safety(safety: Safety) -> &'static str {
 
 /// Text that can begin no line of its own and holds nothing that drives a terminal or hides.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
-}
-
-fn is_plain(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    text.chars().map(|c| if is_hostile(c) || c == '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// Words in lines of `WIDTH` columns, the first after a head, the others below its end.
