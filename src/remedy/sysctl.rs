@@ -20,7 +20,8 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
             // For conntrack 0 stands for unlimited, and no number is more.
             let unlimited = fix.name.ends_with("nf_conntrack_max") && live == Ok(&Value::Number(0));
             let enough = live.as_ref().is_ok_and(|live| live.limit().is_some_and(|live| live >= wanted));
-            if unlimited || enough || wanted == i128::MAX {
+            // A size below 1 comes of figures that no kernel gives.
+            if unlimited || enough || wanted == i128::MAX || wanted < 1 {
                 return Ok(None);
             }
             let step = if fix.name.ends_with("nf_conntrack_buckets") { BUCKET_STEP } else { 1 };

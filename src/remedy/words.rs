@@ -13,7 +13,7 @@ use crate::model::rule::Rule;
 pub(super) fn cost(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> String {
     let each = rule.fix.sysctl.iter().find(|fix| fix.name == edit.name).and_then(|fix| fix.bytes_each);
     let (Some(each), Value::Number(new)) = (each, &edit.new) else { return rule.fix.cost.to_owned() };
-    let old = edit.old.as_ref().and_then(Value::limit).unwrap_or(0).clamp(0, *new);
+    let old = edit.old.as_ref().and_then(Value::limit).unwrap_or(0).max(0).min(*new);
     let bytes = (new - old).saturating_mul(each.into());
     let shown = |bytes| humane(&Value::Number(bytes), Unit::Bytes);
     let share = memory.filter(|&memory| memory > 0).map(|memory| {
