@@ -8,6 +8,7 @@ mod kube_proxy;
 mod kubernetes;
 mod notes;
 mod plan;
+mod platform;
 mod sysctl_d;
 mod yaml;
 
@@ -110,7 +111,19 @@ pub struct Target {
 }
 
 /// Every target. Help, completions and documentation follow from it.
-pub const TARGETS: &[Target] = &[plan::TARGET, sysctl_d::TARGET, kubernetes::TARGET];
+pub const TARGETS: &[Target] = &[
+    plan::TARGET,
+    sysctl_d::TARGET,
+    kubernetes::TARGET,
+    platform::eks::TARGET,
+    platform::bottlerocket::TARGET,
+    platform::gke::TARGET,
+    platform::aks::TARGET,
+    platform::openshift::TARGET,
+    platform::talos::TARGET,
+    platform::k3s::TARGET,
+    platform::butane::TARGET,
+];
 
 /// The target of this name.
 pub fn find(name: &str) -> Option<&'static Target> {
