@@ -19,6 +19,8 @@ mod harness;
 mod leftovers;
 mod limits;
 mod namespaces;
+#[path = "../support/needs.rs"]
+mod needs;
 mod output;
 mod overflow;
 mod readonly;
