@@ -3,10 +3,16 @@
 //! A target writes what it can express of a plan, for the sites that it reaches, and says of the rest why it is not
 //! there. Text that came from a machine or a report stands in comments on one line, or in a value that was checked.
 
+mod ansible;
+mod container;
+mod docker;
+mod limits_d;
 mod notes;
 mod plan;
+mod podman;
 mod script;
 mod sysctl_d;
+mod systemd;
 
 use super::{Plan, Step};
 use crate::model::action::{Edit, How, Site, SysctlEdit};
@@ -63,6 +69,11 @@ impl Order<'_> {
     fn takes(&self, step: &Step) -> bool {
         step.action.safety <= self.options.max_safety
     }
+
+    /// What the lines of a step begin with, in a form whose comments begin with `#`.
+    fn mark(&self, step: &Step) -> &'static str {
+        if self.takes(step) { "" } else { "# left to you: " }
+    }
 }
 
 /// A file of a target.
@@ -107,7 +118,16 @@ pub struct Target {
 }
 
 /// Every target. Help, completions and documentation follow from it.
-pub const TARGETS: &[Target] = &[plan::TARGET, script::TARGET, sysctl_d::TARGET];
+pub const TARGETS: &[Target] = &[
+    plan::TARGET,
+    script::TARGET,
+    sysctl_d::TARGET,
+    systemd::TARGET,
+    limits_d::TARGET,
+    docker::TARGET,
+    podman::TARGET,
+    ansible::TARGET,
+];
 
 /// The target of this name.
 pub fn find(name: &str) -> Option<&'static Target> {
