@@ -13,7 +13,9 @@
     reason = "a test starts programs, writes files, and fails by panicking"
 )]
 
+mod ansible;
 mod containers;
+mod engines;
 mod fix;
 mod harness;
 mod leftovers;
@@ -26,6 +28,7 @@ mod recordings;
 mod report;
 mod ssh;
 mod sysctl_files;
+mod units;
 
 fn main() {
     harness::main(&[
@@ -40,5 +43,8 @@ fn main() {
         readonly::PLACES,
         recordings::PLACES,
         leftovers::PLACES,
+        engines::PLACES,
+        units::PLACES,
+        ansible::PLACES,
     ]);
 }

@@ -28,8 +28,9 @@ impl<'a> Given<'a> {
         given
     }
 
-    /// A shell script that runs a container of `engine` with the flags, and with what it is called with.
-    pub(super) fn script(&self, order: Order<'_>, engine: &str) -> File {
+    /// A shell script that runs a container of `engine` with the flags, and with what it is called with. What is special
+    /// about the engine's limits stands beside them.
+    pub(super) fn script(&self, order: Order<'_>, engine: &str, limits: &str) -> File {
         let path = format!("{engine}-run.sh");
         let head = [
             format!("{engine} run with what tunecheck proposes: sh {path} [OPTION]... IMAGE [COMMAND]..."),
@@ -41,7 +42,7 @@ impl<'a> Given<'a> {
             text += &format!("\n{}{}set -- --sysctl {flag} \"$@\"\n", notes::comment(step, "#"), order.mark(step));
         }
         if let Some((step, edit)) = self.nofile {
-            text += &format!("\n{}{}", notes::comment(step, "#"), self.first("#"));
+            text += &format!("\n{}{limits}{}", notes::comment(step, "#"), self.first("#"));
             text += &format!("{}set -- --ulimit nofile={}:{} \"$@\"\n", self.mark(order), edit.soft, edit.hard);
         }
         if self.is_empty() {

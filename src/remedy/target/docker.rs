@@ -12,7 +12,7 @@ pub(super) const TARGET: Target = Target {
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let given = Given::by(order, &mut rendered);
-    rendered.files.push(given.script(order, "docker"));
+    rendered.files.push(given.script(order, "docker", ""));
     if !given.is_empty() {
         rendered.files.push(compose(order, &given));
     }

@@ -12,7 +12,8 @@ pub(super) const TARGET: Target = Target {
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let given = Given::by(order, &mut rendered);
-    rendered.files.push(given.script(order, "podman"));
+    let instead = "# The flag stands in for default_ulimits of containers.conf as a whole: name the entries that are there as well.\n";
+    rendered.files.push(given.script(order, "podman", instead));
     if !given.is_empty() {
         rendered.files.push(quadlet(order, &given));
     }

@@ -3,6 +3,7 @@
 use super::super::quoted;
 use super::{File, Order, Rendered, Step, Target, is_change, notes};
 use crate::model::action::{Edit, NofileEdit, Site};
+use crate::model::place::Kind;
 
 pub(super) const TARGET: Target =
     Target { name: "systemd", about: "drop-ins with the limits of services (--unit NAME), and modules-load.d", render };
@@ -17,7 +18,9 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 units => rendered.files.extend(units.iter().map(|unit| drop_in(order, step, *edit, unit))),
             },
             Edit::Sysctl(edit) if matches!(step.action.site, Site::Node | Site::Here) => {
-                modules.extend(edit.module.map(|module| (step, module)));
+                // What is set in a network namespace is lost with it, whatever is loaded at boot.
+                let lost = step.action.site == Site::Here && order.plan.place.kind == Kind::Namespace && edit.netns;
+                modules.extend(edit.module.filter(|_| !lost).map(|module| (step, module)));
                 rendered.leave_out(step, "systemd sets sysctls from files of sysctl.d: --to sysctl.d, or --to script");
             }
             _ => rendered.leave_out(
