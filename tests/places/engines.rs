@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -12,6 +11,7 @@ use tunecheck::model::fix::Change;
 use tunecheck::rules::RuleSet;
 
 use crate::containers::{Cgroups, PODMAN, busybox_root, podman};
+use crate::engine::{Engine, stand_in};
 use crate::harness::{MOUNTS, NETWORK_AND_MOUNTS, Need, Place, Scene, done, eventually, program, script};
 use crate::report::{Report, Run};
 
@@ -60,57 +60,6 @@ const USELESS_INSIDE: &str = "net.netfilter.nf_conntrack_tcp_timeout_established
 const SOCKET: &str = "unix:///run/docker.sock";
 /// What a machine without CAP_SYS_RESOURCE can give.
 const LOAD: &str = "--workload server --connections 2000 --burst 2000 --rules /etc/tunecheck";
-
-/// An engine, and how it is told what to run.
-struct Engine<'a> {
-    scene: &'a Scene,
-    name: &'static str,
-    image: Vec<String>,
-}
-
-impl<'a> Engine<'a> {
-    /// A program of the engine's name that stands before it in PATH and knows where its state is.
-    fn of(scene: &'a Scene, command: &Command, image: &[&str]) -> Self {
-        let name = if command.get_program().to_string_lossy().ends_with("podman") { "podman" } else { "docker" };
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let variables = command
-            .get_envs()
-            .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.unwrap_or_default().to_string_lossy()));
-        let words: Vec<_> = variables.chain(words.map(|word| word.to_string_lossy().into_owned())).collect();
-        stand_in(scene, name, &format!("exec env {} \"$@\"", words.join(" ")));
-        let parent = format!("/{}", scene.token());
-        let alone = ["--rm", "--network", "none", "--cgroup-parent", &parent];
-        Self { scene, name, image: alone.iter().chain(image).map(|&word| word.to_owned()).collect() }
-    }
-
-    /// `run` with these flags.
-    fn plainly(&self, flags: &[&str], command: &[&str]) -> Run {
-        let mut run = Command::new(self.scene.folder.join("bin").join(self.name));
-        run.arg("run").args(flags).args(&self.image).args(command);
-        Run::of(run)
-    }
-
-    /// The script that was printed.
-    fn by_script(&self, script: &Path, flags: &[&str], command: &[&str]) -> Run {
-        let mut shell = program("sh");
-        shell.arg(script).args(flags).args(&self.image).args(command);
-        Run::of(on_path(self.scene, shell))
-    }
-}
-
-/// Writes a program that stands before all others of its name.
-fn stand_in(scene: &Scene, name: &str, text: &str) {
-    let path = scene.folder.join("bin").join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-fn on_path(scene: &Scene, mut command: Command) -> Command {
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{}:{path}", scene.folder.join("bin").display()));
-    command
-}
 
 /// A root file system whose rules ask for limits that every machine can give.
 fn modest_root(scene: &Scene) -> PathBuf {

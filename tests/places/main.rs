@@ -15,6 +15,7 @@
 
 mod ansible;
 mod containers;
+mod engine;
 mod engines;
 mod fix;
 mod harness;
