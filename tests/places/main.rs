@@ -13,7 +13,10 @@
     reason = "a test starts programs, writes files, and fails by panicking"
 )]
 
+mod ansible;
 mod containers;
+mod engine;
+mod engines;
 mod fix;
 mod harness;
 mod leftovers;
@@ -28,6 +31,7 @@ mod recordings;
 mod report;
 mod ssh;
 mod sysctl_files;
+mod units;
 
 fn main() {
     harness::main(&[
@@ -42,5 +46,8 @@ fn main() {
         readonly::PLACES,
         recordings::PLACES,
         leftovers::PLACES,
+        engines::PLACES,
+        units::PLACES,
+        ansible::PLACES,
     ]);
 }

@@ -4,13 +4,19 @@
 //! there. Text that came from a machine or a report stands in comments on one line, or in a value that was checked.
 
 mod admission;
+mod ansible;
+mod container;
+mod docker;
 mod kube_proxy;
 mod kubernetes;
+mod limits_d;
 mod notes;
 mod plan;
 mod platform;
+mod podman;
 mod script;
 mod sysctl_d;
+mod systemd;
 mod yaml;
 
 use super::{Plan, Step};
@@ -68,6 +74,11 @@ impl Order<'_> {
     fn takes(&self, step: &Step) -> bool {
         step.action.safety <= self.options.max_safety
     }
+
+    /// What the lines of a step begin with, in a form whose comments begin with `#`.
+    fn mark(&self, step: &Step) -> &'static str {
+        if self.takes(step) { "" } else { "# left to you: " }
+    }
 }
 
 /// A file of a target.
@@ -116,7 +127,12 @@ pub const TARGETS: &[Target] = &[
     plan::TARGET,
     script::TARGET,
     sysctl_d::TARGET,
+    systemd::TARGET,
+    limits_d::TARGET,
+    docker::TARGET,
+    podman::TARGET,
     kubernetes::TARGET,
+    ansible::TARGET,
     platform::eks::TARGET,
     platform::bottlerocket::TARGET,
     platform::gke::TARGET,
