@@ -71,6 +71,12 @@ fn on(kind: &str, findings: &[Value], target: &str) -> Fixes {
     fix(&report(kind, true, "6.1", findings), target, &["--kubernetes-version", "1.34"])
 }
 
+/// With what a person has to decide, such as a wider port range on a node.
+fn decided(findings: &[Value], target: &str) -> Fixes {
+    let all = ["--kubernetes-version", "1.34", "--max-safety", "manual"];
+    fix(&report("host", true, "6.1", findings), target, &all)
+}
+
 fn nr_open() -> Value {
     finding("files/nr-open", &[sysctl("fs.nr_open", 1_048_576, 2_000_000)])
 }
@@ -120,7 +126,7 @@ fn eks() {
 }
 
 fn eks_ports() {
-    let (shell, _) = parts(&on("host", &[ports()], "eks"));
+    let (shell, _) = parts(&decided(&[ports()], "eks"));
     let shell = shell.unwrap();
     let written = lines(&shell);
     let reserved = written.iter().position(|(name, _)| *name == "net.ipv4.ip_local_reserved_ports").unwrap();
@@ -255,7 +261,7 @@ fn k3s() {
 }
 
 fn butane() {
-    let fixes = on("host", &[nr_open(), ports(), table(1000, 262_144)], "butane");
+    let fixes = decided(&[nr_open(), ports(), table(1000, 262_144)], "butane");
     let config = fixes.yaml("tunecheck.bu");
     assert_eq!((&config["variant"], &config["version"]), (&json!("flatcar"), &json!("1.0.0")));
     let file = |path: &str| {
@@ -268,6 +274,9 @@ fn butane() {
     let written = lines(file("/etc/sysctl.d/90-tunecheck.conf"));
     assert!(written.contains(&("net.ipv4.ip_local_reserved_ports", "8080,30000-32767")), "{written:?}");
     assert!(written.contains(&("net.ipv4.ip_local_port_range", "10240 65535")), "{written:?}");
+    let careful = on("host", &[ports()], "butane").yaml("tunecheck.bu").to_string();
+    assert!(careful.contains("8080,30000-32767"), "{careful}");
+    assert!(!careful.contains("\\nnet.ipv4.ip_local_port_range = "), "{careful}");
 }
 
 /// The sysctls that a platform would set, with their values as text.
