@@ -249,8 +249,13 @@ fn release(text: &str) -> Result<Version, String> {
 
 /// A systemd unit by its name; without an ending it is a service.
 fn unit(text: &str) -> Result<String, String> {
+    const OTHERS: [&str; 10] =
+        ["socket", "slice", "scope", "target", "timer", "mount", "automount", "path", "swap", "device"];
+    if let Some((_, ending)) = text.rsplit_once('.').filter(|(_, ending)| OTHERS.contains(ending)) {
+        return Err(format!("a .{ending} has no limit on open files: name the service"));
+    }
     let name = if text.ends_with(".service") { text.to_owned() } else { format!("{text}.service") };
-    match is_service(&name) {
+    match is_service(&name) && !name.ends_with(".service.service") {
         true => Ok(name),
         false => Err("the name of a service, such as gateway or gateway.service".to_owned()),
     }

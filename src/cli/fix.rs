@@ -28,7 +28,7 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         Some(path) => recorded(path, &args.source.waive, &rules)?,
         None => audited(args, &rules)?,
     };
-    let options = settings::options(args, plan.place.unit.as_deref());
+    let options = settings::options(args);
     let order = Order { plan: &plan, options: &options };
     let asked: Vec<&Target> = match args.to.as_slice() {
         [] => target::fitting(&plan, args.output.is_some()),

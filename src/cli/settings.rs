@@ -144,12 +144,8 @@ pub(super) fn style(args: &AuditArgs, terminal: Terminal) -> Style {
     }
 }
 
-/// What a target has to know of the user's decisions. The unit in which the audit stood counts as named, if none is.
-pub(super) fn options(args: &FixArgs, stood_in: Option<&str>) -> target::Options {
-    let units = match (args.unit.as_slice(), stood_in.filter(|unit| target::is_service(unit))) {
-        ([], Some(unit)) => vec![unit.to_owned()],
-        (named, _) => named.to_vec(),
-    };
+/// What a target has to know of the user's decisions.
+pub(super) fn options(args: &FixArgs) -> target::Options {
     target::Options {
         max_safety: match args.max_safety {
             MaxSafety::Safe => Safety::Safe,
@@ -162,6 +158,6 @@ pub(super) fn options(args: &FixArgs, stood_in: Option<&str>) -> target::Options
             PodSecurity::Baseline => target::PodSecurity::Baseline,
             PodSecurity::Restricted => target::PodSecurity::Restricted,
         },
-        units,
+        units: args.unit.clone(),
     }
 }

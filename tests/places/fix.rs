@@ -57,6 +57,30 @@ pub(crate) const PLACES: &[Place] = &[
         trial: undo_leaves_alone_what_somebody_changed_since,
     },
     Place {
+        name: "undo_goes_back_to_what_was_there_before_the_last_change",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: undo_goes_back_to_what_was_there_before_the_last_change,
+    },
+    Place {
+        name: "a_script_that_was_made_again_does_not_hide_what_the_first_one_changed",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: made_again,
+    },
+    Place {
+        name: "a_reader_that_goes_away_stops_no_change_half_way",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: a_reader_that_goes_away,
+    },
+    Place {
+        name: "two_runs_of_a_script_do_not_meet",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: two_runs_do_not_meet,
+    },
+    Place {
         name: "a_script_for_the_host_does_nothing_in_another_network_namespace",
         needs: &[Need::Root, Need::Machine],
         own: NETWORK,
@@ -234,7 +258,7 @@ fn stops_at_the_first_refusal(scene: &Scene) {
     let applied = sh(scene, &["apply"]);
     assert_eq!(applied.code, Some(1), "{applied:?}");
     assert!(applied.stderr.contains("ip_local_port_range: the kernel did not take"), "{}", applied.stderr);
-    assert!(applied.stdout.contains("Stopped after 1 change(s)"), "{}", applied.stdout);
+    assert!(applied.stderr.contains("Stopped after 1 change(s)"), "{}", applied.stderr);
     assert_eq!(get("net/core/somaxconn"), "128", "what came later was not begun");
     assert_eq!(get("net/ipv4/ip_local_reserved_ports"), "20000,50500-50510");
     assert_eq!(sh(scene, &["undo"]).code, Some(0));
@@ -251,6 +275,72 @@ fn undo_leaves_alone_what_somebody_changed_since(scene: &Scene) {
     assert!(undone.stdout.contains("net.core.somaxconn = 70000: somebody changed it since"), "{}", undone.stdout);
     assert_eq!(get("net/core/somaxconn"), "70000");
     assert_eq!(get("net/ipv4/tcp_syncookies"), "0", "the rest is taken back");
+}
+
+fn undo_goes_back_to_what_was_there_before_the_last_change(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    // As after a boot without the files, on a machine that somebody tuned meanwhile.
+    set("net/core/somaxconn", "16384");
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    assert_eq!(get("net/core/somaxconn"), "65535");
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+    assert_eq!(get("net/core/somaxconn"), "16384");
+    assert_eq!(get("net/ipv4/tcp_syncookies"), "0");
+}
+
+fn made_again(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    set("net/core/somaxconn", "130");
+    made(scene, LOAD);
+    let undone = sh(scene, &["undo"]);
+    assert_eq!(undone.code, Some(1), "{}", undone.stdout);
+    let kept = undone.stdout.lines().find_map(|line| line.strip_prefix("Another plan is in force here: sh "));
+    let kept = kept.unwrap_or_else(|| panic!("{}", undone.stdout)).split(' ').next().unwrap();
+    let mut first = program("sh");
+    first.args([kept, "undo"]).env("TUNECHECK_STATE", scene.folder.join("state"));
+    let undone = Run::of(first);
+    assert!(undone.code == Some(1) && undone.stdout.contains("somaxconn = 130: somebody changed it"), "{undone:?}");
+    assert_eq!(get("net/ipv4/tcp_syncookies"), "0", "the first script took the rest back");
+}
+
+fn a_reader_that_goes_away(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    let piped = |verb: &str| {
+        let state = scene.folder.join("state");
+        let text = format!("TUNECHECK_STATE=$2 sh \"$1\" {verb} | true; sleep 1");
+        done(script(&text, &[&scene.folder.join("fix.sh"), &state]));
+    };
+    piped("apply");
+    assert_eq!(sh(scene, &["check"]).code, Some(0), "every change was made");
+    piped("undo");
+    assert_eq!((get("net/core/somaxconn"), get("net/ipv4/tcp_syncookies")), ("128".to_owned(), "0".to_owned()));
+}
+
+fn two_runs_do_not_meet(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    let state = scene.folder.join("state");
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    let plan = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+    let mut lock =
+        plan.into_iter().find(|path| path.extension().is_none_or(|end| end != "sh")).unwrap().into_os_string();
+    lock.push(".lock");
+    let lock = PathBuf::from(lock);
+    fs::create_dir(&lock).unwrap();
+    fs::write(lock.join("pid"), std::process::id().to_string()).unwrap();
+    for verb in ["apply", "undo"] {
+        let run = sh(scene, &[verb]);
+        assert!(run.code == Some(1) && run.stderr.contains("another run is at work here"), "{run:?}");
+    }
+    // A run that was killed leaves its lock, and nobody has to take it away.
+    fs::write(lock.join("pid"), "999999999").unwrap();
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+    assert!(!state.exists());
 }
 
 fn does_nothing_in_another_network_namespace(scene: &Scene) {

@@ -24,7 +24,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     let (site, place) = where_to(order);
     let mut steps = String::new();
     let mut notes_text = String::new();
-    let (mut count, mut modules, mut keep_file) = (0, Vec::new(), "");
+    let (mut count, mut modules, mut units, mut keep_file) = (0, false, false, "");
     for step in &order.plan.steps {
         let lines = || notes::told(step);
         let data = match &step.action.edit {
@@ -38,11 +38,12 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 continue;
             }
             Edit::Sysctl(edit) if step.action.site == site => {
-                modules.extend(edit.module.filter(|module| !modules.contains(module)));
+                modules |= edit.module.is_some();
                 keep_file = later(keep_file, file::after(edit.boot_line.as_deref()));
                 sysctl_step(edit)
             }
             Edit::Nofile(edit) if step.action.site == Site::Service && !order.options.units.is_empty() => {
+                units = true;
                 let unit = |unit: &String| format!("  service {} {} {}\n", quoted(unit), edit.soft, edit.hard);
                 order.options.units.iter().map(unit).collect()
             }
@@ -62,16 +63,24 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     }
     if place == "namespace" {
         // What is set there is lost with it, whatever files say.
-        (modules, keep_file) = (Vec::new(), "");
+        (modules, keep_file) = (false, "");
+    }
+    let mut persists = String::new();
+    if modules {
+        persists += " /etc/modules-load.d/tunecheck.conf";
+    }
+    for unit in order.options.units.iter().filter(|_| units) {
+        let _ = write!(persists, " /etc/systemd/system/{unit}.d/50-tunecheck.conf");
     }
     let body = format!("{steps}{notes_text}{place}{keep_file}");
     let mut text = head(order);
     let _ = write!(
         text,
-        "\nLC_ALL=C\nexport LC_ALL\nid={:016x}\nplace={place}\ncount={count}\nmodules='{}'\nkeep_file={}\n",
+        "\nLC_ALL=C\nexport LC_ALL\nid={:016x}\nmade_for={}\nplace={place}\ncount={count}\nkeep_file={}\npersists={}\n",
         fingerprint(&body),
-        modules.join(" "),
-        quoted(keep_file)
+        quoted(&notes::one_line(order.plan.node.as_deref().unwrap_or_default())),
+        quoted(keep_file),
+        quoted(&persists),
     );
     let or_nothing = |text: String| if text.is_empty() { "  :\n".to_owned() } else { text };
     let _ = write!(text, "\nsteps() {{\n{}}}\n", or_nothing(steps));
@@ -121,7 +130,9 @@ fn sysctl_step(edit: &SysctlEdit) -> String {
         Value::Numbers(list) => list.iter().map(i128::to_string).collect::<Vec<_>>().join(" "),
         value => quoted(&value.plain()),
     };
-    format!("  step {how} {} {} {values}\n", quoted(&edit.name), quoted(&sysctl::path(&edit.name)))
+    let name = quoted(&edit.name);
+    let module = edit.module.map(|module| format!("  module {} {name}\n", quoted(module))).unwrap_or_default();
+    format!("  step {how} {name} {} {values}\n{module}", quoted(&sysctl::path(&edit.name)))
 }
 
 /// The one of two files that sorts later.

@@ -15,16 +15,14 @@ TUNECHECK_STATE names another folder than /var/lib/tunecheck for what has to be 
 USAGE
 }
 
-say() { printf '%s\n' "$*"; }
+# A reader that went away stops no change half-way.
+say() { printf '%s\n' "$*" 2>/dev/null || :; }
 
 die() {
   printf 'fix.sh: %s\n' "$*" >&2
-  case $mode in apply | save)
-    case $changed in
-      0) say 'Nothing was changed.' ;;
-      *) say "Stopped after $changed change(s): sh fix.sh undo takes them back." ;;
-    esac
-    ;;
+  case $mode$changed in
+    apply0 | save0) printf 'Nothing was changed.\n' >&2 ;;
+    apply*) printf 'Stopped after %s change(s): sh fix.sh undo takes them back.\n' "$changed" >&2 ;;
   esac
   exit 1
 }
@@ -36,8 +34,7 @@ number() {
 
 # The live value of a sysctl, its words with one blank between them, in $live.
 look() {
-  [ -e "$1" ] || die "$name does not exist here (another kernel, a module that is not loaded, or another network namespace)"
-  live=$(cat "$1" 2>/dev/null) || die "$name cannot be read"
+  live=$(cat "$1" 2>/dev/null) || return 1
   # shellcheck disable=SC2086
   set -- $live
   live=$*
@@ -91,52 +88,63 @@ work_out() {
 step() {
   how=$1 name=$2 path=$3
   shift 3
+  if ! look "$path"; then
+    missing="$name does not exist here, or cannot be read (another kernel, a module that is not loaded)"
+    case $mode in
+      plan) say "  now      $missing"; say '' ;;
+      check) say "DOES NOT   $missing" ;;
+      keep | modules) return 0 ;;
+      *) die "$missing" ;;
+    esac
+    failed=1
+    return 0
+  fi
   case $mode in
     save) save_value "$@" ;;
     plan)
-      look "$path"
       work_out "$how" "$@"
       if holds "$how" "$@"; then say "  now      $live: holds already"; else say "  now      ${live:-empty} -> $want"; fi
       say ''
       ;;
     apply) apply_value "$@" ;;
     check)
-      look "$path"
       if holds "$how" "$@"; then say "holds      $name = $live"; else
         say "DOES NOT   $name = ${live:-empty}, asked for $*"
         failed=1
       fi
       ;;
-    keep)
-      look "$path"
-      printf '%s = %s\n' "$name" "$live"
-      ;;
+    # Only what was written here is kept: a value that somebody else gave is theirs to keep.
+    keep) if remembered writing "$name"; then printf '%s = %s\n' "$name" "$live"; fi ;;
   esac
+}
+
+# A kernel module without which a sysctl does not exist at boot.
+module() {
+  if [ "$mode" = modules ] && remembered writing "$2"; then printf '%s\n' "$1"; fi
 }
 
 # The words about a step, from standard input.
 about() { if [ "$mode" = plan ]; then cat; fi; }
 
+# What undo goes back to is what was there before the last write, also where somebody changed it in between.
 save_value() {
-  look "$path"
-  if ! holds "$how" "$@" && ! remembered value "$name"; then
+  if ! holds "$how" "$@" && [ "$(last value "$name")" != "$path|$live" ]; then
     printf 'value|%s|%s|%s\n' "$name" "$path" "$live"
   fi
 }
 
 apply_value() {
-  look "$path"
   if holds "$how" "$@"; then
     say "holds      $name = $live"
     return
   fi
   work_out "$how" "$@"
   before=$live
-  remember "writing|$name"
+  remember "writing|$name|"
   # One write of the whole value: the kernel takes or refuses it at once.
   { printf '%s\n' "$want" >"$path"; } 2>/dev/null
-  look "$path"
-  holds "$how" "$@" || die "$name: the kernel did not take $want (it is ${live:-empty}); are you root in the right place?"
+  look "$path" || die "$name cannot be read back"
+  holds "$how" "$@" || die "$name: the kernel did not take $want (it is ${live:-empty}); are you root, in the right place?"
   remember "wrote|$name|$live"
   changed=$((changed + 1))
   say "changed    $name: ${before:-empty} -> $live"
@@ -145,24 +153,37 @@ apply_value() {
 # The limits of a service: its unit, soft, hard. A limit that is higher already stays.
 service() {
   unit=$1 soft=$2 hard=$3
-  case $mode in plan | apply | check) ;; *) return 0 ;; esac
-  if [ ! -d /run/systemd/system ]; then
-    if [ "$mode" = plan ]; then say "  now      unknown: systemd does not run here"; else say "skipped    $unit: systemd does not run here"; fi
-    if [ "$mode" = check ]; then failed=1; fi
+  case $mode in plan | save | apply | check) ;; *) return 0 ;; esac
+  state=
+  if [ -d /run/systemd/system ]; then state=$(systemctl show -p LoadState --value "$unit" 2>/dev/null); fi
+  if [ "$state" != loaded ]; then
+    missing="$unit: systemd knows no such unit here (${state:-systemd does not run})"
+    case $mode in
+      plan) say "  now      $missing"; say '' ;;
+      check) say "DOES NOT   $missing" ;;
+      *)
+        if [ "$persist" ]; then die "$missing"; fi
+        if [ "$mode" = apply ]; then say "skipped    $missing"; fi
+        return 0
+        ;;
+    esac
+    failed=1
     return 0
   fi
-  state=$(systemctl show -p LoadState --value "$unit" 2>/dev/null)
-  [ "$state" = loaded ] || die "$unit: there is no such unit (systemctl: ${state:-no answer})"
+  if [ "$mode" = save ]; then return 0; fi
   now_soft=$(systemctl show -p LimitNOFILESoft --value "$unit")
   now_hard=$(systemctl show -p LimitNOFILE --value "$unit")
   at_least "$now_soft" "$soft" && soft=$now_soft
   at_least "$now_hard" "$hard" && hard=$now_hard
   if [ "$soft:$hard" = "$now_soft:$now_hard" ]; then
-    case $mode in plan) say "  now      $unit $now_soft:$now_hard: holds already" ;; *) say "holds      $unit LimitNOFILE=$now_soft:$now_hard" ;; esac
+    case $mode in
+      plan) say "  now      $unit $now_soft:$now_hard: holds already"; say '' ;;
+      *) say "holds      $unit LimitNOFILE=$now_soft:$now_hard" ;;
+    esac
     return 0
   fi
   case $mode in
-    plan) say "  now      $unit $now_soft:$now_hard -> $soft:$hard, with --persist" ;;
+    plan) say "  now      $unit $now_soft:$now_hard -> $soft:$hard, with --persist"; say '' ;;
     check)
       say "DOES NOT   $unit LimitNOFILE=$now_soft:$now_hard, asked for $soft:$hard"
       failed=1
@@ -185,16 +206,42 @@ at_least() { [ "$1" = infinity ] || { number "$1" && [ "$1" -ge "$2" ]; }; }
 # Whether something of this kind and name is in the state already.
 remembered() { [ -f "$state_file" ] && grep -q "^$1|$2|" "$state_file"; }
 
+# What the state holds last of this kind and name.
+last() { if [ -f "$state_file" ]; then sed -n "s#^$1|$2|##p" "$state_file" | tail -n 1; fi; }
+
 remember() { printf '%s\n' "$1" >>"$state_file" || die "cannot write $state_file"; }
 
-# Keeps what is there now, before the first write, whole or not at all.
+# One run at a time. The lock of a run that was killed is taken over.
+lock() {
+  until mkdir "$state_file.lock" 2>/dev/null; do
+    owner=$(cat "$state_file.lock/pid" 2>/dev/null) || owner=
+    if [ "$owner" ] && kill -0 "$owner" 2>/dev/null; then die "another run is at work here (process $owner)"; fi
+    if [ -z "$owner" ] && [ "${waited:-0}" -lt 2 ]; then
+      waited=$((${waited:-0} + 1))
+      sleep 1
+      continue
+    fi
+    rm -rf "$state_file.lock" || die "cannot remove $state_file.lock"
+  done
+  trap 'rm -rf "$state_file.lock" "$state_file.new"; rmdir "$folder" 2>/dev/null || :' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  printf '%s\n' "$$" >"$state_file.lock/pid"
+}
+
+# Keeps what is there now, before the first write, whole or not at all, and this script, which can take it back.
 save() {
   umask 077
-  mkdir -p "$folder" 2>/dev/null || die "cannot make $folder: TUNECHECK_STATE=FOLDER names another one"
+  mkdir -p "$folder" 2>/dev/null || die "cannot make $folder: be root, or let TUNECHECK_STATE name a folder of yours"
+  [ -w "$folder" ] || die "cannot write to $folder: be root, or let TUNECHECK_STATE name a folder of yours"
+  lock
   mode=save
-  { if [ -f "$state_file" ]; then cat "$state_file"; fi; steps; } >"$state_file.new" || die "cannot write $state_file.new"
+  if [ -f "$state_file" ]; then cat "$state_file"; fi >"$state_file.new" || die "cannot write $state_file.new"
+  steps >>"$state_file.new" || die "cannot write $state_file.new"
   mode=apply
   mv "$state_file.new" "$state_file" || die "cannot write $state_file"
+  if [ -f "$0" ] && grep -qx "id=$id" "$0"; then cp "$0" "$state_file.sh"; fi
 }
 
 # Writes standard input to a file, whole or not at all. A file that was there is kept for undo.
@@ -212,9 +259,11 @@ put() {
     rm -f "$file.tunecheck-new"
     return 0
   fi
-  if ! remembered file "$file"; then
+  # Undo goes back to what is there now, unless that is what was written here before.
+  if [ ! -e "$file" ] || [ "$(cksum <"$file")" != "$(last sum "$file")" ]; then
     if [ -e "$file" ]; then
-      copy=$state_file.$(printf '%s' "$file" | cksum | cut -d ' ' -f 1)
+      copies=$((${copies:-0} + 1))
+      copy=$state_file.copy.$$.$copies
       cp -p "$file" "$copy" || die "cannot keep a copy of $file"
       remember "file|$file|$copy"
     else
@@ -266,23 +315,26 @@ LINES
 }
 
 keep() {
-  if [ -n "$modules" ]; then
-    # shellcheck disable=SC2086
-    printf '%s\n' $modules | merged /etc/modules-load.d/tunecheck.conf >"$state_file.lines"
+  mode=modules
+  modules=$(steps)
+  mode=keep
+  kept=$(steps)
+  mode=apply
+  if [ "$place" = namespace ]; then
+    if [ "$kept" ]; then
+      say 'NOT KEPT   what is set in a network namespace is lost with it: whoever makes it has to set it'
+      failed=1
+    fi
+    return 0
+  fi
+  if [ "$modules" ]; then
+    printf '%s\n' "$modules" | sort -u | merged /etc/modules-load.d/tunecheck.conf >"$state_file.lines"
     put /etc/modules-load.d/tunecheck.conf <"$state_file.lines"
   fi
-  if [ -n "$keep_file" ]; then
-    mode=keep
-    kept=$(steps)
-    mode=apply
-    if [ -n "$kept" ]; then
-      printf '%s\n' "$kept" | merged "$keep_file" >"$state_file.lines"
-      put "$keep_file" <"$state_file.lines"
-      overruled
-    fi
-  elif [ "$place" = namespace ]; then
-    say 'NOT KEPT   what is set in a network namespace is lost with it: whoever makes it has to set it'
-    failed=1
+  if [ "$kept" ]; then
+    printf '%s\n' "$kept" | merged "$keep_file" >"$state_file.lines"
+    put "$keep_file" <"$state_file.lines"
+    overruled
   fi
   rm -f "$state_file.lines"
 }
@@ -290,9 +342,14 @@ keep() {
 # Puts back a value that is still the one that was written here.
 undo_value() {
   name=$1 path=$2 old=$3
-  written=$(sed -n "s#^wrote|$name|##p" "$state_file" | tail -n 1)
-  grep -q "^writing|$name\$" "$state_file" || return 0
-  look "$path"
+  case $undone in *"|$name|"*) return 0 ;; esac
+  undone="$undone$name|"
+  remembered writing "$name" || return 0
+  written=$(last wrote "$name")
+  if ! look "$path"; then
+    say "LEFT       $name does not exist here any more; it was ${old:-empty} before"
+    return 0
+  fi
   if [ "$live" = "$old" ]; then return 0; fi
   if [ -n "$written" ] && [ "$live" != "$written" ]; then
     say "LEFT       $name = $live: somebody changed it since ($written was written); it was ${old:-empty} before"
@@ -300,7 +357,7 @@ undo_value() {
     return 0
   fi
   { printf '%s\n' "$old" >"$path"; } 2>/dev/null
-  look "$path"
+  look "$path" || :
   if [ "$live" = "$old" ]; then say "restored   $name = ${old:-empty}"; else
     say "LEFT       $name = $live: the kernel did not take ${old:-empty} back"
     failed=1
@@ -310,7 +367,9 @@ undo_value() {
 # Takes away a file that apply made, or puts back the one that was there, unless somebody changed it since.
 undo_file() {
   file=$1 copy=$2
-  sum=$(sed -n "s#^sum|$file|##p" "$state_file" | tail -n 1)
+  case $undone in *"|$file|"*) return 0 ;; esac
+  undone="$undone$file|"
+  sum=$(last sum "$file")
   if [ -e "$file" ] && [ "$(cksum <"$file")" != "$sum" ]; then
     say "LEFT       $file: somebody changed it since${copy:+; $copy is what was there before}"
     failed=1
@@ -333,8 +392,31 @@ undo_file() {
   case $file in /etc/systemd/*) reload=1 ;; esac
 }
 
+# What other plans have changed here and not taken back, with the script that can.
+others() {
+  set +f
+  for other in "$folder"/*.sh; do
+    set -f
+    of=${other##*/}
+    of=${of%.sh}
+    # Those of the same namespace, and with a state beside them.
+    if [ "${of#"${of%%.*}"}" = "$space" ] && [ -f "$folder/$of" ] && [ "$folder/$of" != "$state_file" ]; then
+      say "Another plan is in force here: sh $other undo takes it back."
+      failed=1
+    fi
+  done
+  set -f
+}
+
 undo() {
-  [ -f "$state_file" ] || { say 'There is nothing to undo: apply changed nothing here, or was undone.'; return 0; }
+  if [ -d "$folder" ] && [ ! -r "$folder" ]; then die "cannot read $folder: be root"; fi
+  if [ ! -f "$state_file" ]; then
+    say 'There is nothing to undo of this plan: apply changed nothing here, or was undone.'
+    others
+    return 0
+  fi
+  lock
+  undone='|'
   reload=
   # The last change is taken back first.
   reversed=
@@ -353,18 +435,21 @@ $reversed
 LINES
   if [ "$reload" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
   if [ "$failed" -eq 0 ]; then
-    rm -f "$state_file"
-    rmdir "$folder" 2>/dev/null
+    rm -f "$state_file" "$state_file.sh"
+    others
   fi
 }
 
 # A namespace has a state of its own: another one must not be undone by it.
 where() {
+  space=
   state_file=$folder/$id
   if [ "$place" = namespace ]; then
     space=$(readlink /proc/self/ns/net 2>/dev/null) || die 'cannot tell which network namespace this is'
     space=${space#net:\[}
-    state_file=$state_file.${space%\]}
+    # The number of a namespace is given again, to another one at the latest after a boot.
+    space=.${space%\]}.$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+    state_file=$state_file$space
     [ ! -e /proc/sys/net/core/netdev_max_backlog ] ||
       die "this was worked out for another network namespace; here is the host's own"
   elif [ "$place" = host ] && [ ! -e /proc/sys/net/core/netdev_max_backlog ]; then
@@ -383,7 +468,11 @@ main() {
     -h | --help | help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
+  case $mode in apply | undo) trap '' PIPE ;; esac
   where
+  if [ "$made_for" ] && [ "$made_for" != "$(uname -n)" ] && [ "$mode" != undo ]; then
+    say "note: this was worked out for $made_for, and here is $(uname -n): ports and loads may differ"
+  fi
   case $mode in
     apply)
       if [ "$count" -gt 0 ]; then
@@ -395,7 +484,10 @@ main() {
     undo) undo ;;
     *) steps ;;
   esac
-  if [ "$mode" = plan ]; then notes; fi
+  if [ "$mode" = plan ]; then
+    if [ "$keep_file" ]; then say "apply --persist also writes: $keep_file$persists"; fi
+    notes
+  fi
   case $mode$count in plan0 | apply0 | check0) say 'Nothing to do.' ;; esac
   exit "$failed"
 }
