@@ -14,7 +14,10 @@
 )]
 
 mod containers;
+#[allow(dead_code, reason = "whole machines use the rest")]
+#[path = "../support/harness.rs"]
 mod harness;
+#[path = "../support/leftovers.rs"]
 mod leftovers;
 mod limits;
 mod namespaces;
@@ -22,9 +25,11 @@ mod output;
 mod overflow;
 mod readonly;
 mod recordings;
+#[path = "../support/report.rs"]
 mod report;
 mod ssh;
 mod sysctl_files;
+mod tidiness;
 
 fn main() {
     harness::main(&[
@@ -37,6 +42,6 @@ fn main() {
         output::PLACES,
         readonly::PLACES,
         recordings::PLACES,
-        leftovers::PLACES,
+        tidiness::PLACES,
     ]);
 }
