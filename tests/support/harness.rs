@@ -27,6 +27,9 @@ pub(crate) const NETWORK: &[&str] = &["--net"];
 pub(crate) const MOUNTS: &[&str] = &["--mount", "--propagation", "private"];
 /// Both.
 pub(crate) const NETWORK_AND_MOUNTS: &[&str] = &["--net", "--mount", "--propagation", "private"];
+/// A mount namespace, and one of processes: what the trial starts ends with it, whatever becomes of it.
+pub(crate) const MOUNTS_AND_PROCESSES: &[&str] =
+    &["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 /// One trial.
 pub(crate) struct Place {
