@@ -5,7 +5,7 @@ new=$1.new
 rm -rf --one-file-system "$new"
 # The kernel is unpacked only: installed it would bring udev and an initramfs. And /lib is a link, which has to stay one.
 # shellcheck disable=SC2016 # what the hook expands is its own
-mmdebstrap --quiet --variant=minbase \
+mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Retries "3"' \
   --include=systemd,systemd-sysv,dbus,openssh-server,procps,iproute2,kmod,conntrack \
   --customize-hook='
     cd "$1"
