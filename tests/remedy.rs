@@ -19,7 +19,7 @@ use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 use tunecheck::evaluate::{Context, evaluate};
 use tunecheck::facts;
-use tunecheck::model::action::{Action, Edit, Target};
+use tunecheck::model::action::{Action, Edit, NofileEdit, Site, SysctlEdit};
 use tunecheck::model::catalogue::Catalogue;
 use tunecheck::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use tunecheck::model::facts::Facts;
@@ -218,7 +218,7 @@ impl Machine {
 
 /// What is true of a change of a sysctl.
 fn never_lowers(rule: &Rule, action: &Action, facts: &Facts) -> Result<(), TestCaseError> {
-    let Edit::Sysctl { name, old, new } = &action.edit else { return Ok(()) };
+    let Edit::Sysctl(SysctlEdit { name, old, new, .. }) = &action.edit else { return Ok(()) };
     let fix = rule.fix.sysctl.iter().find(|fix| fix.name == *name).unwrap();
     let live = facts.value(&format!("sysctl.{name}")).ok();
     prop_assert_eq!(old.as_ref(), live, "the former value is the live one");
@@ -252,7 +252,7 @@ fn never_lowers(rule: &Rule, action: &Action, facts: &Facts) -> Result<(), TestC
 
 /// What is true of a change of the limits on open files.
 fn nofile_never_lowers(action: &Action, facts: &Facts) -> Result<(), TestCaseError> {
-    let Edit::Nofile { soft, hard } = action.edit else { return Ok(()) };
+    let Edit::Nofile(NofileEdit { soft, hard, .. }) = action.edit else { return Ok(()) };
     let ceiling = facts.number("sysctl.fs.nr_open");
     let old_soft = facts.number("limit.nofile.soft").unwrap();
     // Unlimited is as much as fs.nr_open lets through.
@@ -277,7 +277,7 @@ fn nofile_never_lowers(action: &Action, facts: &Facts) -> Result<(), TestCaseErr
 }
 
 /// What is true of the form that a change takes in a place.
-fn fits_the_place(rule: &Rule, action: &Action, place: &Place) -> Result<(), TestCaseError> {
+fn fits_the_place(rule: &Rule, action: &Action, before: &[Action], place: &Place) -> Result<(), TestCaseError> {
     let what = format!("{:?} in {:?}", action, place.kind);
     prop_assert!(!action.who.is_empty() && !action.lines.is_empty(), "{what}");
     prop_assert!(action.lines.iter().all(|line| !line.is_empty()), "{what}");
@@ -285,44 +285,44 @@ fn fits_the_place(rule: &Rule, action: &Action, place: &Place) -> Result<(), Tes
     let endless = i128::MAX.to_string();
     let mut typed = action.lines.iter().map(String::as_str).chain([action.undo.as_ref(), action.prove.as_ref()]);
     prop_assert!(!typed.any(|text| text.contains(&endless)), "{what}");
-    let Edit::Sysctl { name, .. } = &action.edit else { return Ok(()) };
+    let Edit::Sysctl(SysctlEdit { name, .. }) = &action.edit else { return Ok(()) };
     prop_assert!(!action.cost.is_empty() && !action.undo.is_empty() && !action.prove.is_empty(), "{what}");
     let host_wide = catalogue().find(&format!("sysctl.{name}")).is_some_and(|entry| entry.scope == Scope::Host);
-    match action.target {
-        Target::PodManifest => {
+    match action.site {
+        Site::PodManifest => {
             prop_assert!(place.kind == Kind::Pod && !host_wide, "{what}");
-            let admitted = action.lines.iter().any(|line| line.contains("allowedUnsafeSysctls"));
             match &rule.pod {
                 Some(Pod::Unsafe) => {
-                    prop_assert!(admitted, "an unsafe sysctl alone is a pod that never starts: {what}")
+                    let admits = |other: &Action| matches!(&other.edit, Edit::AllowUnsafe { name: of } if of == name);
+                    prop_assert!(before.iter().any(admits), "an unsafe sysctl alone is a pod that never starts: {what}")
                 }
-                Some(Pod::Safe { .. }) => prop_assert!(!admitted, "{what}"),
+                Some(Pod::Safe { .. }) => {}
                 other => prop_assert!(false, "{other:?}: {what}"),
             }
         }
-        Target::ContainerRun => prop_assert!(
+        Site::ContainerRun => prop_assert!(
             place.kind == Kind::Container && place.netns == Netns::Child && !host_wide,
             "no runtime takes it: {what}"
         ),
-        Target::Here => {
+        Site::Here => {
             let reaches = matches!(place.kind, Kind::Host | Kind::Unknown)
                 || (place.kind == Kind::Namespace && (!host_wide || !name.starts_with("net.")));
             prop_assert!(reaches, "{what}");
         }
-        Target::KubeProxy => {
+        Site::KubeProxy => {
             let writes = ["nf_conntrack_max", "nf_conntrack_tcp_timeout_established"];
             let its = writes.iter().any(|end| name.ends_with(end));
             prop_assert!((place.node || place.kind == Kind::Pod) && its, "{what}");
         }
-        Target::Node => prop_assert!(!matches!(place.kind, Kind::Host | Kind::Unknown), "{what}"),
-        Target::Application | Target::Owner => prop_assert!(false, "a sysctl is no advice: {what}"),
+        Site::Node => prop_assert!(!matches!(place.kind, Kind::Host | Kind::Unknown), "{what}"),
+        other => prop_assert!(false, "no sysctl is changed at {other:?}: {what}"),
     }
     Ok(())
 }
 
 /// Once a sysctl has its new value, the same fix asks for nothing more of it.
 fn settles(rule: &Rule, finding: &Finding, action: &Action, facts: &Facts, place: &Place) -> Result<(), TestCaseError> {
-    let Edit::Sysctl { name, new, .. } = &action.edit else { return Ok(()) };
+    let Edit::Sysctl(SysctlEdit { name, new, .. }) = &action.edit else { return Ok(()) };
     // What is raised in steps of itself, as long as it is nearly used up, settles with its use.
     let own = |change: &Change| matches!(change, Change::Raise(bound) if bound.of.and_then(|of| of.strip_prefix("sysctl.")) == Some(name));
     if rule.fix.sysctl.iter().any(|fix| fix.name == *name && own(&fix.change)) {
@@ -331,7 +331,7 @@ fn settles(rule: &Rule, finding: &Finding, action: &Action, facts: &Facts, place
     let mut after = facts.clone();
     after.put(format!("sysctl.{name}"), Ok(new.clone()), "/proc");
     let again = actions(rule, finding, &Wishes::default(), Situation { facts: &after, place, catalogue: catalogue() });
-    let same = again.iter().find(|again| matches!(&again.edit, Edit::Sysctl { name: other, .. } if other == name));
+    let same = again.iter().find(|again| matches!(&again.edit, Edit::Sysctl(other) if other.name == *name));
     prop_assert!(same.is_none(), "after {:?} comes {:?}", action.edit, same.map(|action| &action.edit));
     Ok(())
 }
@@ -353,12 +353,14 @@ proptest! {
         let context = Context { facts: &facts, place, catalogue: catalogue(), role: machine.load.role };
         for finding in evaluate(rules().iter(), context) {
             let rule = rules().get(finding.rule).unwrap();
-            for action in actions(rule, &finding, &Wishes::default(), Situation { facts: &facts, place, catalogue: catalogue() }) {
+            let situation = Situation { facts: &facts, place, catalogue: catalogue() };
+            let actions = actions(rule, &finding, &Wishes::default(), situation);
+            for (index, action) in actions.iter().enumerate() {
                 let whole = || {
-                    never_lowers(rule, &action, &facts)?;
-                    nofile_never_lowers(&action, &facts)?;
-                    fits_the_place(rule, &action, place)?;
-                    settles(rule, &finding, &action, &facts, place)
+                    never_lowers(rule, action, &facts)?;
+                    nofile_never_lowers(action, &facts)?;
+                    fits_the_place(rule, action, &actions[..index], place)?;
+                    settles(rule, &finding, action, &facts, place)
                 };
                 whole().map_err(|error: TestCaseError| TestCaseError::fail(format!("{}: {error}", rule.id)))?;
             }
@@ -387,10 +389,10 @@ fn the_random_machines_reach_every_sysctl_of_every_fix() {
                 actions(rule, &finding, &Wishes::default(), Situation { facts: &facts, place, catalogue: catalogue() })
             {
                 match action.edit {
-                    Edit::Sysctl { name, .. } => _ = missing.remove(&(rule.id.to_owned(), name.to_string())),
-                    Edit::Nofile { .. } => nofile = true,
+                    Edit::Sysctl(edit) => _ = missing.remove(&(rule.id.to_owned(), edit.name)),
+                    Edit::Nofile(_) => nofile = true,
                     Edit::RemoveLine { .. } => removed = true,
-                    Edit::Advice => {}
+                    Edit::AllowUnsafe { .. } | Edit::Ndots(_) | Edit::Advice => {}
                 }
             }
         }

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::version::Version;
+use crate::remedy::target::{KUBERNETES, TARGETS, is_service};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -10,11 +14,23 @@ Examples:
   tunecheck --connections 30000 --burst 2000 --port 8080
   tunecheck --workload gateway --destinations 4
   tunecheck --format json --fail-on warn           a CI gate: exit 1 on any warn or fail
+  tunecheck fix --to script > fix.sh               what to change, as a script that can undo it
   tunecheck explain EADDRNOTAVAIL                  what an error means and what to change
   tunecheck snapshot /tmp/node-a                   record; replay with: tunecheck --snapshot /tmp/node-a
 
 Exit codes: 0 the gate holds, 1 the gate trips, 2 tunecheck could not do its work.
 tunecheck opens nothing for writing on the machine it audits. Fixes are printed, never applied.";
+
+const FIX_EXAMPLES: &str = "\
+Examples:
+  tunecheck fix                                         the plan, to read
+  tunecheck fix --connections 30000 --to script > fix.sh
+  sh fix.sh plan; sh fix.sh apply; sh fix.sh check; sh fix.sh undo
+  tunecheck fix --to systemd --unit gateway.service     a drop-in for the service that carries the load
+  tunecheck fix --from report.json --to kubernetes --kubernetes-version 1.34
+  tunecheck fix --to script,systemd,ansible --output remedy    files, with a README
+
+Exit codes: 0 printed (also where nothing is wrong), 2 tunecheck could not do its work.";
 
 /// Audits the tuning of this host, container or pod for tens of thousands of connections.
 #[derive(Debug, Parser)]
@@ -40,6 +56,9 @@ pub(super) enum Command {
     /// Audit: which limits hold the declared load, and what to change (the default)
     #[command(after_help = EXAMPLES)]
     Audit(Box<AuditArgs>),
+    /// Print what to change, as a script or as files, in the order in which to apply it; applies nothing
+    #[command(after_help = FIX_EXAMPLES)]
+    Fix(Box<FixArgs>),
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
         after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
@@ -115,6 +134,31 @@ pub(super) enum RulesCommand {
 
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct AuditArgs {
+    #[command(flatten)]
+    pub(super) load: LoadArgs,
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+
+    /// table for people, json for programs
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    pub(super) format: Format,
+    /// Colour: auto asks the terminal and NO_COLOR
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
+    pub(super) color: Color,
+    /// Show only what failed, warned, or could not be checked
+    #[arg(long, help_heading = "Output")]
+    pub(super) only_failed: bool,
+    /// Show everything, with where each value was read
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) verbose: bool,
+    /// Exit 1 on: a fail; warn, also a warn; unknown, also what could not be checked; never
+    #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Output")]
+    pub(super) fail_on: FailOn,
+}
+
+/// The declared load.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct LoadArgs {
     /// client, server, gateway, or a YAML file
     #[arg(long, value_name = "ROLE|FILE", help_heading = "Workload")]
     pub(super) workload: Option<String>,
@@ -136,7 +180,11 @@ pub(super) struct AuditArgs {
     /// Ports on which the service listens: a backlog below the burst is then a failure
     #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = "Workload", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: Vec<u16>,
+}
 
+/// What is read, and by which rules.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct SourceArgs {
     /// Replay a recording: a directory, or a .tar.gz of one
     #[arg(long, value_name = "PATH", help_heading = "What to read", group = "source")]
     pub(super) snapshot: Option<PathBuf>,
@@ -149,25 +197,63 @@ pub(super) struct AuditArgs {
     /// Add or replace rules by id (a file or a directory; may be repeated)
     #[arg(long, value_name = "PATH", help_heading = "What to read")]
     pub(super) rules: Vec<PathBuf>,
-
-    /// table for people, json for programs
-    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
-    pub(super) format: Format,
-    /// Colour: auto asks the terminal and NO_COLOR
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
-    pub(super) color: Color,
-    /// Show only what failed, warned, or could not be checked
-    #[arg(long, help_heading = "Output")]
-    pub(super) only_failed: bool,
     /// Accept what a rule finds, whatever it is: it is counted as waived and trips no gate (may be repeated)
-    #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Output")]
+    #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "What to read")]
     pub(super) waive: Vec<String>,
-    /// Show everything, with where each value was read
-    #[arg(short, long, help_heading = "Output")]
-    pub(super) verbose: bool,
-    /// Exit 1 on: a fail; warn, also a warn; unknown, also what could not be checked; never
-    #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Output")]
-    pub(super) fail_on: FailOn,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct FixArgs {
+    #[command(flatten)]
+    pub(super) load: LoadArgs,
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+    /// Plan for a report that was recorded with --format json (- is standard input), instead of auditing
+    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "streams", "outgoing", "port"])]
+    pub(super) from: Option<PathBuf>,
+
+    /// The form of the fix (may be repeated with --output)
+    #[arg(long, value_name = "TARGET", value_delimiter = ',', help_heading = "Output", value_parser = targets())]
+    pub(super) to: Vec<String>,
+    /// Write the files of every target into this new directory, with a README of what to apply where
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub(super) output: Option<PathBuf>,
+    /// How far to go: what asks for more thought stands in comments
+    #[arg(long, value_enum, default_value_t = MaxSafety::Review, value_name = "SAFETY", help_heading = "Output")]
+    pub(super) max_safety: MaxSafety,
+    /// The Kubernetes release of the cluster: it decides which sysctls a pod may set (kubectl version)
+    #[arg(long, value_name = "RELEASE", help_heading = "Output", value_parser = release)]
+    pub(super) kubernetes_version: Option<Version>,
+    /// The Pod Security level that the pod's namespace enforces
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL", help_heading = "Output")]
+    pub(super) pod_security: PodSecurity,
+    /// The systemd unit that carries the load (may be repeated)
+    #[arg(long, value_name = "UNIT", value_delimiter = ',', help_heading = "Output", value_parser = unit)]
+    pub(super) unit: Vec<String>,
+}
+
+fn targets() -> PossibleValuesParser {
+    TARGETS.iter().map(|target| PossibleValue::new(target.name).help(target.about)).collect::<Vec<_>>().into()
+}
+
+/// A Kubernetes release that this tunecheck knows the rules of.
+fn release(text: &str) -> Result<Version, String> {
+    let release: Version = text.parse()?;
+    let (oldest, newest) = KUBERNETES;
+    let of = |(major, minor)| Version { major, minor, patch: 0 };
+    match (of(oldest)..of((newest.0, newest.1 + 1))).contains(&release) {
+        true => Ok(release),
+        false => Err(format!("known are {}.{} to {}.{}", oldest.0, oldest.1, newest.0, newest.1)),
+    }
+}
+
+/// A systemd unit by its name; without an ending it is a service.
+fn unit(text: &str) -> Result<String, String> {
+    let name = if text.ends_with(".service") { text.to_owned() } else { format!("{text}.service") };
+    match is_service(&name) {
+        true => Ok(name),
+        false => Err("the name of a service, such as gateway or gateway.service".to_owned()),
+    }
 }
 
 /// Most connections anybody can mean.
@@ -214,4 +300,23 @@ pub(super) enum FailOn {
     Warn,
     Unknown,
     Never,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum MaxSafety {
+    /// What has no side effect on what works now
+    Safe,
+    /// Also what has to be read first
+    #[default]
+    Review,
+    /// Also what a person has to decide
+    Manual,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum PodSecurity {
+    #[default]
+    Privileged,
+    Baseline,
+    Restricted,
 }

@@ -3,6 +3,7 @@
 mod args;
 mod exit;
 mod explain;
+mod fix;
 mod rules;
 mod settings;
 mod terminal;
@@ -47,6 +48,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     end(match cli.command {
         None => audit_verb(&cli.audit),
         Some(Command::Audit(args)) => audit_verb(&args),
+        Some(Command::Fix(args)) => fix::run(&args),
         Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
         Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
         Some(Command::Rules { command }) => rules::run(command),
@@ -64,11 +66,11 @@ fn end(result: Result<Exit>) -> Exit {
 
 fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     // The process ends after this: what an audit allocated need not be given back piece by piece.
-    let rules = ManuallyDrop::new(settings::rules(&args.rules)?);
-    let workload = settings::workload(args, &rules)?;
-    let host = settings::host(args)?;
+    let rules = ManuallyDrop::new(settings::rules(&args.source.rules)?);
+    let workload = settings::workload(&args.load, &rules)?;
+    let host = settings::host(&args.source)?;
     let mut report = ManuallyDrop::new(audit(host.as_ref(), &rules, &workload)?);
-    report.waive(&args.waive);
+    report.waive(&args.source.waive);
     let terminal = Terminal::stdout();
     let text = match args.format {
         Format::Table => report::table(&report, settings::style(args, terminal)),

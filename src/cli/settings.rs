@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::args::{AuditArgs, Color};
+use super::args::{AuditArgs, Color, FixArgs, LoadArgs, MaxSafety, PodSecurity, SourceArgs};
 use super::terminal::Terminal;
 use crate::facts;
 use crate::host::{Dump, Host, Live, Replay, Tree, input};
 use crate::model::catalogue::Catalogue;
+use crate::model::fix::Safety;
 use crate::model::rule::{Doc, Rule};
 use crate::model::workload::{Role, Workload};
+use crate::remedy::target;
 use crate::report::Style;
 use crate::rules::{Problem, RuleSet, file};
 
@@ -76,7 +78,7 @@ fn id(root: &Path, path: &Path) -> String {
 }
 
 /// The declared load: the role's defaults, then the file, then the flags.
-pub(super) fn workload(args: &AuditArgs, rules: &RuleSet) -> Result<Workload> {
+pub(super) fn workload(args: &LoadArgs, rules: &RuleSet) -> Result<Workload> {
     let named = args.workload.as_deref().unwrap_or(Role::default().word());
     let base = match Role::of(named) {
         Some(role) => rules.workload(role),
@@ -105,7 +107,7 @@ fn from_file(named: &str, rules: &RuleSet) -> Result<Workload> {
 }
 
 /// What to read.
-pub(super) fn host(args: &AuditArgs) -> Result<Box<dyn Host>> {
+pub(super) fn host(args: &SourceArgs) -> Result<Box<dyn Host>> {
     if let Some(path) = &args.snapshot {
         return Ok(Box::new(Replay::open(path)?));
     }
@@ -139,5 +141,27 @@ pub(super) fn style(args: &AuditArgs, terminal: Terminal) -> Style {
         },
         only_failed: args.only_failed,
         verbose: args.verbose,
+    }
+}
+
+/// What a target has to know of the user's decisions. The unit in which the audit stood counts as named, if none is.
+pub(super) fn options(args: &FixArgs, stood_in: Option<&str>) -> target::Options {
+    let units = match (args.unit.as_slice(), stood_in.filter(|unit| target::is_service(unit))) {
+        ([], Some(unit)) => vec![unit.to_owned()],
+        (named, _) => named.to_vec(),
+    };
+    target::Options {
+        max_safety: match args.max_safety {
+            MaxSafety::Safe => Safety::Safe,
+            MaxSafety::Review => Safety::Review,
+            MaxSafety::Manual => Safety::Manual,
+        },
+        kubernetes: args.kubernetes_version,
+        pod_security: match args.pod_security {
+            PodSecurity::Privileged => target::PodSecurity::Privileged,
+            PodSecurity::Baseline => target::PodSecurity::Baseline,
+            PodSecurity::Restricted => target::PodSecurity::Restricted,
+        },
+        units,
     }
 }

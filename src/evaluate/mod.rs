@@ -165,6 +165,8 @@ pub fn explain(rule: &Rule, finding: &mut Finding, context: Context<'_>) {
     let subject = finding.subject.as_deref();
     finding.says = context.catalogue.filled(rule.says, context.facts, subject);
     finding.also = context.catalogue.filled(rule.fix.also, context.facts, subject);
+    // By now more is known of who writes what.
+    finding.owner = owner::of(rule, context, &finding.fact);
 }
 
 /// A rule's fact name, for one subject.

@@ -1,8 +1,19 @@
 //! Who writes a value last, as far as facts show it.
 
 use super::Context;
+use crate::model::fact::Value;
 use crate::model::place::Kind;
 use crate::model::rule::Rule;
+
+/// Sysctls that the kubelet gives its own value at every start, or insists on: pkg/kubelet/cm of kubernetes.
+const KUBELET: [&str; 6] = [
+    "vm.overcommit_memory",
+    "vm.panic_on_oom",
+    "kernel.panic",
+    "kernel.panic_on_oops",
+    "kernel.keys.root_maxkeys",
+    "kernel.keys.root_maxbytes",
+];
 
 /// The owner of the judged value: a configuration file and line, or a program known to write it.
 pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String> {
@@ -17,12 +28,34 @@ pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String
     if place.node && key.starts_with("net.netfilter.nf_conntrack") {
         return Some("kube-proxy, where it runs, writes it at every start".into());
     }
-    let set = context.facts.get(&format!("boot[{key}].value"))?;
+    if place.node && KUBELET.contains(&key) {
+        return Some(
+            "the kubelet writes it at every start (with protectKernelDefaults it refuses to start instead)".into(),
+        );
+    }
+    let tuned = tuned(context, key);
+    if matches!(context.facts.value("tuned.reapplies"), Ok(Value::Number(0))) && tuned.is_some() {
+        return tuned;
+    }
+    let Some(set) = context.facts.get(&format!("boot[{key}].value")).filter(|set| set.reading.is_ok()) else {
+        return tuned;
+    };
     let reading = set.reading.as_ref().ok()?;
     let live = context.facts.value(&format!("boot[{key}].live")).ok();
     let same = live.is_none_or(|live| live == reading);
     let changed = if same { "" } else { ", and the live value differs" };
     Some(format!("{} sets {}{changed}", set.source, reading.plain()))
+}
+
+/// TuneD, if its active profile sets the key.
+fn tuned(context: Context<'_>, key: &str) -> Option<String> {
+    let set = context.facts.get(&format!("tuned[{key}].value"))?;
+    let value = set.reading.as_ref().ok()?.plain();
+    let last = match context.facts.value("tuned.reapplies") {
+        Ok(Value::Number(0)) => "and has the last word over sysctl.d (reapply_sysctl = 0)",
+        _ => "a line in /etc/sysctl.d wins over it (reapply_sysctl)",
+    };
+    Some(format!("TuneD: {} sets {value}; {last}", set.source))
 }
 
 /// Who gave the audited process its limits.

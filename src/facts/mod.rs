@@ -19,6 +19,7 @@ mod sockstat;
 mod softnet;
 mod stat_table;
 mod sysctl;
+mod tuned;
 mod workload;
 
 use std::borrow::Cow;
@@ -61,6 +62,7 @@ const SOURCES: &[Source] = &[
     cgroup::SOURCE,
     kernel::SOURCE,
     signs::SOURCE,
+    tuned::SOURCE,
 ];
 
 /// Every fact that is known by name.

@@ -9,6 +9,7 @@ mod dump;
 mod identity;
 pub mod input;
 mod live;
+mod output;
 mod recorder;
 mod snapshot;
 pub mod sock_diag;
@@ -18,6 +19,7 @@ use std::fmt;
 
 pub use dump::Dump;
 pub use live::Live;
+pub use output::write_new;
 pub use recorder::Recorder;
 pub use snapshot::{Replay, write as write_snapshot};
 pub use tree::Tree;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
+use super::output;
 use super::{Answer, Ask, Host, Query, Recorder, Refusal, input};
 
 /// The version of the format. A reader refuses another.
@@ -56,12 +57,7 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
     if folder.extension().is_some_and(|ending| ending == "gz" || ending == "tgz") {
         bail!("{}: name a directory; tar czf makes an archive of it", folder.display());
     }
-    if !folder.exists() {
-        fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    if fs::read_dir(folder)?.next().is_some() {
-        bail!("{} is not empty: name a new directory", folder.display());
-    }
+    output::fresh(folder)?;
     let mut answers = Vec::new();
     for ((ask, of), answer) in recorder.into_answers() {
         let answer = match (answer, ask) {

@@ -3,46 +3,132 @@
 use std::borrow::Cow;
 
 use super::fact::Value;
-use super::fix::{Effect, Safety};
+use super::fix::{Effect, Pod, Safety};
 
-/// Where a change has to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+/// Where a change has to be made. In the order in which changes are made: what others rest on comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Site {
+    /// On the node, outside the container or pod.
+    Node,
     /// On this machine, in the place of the audit.
     Here,
+    /// In the active profile of TuneD, which would write over any other change.
+    Tuned,
+    /// In the configuration of the node's container runtime.
+    ContainerRuntime,
+    /// In the configuration of the node's kubelet.
+    Kubelet,
+    /// In the kube-proxy configuration of the cluster.
+    KubeProxy,
+    /// In the unit of a service, or in the limits of a login.
+    Service,
     /// Where the container is started.
     ContainerRun,
     /// In the pod's manifest.
     PodManifest,
-    /// On the node, outside the container or pod.
-    Node,
-    /// In the kube-proxy configuration of the cluster.
-    KubeProxy,
     /// In the application or its configuration.
     Application,
     /// With whoever owns the limit.
     Owner,
 }
 
+impl Site {
+    /// Every site, in order.
+    pub const ALL: [Self; 11] = [
+        Self::Node,
+        Self::Here,
+        Self::Tuned,
+        Self::ContainerRuntime,
+        Self::Kubelet,
+        Self::KubeProxy,
+        Self::Service,
+        Self::ContainerRun,
+        Self::PodManifest,
+        Self::Application,
+        Self::Owner,
+    ];
+
+    /// The word used in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Here => "here",
+            Self::Tuned => "tuned",
+            Self::ContainerRuntime => "container-runtime",
+            Self::Kubelet => "kubelet",
+            Self::KubeProxy => "kube-proxy",
+            Self::Service => "service",
+            Self::ContainerRun => "container-run",
+            Self::PodManifest => "pod-manifest",
+            Self::Application => "application",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+/// How a sysctl's value changes. What is applied later is held against the live value by this again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// A size that may only grow.
+    Raise,
+    /// A switch.
+    Set,
+    /// A range of ports that may only grow, at both ends.
+    Widen,
+    /// A list of ports that may only gain entries.
+    Add,
+}
+
+/// A sysctl and the value to give it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SysctlEdit {
+    /// Its name, with dots.
+    pub name: String,
+    /// The value now, if it is known.
+    pub old: Option<Value>,
+    /// The value to give it.
+    pub new: Value,
+    /// How it changes.
+    pub how: How,
+    /// Whether each network namespace has its own.
+    pub netns: bool,
+    /// Whether a pod may set it.
+    pub pod: Option<Pod>,
+    /// The kernel module without which it does not exist.
+    pub module: Option<&'static str>,
+    /// `file:line` of the configuration that sets it at boot.
+    pub boot_line: Option<String>,
+}
+
+/// New limits on open files.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NofileEdit {
+    /// Soft limit now.
+    pub old_soft: i128,
+    /// Hard limit now.
+    pub old_hard: i128,
+    /// Soft limit to give.
+    pub soft: i128,
+    /// Hard limit to give.
+    pub hard: i128,
+    /// `fs.nr_open`, above which every attempt is refused, if the hard limit lies above it.
+    pub ceiling: Option<i128>,
+}
+
 /// What is changed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Edit {
     /// A sysctl.
-    Sysctl {
+    Sysctl(SysctlEdit),
+    /// The limit on open files.
+    Nofile(NofileEdit),
+    /// A sysctl that the kubelet lets pods set: `allowedUnsafeSysctls`.
+    AllowUnsafe {
         /// Its name, with dots.
         name: String,
-        /// The value now, if it is known.
-        old: Option<Value>,
-        /// The value to give it.
-        new: Value,
     },
-    /// The limit on open files.
-    Nofile {
-        /// Soft limit.
-        soft: i128,
-        /// Hard limit.
-        hard: i128,
-    },
+    /// The `ndots` of the resolver in a pod's `dnsConfig`.
+    Ndots(i128),
     /// A line that leaves a file.
     RemoveLine {
         /// The sysctl it sets.
@@ -58,7 +144,7 @@ pub enum Edit {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {
     /// Where.
-    pub target: Target,
+    pub site: Site,
     /// Who can do it.
     pub who: String,
     /// What is changed, as data.
@@ -68,7 +154,7 @@ pub struct Action {
     /// What else the change reaches.
     pub scope: String,
     /// Memory or side effects.
-    pub cost: &'static str,
+    pub cost: String,
     /// How much thought it asks for.
     pub safety: Safety,
     /// When it acts.
@@ -77,4 +163,38 @@ pub struct Action {
     pub prove: Cow<'static, str>,
     /// How to take it back.
     pub undo: String,
+}
+
+/// A change as a report records it: the data without the words.
+#[derive(Clone, Debug)]
+pub enum RecordedEdit {
+    /// A sysctl.
+    Sysctl {
+        /// Its name.
+        name: String,
+        /// The value when the report was made.
+        old: Option<Value>,
+        /// The value to give it.
+        new: Value,
+        /// `file:line` of the configuration that sets it at boot.
+        boot_line: Option<String>,
+    },
+    /// The limits on open files.
+    Nofile(NofileEdit),
+    /// A sysctl that the kubelet lets pods set: it follows from the sysctl.
+    AllowUnsafe,
+    /// The resolver's `ndots`.
+    Ndots,
+    /// A line that leaves a file.
+    RemoveLine {
+        /// `file:line`.
+        at: String,
+    },
+    /// Words for the owner of the application, or of the limit.
+    Advice {
+        /// For the application's owner.
+        application: bool,
+        /// The words.
+        lines: Vec<String>,
+    },
 }

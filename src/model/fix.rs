@@ -6,8 +6,8 @@ use super::check::Bound;
 use super::fact::Value;
 use super::version::Version;
 
-/// When a fix acts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// When a fix acts. The later, the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// At once.
@@ -90,6 +90,8 @@ pub struct Fix {
     pub nofile: Option<NofileFix>,
     /// A sysctl whose line has to leave the boot configuration.
     pub remove: Option<&'static str>,
+    /// The `ndots` that a pod's resolver should have.
+    pub ndots: Option<u32>,
     /// What the application's owner changes.
     pub application: &'static str,
     /// What to ask of whoever owns the limit.
@@ -111,9 +113,11 @@ pub struct SysctlFix {
     pub name: &'static str,
     /// The change.
     pub change: Change,
+    /// Bytes of kernel memory for each unit of the value that comes into use.
+    pub bytes_each: Option<u32>,
 }
 
-/// How a sysctl's value changes.
+/// What decides a sysctl's new value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Change {
     /// To this number, if it is more than the live one.

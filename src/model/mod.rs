@@ -12,5 +12,6 @@ pub mod ports;
 pub mod report;
 pub mod rule;
 pub mod sysctl;
+pub mod text;
 pub mod version;
 pub mod workload;

@@ -16,6 +16,22 @@ pub fn path(name: &str) -> String {
     path
 }
 
+/// Whether this can be the dotted name of a sysctl: two or more words of letters, digits and `_ - : @ /` with dots between
+/// them. Whatever a name with another character is, it is not written into a script or a file.
+pub fn is_name(text: &str) -> bool {
+    let word = |word: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-:@/".contains(&byte);
+        !word.is_empty() && word.bytes().all(plain) && !word.starts_with(['-', '/']) && !word.contains("//")
+    };
+    text.len() <= 253 && text.contains('.') && text.split('.').all(word)
+}
+
+/// Whether this can be the name of a kernel module.
+pub fn is_module(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-')
+}
+
 /// The dotted name of a sysctl that was written in either form: the inverse of [`path`].
 pub fn dotted(name: &str) -> String {
     let slashed = name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some("/");
@@ -33,6 +49,31 @@ fn swapped(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_but_a_name_is_a_name() {
+        for name in ["net.core.somaxconn", "fs.file-max", "net.ipv4.conf.eth0/100.rp_filter", "vm.swappiness"] {
+            assert!(is_name(name), "{name}");
+        }
+        for text in [
+            "",
+            "net",
+            "net..core",
+            "a.b c",
+            "a.b;c",
+            "a.$(b)",
+            "a.`b`",
+            "a.b\n",
+            "a.../b",
+            "-a.b",
+            "a.é",
+            ".a",
+            "a./b",
+        ] {
+            assert!(!is_name(text), "{text}");
+        }
+        assert!(is_module("nf_conntrack") && !is_module("a b") && !is_module("") && !is_module("../a"));
+    }
 
     #[test]
     fn names_with_dots_in_an_interface_name() {

@@ -2,21 +2,32 @@
 //!
 //! No action lowers a size, drops an entry of a list, or asks for what the kernel or the kubelet would refuse here.
 
+mod file;
 mod forms;
 mod nofile;
 mod place;
+mod plan;
+mod recall;
 mod sysctl;
+pub mod target;
+mod words;
 
 use std::collections::BTreeMap;
 
-use crate::model::action::{Action, Edit, Target};
+use crate::model::action::{Action, Edit, Site};
 use crate::model::catalogue::Catalogue;
 use crate::model::fact::Value;
 use crate::model::facts::Facts;
 use crate::model::finding::{Finding, Outcome};
-use crate::model::fix::Effect;
-use crate::model::place::Place;
+use crate::model::fix::{Effect, Safety};
+use crate::model::place::{Kind, Place};
 use crate::model::rule::Rule;
+
+pub use plan::{Conflict, Part, Plan, Step};
+pub use recall::{Unfit, recall};
+
+/// Largest nf_conntrack_max that kube-proxy sets since 1.36.
+const KUBE_PROXY_MOST: i128 = 1_048_576;
 
 /// What an action is worked out from.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +42,23 @@ pub struct Situation<'a> {
 
 /// New values of sysctls, one for each: what every finding together asks for.
 #[derive(Debug, Default)]
-pub struct Wishes(BTreeMap<&'static str, Value>);
+pub struct Wishes(BTreeMap<&'static str, Option<Value>>);
 
 impl Wishes {
     /// What these findings ask for: the greatest size, all ports, the widest range. So no two findings of a report ask
-    /// for different values of one sysctl.
+    /// for different values of one sysctl, unless it is a switch: there each keeps its own, and [`Plan`] names the
+    /// conflict.
     pub fn of<'a>(findings: impl Iterator<Item = (&'a Rule, &'a Finding)>, situation: Situation<'_>) -> Self {
         let mut wishes = Self::default();
         for (rule, finding) in findings.filter(|(_, finding)| is_urgent(finding)) {
             for fix in &rule.fix.sysctl {
                 if let Ok(Some(value)) = sysctl::changed(fix, finding.subject.as_deref(), situation) {
-                    let joined = wishes.0.get(fix.name).map(|other| sysctl::both(other, &value));
-                    wishes.0.insert(fix.name, joined.unwrap_or(value));
+                    let joined = match wishes.0.get(fix.name) {
+                        Some(Some(other)) => sysctl::both(sysctl::how(&fix.change), other, &value),
+                        Some(None) => None,
+                        None => Some(value),
+                    };
+                    wishes.0.insert(fix.name, joined);
                 }
             }
         }
@@ -66,13 +82,13 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
         match sysctl::changed(fix, subject, situation) {
             Ok(None) => {}
             Ok(Some(value)) => {
-                let value = wishes.0.get(fix.name).cloned().unwrap_or(value);
-                actions.push(forms::action(rule, fix, value, situation));
+                let value = wishes.0.get(fix.name).cloned().flatten().unwrap_or(value);
+                actions.extend(forms::actions(rule, forms::edit(rule, fix, value, situation), situation));
             }
             // What follows may rest on this one: ports are reserved before a range is widened over them.
             Err(gap) => {
                 let words = format!("first find out what {} needs: {}", fix.name, gap.why);
-                actions.push(advice(rule, Target::Owner, place::owner(situation.place), words));
+                actions.push(advice(rule, Site::Owner, place::owner(situation.place), words));
                 break;
             }
         }
@@ -83,24 +99,48 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
     if let Some(name) = rule.fix.remove {
         actions.extend(removal(rule, name, situation));
     }
+    if let Some(ndots) = rule.fix.ndots.filter(|_| matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod)) {
+        actions.push(resolver(rule, ndots));
+    }
     if !rule.fix.application.is_empty() {
         let words = filled(rule.fix.application);
-        actions.push(advice(rule, Target::Application, "the application's owner", words));
+        actions.push(advice(rule, Site::Application, "the application's owner", words));
     }
     if !rule.fix.ask.is_empty() {
-        actions.push(advice(rule, Target::Owner, place::owner(situation.place), filled(rule.fix.ask)));
+        actions.push(advice(rule, Site::Owner, place::owner(situation.place), filled(rule.fix.ask)));
     }
     actions
 }
 
-fn advice(rule: &Rule, target: Target, who: &str, words: String) -> Action {
+/// A pod's resolver that asks for a name as it stands before it tries the search list.
+fn resolver(rule: &Rule, ndots: u32) -> Action {
     Action {
-        target,
+        site: Site::PodManifest,
+        who: "the pod's owner".to_owned(),
+        edit: Edit::Ndots(ndots.into()),
+        lines: vec![
+            "spec of the pod:".to_owned(),
+            "  dnsConfig:".to_owned(),
+            "    options:".to_owned(),
+            format!("    - {{ name: ndots, value: \"{ndots}\" }}"),
+        ],
+        scope: "every name that this pod looks up".to_owned(),
+        cost: "a name with that many dots is asked for as it stands first: short names of services in other namespaces need their full form or take one more query".to_owned(),
+        safety: Safety::Review.max(rule.fix.safety),
+        takes_effect: Effect::NewPods,
+        prove: "cat /etc/resolv.conf   # options ndots".into(),
+        undo: "take the option out and roll the pods".to_owned(),
+    }
+}
+
+fn advice(rule: &Rule, site: Site, who: &str, words: String) -> Action {
+    Action {
+        site,
         who: who.to_owned(),
         edit: Edit::Advice,
         lines: vec![words],
         scope: String::new(),
-        cost: rule.fix.cost,
+        cost: rule.fix.cost.to_owned(),
         safety: rule.fix.safety,
         takes_effect: rule.takes_effect,
         prove: rule.fix.prove.into(),
@@ -111,19 +151,33 @@ fn advice(rule: &Rule, target: Target, who: &str, words: String) -> Action {
 /// A line that has to leave the boot configuration.
 fn removal(rule: &Rule, name: &str, situation: Situation<'_>) -> Option<Action> {
     let at = &situation.facts.get(&format!("boot[{name}].value")).filter(|fact| fact.reading.is_ok())?.source;
-    let file = at.rsplit_once(':').map_or(at.as_ref(), |(file, _)| file);
-    Some(Action {
-        target: Target::Here,
+    Some(removal_at(rule, name, at, situation))
+}
+
+fn removal_at(rule: &Rule, name: &str, at: &str, situation: Situation<'_>) -> Action {
+    let file = at.rsplit_once(':').map_or(at, |(file, _)| file);
+    Action {
+        site: Site::Here,
         who: place::writer(situation.place).to_owned(),
         edit: Edit::RemoveLine { name: name.to_owned(), at: at.to_string() },
         lines: vec![format!("delete the line that sets {name}: {at}")],
         scope: "the whole host".to_owned(),
-        cost: rule.fix.cost,
+        cost: rule.fix.cost.to_owned(),
         safety: rule.fix.safety,
         takes_effect: Effect::Reboot,
         prove: format!("grep -n {} {}", quoted(name), quoted(file)).into(),
         undo: "put the line back".to_owned(),
-    })
+    }
+}
+
+/// The key of kube-proxy's `conntrack` configuration that gives a sysctl its value at every start
+/// (kubeproxy.config.k8s.io/v1alpha1).
+fn kube_proxy_key(sysctl: &str) -> Option<&'static str> {
+    match sysctl {
+        "net.netfilter.nf_conntrack_max" => Some("min"),
+        "net.netfilter.nf_conntrack_tcp_timeout_established" => Some("tcpEstablishedTimeout"),
+        _ => None,
+    }
 }
 
 /// A word that a POSIX shell takes as it is, whatever it holds.

@@ -1,7 +1,7 @@
 //! The limit on open files, and the way to raise it in each place.
 
-use super::{Situation, place, quoted};
-use crate::model::action::{Action, Edit, Target};
+use super::{Situation, place, quoted, words};
+use crate::model::action::{Action, Edit, NofileEdit, Site};
 use crate::model::fix::{Effect, NofileFix, Safety};
 use crate::model::place::Kind;
 use crate::model::rule::Rule;
@@ -24,25 +24,33 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
     let ceiling = facts.number("sysctl.fs.nr_open").unwrap_or(i128::MAX);
     let hard = if ceiling >= soft { hard.min(ceiling).max(old_hard) } else { hard };
     let within = soft <= old_hard;
-    let in_pod = matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod);
     // What a pod's entrypoint can do is raise the soft limit to the hard one.
-    let hard = if in_pod && within { old_hard } else { hard };
+    let hard = if in_pod(situation) && within { old_hard } else { hard };
     if (soft, hard) == (old_soft, old_hard) {
         return None;
     }
+    let ceiling = (hard > ceiling).then_some(ceiling);
+    Some(form(rule, NofileEdit { old_soft, old_hard, soft, hard, ceiling }, situation))
+}
+
+/// The form that new limits take in each place.
+pub(super) fn form(rule: &Rule, edit: NofileEdit, situation: Situation<'_>) -> Action {
+    let NofileEdit { old_hard, soft, hard, .. } = edit;
+    let within = soft <= old_hard;
+    let in_pod = in_pod(situation);
     let mut lines = Vec::new();
-    if hard > ceiling {
+    if let Some(ceiling) = edit.ceiling {
         let at = if in_pod || situation.place.kind == Kind::Container { "first, on the node," } else { "first" };
         lines.push(format!(
             "{at} raise fs.nr_open for good (files/nr-open) to {hard} or more: it is {ceiling}, and no hard limit can be above it"
         ));
     }
     let both = format!("{soft}:{hard}");
-    let (target, who) = match situation.place.kind {
+    let (site, who) = match situation.place.kind {
         Kind::Pod | Kind::HostNetworkPod => {
             if within {
                 lines.push("in the image's entrypoint: ulimit -Sn \"$(ulimit -Hn)\"; exec \"$@\"   (soft up to hard needs no privilege)".to_owned());
-                (Target::PodManifest, "the pod's owner")
+                (Site::PodManifest, "the pod's owner")
             } else {
                 lines.push(
                     "no field of a pod sets it (there is no `ulimits`); the node's container runtime does:".to_owned(),
@@ -51,13 +59,13 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
                     "containerd: process.rlimits in its base_runtime_spec, RLIMIT_NOFILE soft {soft} hard {hard}"
                 ));
                 lines.push(format!("CRI-O: default_ulimits = [\"nofile={both}\"] in [crio.runtime]"));
-                (Target::Node, "the node's administrator")
+                (Site::ContainerRuntime, "the node's administrator")
             }
         }
         Kind::Container => {
             lines.push(format!("docker run | podman run --ulimit nofile={both} ..."));
             lines.push(format!("Compose: ulimits: {{ nofile: {{ soft: {soft}, hard: {hard} }} }}"));
-            (Target::ContainerRun, "whoever starts the container")
+            (Site::ContainerRun, "whoever starts the container")
         }
         Kind::Host | Kind::Namespace | Kind::Unknown => {
             if within {
@@ -75,7 +83,7 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
                     .to_owned(),
             );
             // A hard limit above fs.nr_open keeps a login out: not for root before nr_open is raised for good.
-            let whose: &[&str] = if hard > ceiling { &["*"] } else { &["*", "root"] };
+            let whose: &[&str] = if edit.ceiling.is_some() { &["*"] } else { &["*", "root"] };
             for who in whose {
                 lines.push(format!("  {who} soft nofile {soft}"));
                 lines.push(format!("  {who} hard nofile {hard}"));
@@ -86,25 +94,25 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
             } else {
                 place::writer(situation.place)
             };
-            (Target::Here, who)
+            (Site::Service, who)
         }
     };
-    Some(Action {
-        target,
+    Action {
+        site,
         who: who.to_owned(),
-        edit: Edit::Nofile { soft, hard },
+        edit: Edit::Nofile(edit),
         lines,
         scope: "that process and what it starts; running ones keep their limit".to_owned(),
-        cost: rule.fix.cost,
+        cost: rule.fix.cost.to_owned(),
         safety: rule.fix.safety,
         takes_effect: Effect::Restart,
-        prove: if rule.fix.prove.is_empty() {
-            "grep 'open files' /proc/PID/limits".into()
-        } else {
-            rule.fix.prove.into()
-        },
+        prove: words::prove_nofile(rule),
         undo: "take the setting out and start the process again".to_owned(),
-    })
+    }
+}
+
+fn in_pod(situation: Situation<'_>) -> bool {
+    matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod)
 }
 
 /// Bringing down a hard limit is lowering, so it is advice for a person.
@@ -113,5 +121,5 @@ fn too_high(rule: &Rule, soft: i128, hard: i128, situation: Situation<'_>) -> Ac
         "the hard limit is higher than programs bear. Where it is set (the unit of the service or of the container \
          runtime, limits.d, --ulimit), {soft}:{hard} carries the load; that lowers it, so a person decides"
     );
-    Action { safety: Safety::Manual, ..super::advice(rule, Target::Owner, place::owner(situation.place), words) }
+    Action { safety: Safety::Manual, ..super::advice(rule, Site::Owner, place::owner(situation.place), words) }
 }

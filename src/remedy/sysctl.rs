@@ -1,6 +1,7 @@
 //! A sysctl's new value.
 
 use super::Situation;
+use crate::model::action::How;
 use crate::model::fact::{Cause, Gap, Value};
 use crate::model::fix::{Change, SysctlFix};
 
@@ -19,11 +20,16 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
             // For conntrack 0 stands for unlimited, and no number is more.
             let unlimited = fix.name.ends_with("nf_conntrack_max") && live == Ok(&Value::Number(0));
             let enough = live.as_ref().is_ok_and(|live| live.limit().is_some_and(|live| live >= wanted));
-            if unlimited || enough || wanted == i128::MAX {
+            // A size below 1 comes of figures that no kernel gives.
+            if unlimited || enough || wanted == i128::MAX || wanted < 1 {
                 return Ok(None);
             }
             let step = if fix.name.ends_with("nf_conntrack_buckets") { BUCKET_STEP } else { 1 };
-            Value::Number(wanted.saturating_add(step - 1) / step * step)
+            let new = (wanted.saturating_add(step - 1) / step * step).min(most(fix.name));
+            if live.as_ref().is_ok_and(|live| live.limit().is_some_and(|live| live >= new)) {
+                return Ok(None);
+            }
+            Value::Number(new)
         }
         Change::Set(value) => value.clone(),
         Change::Widen(low, high) => match live.clone()? {
@@ -41,12 +47,39 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
     Ok((live != Ok(&new)).then_some(new))
 }
 
-/// One value that serves two wishes for the same sysctl.
-pub(super) fn both(one: &Value, other: &Value) -> Value {
-    match (one, other) {
-        (Value::Number(a), Value::Number(b)) => Value::Number(*a.max(b)),
-        (Value::Ports(a), Value::Ports(b)) => Value::Ports(a.union(b)),
-        (one, _) => one.clone(),
+/// The greatest number that the kernel takes for a sysctl; beyond it a write is EINVAL.
+///
+/// Sources: kernel/pid.c, kernel/fork.c (`FUTEX_TID_MASK`), fs/file.c (`sysctl_nr_open_max`), fs/file_table.c.
+pub(super) fn most(name: &str) -> i128 {
+    match name {
+        "fs.file-max" => i64::MAX.into(),
+        "fs.nr_open" => 2_147_483_584,
+        "kernel.pid_max" => 4_194_304,
+        "kernel.threads-max" => 0x3fff_ffff,
+        _ => i32::MAX.into(),
+    }
+}
+
+/// How a change goes about it.
+pub(super) fn how(change: &Change) -> How {
+    match change {
+        Change::Raise(_) => How::Raise,
+        Change::Set(_) => How::Set,
+        Change::Widen(..) => How::Widen,
+        Change::Add(_) => How::Add,
+    }
+}
+
+/// One value that serves two wishes for the same sysctl, if there is one: the greatest size, all ports, the widest range.
+pub(super) fn both(how: How, one: &Value, other: &Value) -> Option<Value> {
+    match (how, one, other) {
+        (How::Raise, Value::Number(a), Value::Number(b)) => Some(Value::Number(*a.max(b))),
+        (How::Add, Value::Ports(a), Value::Ports(b)) => Some(Value::Ports(a.union(b))),
+        (How::Widen, Value::Numbers(a), Value::Numbers(b)) => match (a.as_slice(), b.as_slice()) {
+            (&[a_low, a_high], &[b_low, b_high]) => Some(Value::Numbers(vec![a_low.min(b_low), a_high.max(b_high)])),
+            _ => None,
+        },
+        _ => (one == other).then(|| one.clone()),
     }
 }
 
@@ -79,7 +112,7 @@ mod tests {
             facts.put(*name, Ok(value.clone()), "");
         }
         let (place, catalogue) = (Place::plain_host(), Catalogue::default());
-        let fix = SysctlFix { name: live, change };
+        let fix = SysctlFix { name: live, change, bytes_each: None };
         changed(&fix, None, Situation { facts: &facts, place: &place, catalogue: &catalogue }).unwrap()
     }
 
@@ -104,8 +137,17 @@ mod tests {
         let (facts, place, catalogue) = (Facts::default(), Place::plain_host(), Catalogue::default());
         let situation = Situation { facts: &facts, place: &place, catalogue: &catalogue };
         for change in [Change::Widen(10240, 65535), Change::Add("ports.busy")] {
-            assert!(changed(&SysctlFix { name: "net.ipv4.ip_local_port_range", change }, None, situation).is_err());
+            let fix = SysctlFix { name: "net.ipv4.ip_local_port_range", change, bytes_each: None };
+            assert!(changed(&fix, None, situation).is_err());
         }
+    }
+
+    #[test]
+    fn nothing_is_asked_for_that_the_kernel_refuses() {
+        let raised = |name, live| after(raise(i64::MAX), name, Value::Number(live), &[]);
+        assert_eq!(raised("net.netfilter.nf_conntrack_max", 8192), Some(Value::Number(2_147_483_647)));
+        assert_eq!(raised("kernel.pid_max", 4_194_304), None);
+        assert_eq!(raised("fs.file-max", 8192), Some(Value::Number(i64::MAX.into())));
     }
 
     #[test]

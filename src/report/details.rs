@@ -83,7 +83,7 @@ fn fix(out: &mut String, action: &Action, before: &[Action], width: usize) -> fm
     type Field = fn(&Action) -> &str;
     let fields: [(&str, Field); 4] = [
         ("  scope    ", |action| &action.scope),
-        ("  cost     ", |action| action.cost),
+        ("  cost     ", |action| &action.cost),
         ("  prove    ", |action| &action.prove),
         ("  undo     ", |action| &action.undo),
     ];

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::model::finding::Outcome;
+use crate::model::text::is_hostile;
 
 /// Text that others chose, with every control character but the line feed made visible, so that a file name or a host
 /// name cannot drive the terminal.
@@ -23,11 +24,6 @@ fn holds_hostile(text: &str) -> bool {
     let begins = |byte: u8| matches!(byte, 0..=9 | 11..=31 | 0x7f | 0xc2 | 0xe2 | 0xef);
     let first = |at: usize| text.get(at..).and_then(|rest| rest.chars().next());
     text.bytes().enumerate().filter(|(_, byte)| begins(*byte)).any(|(at, _)| first(at).is_some_and(is_hostile))
-}
-
-fn is_hostile(c: char) -> bool {
-    (c.is_control() && c != '\n')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Text of which no part begins a line of its own, such as a file name with a line feed in it.

@@ -95,7 +95,7 @@ fn assert_mended_outside(report: &Report) {
     for action in report.findings().flat_map(|finding| finding["fix"].as_array().unwrap()) {
         if action["edit"]["kind"] == "sysctl" {
             changes += 1;
-            assert!(action["target"] == "container-run" || action["target"] == "node", "{action:#}");
+            assert!(action["site"] == "container-run" || action["site"] == "node", "{action:#}");
             assert_ne!(action["who"], "you, here", "{action:#}");
         }
     }
@@ -179,7 +179,7 @@ fn sysctls_of_a_container_are_reported_and_mended_where_it_is_started(scene: &Sc
     let somaxconn = server.finding("listen/somaxconn");
     assert_eq!((&somaxconn["now"], &somaxconn["outcome"]), (&1024.into(), &"fail".into()));
     let fix = &somaxconn["fix"][0];
-    assert_eq!((&fix["target"], &fix["edit"]["old"]), (&"container-run".into(), &1024.into()));
+    assert_eq!((&fix["site"], &fix["edit"]["old"]), (&"container-run".into(), &1024.into()));
     let line = fix["lines"][0].as_str().unwrap();
     assert!(line.starts_with("podman run --sysctl net.core.somaxconn=65535 "), "{line}");
 
@@ -187,7 +187,7 @@ fn sysctls_of_a_container_are_reported_and_mended_where_it_is_started(scene: &Sc
     let ports = client.finding("ports/range");
     assert_eq!((&ports["now"], &ports["outcome"]), (&(65000 - 10000 + 1).into(), &"fail".into()));
     let fix = &ports["fix"][0];
-    assert_eq!((&fix["target"], &fix["edit"]["old"]), (&"container-run".into(), &json!([10000, 65000])));
+    assert_eq!((&fix["site"], &fix["edit"]["old"]), (&"container-run".into(), &json!([10000, 65000])));
     let line = fix["lines"][0].as_str().unwrap();
     assert!(line.starts_with("podman run --sysctl 'net.ipv4.ip_local_port_range=10000 65535' "), "{line}");
     for report in [&server, &client] {
@@ -212,10 +212,10 @@ fn a_container_on_the_host_network_shows_the_network_of_the_host(scene: &Scene) 
         assert_ne!(report.finding(rule)["outcome"], "unknown", "{rule}");
     }
     let fix = &somaxconn["fix"][0];
-    assert_eq!((&fix["target"], &fix["who"]), (&"node".into(), &"root on the node, outside the container".into()));
+    assert_eq!((&fix["site"], &fix["who"]), (&"node".into(), &"root on the node, outside the container".into()));
     assert!(fix["scope"].as_str().unwrap().contains("network namespace"), "{fix:#}");
     // Container engines refuse --sysctl net.* together with the host's network.
     for action in report.findings().flat_map(|finding| finding["fix"].as_array().unwrap()) {
-        assert!(action["target"] != "container-run" || action["edit"]["kind"] == "nofile", "{action:#}");
+        assert!(action["site"] != "container-run" || action["edit"]["kind"] == "nofile", "{action:#}");
     }
 }

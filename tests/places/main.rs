@@ -14,6 +14,7 @@
 )]
 
 mod containers;
+mod fix;
 #[allow(dead_code, reason = "whole machines use the rest")]
 #[path = "../support/harness.rs"]
 mod harness;
@@ -35,6 +36,7 @@ fn main() {
     harness::main(&[
         namespaces::PLACES,
         containers::PLACES,
+        fix::PLACES,
         ssh::PLACES,
         overflow::PLACES,
         sysctl_files::PLACES,

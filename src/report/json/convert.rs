@@ -1,7 +1,7 @@
 //! The model in the frozen form.
 
 use super::v1::*;
-use crate::model::action::{Action, Edit, Target};
+use crate::model::action::{Action, Edit, NofileEdit, SysctlEdit};
 use crate::model::fact::{Gap, Value};
 use crate::model::finding::{Finding, Outcome, Proof};
 use crate::model::fix::Effect;
@@ -9,7 +9,7 @@ use crate::model::place::{Kind, Netns, Writable};
 use crate::model::report::Report;
 
 /// The version of the format.
-const SCHEMA: &str = "tunecheck.report/v1";
+pub(super) const SCHEMA: &str = "tunecheck.report/v1";
 
 impl From<&Value> for ValueV1 {
     fn from(value: &Value) -> Self {
@@ -147,27 +147,30 @@ impl<'a> From<&'a Proof> for ProofV1<'a> {
 impl<'a> From<&'a Action> for ActionV1<'a> {
     fn from(action: &'a Action) -> Self {
         Self {
-            target: match action.target {
-                Target::Here => TargetV1::Here,
-                Target::ContainerRun => TargetV1::ContainerRun,
-                Target::PodManifest => TargetV1::PodManifest,
-                Target::Node => TargetV1::Node,
-                Target::KubeProxy => TargetV1::KubeProxy,
-                Target::Application => TargetV1::Application,
-                Target::Owner => TargetV1::Owner,
-            },
+            site: action.site.word(),
             who: &action.who,
             edit: match &action.edit {
-                Edit::Sysctl { name, old, new } => {
-                    EditV1::Sysctl { name, old: old.as_ref().map(ValueV1::from), new: ValueV1::from(new) }
-                }
-                Edit::Nofile { soft, hard } => EditV1::Nofile { soft: Number(*soft), hard: Number(*hard) },
+                Edit::Sysctl(SysctlEdit { name, old, new, boot_line, .. }) => EditV1::Sysctl {
+                    name,
+                    old: old.as_ref().map(ValueV1::from),
+                    new: ValueV1::from(new),
+                    boot_line: boot_line.as_deref(),
+                },
+                Edit::Nofile(NofileEdit { old_soft, old_hard, soft, hard, ceiling }) => EditV1::Nofile {
+                    old_soft: finite(*old_soft),
+                    old_hard: finite(*old_hard),
+                    soft: Number(*soft),
+                    hard: Number(*hard),
+                    nr_open: ceiling.map(Number),
+                },
+                Edit::AllowUnsafe { name } => EditV1::AllowUnsafe { name },
+                Edit::Ndots(ndots) => EditV1::Ndots { ndots: Number(*ndots) },
                 Edit::RemoveLine { name, at } => EditV1::RemoveLine { name, at },
                 Edit::Advice => EditV1::Advice,
             },
             lines: &action.lines,
             scope: &action.scope,
-            cost: action.cost,
+            cost: &action.cost,
             safety: action.safety.word(),
             takes_effect: match action.takes_effect {
                 Effect::Now => "now",
@@ -181,4 +184,9 @@ impl<'a> From<&'a Action> for ActionV1<'a> {
             undo: &action.undo,
         }
     }
+}
+
+/// A limit; none where it is unlimited.
+fn finite(limit: i128) -> Option<Number> {
+    (limit != i128::MAX).then_some(Number(limit))
 }

@@ -1,7 +1,10 @@
 //! The report for programs: `tunecheck.report/v1`.
 
 mod convert;
+mod read;
 mod v1;
+
+pub use read::{Recorded, RecordedFinding, Unreadable, read};
 
 use super::text::escaped;
 use crate::model::report::Report;

@@ -157,7 +157,9 @@ pub(super) struct ProofV1<'a> {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ActionV1<'a> {
-    pub(super) target: TargetV1,
+    /// `node`, `here`, `tuned`, `container-runtime`, `kubelet`, `kube-proxy`, `service`, `container-run`, `pod-manifest`,
+    /// `application` or `owner`.
+    pub(super) site: &'static str,
     pub(super) who: &'a str,
     pub(super) edit: EditV1<'a>,
     /// What to type or to write, line by line.
@@ -171,23 +173,35 @@ pub(super) struct ActionV1<'a> {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum TargetV1 {
-    Here,
-    ContainerRun,
-    PodManifest,
-    Node,
-    KubeProxy,
-    Application,
-    Owner,
-}
-
-#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub(super) enum EditV1<'a> {
-    Sysctl { name: &'a str, old: Option<ValueV1>, new: ValueV1 },
-    Nofile { soft: Number, hard: Number },
-    RemoveLine { name: &'a str, at: &'a str },
+    Sysctl {
+        name: &'a str,
+        old: Option<ValueV1>,
+        new: ValueV1,
+        /// `file:line` of the configuration that sets it at boot.
+        boot_line: Option<&'a str>,
+    },
+    Nofile {
+        /// Null where it is unlimited.
+        old_soft: Option<Number>,
+        /// Null where it is unlimited.
+        old_hard: Option<Number>,
+        soft: Number,
+        hard: Number,
+        /// `fs.nr_open`, where the hard limit lies above it.
+        nr_open: Option<Number>,
+    },
+    AllowUnsafe {
+        name: &'a str,
+    },
+    Ndots {
+        ndots: Number,
+    },
+    RemoveLine {
+        name: &'a str,
+        at: &'a str,
+    },
     Advice,
 }
 

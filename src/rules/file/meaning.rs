@@ -5,6 +5,7 @@ use crate::model::check::{Band, Bound, Check, Operand};
 use crate::model::fact::Value;
 use crate::model::fix::{Change, Fix, NofileFix, Pod, SysctlFix};
 use crate::model::rule::{Condition, Doc, Evidence, Example, Rule, Test};
+use crate::model::sysctl;
 use crate::model::version::Version;
 
 /// Keeps a text until the process ends, as the texts of the built-in rules are.
@@ -64,6 +65,9 @@ impl RuleFile {
         }
         if self.examples.is_empty() {
             return Err(("examples:", "at least one worked example is needed".to_owned()));
+        }
+        if let Some(module) = self.module.as_deref().filter(|module| !sysctl::is_module(module)) {
+            return Err(("module:", format!("{module:?} is no name of a kernel module")));
         }
         let pod = match self.pod {
             None => None,
@@ -168,7 +172,8 @@ impl FixFile {
         Ok(Fix {
             sysctl: self.sysctl.into_iter().map(SysctlFixFile::meaning).collect::<Meant<_>>()?,
             nofile,
-            remove: self.remove.map(kept),
+            remove: self.remove.map(name).transpose()?,
+            ndots: self.ndots,
             application: kept(self.application),
             ask: kept(self.ask),
             also: kept(self.also),
@@ -176,6 +181,14 @@ impl FixFile {
             safety: self.safety.unwrap_or_default(),
             prove: kept(self.prove),
         })
+    }
+}
+
+/// A sysctl's name that a fix may print into a script or a file.
+fn name(text: String) -> Meant<&'static str> {
+    match sysctl::is_name(&text) {
+        true => Ok(kept(text)),
+        false => Err(("fix:", format!("{text:?} is no name of a sysctl: words with dots between them"))),
     }
 }
 
@@ -188,7 +201,7 @@ impl SysctlFixFile {
             (None, None, None, Some(add)) => Change::Add(kept(add.of)),
             _ => return Err(("sysctl:", "a sysctl of a fix has exactly one of raise, set, widen, add".to_owned())),
         };
-        Ok(SysctlFix { name: kept(self.name), change })
+        Ok(SysctlFix { name: name(self.name)?, change, bytes_each: self.bytes_each })
     }
 }
 

@@ -227,6 +227,8 @@ pub(super) struct FixFile {
     pub(super) sysctl: Vec<SysctlFixFile>,
     pub(super) nofile: Option<NofileFile>,
     pub(super) remove: Option<String>,
+    /// The `ndots` that a pod's resolver should have.
+    pub(super) ndots: Option<u32>,
     pub(super) application: String,
     pub(super) ask: String,
     pub(super) also: String,
@@ -244,6 +246,8 @@ pub(super) struct SysctlFixFile {
     pub(super) set: Option<Scalar>,
     pub(super) widen: Option<(i64, i64)>,
     pub(super) add: Option<AddFile>,
+    /// Bytes of kernel memory for each unit of the value that comes into use.
+    pub(super) bytes_each: Option<u32>,
 }
 
 #[derive(Deserialize, JsonSchema)]

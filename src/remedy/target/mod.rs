@@ -1,0 +1,197 @@
+//! Plan to bytes: one file per target. Pure.
+//!
+//! A target writes what it can express of a plan, for the sites that it reaches, and says of the rest why it is not
+//! there. Text that came from a machine or a report stands in comments on one line, or in a value that was checked.
+
+mod notes;
+mod plan;
+mod script;
+mod sysctl_d;
+
+use super::{Plan, Step};
+use crate::model::action::{Edit, How, Site, SysctlEdit};
+use crate::model::fix::Safety;
+use crate::model::place::Kind;
+use crate::model::version::Version;
+
+/// Oldest and newest Kubernetes release whose rules are known here.
+pub const KUBERNETES: ((u32, u32), (u32, u32)) = ((1, 25), (1, 37));
+
+/// Whether this is the name of a systemd service that can stand in a path and in a command (systemd.unit(5)).
+pub fn is_service(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":_.@-".contains(&byte);
+    let stem = name.strip_suffix(".service").unwrap_or_default();
+    !stem.is_empty() && name.len() <= 255 && name.bytes().all(plain) && !stem.starts_with(['-', '.'])
+}
+
+/// What the user decided about the output.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Steps that ask for more thought than this are only told.
+    pub max_safety: Safety,
+    /// The Kubernetes release of the cluster.
+    pub kubernetes: Option<Version>,
+    /// The Pod Security level of the namespace.
+    pub pod_security: PodSecurity,
+    /// systemd units that carry the load, with their ending.
+    pub units: Vec<String>,
+}
+
+/// A level of the Pod Security Standards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PodSecurity {
+    /// Nothing is refused.
+    #[default]
+    Privileged,
+    /// Unsafe sysctls are refused at admission.
+    Baseline,
+    /// As baseline, and more that no sysctl concerns.
+    Restricted,
+}
+
+/// What a target works from.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The user's decisions.
+    pub options: &'a Options,
+}
+
+impl Order<'_> {
+    /// Whether the user wants a step written out; others are told in comments.
+    fn takes(&self, step: &Step) -> bool {
+        step.action.safety <= self.options.max_safety
+    }
+}
+
+/// A file of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its path below the output folder.
+    pub path: String,
+    /// What it holds.
+    pub text: String,
+    /// Where it goes and how it is applied, in Markdown, for the README of the output folder.
+    pub apply: String,
+}
+
+/// What a target made of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// The files, in the order in which to apply them.
+    pub files: Vec<File>,
+    /// Steps that the target cannot express, each as what it is and why.
+    pub left_out: Vec<(String, String)>,
+}
+
+impl Rendered {
+    /// Says of a step why the target cannot express it.
+    fn leave_out(&mut self, step: &Step, why: impl Into<String>) {
+        self.left_out.push((notes::title(step), why.into()));
+    }
+}
+
+/// A form in which a plan can be written.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// The word on the command line.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// Writes the plan.
+    ///
+    /// # Errors
+    /// What the user has to say first, such as the Kubernetes release.
+    pub render: fn(Order<'_>) -> Result<Rendered, String>,
+}
+
+/// Every target. Help, completions and documentation follow from it.
+pub const TARGETS: &[Target] = &[plan::TARGET, script::TARGET, sysctl_d::TARGET];
+
+/// The target of this name.
+pub fn find(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+/// The sysctls that a file can give the host at every boot. What it cannot is left out.
+fn host_sysctls<'a>(order: Order<'a>, rendered: &mut Rendered) -> Vec<(&'a Step, &'a SysctlEdit)> {
+    let mut kept = Vec::new();
+    for step in order.plan.steps.iter().filter(|step| is_change(step)) {
+        match &step.action.edit {
+            Edit::Sysctl(edit) if matches!(step.action.site, Site::Node | Site::Here) => {
+                let lost = step.action.site == Site::Here && order.plan.place.kind == Kind::Namespace && edit.netns;
+                let blind = edit.how != How::Set && edit.old.is_none();
+                match (lost, blind) {
+                    (true, _) => rendered
+                        .leave_out(step, "it is lost with the network namespace: whoever makes the namespace sets it"),
+                    (_, true) => rendered.leave_out(
+                        step,
+                        "the value there is not known, and a line of a file could lower it: `--to script` looks first",
+                    ),
+                    _ => kept.push((step, edit)),
+                }
+            }
+            _ => rendered.leave_out(
+                step,
+                format!("it is changed elsewhere: {}", notes::site(step.action.site, &order.plan.place)),
+            ),
+        }
+    }
+    kept
+}
+
+/// Whether a step changes something that a file or a command can express; words for a person do not.
+fn is_change(step: &Step) -> bool {
+    step.action.edit != Edit::Advice
+}
+
+/// The targets for a plan where the user named none: the plan to read, or with a folder to fill those that its sites
+/// call for.
+pub fn fitting(plan: &Plan, folder: bool) -> Vec<&'static Target> {
+    let wanted: &[&str] = match folder {
+        false => &["plan"],
+        true => {
+            let has = |sites: &[Site]| plan.at(sites).any(is_change);
+            match plan.place.kind {
+                Kind::Pod | Kind::HostNetworkPod => &["kubernetes"],
+                Kind::Container => &["docker", "podman"],
+                _ if has(&[Site::Service]) => &["script", "systemd"],
+                _ => &["script"],
+            }
+        }
+    };
+    wanted.iter().filter_map(|name| find(name)).collect()
+}
+
+/// The files of a target as one text, for standard output: a single one as it is, several each under its name.
+pub fn joined(rendered: &Rendered) -> String {
+    match rendered.files.as_slice() {
+        [file] => file.text.clone(),
+        files => {
+            let part =
+                |file: &File| format!("# ==> {} <==\n# {}\n{}", file.path, notes::one_line(&file.apply), file.text);
+            files.iter().map(part).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+/// The files of an output folder: those of every target in a folder of its own, and a README of what to apply where, in
+/// which order.
+pub fn folder(order: Order<'_>, rendered: &[(&str, Rendered)]) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut text = format!("# Fixes by tunecheck\n\n{}", plan::body(order));
+    for (name, rendered) in rendered {
+        text += &format!("\n## Files of {name}\n\n");
+        for file in &rendered.files {
+            text += &format!("1. `{name}/{}`: {}\n", file.path, file.apply);
+            files.push((format!("{name}/{}", file.path), file.text.clone()));
+        }
+        if !rendered.left_out.is_empty() {
+            text += "\nNot in them:\n\n";
+            text.extend(rendered.left_out.iter().map(|(what, why)| format!("- {what}: {why}\n")));
+        }
+    }
+    files.push(("README.md".to_owned(), text));
+    files
+}

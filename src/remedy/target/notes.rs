@@ -1,0 +1,133 @@
+//! What every target says of a step, in the comments of its form.
+
+use super::super::Step;
+use crate::model::action::{Edit, Site};
+use crate::model::fact::Value;
+use crate::model::facts::grouped;
+use crate::model::fix::Safety;
+use crate::model::place::{Kind, Place};
+use crate::model::text::is_hostile;
+
+/// Columns of a comment.
+const WIDTH: usize = 100;
+
+/// A step in one line: what becomes what.
+pub(super) fn title(step: &Step) -> String {
+    let limit = |limit: i128| if limit == i128::MAX { "unlimited".to_owned() } else { limit.to_string() };
+    one_line(&match &step.action.edit {
+        Edit::Sysctl(edit) => {
+            let old = edit.old.as_ref().map_or_else(|| "unknown".to_owned(), shown);
+            format!("{}: {old} -> {}", edit.name, shown(&edit.new))
+        }
+        Edit::Nofile(edit) => format!(
+            "open files: {} soft, {} hard -> {} soft, {} hard",
+            limit(edit.old_soft),
+            limit(edit.old_hard),
+            limit(edit.soft),
+            limit(edit.hard)
+        ),
+        Edit::AllowUnsafe { name } => format!("allowedUnsafeSysctls: {name}"),
+        Edit::Ndots(ndots) => format!("dnsConfig: ndots {ndots}"),
+        Edit::RemoveLine { name, at } => format!("remove the line that sets {name}: {at}"),
+        Edit::Advice => step.action.lines.join(" "),
+    })
+}
+
+/// A value as a file holds it; an empty list as a word.
+fn shown(value: &Value) -> String {
+    match value.plain() {
+        text if text.is_empty() => "empty".to_owned(),
+        text => text,
+    }
+}
+
+/// Everything that has to be known of a step, line by line, each on one line of text.
+pub(super) fn told(step: &Step) -> Vec<String> {
+    let action = &step.action;
+    let mut lines = Vec::new();
+    wrap(&mut lines, "", &title(step));
+    let mut field = |name: &str, words: &str| {
+        if !words.is_empty() {
+            wrap(&mut lines, &format!("  {name:<8} "), words);
+        }
+    };
+    field("rules", &step.rules.join(", "));
+    field("who", &action.who);
+    field("scope", &action.scope);
+    field("owner", step.owner.as_deref().unwrap_or_default());
+    field("cost", &action.cost);
+    field("safety", safety(action.safety));
+    field("acts", action.takes_effect.words());
+    field("but", step.short.as_deref().unwrap_or_default());
+    field("prove", &action.prove);
+    if action.edit != Edit::Advice {
+        field("undo", &action.undo);
+    }
+    lines
+}
+
+/// The comment of a step in a form whose comments begin with `mark`.
+pub(super) fn comment(step: &Step, mark: &str) -> String {
+    commented(&told(step), mark)
+}
+
+/// Lines as comments.
+pub(super) fn commented(lines: &[String], mark: &str) -> String {
+    lines.iter().map(|line| format!("{mark} {line}").trim_end().to_owned() + "\n").collect()
+}
+
+fn safety(safety: Safety) -> &'static str {
+    match safety {
+        Safety::Safe => "safe: no side effect on what works now",
+        Safety::Review => "review: read it first",
+        Safety::Manual => "manual: a person decides",
+    }
+}
+
+/// Text that can begin no line of its own and holds nothing that drives a terminal or hides.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if is_hostile(c) || c == '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Words in lines of `WIDTH` columns, the first after a head, the others below its end.
+pub(super) fn wrap(lines: &mut Vec<String>, head: &str, words: &str) {
+    let mut line = head.to_owned();
+    let indent = head.chars().count();
+    let mut empty = true;
+    for word in one_line(words).split(' ').filter(|word| !word.is_empty()) {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    lines.push(line);
+}
+
+/// A site as a person says it, seen from where the audit stood.
+pub(super) fn site(site: Site, place: &Place) -> &'static str {
+    match (site, place.kind) {
+        (Site::Node, Kind::Namespace) => "the host's own network namespace",
+        (Site::Node, _) => "the node, outside the container",
+        (Site::Here, Kind::Namespace) => "this network namespace",
+        (Site::Here, _) => "this host",
+        (Site::Tuned, _) => "the profile of TuneD",
+        (Site::ContainerRuntime, _) => "the node's container runtime",
+        (Site::Kubelet, _) => "the node's kubelet",
+        (Site::KubeProxy, _) => "kube-proxy",
+        (Site::Service, _) => "the service unit, or the login",
+        (Site::ContainerRun, _) => "the command that starts the container",
+        (Site::PodManifest, _) => "the pod's manifest",
+        (Site::Application, _) => "the application",
+        (Site::Owner, _) => "whoever owns the limit",
+    }
+}
+
+/// How many, with the word for them.
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count as i128), if count == 1 { one } else { many })
+}

@@ -1,0 +1,69 @@
+//! `plan`: the whole plan for a person to read, in Markdown.
+
+use super::notes;
+use super::{File, Order, Rendered, Target};
+use crate::model::action::{Edit, Site};
+
+pub(super) const TARGET: Target =
+    Target { name: "plan", about: "everything to change, in order, for a person to read (Markdown)", render };
+
+fn render(order: Order<'_>) -> Result<Rendered, String> {
+    let file = File {
+        path: "plan.md".to_owned(),
+        text: format!("# Plan\n\n{}", body(order)),
+        apply: "The whole plan, to read first.".to_owned(),
+    };
+    Ok(Rendered { files: vec![file], left_out: Vec::new() })
+}
+
+/// The plan without a title: what it is about, then each site with its steps.
+pub(super) fn body(order: Order<'_>) -> String {
+    let plan = order.plan;
+    let mut text = String::new();
+    let node = plan.node.as_deref().map(|node| format!("{}: ", notes::one_line(node))).unwrap_or_default();
+    let place = notes::one_line(&plan.place.words());
+    text += &match plan.steps.is_empty() && plan.conflicts.is_empty() {
+        true if plan.urgent == 0 => format!("{node}{place}. Nothing to fix: no rule warns or fails.\n"),
+        true => format!("{node}{place}. Nothing can be proposed for what warns or fails.\n"),
+        false => format!(
+            "{node}{place}. {} for {} that {}.\n",
+            notes::counted(plan.steps.len(), "step", "steps"),
+            notes::counted(plan.urgent, "finding", "findings"),
+            if plan.urgent == 1 { "warns or fails" } else { "warn or fail" },
+        ),
+    };
+    if plan.unknown > 0 {
+        let rules = notes::counted(plan.unknown, "rule", "rules");
+        text += &format!("{rules} could not be checked and may ask for more: `tunecheck` says why.\n");
+    }
+    for (index, site) in plan.sites().into_iter().enumerate() {
+        text += &format!("\n## {}. {}\n", index + 1, capitalised(notes::site(site, &plan.place)));
+        for step in plan.at(&[site]) {
+            text.push_str("\n```text\n");
+            let mut lines = notes::told(step);
+            if !order.takes(step) {
+                lines.push(format!("  left to you: above --max-safety {}", order.options.max_safety.word()));
+            }
+            // Advice is its own title.
+            if step.action.edit != Edit::Advice {
+                lines.extend(step.action.lines.iter().map(|line| format!("  {}", notes::one_line(line))));
+            }
+            text.extend(lines.into_iter().map(|line| line.replace("```", "'''") + "\n"));
+            text.push_str("```\n");
+        }
+    }
+    for conflict in &plan.conflicts {
+        let wishes: Vec<String> =
+            conflict.wishes.iter().map(|(rule, value)| format!("{rule} asks for {}", value.plain())).collect();
+        text += &format!("\n## Conflict: {}\n\nLeft to you: {}.\n", conflict.name, wishes.join("; "));
+    }
+    if plan.sites().iter().any(|site| matches!(site, Site::Node | Site::Here)) {
+        text.push_str("\nWritten out: `tunecheck fix --to script > fix.sh`, then `sh fix.sh plan`.\n");
+    }
+    text
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,36 @@
+//! `sysctl.d`: one file for /etc/sysctl.d, which systemd-sysctl applies at boot and `sysctl -p FILE` now.
+
+use super::super::file;
+use super::{File, Order, Rendered, Target, host_sysctls, notes};
+
+pub(super) const TARGET: Target =
+    Target { name: "sysctl.d", about: "a file for /etc/sysctl.d: the host's sysctls, at every boot", render };
+
+fn render(order: Order<'_>) -> Result<Rendered, String> {
+    let mut rendered = Rendered::default();
+    let kept = host_sysctls(order, &mut rendered);
+    let mut name = file::FIRST;
+    let mut text =
+        String::from("# Sysctls that tunecheck proposes. The last assignment of a key wins, by file name.\n");
+    for (step, edit) in &kept {
+        text += &format!("\n{}", notes::comment(step, "#"));
+        if let Some(module) = edit.module {
+            text +=
+                &format!("#   needs    {module} in /etc/modules-load.d, or the line is lost at boot (--to systemd)\n");
+        }
+        let mark = if order.takes(step) { "" } else { "# left to you: " };
+        text += &format!("{mark}{} = {}\n", edit.name, edit.new.plain());
+        if file::after(edit.boot_line.as_deref()) != file::FIRST {
+            name = file::after(edit.boot_line.as_deref());
+        }
+    }
+    if kept.is_empty() {
+        text += "# There is none to set.\n";
+    }
+    let apply = format!(
+        "to `{name}` on the host, then `sysctl -p {name}`. Undo: remove the file and write the former values back."
+    );
+    let path = name.rsplit('/').next().unwrap_or(name).to_owned();
+    rendered.files.push(File { path, text, apply });
+    Ok(rendered)
+}

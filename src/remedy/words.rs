@@ -1,0 +1,44 @@
+//! What is said of a change beside the change itself: cost, proof, how to take it back.
+
+use std::borrow::Cow;
+
+use super::quoted;
+use crate::model::action::SysctlEdit;
+use crate::model::fact::{Unit, Value};
+use crate::model::facts::{grouped, humane};
+use crate::model::rule::Rule;
+
+/// What a rule's change of a sysctl costs on a machine with this much memory in bytes: at worst, where it is known what
+/// each unit takes, and then in the rule's words.
+pub(super) fn cost(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> String {
+    let each = rule.fix.sysctl.iter().find(|fix| fix.name == edit.name).and_then(|fix| fix.bytes_each);
+    let (Some(each), Value::Number(new)) = (each, &edit.new) else { return rule.fix.cost.to_owned() };
+    let old = edit.old.as_ref().and_then(Value::limit).unwrap_or(0).max(0).min(*new);
+    let bytes = (new - old).saturating_mul(each.into());
+    let shown = |bytes| humane(&Value::Number(bytes), Unit::Bytes);
+    let share = memory.filter(|&memory| memory > 0).map(|memory| {
+        let tenths = bytes.saturating_mul(1000) / memory;
+        format!(", {}.{} % of the {} here", grouped(tenths / 10), tenths % 10, shown(memory))
+    });
+    let worst =
+        format!("at worst {} more, if all {} are in use{}", shown(bytes), grouped(*new), share.unwrap_or_default());
+    if rule.fix.cost.is_empty() { worst } else { format!("{worst}; {}", rule.fix.cost) }
+}
+
+/// The command that shows a sysctl's new value, or the rule's own proof.
+pub(super) fn prove(rule: &Rule, name: &str) -> Cow<'static, str> {
+    if rule.fix.prove.is_empty() { format!("sysctl -n {}", quoted(name)).into() } else { rule.fix.prove.into() }
+}
+
+/// The proof of new limits on open files.
+pub(super) fn prove_nofile(rule: &Rule) -> Cow<'static, str> {
+    if rule.fix.prove.is_empty() { "grep 'open files' /proc/PID/limits".into() } else { rule.fix.prove.into() }
+}
+
+/// The command that gives a sysctl its former value.
+pub(super) fn unwrite(edit: &SysctlEdit) -> String {
+    match &edit.old {
+        Some(old) => format!("sysctl -w {}", quoted(&format!("{}={}", edit.name, old.plain()))),
+        None => "write the former value back: note it first".to_owned(),
+    }
+}

@@ -1,0 +1,274 @@
+//! A report that somebody tampered with gives refused or harmless output: what it holds never becomes a command.
+//!
+//! The cases are the same in every run. PROPTEST_RNG_SEED and PROPTEST_CASES look at others.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "writes files, starts shells, fails by panicking"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::RngSeed;
+use serde_json::{Value, json};
+use support::{BINARY, json, scratch};
+
+/// The file that no output may bring into being.
+const CANARY: &str = "canary";
+
+/// Recorded reports of different places, with much to fix.
+fn reports() -> &'static [Value] {
+    static REPORTS: OnceLock<Vec<Value>> = OnceLock::new();
+    REPORTS.get_or_init(|| {
+        let hosts = ["in-trouble", "child-netns", "podman-sysctl", "debian-6.12-conntrack", "init-hybrid"];
+        let load = ["--workload", "gateway", "--connections", "90000", "--burst", "70000"];
+        let report = |host| {
+            let path = format!("fixtures/hosts/{host}");
+            json(&[["--snapshot", path.as_str()].as_slice(), &load].concat())
+        };
+        hosts.into_iter().map(report).collect()
+    })
+}
+
+/// Texts that are commands to a shell, drive a terminal, or end what they stand in.
+fn texts() -> Vec<String> {
+    let command = format!("touch {CANARY}");
+    let wrapped = [
+        ("$(", ")"),
+        ("`", "`"),
+        ("; ", " #"),
+        ("' ; ", " ; '"),
+        ("\" ; ", " ; \""),
+        ("\n", "\n"),
+        ("\r\n", "\n"),
+        ("\nTOLD\n", "\n"),
+        ("TOLD\n", "\n"),
+        ("\n}\n", "\nsteps() {\n"),
+        ("|", ""),
+        ("& ", " &"),
+        ("*/\n", "\n/*"),
+        ("net.core.somaxconn\n", ""),
+        ("65535; ", ""),
+        ("\u{1b}[2J\u{1b}]0;", "\u{7}"),
+        ("\u{2028}", "\u{202e}"),
+        ("}}\n", ""),
+        ("{{ lookup('pipe', '", "') }}"),
+        ("{% ", " %}"),
+    ];
+    let mut texts: Vec<String> = wrapped.iter().map(|(before, after)| format!("{before}{command}{after}")).collect();
+    texts.extend(
+        ["", "..", "../../etc/passwd", "kernel.core_pattern", "a|b|c", "\0", "%s%n", "-n", "unlimited"].map(Into::into),
+    );
+    texts
+}
+
+fn leaf() -> impl Strategy<Value = Value> {
+    let numbers = vec![
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!(i64::MIN),
+        json!(i64::MAX),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(65536),
+        json!(2_147_483_648u64),
+        json!(0.5),
+    ];
+    let others =
+        vec![json!(null), json!(true), json!([]), json!({}), json!([1, 2, 3]), json!([65535, 1]), json!(["1", 2])];
+    prop_oneof![6 => select(texts()).prop_map(Value::from), 3 => select(numbers), 1 => select(others)]
+}
+
+/// What is done to one value of a report, or beside it.
+#[derive(Clone, Debug)]
+enum Blow {
+    Replace(Value),
+    Remove,
+    Add(String, Value),
+}
+
+fn blow() -> impl Strategy<Value = Blow> {
+    prop_oneof![
+        8 => leaf().prop_map(Blow::Replace),
+        1 => Just(Blow::Remove),
+        1 => (select(texts()), leaf()).prop_map(|(key, value)| Blow::Add(key, value)),
+    ]
+}
+
+/// The paths to what a plan is made of: findings that warn or fail, the place, the head.
+fn paths(report: &Value) -> Vec<String> {
+    fn walk(value: &Value, at: String, found: &mut Vec<String>) {
+        found.push(at.clone());
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    walk(value, format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), found);
+                }
+            }
+            Value::Array(list) => {
+                for (index, value) in list.iter().enumerate() {
+                    walk(value, format!("{at}/{index}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for key in ["node", "kernel", "cpus", "memory_bytes", "place", "schema", "source"] {
+        walk(&report[key], format!("/{key}"), &mut found);
+    }
+    for (index, finding) in report["findings"].as_array().unwrap().iter().enumerate() {
+        if finding["outcome"] == "warn" || finding["outcome"] == "fail" {
+            walk(finding, format!("/findings/{index}"), &mut found);
+        }
+    }
+    found
+}
+
+fn struck(mut report: Value, blows: &[(Index, Blow)]) -> Value {
+    for (at, blow) in blows {
+        let paths = paths(&report);
+        let path = at.get(&paths);
+        let Some((parent, key)) = path.rsplit_once('/') else { continue };
+        match blow {
+            Blow::Replace(value) => *report.pointer_mut(path).unwrap() = value.clone(),
+            Blow::Remove => match report.pointer_mut(parent) {
+                Some(Value::Object(map)) => _ = map.remove(&key.replace("~1", "/").replace("~0", "~")),
+                Some(Value::Array(list)) => _ = list.remove(key.parse().unwrap()),
+                _ => {}
+            },
+            Blow::Add(name, value) => {
+                if let Some(Value::Object(map)) = report.pointer_mut(path) {
+                    map.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        if report["findings"].as_array().is_none() || !report.is_object() {
+            break;
+        }
+    }
+    report
+}
+
+fn run(folder: &Path, program: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).env("TUNECHECK_STATE", folder.join("state")).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+/// Output that drives no terminal.
+fn assert_plain(text: &[u8], what: &str) {
+    let text = std::str::from_utf8(text).unwrap();
+    let hostile =
+        |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{2028}'..='\u{202e}' | '\u{200b}'..='\u{200f}');
+    assert!(!text.contains(hostile), "{what}: {:?}", text.lines().find(|line| line.contains(hostile)));
+}
+
+fn strike(folder: &Path, report: &Value) {
+    fs::write(folder.join("report.json"), report.to_string()).unwrap();
+    for (target, more) in [("script", ["--unit", "gateway"]), ("plan", ["--max-safety", "manual"])] {
+        let from = ["fix", "--from", "report.json", "--to", target];
+        let made = run(folder, BINARY, &[from.as_slice(), &more].concat());
+        assert!(matches!(made.status.code(), Some(0 | 2)), "{made:?}\n{report:#}");
+        assert_plain(&made.stdout, target);
+        assert_plain(&made.stderr, "standard error");
+        if made.status.code() == Some(2) {
+            assert!(made.stdout.is_empty() && !made.stderr.is_empty(), "{made:?}");
+        } else if target == "script" {
+            fs::write(folder.join("fix.sh"), &made.stdout).unwrap();
+            // What is shown and checked reads the same data as what is applied.
+            for verb in ["plan", "check", "undo"] {
+                let ran = run(folder, "sh", &["fix.sh", verb]);
+                let said = String::from_utf8_lossy(&ran.stderr);
+                assert!(said.is_empty() || said.starts_with("fix.sh: "), "{verb}: {said}\n{report:#}");
+                assert!(matches!(ran.status.code(), Some(0 | 1)), "{verb}: {ran:?}");
+            }
+            assert!(!folder.join("state").exists(), "nothing was applied");
+        }
+    }
+    let left = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<String> = left.filter(|name| !["report.json", "fix.sh"].contains(&name.as_str())).collect();
+    assert!(left.is_empty(), "{left:?} came into being\n{report:#}");
+}
+
+fn config() -> ProptestConfig {
+    let told = ProptestConfig::default();
+    let rng_seed = if told.rng_seed == RngSeed::Random { RngSeed::Fixed(3) } else { told.rng_seed };
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig {
+        cases: if asked { told.cases } else { 150 },
+        rng_seed,
+        failure_persistence: None,
+        max_shrink_iters: 64,
+        ..told
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_tampered_report_is_refused_or_harmless(
+        base in 0..5usize,
+        blows in prop::collection::vec((any::<Index>(), blow()), 1..4),
+    ) {
+        static FOLDER: OnceLock<std::path::PathBuf> = OnceLock::new();
+        let folder = FOLDER.get_or_init(|| scratch("hostile"));
+        strike(folder, &struck(reports()[base].clone(), &blows));
+    }
+}
+
+/// The property above would hold of anything if such reports were never taken, or their steps never run.
+#[test]
+fn an_untouched_report_gives_a_script_that_shows_its_steps() {
+    for report in reports() {
+        let folder = scratch("untouched");
+        fs::write(folder.join("report.json"), report.to_string()).unwrap();
+        let made = run(&folder, BINARY, &["fix", "--from", "report.json", "--to", "script"]);
+        assert_eq!(made.status.code(), Some(0), "{made:?}");
+        assert!(String::from_utf8_lossy(&made.stdout).starts_with("#!/bin/sh\n"));
+    }
+    // A canary that sings when it is touched.
+    let folder = scratch("canary");
+    fs::write(folder.join("fix.sh"), format!("$(touch {CANARY})\n")).unwrap();
+    run(&folder, "sh", &["fix.sh"]);
+    assert!(folder.join(CANARY).exists());
+}
+
+/// Each refusal says what is wrong and does not print half of a fix.
+#[test]
+fn a_report_that_asks_for_what_its_rule_does_not_is_refused() {
+    let folder = scratch("refused");
+    let report = &reports()[0];
+    let findings = report["findings"].as_array().unwrap();
+    let of = |rule: &str| findings.iter().position(|finding| finding["rule"] == rule).unwrap();
+    let at = of("listen/somaxconn");
+    let edit = |key: &str| format!("/findings/{at}/fix/0/edit/{key}");
+    let cases = [
+        (edit("name"), json!("kernel.core_pattern"), "makes no such change: the sysctl kernel.core_pattern"),
+        (edit("new"), json!(100), "100 is not more than 4096"),
+        (edit("new"), json!(4_000_000_000u64), "the kernel does not take 4000000000"),
+        (edit("new"), json!("65535; reboot"), "is not what it asks for"),
+        (format!("/findings/{at}/rule"), json!("site/unheard-of"), "there is no rule"),
+        ("/schema".to_owned(), json!("tunecheck.report/v9"), "this tunecheck reads tunecheck.report/v1"),
+    ];
+    for (path, value, says) in cases {
+        let mut bad = report.clone();
+        *bad.pointer_mut(&path).unwrap() = value;
+        fs::write(folder.join("report.json"), bad.to_string()).unwrap();
+        let made = run(&folder, BINARY, &["fix", "--from", "report.json", "--to", "script"]);
+        let said = String::from_utf8_lossy(&made.stderr).into_owned();
+        assert!(made.status.code() == Some(2) && made.stdout.is_empty() && said.contains(says), "{path}: {said}");
+    }
+}

@@ -1,0 +1,358 @@
+//! `tunecheck fix --to script`, applied for real: in network namespaces, and with files of its own in place of the
+//! machine's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{MOUNTS, NETWORK, Need, Place, Scene, done, program, script};
+use crate::namespaces::{loopback_up, report};
+use crate::report::{Report, Run};
+
+pub(crate) const PLACES: &[Place] = &[
+    Place {
+        name: "dash_mends_a_network_namespace_and_gives_it_back",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip"), Need::Program("dash")],
+        own: NETWORK,
+        trial: |scene| mended_and_given_back(scene, || program("dash")),
+    },
+    Place {
+        name: "bash_mends_a_network_namespace_and_gives_it_back",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip"), Need::Program("bash")],
+        own: NETWORK,
+        trial: |scene| mended_and_given_back(scene, || program("bash")),
+    },
+    Place {
+        name: "busybox_without_sysctl_mends_a_network_namespace_and_gives_it_back",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip"), Need::Program("busybox")],
+        own: NETWORK,
+        trial: |scene| {
+            let applets = busybox_without_sysctl(scene);
+            mended_and_given_back(scene, || {
+                let mut shell = Command::new(applets.join("ash"));
+                shell.env("PATH", &applets);
+                shell
+            });
+        },
+    },
+    Place {
+        name: "a_script_never_lowers_what_was_raised_since_it_was_made",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: never_lowers_what_was_raised_since,
+    },
+    Place {
+        name: "a_script_stops_at_the_first_refusal_and_says_what_was_done",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: stops_at_the_first_refusal,
+    },
+    Place {
+        name: "undo_leaves_alone_what_somebody_changed_since",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: undo_leaves_alone_what_somebody_changed_since,
+    },
+    Place {
+        name: "a_script_for_the_host_does_nothing_in_another_network_namespace",
+        needs: &[Need::Root, Need::Machine],
+        own: NETWORK,
+        trial: does_nothing_in_another_network_namespace,
+    },
+    Place {
+        name: "persist_writes_files_that_undo_takes_away_or_puts_back",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: persist_writes_files_that_undo_takes_away,
+    },
+    Place {
+        name: "shellcheck_has_nothing_to_say_of_any_script",
+        needs: &[Need::Program("shellcheck")],
+        own: &[],
+        trial: shellcheck_has_nothing_to_say,
+    },
+];
+
+/// A load that asks for much of what a network namespace has of its own.
+const LOAD: &[&str] = &["--workload", "gateway", "--connections", "40000", "--burst", "5000", "--destinations", "2"];
+/// Worse than a kernel's defaults, so that there is something to mend.
+const TROUBLE: &[(&str, &str)] = &[
+    ("net/core/somaxconn", "128"),
+    ("net/ipv4/tcp_max_syn_backlog", "64"),
+    ("net/ipv4/tcp_syncookies", "0"),
+    ("net/ipv4/tcp_abort_on_overflow", "1"),
+    ("net/ipv4/tcp_timestamps", "0"),
+    ("net/ipv4/tcp_fin_timeout", "2"),
+    ("net/ipv4/ip_local_port_range", "50000 51000"),
+    ("net/ipv4/ip_local_reserved_ports", "50500-50510"),
+];
+
+fn set(name: &str, value: &str) {
+    fs::write(format!("/proc/sys/{name}"), value).unwrap_or_else(|error| panic!("{name} = {value}: {error}"));
+}
+
+fn get(name: &str) -> String {
+    fs::read_to_string(format!("/proc/sys/{name}")).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A namespace in trouble, with a listener on a port that clients could take. It listens until it is dropped.
+fn trouble() -> TcpListener {
+    loopback_up();
+    TROUBLE.iter().for_each(|(name, value)| set(name, value));
+    TcpListener::bind("127.0.0.1:20000").unwrap()
+}
+
+/// Every sysctl of the network, but for counters and what changes by itself.
+fn dump() -> BTreeMap<PathBuf, String> {
+    let restless = ["nf_conntrack_count", "random", "uuid"];
+    let mut found = BTreeMap::new();
+    let mut folders = vec![PathBuf::from("/proc/sys/net")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path)
+                && !restless.iter().any(|name| path.to_string_lossy().contains(name))
+            {
+                found.insert(path, text);
+            }
+        }
+    }
+    assert!(found.len() > 200, "{} sysctls", found.len());
+    found
+}
+
+/// The script for what is wrong here.
+fn made(scene: &Scene, arguments: &[&str]) -> PathBuf {
+    let mut fix = scene.tunecheck();
+    fix.args(["fix", "--to", "script"]).args(arguments);
+    let run = Run::of(fix);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let path = scene.folder.join("fix.sh");
+    fs::write(&path, run.stdout).unwrap();
+    path
+}
+
+/// Runs a script with a state of its own.
+fn ran(scene: &Scene, mut shell: Command, arguments: &[&str]) -> Run {
+    shell.arg(scene.folder.join("fix.sh")).args(arguments).env("TUNECHECK_STATE", scene.folder.join("state"));
+    Run::of(shell)
+}
+
+fn sh(scene: &Scene, arguments: &[&str]) -> Run {
+    ran(scene, program("sh"), arguments)
+}
+
+fn urgent(report: &Report) -> BTreeSet<String> {
+    let urgent = report.findings().filter(|finding| finding["outcome"] == "warn" || finding["outcome"] == "fail");
+    urgent.map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect()
+}
+
+fn busybox_without_sysctl(scene: &Scene) -> PathBuf {
+    let folder = scene.folder.join("applets");
+    fs::create_dir(&folder).unwrap();
+    let listed = done(script("busybox --list", &[]));
+    let busybox = done(script("command -v busybox", &[]));
+    for applet in listed.lines().filter(|applet| !["sysctl", "busybox"].contains(applet)) {
+        symlink(busybox.trim(), folder.join(applet)).unwrap();
+    }
+    folder
+}
+
+fn mended_and_given_back(scene: &Scene, shell: impl Fn() -> Command) {
+    let _listener = trouble();
+    let before = dump();
+    let wrong = urgent(&report(scene.tunecheck(), LOAD));
+    let mends = [
+        "listen/somaxconn",
+        "listen/syncookies",
+        "listen/syn-backlog",
+        "listen/abort-on-overflow",
+        "time-wait/timestamps",
+        "time-wait/fin-timeout",
+        "ports/range",
+    ];
+    for rule in mends {
+        assert!(wrong.contains(rule), "{rule} is not wrong: {wrong:?}");
+    }
+    let path = made(scene, LOAD);
+    let run = |arguments: &[&str]| ran(scene, shell(), arguments);
+
+    let plan = run(&[]);
+    assert!(plan.code == Some(0) && plan.stdout.contains("128 -> 65535"), "{plan:?}");
+    assert_eq!(run(&["check"]).code, Some(1));
+    assert_eq!(dump(), before, "plan and check change nothing");
+
+    let applied = run(&["apply"]);
+    assert!(applied.code == Some(0) && applied.stderr.is_empty(), "{applied:?}\n{}", applied.stdout);
+    assert_eq!(run(&["check"]).code, Some(0));
+    let left = urgent(&report(scene.tunecheck(), LOAD));
+    assert_eq!(left.iter().filter(|rule| mends.contains(&rule.as_str())).collect::<Vec<_>>(), [""; 0]);
+    let reserved = get("net/ipv4/ip_local_reserved_ports");
+    assert_eq!(reserved, "20000,50500-50510", "a list keeps its entries and gains the listener");
+    let after = dump();
+    assert_ne!(after, before);
+
+    let again = run(&["apply"]);
+    assert!(again.code == Some(0) && !again.stdout.contains("changed"), "{again:?}");
+    assert_eq!(dump(), after, "a second time changes nothing");
+
+    let undone = run(&["undo"]);
+    assert_eq!((undone.code, undone.stderr.as_str()), (Some(0), ""), "{}", undone.stdout);
+    assert_eq!(dump(), before, "every value is as it was");
+    assert!(!scene.folder.join("state").exists(), "nothing is left to remember");
+    let nothing = run(&["undo"]);
+    assert!(nothing.code == Some(0) && nothing.stdout.contains("nothing to undo"), "{nothing:?}");
+    assert!(path.exists());
+}
+
+fn never_lowers_what_was_raised_since(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    set("net/core/somaxconn", "1000000");
+    set("net/ipv4/ip_local_port_range", "5000 60000");
+    set("net/ipv4/ip_local_reserved_ports", "6000,20000,50500-50510");
+    let applied = sh(scene, &["apply"]);
+    assert_eq!(applied.code, Some(0), "{}", applied.stdout);
+    assert_eq!(get("net/core/somaxconn"), "1000000");
+    assert_eq!(get("net/ipv4/ip_local_port_range"), "5000 65535", "each end on its own");
+    assert_eq!(get("net/ipv4/ip_local_reserved_ports"), "6000,20000,50500-50510");
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+    assert_eq!(get("net/core/somaxconn"), "1000000");
+    assert_eq!(get("net/ipv4/ip_local_port_range"), "5000 60000");
+}
+
+fn stops_at_the_first_refusal(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    // The kernel takes no range that begins below it.
+    set("net/ipv4/ip_unprivileged_port_start", "20001");
+    let applied = sh(scene, &["apply"]);
+    assert_eq!(applied.code, Some(1), "{applied:?}");
+    assert!(applied.stderr.contains("ip_local_port_range: the kernel did not take"), "{}", applied.stderr);
+    assert!(applied.stdout.contains("Stopped after 1 change(s)"), "{}", applied.stdout);
+    assert_eq!(get("net/core/somaxconn"), "128", "what came later was not begun");
+    assert_eq!(get("net/ipv4/ip_local_reserved_ports"), "20000,50500-50510");
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+    assert_eq!(get("net/ipv4/ip_local_reserved_ports"), "50500-50510");
+}
+
+fn undo_leaves_alone_what_somebody_changed_since(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    set("net/core/somaxconn", "70000");
+    let undone = sh(scene, &["undo"]);
+    assert_eq!(undone.code, Some(1));
+    assert!(undone.stdout.contains("net.core.somaxconn = 70000: somebody changed it since"), "{}", undone.stdout);
+    assert_eq!(get("net/core/somaxconn"), "70000");
+    assert_eq!(get("net/ipv4/tcp_syncookies"), "0", "the rest is taken back");
+}
+
+fn does_nothing_in_another_network_namespace(scene: &Scene) {
+    let mut fix = scene.tunecheck();
+    fix.args(["fix", "--to", "script", "--snapshot"]);
+    fix.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hosts/in-trouble"));
+    fs::write(scene.folder.join("fix.sh"), Run::of(fix).stdout).unwrap();
+    let before = dump();
+    for verb in ["plan", "apply", "check", "undo"] {
+        let run = sh(scene, &[verb]);
+        assert!(run.code == Some(1) && run.stderr.contains("this is for the host's own network namespace"), "{run:?}");
+    }
+    assert_eq!(dump(), before);
+    assert_eq!(sh(scene, &["aply"]).code, Some(2));
+}
+
+/// Files in place of sysctls, so that nothing of the machine is changed, and folders of configuration that are empty.
+fn stand_ins(scene: &Scene) {
+    let fake = scene.folder.join("fake");
+    fs::create_dir_all(&fake).unwrap();
+    for (name, value) in [("net/core/somaxconn", "128\n"), ("net/ipv4/tcp_syncookies", "0\n"), ("fs/nr_open", "4096\n")]
+    {
+        let file = fake.join(name.replace('/', "."));
+        fs::write(&file, value).unwrap();
+        done(script(&format!("mount --bind \"$1\" /proc/sys/{name}"), &[&file]));
+    }
+    let folders = "for d in /etc/sysctl.d /etc/modules-load.d /etc/systemd/system /run/sysctl.d /usr/lib/sysctl.d; do
+        if [ -d $d ]; then mount -t tmpfs none $d; fi; done
+        [ ! -f /etc/sysctl.conf ] || mount --bind /dev/null /etc/sysctl.conf";
+    done(script(folders, &[]));
+}
+
+fn persist_writes_files_that_undo_takes_away(scene: &Scene) {
+    stand_ins(scene);
+    let ours = "/etc/sysctl.d/90-tunecheck.conf";
+    fs::create_dir_all("/etc/sysctl.d").unwrap();
+    fs::write(ours, "net.ipv4.tcp_rfc1337 = 1\n").unwrap();
+    let load = ["--burst", "3000", "--waive", "boot/drift"];
+    made(scene, &load);
+
+    // Without --persist no file is touched.
+    let applied = sh(scene, &["apply"]);
+    assert_eq!(applied.code, Some(0), "{applied:?}{}", applied.stdout);
+    assert_eq!(get("net/core/somaxconn"), "65535");
+    assert_eq!(fs::read_to_string(ours).unwrap(), "net.ipv4.tcp_rfc1337 = 1\n");
+
+    let kept = sh(scene, &["apply", "--persist"]);
+    assert_eq!((kept.code, kept.stderr.as_str()), (Some(0), ""), "{}", kept.stdout);
+    let text = fs::read_to_string(ours).unwrap();
+    assert!(text.starts_with("net.ipv4.tcp_rfc1337 = 1\n"), "a file keeps its lines: {text}");
+    for line in ["net.core.somaxconn = 65535", "net.ipv4.tcp_syncookies = 1", "fs.nr_open = 1054576"] {
+        assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
+    }
+    let again = sh(scene, &["apply", "--persist"]);
+    assert!(again.code == Some(0) && !again.stdout.contains("wrote"), "{}", again.stdout);
+    assert_eq!(fs::read_to_string(ours).unwrap(), text);
+
+    let undone = sh(scene, &["undo"]);
+    assert_eq!(undone.code, Some(0), "{undone:?}{}", undone.stdout);
+    assert_eq!(fs::read_to_string(ours).unwrap(), "net.ipv4.tcp_rfc1337 = 1\n");
+    assert_eq!((get("net/core/somaxconn"), get("fs/nr_open")), ("128".to_owned(), "4096".to_owned()));
+    assert!(!scene.folder.join("state").exists());
+
+    // A file of its own is taken away, unless somebody wrote into it.
+    fs::remove_file(ours).unwrap();
+    assert_eq!(sh(scene, &["apply", "--persist"]).code, Some(0));
+    assert!(Path::new(ours).exists());
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+    assert!(!Path::new(ours).exists());
+    assert_eq!(sh(scene, &["apply", "--persist"]).code, Some(0));
+    fs::write(ours, "vm.swappiness = 10\n").unwrap();
+    let left = sh(scene, &["undo"]);
+    assert!(left.code == Some(1) && left.stdout.contains("somebody changed it since"), "{}", left.stdout);
+    assert_eq!(fs::read_to_string(ours).unwrap(), "vm.swappiness = 10\n");
+    fs::remove_file(ours).unwrap();
+    fs::remove_dir_all(scene.folder.join("state")).unwrap();
+
+    // A file that is read later and says otherwise has the last word: that is no success.
+    fs::write("/etc/sysctl.d/zzz.conf", "net/core/somaxconn=512\n").unwrap();
+    let overruled = sh(scene, &["apply", "--persist"]);
+    assert_eq!(overruled.code, Some(1), "{}", overruled.stdout);
+    let says = "NOT KEPT   net.core.somaxconn: /etc/sysctl.d/zzz.conf is read later and sets 512";
+    assert!(overruled.stdout.contains(says), "{}", overruled.stdout);
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+}
+
+fn shellcheck_has_nothing_to_say(scene: &Scene) {
+    let hosts = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hosts");
+    let mut count = 0;
+    for entry in fs::read_dir(hosts).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        for more in [["--unit", "gateway"].as_slice(), &["--workload", "client", "--max-safety", "manual"]] {
+            let mut fix = scene.tunecheck();
+            fix.args(["fix", "--to", "script", "--snapshot"]).arg(&entry).args(more);
+            let run = Run::of(fix);
+            assert_eq!(run.code, Some(0), "{run:?}");
+            let path = scene.folder.join("fix.sh");
+            fs::write(&path, run.stdout).unwrap();
+            let mut check = program("shellcheck");
+            check.arg(&path);
+            done(check);
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count} scripts");
+}
