@@ -12,96 +12,121 @@ pub(crate) const PLACES: &[Place] = &[Place {
     trial: what_was_mended_holds_after_a_reboot_and_can_be_undone,
 }];
 
-const LOAD: &str = "--connections 30000";
-/// A machine that cannot hold the load.
+/// A load that the machine cannot hold, and the service that is to hold it.
+const WANT: &str = "--connections 30000 --unit load.service";
 const BEFORE: &[&str] = &[
     "net.core.somaxconn=128",
     "net.netfilter.nf_conntrack_max=8000",
     "net.netfilter.nf_conntrack_buckets=1024",
     "fs.nr_open=20000",
 ];
-/// What is judged by those values.
-const RULES: &[&str] = &["conntrack/max", "conntrack/buckets", "files/nr-open", "listen/somaxconn"];
 const SERVICE: &str = "[Service]\nExecStart=sleep infinity\nLimitNOFILE=1024:4096\n";
+/// What is judged by those values, and boot files by what is live.
+const RULES: &[&str] = &["boot/drift", "conntrack/buckets", "conntrack/max", "files/nr-open", "listen/somaxconn"];
+const CONNTRACK: &str = "/sys/module/nf_conntrack";
 const FILES: &[&str] = &[
-    "/etc/sysctl.d/90-tunecheck.conf",
     "/etc/modules-load.d/tunecheck.conf",
+    "/etc/sysctl.d/90-tunecheck.conf",
+    "/etc/systemd/system/load.service.d",
     "/etc/systemd/system/load.service.d/50-tunecheck.conf",
+    "/var/lib/tunecheck",
 ];
+/// Files as printed, put where they are read. What is missing is the module's.
+const INSTALL: &str = "
+    cp remedy/sysctl.d/90-tunecheck.conf /etc/sysctl.d
+    cp -r remedy/systemd/load.service.d /etc/systemd/system
+";
 
 fn what_was_mended_holds_after_a_reboot_and_can_be_undone(scene: &Scene) {
     let root = Root::new(scene);
     root.enable("load.service", SERVICE);
     let mut vm = Vm::boot(scene, &root);
-    assert!(!conntrack_is_loaded(&vm));
+
+    assert_eq!(vm.present(&[CONNTRACK]), [""; 0]);
     vm.run(&format!("modprobe nf_conntrack\nsysctl -qw {}", BEFORE.join(" ")));
-    assert_eq!(passing(&vm), [""; 0]);
-    assert_eq!(limits(&vm), "1024 4096");
+    vm.run(&format!("tunecheck fix {WANT} --to script > fix.sh"));
+    let before = vm.state();
+    assert_eq!(vm.passing(), ["boot/drift"]);
+    vm.run("sh fix.sh plan");
+    assert_eq!(vm.ask("sh fix.sh check").code, Some(1));
+    assert_eq!(vm.state(), before, "looking changes nothing");
 
-    vm.run(&format!("tunecheck fix --to script --unit load.service {LOAD} > /root/fix.sh"));
-    vm.run("sh /root/fix.sh plan");
-    assert_eq!(values(&vm), BEFORE, "a plan changes nothing");
-    assert_eq!(present(&vm), [""; 0], "a plan changes nothing");
-    assert_eq!(vm.ask("sh /root/fix.sh check").code, Some(1));
+    vm.run("sh fix.sh apply --persist\nsh fix.sh check");
+    let mended = vm.state();
+    assert_eq!(vm.passing(), RULES);
+    assert_eq!(vm.present(FILES), FILES);
+    vm.run("sh fix.sh apply --persist");
+    assert_eq!(vm.state(), mended, "what holds is left alone");
+    vm.run("sh fix.sh undo");
+    assert_eq!(vm.state(), before, "undone without a boot in between");
 
-    vm.run("sh /root/fix.sh apply --persist && sh /root/fix.sh check");
-    assert_eq!(passing(&vm), RULES);
-    assert_eq!(present(&vm), FILES);
-    let mended = values(&vm);
-    vm.run("sysctl -qw net.core.somaxconn=128");
-    assert_eq!(vm.ask("sh /root/fix.sh check").code, Some(1), "it sees what somebody changed");
-
+    vm.run("sh fix.sh apply --persist\nsysctl -qw net.core.somaxconn=128");
+    assert_eq!(vm.ask("sh fix.sh check").code, Some(1), "somebody changed it back");
     vm.reboot();
-    assert!(conntrack_is_loaded(&vm), "before sysctl.d is read, or the values would have been lost");
-    assert_eq!(values(&vm), mended);
-    assert_eq!(passing(&vm), RULES);
-    assert_eq!(limits(&vm), "65536 1048576");
-    vm.run("sh /root/fix.sh check");
-    assert_eq!(complaints(&vm), "");
+    // Loaded before sysctl.d was read.
+    assert_eq!(vm.present(&[CONNTRACK]), [CONNTRACK]);
+    assert_eq!(vm.passing(), RULES);
+    assert_eq!(vm.limits(), "65536 524288");
+    assert_eq!(vm.complaints(), "");
+    vm.run("sh fix.sh check\nsh fix.sh undo\nsystemctl restart load");
+    assert_eq!(vm.values(), BEFORE, "undone after a boot");
+    assert_eq!(vm.present(FILES), [""; 0]);
+    assert_eq!(vm.limits(), "1024 4096");
 
-    vm.run("sh /root/fix.sh undo");
-    assert_eq!(values(&vm), BEFORE);
-    assert_eq!(present(&vm), [""; 0]);
-
-    // Why the module has a file.
-    vm.run("sh /root/fix.sh apply --persist && rm /etc/modules-load.d/tunecheck.conf");
+    vm.run(&format!("tunecheck fix {WANT} --to sysctl.d,systemd --output remedy\n{INSTALL}"));
     vm.reboot();
-    assert!(!conntrack_is_loaded(&vm));
+    assert_eq!(vm.present(&[CONNTRACK]), [""; 0]);
+    assert_eq!(vm.limits(), "65536 524288");
     vm.run("modprobe nf_conntrack");
-    assert!(!passing(&vm).contains(&"conntrack/max"));
-    vm.run("sh /root/fix.sh apply && sh /root/fix.sh undo");
-    assert_eq!(values(&vm), BEFORE);
-    assert_eq!(present(&vm), [""; 0]);
+    let lost = vm.passing();
+    assert!(lost.contains(&"listen/somaxconn") && lost.contains(&"files/nr-open"), "{lost:?}");
+    assert!(!lost.contains(&"conntrack/max"), "without its file in modules-load.d it would have held: {lost:?}");
+    vm.run("rmmod nf_conntrack\ncp remedy/systemd/modules-load.d/tunecheck.conf /etc/modules-load.d");
+    vm.run("systemctl restart systemd-modules-load systemd-sysctl");
+    assert_eq!(vm.passing(), RULES, "with it, what a boot does");
 }
 
-fn conntrack_is_loaded(vm: &Vm) -> bool {
-    vm.ask("test -d /sys/module/nf_conntrack").code == Some(0)
-}
+impl Vm {
+    /// Those of the rules that pass.
+    fn passing(&self) -> Vec<&'static str> {
+        let report = Report::parse(&self.ask("tunecheck --connections 30000 --format json").stdout);
+        let passes = |rule: &str| {
+            let mut found = report.findings().filter(|finding| finding["rule"] == rule).peekable();
+            found.peek().is_some() && found.all(|finding| finding["outcome"] == "pass")
+        };
+        RULES.iter().copied().filter(|rule| passes(rule)).collect()
+    }
 
-/// Those of the rules that pass.
-fn passing(vm: &Vm) -> Vec<&'static str> {
-    let report = Report::parse(&vm.ask(&format!("tunecheck {LOAD} --format json")).stdout);
-    RULES.iter().copied().filter(|rule| report.finding(rule)["outcome"] == "pass").collect()
-}
+    /// Those of the paths that are there.
+    fn present(&self, paths: &[&str]) -> Vec<String> {
+        self.ask(&format!("ls -d {}", paths.join(" "))).stdout.lines().map(str::to_owned).collect()
+    }
 
-/// Those of the files that exist.
-fn present(vm: &Vm) -> Vec<String> {
-    let listed = vm.ask(&format!("ls -d {}", FILES.join(" "))).stdout;
-    FILES.iter().filter(|file| listed.lines().any(|line| line == **file)).map(|file| (*file).to_owned()).collect()
-}
+    /// The values that were too low before.
+    fn values(&self) -> Vec<String> {
+        let names: Vec<&str> = BEFORE.iter().map(|setting| setting.split_once('=').unwrap().0).collect();
+        self.run(&format!("sysctl {}", names.join(" "))).lines().map(|line| line.replace(" = ", "=")).collect()
+    }
 
-fn values(vm: &Vm) -> Vec<String> {
-    let names: Vec<&str> = BEFORE.iter().map(|setting| setting.split_once('=').unwrap().0).collect();
-    vm.run(&format!("sysctl {}", names.join(" "))).lines().map(|line| line.replace(" = ", "=")).collect()
-}
+    /// Every sysctl that does not change by itself, and every file that an administrator or a program keeps.
+    fn state(&self) -> String {
+        self.run(
+            r"
+            sysctl -a 2>/dev/null | grep -vE '^(fs\.(dentry-state|file-nr|inode-)|kernel\.(ns_last_pid|pty\.nr|random))'
+            find /etc /var/lib -type f -exec cksum {} + | sort -k 3
+            find /etc /var/lib -printf '%y %m %p %l\n' | sort
+            ",
+        )
+    }
 
-/// The limits on open files of the service as it runs.
-fn limits(vm: &Vm) -> String {
-    let line = vm.run("grep 'open files' /proc/$(systemctl show -P MainPID load)/limits");
-    line.split_whitespace().skip(3).take(2).collect::<Vec<_>>().join(" ")
-}
+    /// The limits on open files of the service as it runs.
+    fn limits(&self) -> String {
+        let line = self.run("grep 'open files' /proc/$(systemctl show -P MainPID load)/limits");
+        line.split_whitespace().skip(3).take(2).collect::<Vec<_>>().join(" ")
+    }
 
-/// What those who read the files had to say about them at boot.
-fn complaints(vm: &Vm) -> String {
-    vm.run("journalctl -b -q -o cat -p warning -u systemd-sysctl -u systemd-modules-load -u load")
+    /// What those who read the files at boot had to say about them.
+    fn complaints(&self) -> String {
+        self.run("journalctl -b -q -o cat -p warning -u systemd-sysctl -u systemd-modules-load -u load")
+    }
 }

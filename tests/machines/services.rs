@@ -1,9 +1,10 @@
-//! systemd takes the files for services.
+//! systemd takes the files for services as they are printed.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::debian::Root;
-use crate::harness::{MOUNTS_AND_PROCESSES, Need, Place, Scene, program};
+use crate::harness::{MOUNTS_AND_PROCESSES, Need, Place, Scene, done, program};
 use crate::nspawn;
 
 pub(crate) const PLACES: &[Place] = &[
@@ -15,52 +16,67 @@ pub(crate) const PLACES: &[Place] = &[
     },
     Place {
         name: "a_service_has_the_limits_of_its_drop_in_after_a_boot",
-        needs: &[Need::Root, Need::Program("mmdebstrap"), Need::Program("systemd-nspawn"), Need::Minutes(6)],
+        needs: &[Need::Root, Need::Program("mmdebstrap"), Need::Program("systemd-nspawn"), Need::Minutes(8)],
         own: MOUNTS_AND_PROCESSES,
         trial: a_service_has_the_limits_of_its_drop_in_after_a_boot,
     },
 ];
 
+/// A machine on which services have 1024 and 4096.
+const MACHINE: &str = "fixtures/hosts/in-trouble";
 const SERVICE: &str = "[Service]\nExecStart=sleep infinity\nLimitNOFILE=1024:2048\n";
 
-/// What systemd has to say about a service with a drop-in.
-fn complaints(scene: &Scene, drop_in: &str) -> String {
-    let folder = scene.folder.join("load.service.d");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(scene.folder.join("load.service"), SERVICE).unwrap();
-    fs::write(folder.join("50-tunecheck.conf"), drop_in).unwrap();
-    let mut analyze = program("systemd-analyze");
-    // With the colon come the folders of the machine, for the targets.
-    analyze.args(["verify", "load.service"]).env("SYSTEMD_UNIT_PATH", format!("{}:", scene.folder.display()));
-    let output = analyze.output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(output.status.success(), "{said}");
-    said
+/// The drop-in that is printed for load.service, where it is printed.
+fn drop_in(scene: &Scene) -> PathBuf {
+    let folder = scene.folder.join("remedy");
+    let mut fix = scene.tunecheck();
+    fix.args(["fix", "--to", "systemd", "--unit", "load.service", "--connections", "30000", "--snapshot"]);
+    fix.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(MACHINE)).arg("--output").arg(&folder);
+    done(fix);
+    folder.join("systemd/load.service.d/50-tunecheck.conf")
 }
 
 fn systemd_finds_no_fault_with_a_drop_in(scene: &Scene) {
-    assert_eq!(complaints(scene, "[Service]\nLimitNOFILE=65536:524288\n"), "");
-    // It would have found one.
-    assert!(complaints(scene, "[Service]\nLimitNOFILES=65536:524288\n").contains("LimitNOFILES"));
+    let drop_in = drop_in(scene);
+    let folder = drop_in.parent().unwrap().parent().unwrap();
+    fs::write(folder.join("load.service"), SERVICE).unwrap();
+    let complaints = || {
+        let mut analyze = program("systemd-analyze");
+        // With the colon come the folders of the machine, for the targets.
+        analyze.args(["verify", "load.service"]).env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display()));
+        let output = analyze.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    assert_eq!(complaints(), "");
+
+    // It reads the drop-in, and would have found a fault.
+    let text = fs::read_to_string(&drop_in).unwrap();
+    fs::write(&drop_in, text.replace("LimitNOFILE=", "LimitNOFILES=")).unwrap();
+    assert!(complaints().contains("LimitNOFILES"), "{}", complaints());
 }
 
 fn a_service_has_the_limits_of_its_drop_in_after_a_boot(scene: &Scene) {
     const SHOW: &str = "
-        systemctl show -P LimitNOFILESoft -P LimitNOFILE load
-        grep 'open files' /proc/$(systemctl show -P MainPID load)/limits | tr -s ' ' | cut -d ' ' -f 4,5
-        grep 'open files' /proc/1/limits | tr -s ' ' | cut -d ' ' -f 5
+        systemctl show -P LimitNOFILESoft load
+        systemctl show -P LimitNOFILE load
+        for process in $(systemctl show -P MainPID load) 1; do
+            set -- $(grep 'open files' /proc/$process/limits)
+            echo $4
+            echo $5
+        done
     ";
     let root = Root::new(scene);
     root.enable("load.service", SERVICE);
     let shown = nspawn::boot(scene, &root, SHOW);
-    assert_eq!(shown.lines().take(3).collect::<Vec<_>>(), ["2048", "1024", "1024 2048"]);
+    assert_eq!(shown.lines().take(4).collect::<Vec<_>>(), ["1024", "2048", "1024", "2048"]);
 
-    root.put("/etc/systemd/system/load.service.d/50-tunecheck.conf", "[Service]\nLimitNOFILE=65536:524288\n");
+    root.put("/etc/systemd/system/load.service.d/50-tunecheck.conf", fs::read(drop_in(scene)).unwrap());
     let shown = nspawn::boot(scene, &root, SHOW);
-    let lines: Vec<&str> = shown.lines().collect();
-    let [hard, soft, in_force, most] = lines.as_slice() else { panic!("{shown}") };
-    assert_eq!([*hard, *soft], ["524288", "65536"], "what is asked for");
-    // Without CAP_SYS_RESOURCE systemd gives as much as it has itself.
-    let most: u32 = most.parse().unwrap();
-    assert_eq!(*in_force, format!("{} {}", most.min(65536), most.min(524_288)));
+    let lines: Vec<u64> = shown.lines().map(|line| line.parse().unwrap()).collect();
+    let [soft, hard, soft_in_force, hard_in_force, _, most] = lines[..] else { panic!("{shown}") };
+    assert_eq!((soft, hard), (65_536, 524_288));
+    // Where the machine lacks CAP_SYS_RESOURCE, systemd gives what it has itself.
+    assert_eq!((soft_in_force, hard_in_force), (soft.min(most), hard.min(most)));
 }

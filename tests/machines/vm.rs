@@ -134,15 +134,6 @@ impl Vm {
     pub(crate) fn run(&self, commands: &str) -> String {
         done(self.ssh(&format!("set -e\n{commands}")))
     }
-
-    /// Writes a file in the machine.
-    pub(crate) fn put(&self, path: &str, content: &[u8]) {
-        let local = self.folder.join("put");
-        fs::write(&local, content).unwrap();
-        let mut ssh = self.ssh(&format!("cat > '{path}'"));
-        ssh.stdin(File::open(local).unwrap());
-        done(ssh);
-    }
 }
 
 impl Drop for Vm {
