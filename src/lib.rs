@@ -6,9 +6,10 @@
 //!  --rules DIR  ──────────► user rules ────┴─► RuleSet ──────────────┐
 //!                               │ wanted facts                       │
 //!  machine ─┐                   ▼                                    ▼
-//!           ├─► Host ──► facts::gather ──► Facts ──► Place ──► evaluate ──► Findings ──► remedy ──► Report
-//!  snapshot ┘                                ▲
-//!  workload flags or file ───────────────────┘
+//!           ├─► Host ──► facts::gather ──► Facts ──► Place ──► evaluate ──► Findings ──► remedy ──► Report ──► report
+//!  snapshot ┘                                ▲                                                        │
+//!  workload flags or file ───────────────────┘                     recorded report ──► remedy::Plan ◄─┘
+//!                                                                                          └──► remedy::target
 //! ```
 //!
 //! One direction, no back edges. Only [`host`] touches the machine; everything after it is a pure function, so the
@@ -26,6 +27,9 @@
 //! | finding | rule, subject, outcome, now, want, evidence, owner, fix |
 //! | evidence | counters and usage that prove or disprove pressure, with the window they cover |
 //! | fix | actions as data: what to change in this place, who, cost, safety, effect, proof, undo |
+//! | site | where a change has to be made: this host, a unit, the pod's manifest, the kubelet, kube-proxy, ... |
+//! | plan | the changes of all findings, each once, in order, by site |
+//! | target | a form in which a plan is written: a script, sysctl.d, systemd, docker, kubernetes, ansible, a node platform |
 //! | snapshot | the raw bytes of everything an audit reads, errors included |
 
 mod audit;

@@ -36,10 +36,15 @@ fn examples_with_output_print_what_the_readme_shows() {
 
 #[test]
 fn options_in_examples_that_are_not_run_exist() {
-    let help = run(["--help"]).stdout;
+    let verb =
+        |command: &str| command.split_whitespace().next().filter(|word| !word.starts_with('-')).map(str::to_owned);
     let sh = blocks(&readme(), "sh").concat();
     let mut seen = 0;
     for command in sh.lines().flat_map(|line| line.split("tunecheck ").skip(1)) {
+        let help = match verb(command) {
+            Some(verb) => run([verb.as_str(), "--help"]).stdout,
+            None => run(["--help"]).stdout,
+        };
         for word in command.split_whitespace().take_while(|word| !["&&", "--", "|", ">", "#"].contains(word)) {
             if word.starts_with("--") {
                 assert!(help.contains(&format!("{word} ")), "{word} of: tunecheck {command}");

@@ -40,7 +40,7 @@ fn read(gather: &mut Gather<'_>) {
     let active = match gather.host.read(ACTIVE) {
         Ok(bytes) => bytes,
         Err(refusal) => {
-            for name in [VALUE, REAPPLIES] {
+            for name in gather.wanted("tuned") {
                 gather.put(name, Err(refusal.gap(ACTIVE)), ACTIVE);
             }
             return;
@@ -55,6 +55,11 @@ fn read(gather: &mut Gather<'_>) {
     }
     if let Some(gap) = set.gap {
         gather.put(VALUE, Err(gap), ACTIVE);
+    }
+    for name in gather.wanted("tuned").into_iter().filter(|name| name.contains('[') && !name.contains("[*]")) {
+        if gather.facts.get(&name).is_none() {
+            gather.put(name, Err(Gap::new(Cause::Absent, "TuneD's profile does not set it")), ACTIVE);
+        }
     }
     // On unless it is switched off: tuned-main.conf(5).
     let reapplies = match gather.host.read(MAIN) {
@@ -162,7 +167,8 @@ mod tests {
 
     fn facts(files: &[(&'static str, &'static str)]) -> Facts {
         let mut facts = Facts::default();
-        gather(&Files(files.iter().copied().collect()), [VALUE.into(), REAPPLIES.into()].into(), &mut facts);
+        let wanted = [VALUE.into(), "tuned[x].value".into(), REAPPLIES.into()].into();
+        gather(&Files(files.iter().copied().collect()), wanted, &mut facts);
         facts
     }
 

@@ -81,7 +81,7 @@ impl Rule {
         let mut names: Vec<Name> = sentences.into_iter().flat_map(placeholders).map(Name::from).collect();
         for fix in &self.fix.sysctl {
             names.push(format!("sysctl.{}", fix.name).into());
-            names.extend(["tuned[*].value", "tuned.reapplies"].map(Name::from));
+            names.extend([format!("tuned[{}].value", fix.name).into(), "tuned.reapplies".into()]);
             match &fix.change {
                 Change::Raise(bound) => names.extend(bound.of.map(Name::from)),
                 Change::Add(fact) => names.push(Name::from(*fact)),

@@ -95,11 +95,20 @@ impl Planned<'_> {
             lines,
             scope: scope.to_owned(),
             cost: words::cost(self.rule, &self.edit, memory),
-            safety: self.rule.fix.safety,
+            safety: self.safety(),
             takes_effect: self.rule.takes_effect,
             prove: words::prove(self.rule, &self.edit.name),
             undo,
             edit: Edit::Sysctl(self.edit),
+        }
+    }
+
+    /// On a Kubernetes node a wider range lets clients take the ports of the kubelet, of agents and of Services that come
+    /// later: nobody can reserve them all beforehand, so a person decides.
+    fn safety(&self) -> Safety {
+        match self.edit.how {
+            How::Widen if self.situation.place.node => Safety::Manual,
+            _ => self.rule.fix.safety,
         }
     }
 

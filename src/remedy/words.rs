@@ -17,8 +17,11 @@ pub(super) fn cost(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> Stri
     let bytes = (new - old).saturating_mul(each.into());
     let shown = |bytes| humane(&Value::Number(bytes), Unit::Bytes);
     let share = memory.filter(|&memory| memory > 0).map(|memory| {
-        let tenths = bytes.saturating_mul(1000) / memory;
-        format!(", {}.{} % of the {} here", grouped(tenths / 10), tenths % 10, shown(memory))
+        let share = match bytes.saturating_mul(1000) / memory {
+            0 => "less than 0.1 %".to_owned(),
+            tenths => format!("{}.{} %", grouped(tenths / 10), tenths % 10),
+        };
+        format!(", {share} of the {} here", shown(memory))
     });
     let worst =
         format!("at worst {} more, if all {} are in use{}", shown(bytes), grouped(*new), share.unwrap_or_default());

@@ -54,7 +54,11 @@ fn write(out: &mut String, report: &Report, style: Style) -> fmt::Result {
         if style.colour && report.count(outcome) > 0 { coloured(&text, outcome) } else { text }
     })
     .collect();
-    writeln!(out, "\n{}", counts.join(" · "))
+    let hint = match report.findings.iter().any(|finding| !finding.fix.is_empty()) {
+        true => "        all fixes in order: tunecheck fix",
+        false => "",
+    };
+    writeln!(out, "\n{}{hint}", counts.join(" · "))
 }
 
 fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {

@@ -250,7 +250,11 @@ overruled() {
       key=${line%% = *} value=${line#* = }
       pattern=$(printf '%s' "$key" | sed 's/[./]/[.\/]/g')
       set_to=$(sed -n "s/^[[:space:]]*-\{0,1\}${pattern}[[:space:]]*=[[:space:]]*//p" "$other" | sed 's/[[:space:]]*$//' | tail -n 1)
-      if [ -n "$set_to" ] && [ "$set_to" != "$value" ]; then
+      if [ -z "$set_to" ] || [ "$set_to" = "$value" ]; then continue; fi
+      if [ "$other" = /etc/sysctl.conf ] && [ -d /run/systemd/system ]; then
+        # systemd-sysctl does not read it, or reads it by a name that sorts before ours.
+        say "but        $key: sysctl --system reads $other last and sets $set_to; change that line too"
+      else
         say "NOT KEPT   $key: $other is read later and sets $set_to; change that line"
         failed=1
       fi

@@ -1,0 +1,181 @@
+//! `tunecheck fix` as it is typed: what it prints where, what it refuses, and what it writes into a folder.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "writes files, starts shells, fails by panicking"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use support::{entries, json, run, scratch};
+
+const TROUBLE: &str = "fixtures/hosts/in-trouble";
+
+/// Rules that warn or fail on the machine in trouble.
+fn wrong() -> Vec<String> {
+    let report = json(&["--snapshot", TROUBLE]);
+    let urgent = |finding: &&serde_json::Value| finding["outcome"] == "warn" || finding["outcome"] == "fail";
+    let mut rules: Vec<String> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(urgent)
+        .map(|finding| finding["rule"].as_str().unwrap().to_owned())
+        .collect();
+    rules.dedup();
+    rules
+}
+
+/// Runs `sh SCRIPT VERB` in an empty folder.
+fn sh(folder: &Path, script: &str, verb: &str) -> (Option<i32>, String) {
+    fs::write(folder.join("fix.sh"), script).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["fix.sh", verb]).current_dir(folder).env("TUNECHECK_STATE", folder.join("state"));
+    let output = shell.output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn where_nothing_is_wrong_it_says_so_and_an_empty_script_does_nothing() {
+    let waived = wrong().join(",");
+    let fix = |more: &[&str]| run([["fix", "--snapshot", TROUBLE, "--waive", &waived].as_slice(), more].concat());
+    let plan = fix(&[]);
+    assert_eq!((plan.code, plan.stderr.as_str()), (Some(0), ""));
+    assert!(plan.stdout.contains("Nothing to fix: no rule warns or fails."), "{}", plan.stdout);
+    let script = fix(&["--to", "script"]);
+    assert_eq!((script.code, script.stderr.as_str()), (Some(0), ""));
+    let folder = scratch("empty-script");
+    for verb in ["plan", "apply", "check"] {
+        assert_eq!(sh(&folder, &script.stdout, verb), (Some(0), "Nothing to do.\n".to_owned()), "{verb}");
+    }
+    let (code, said) = sh(&folder, &script.stdout, "undo");
+    assert!(code == Some(0) && said.starts_with("There is nothing to undo"), "{said}");
+    assert_eq!(entries(&folder).len(), 1, "only the script is there");
+    for target in ["sysctl.d", "systemd", "limits.d", "docker", "podman", "ansible"] {
+        let made = fix(&["--to", target]);
+        assert_eq!(made.code, Some(0), "{target}: {}", made.stderr);
+    }
+}
+
+#[test]
+fn a_recorded_report_gives_the_plan_of_the_audit_itself() {
+    let folder = scratch("recorded-plan");
+    for host in support::recorded_hosts() {
+        for load in [["--workload", "server"], ["--workload", "gateway"]] {
+            let audit = [["--snapshot", host.as_str()].as_slice(), &load].concat();
+            let report = folder.join("report.json");
+            fs::write(&report, json(&audit).to_string()).unwrap();
+            let report = report.to_str().unwrap();
+            for target in ["plan", "script", "sysctl.d"] {
+                let direct = run([["fix", "--to", target].as_slice(), &audit].concat());
+                let recorded = run(["fix", "--to", target, "--from", report]);
+                assert_eq!(direct.code, Some(0), "{}", direct.stderr);
+                assert_eq!(recorded.stdout, direct.stdout, "{host} {load:?} {target}");
+                assert_eq!(recorded.stderr, direct.stderr, "{host} {load:?} {target}");
+            }
+        }
+    }
+}
+
+#[test]
+fn how_far_to_go_is_the_users_choice() {
+    let script = |safety: &str| run(["fix", "--snapshot", TROUBLE, "--to", "script", "--max-safety", safety]).stdout;
+    let (safe, review) = (script("safe"), script("review"));
+    let step = "step raise net.netfilter.nf_conntrack_max ";
+    assert!(review.contains(step) && !safe.contains(step), "it has to be reviewed");
+    assert!(safe.contains(" net.netfilter.nf_conntrack_max: 2000 -> 262144"), "what is left out is told");
+    assert!(safe.contains("step raise net.core.somaxconn "));
+    let plan = run(["fix", "--snapshot", TROUBLE, "--max-safety", "safe"]).stdout;
+    assert!(plan.contains("left to you: above --max-safety safe"), "{plan}");
+}
+
+#[test]
+fn two_rules_that_disagree_about_a_switch_are_named_and_neither_is_applied() {
+    let folder = scratch("conflict");
+    let rules = folder.join("site");
+    fs::create_dir(&rules).unwrap();
+    let rule = "title: SYN cookies are always sent\n\
+        scope: netns\n\
+        fact: sysctl.net.ipv4.tcp_syncookies\n\
+        check:\n  equals: { value: 2, otherwise: fail }\n\
+        takes_effect: now\n\
+        pod: unsafe\n\
+        fix:\n  sysctl:\n    - { name: net.ipv4.tcp_syncookies, set: 2 }\n  cost: none\n  safety: safe\n\
+        why: We say so.\n\
+        examples:\n  - { given: { sysctl.net.ipv4.tcp_syncookies: 2 }, expect: pass }\n";
+    fs::write(rules.join("cookies.yaml"), rule).unwrap();
+    let own = folder.to_str().unwrap();
+    let plan = run(["fix", "--snapshot", TROUBLE, "--rules", own]);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    let conflict = "## Conflict: net.ipv4.tcp_syncookies\n\nLeft to you: ";
+    let told = plan.stdout.split_once(conflict).unwrap_or_else(|| panic!("{}", plan.stdout)).1;
+    for wish in ["listen/syncookies asks for 1", "site/cookies asks for 2"] {
+        assert!(told.lines().next().unwrap().contains(wish), "{told}");
+    }
+    let script = run(["fix", "--snapshot", TROUBLE, "--rules", own, "--to", "script"]).stdout;
+    assert!(!script.contains("step set net.ipv4.tcp_syncookies"), "{script}");
+    assert!(script.contains("listen/syncookies asks for 1"), "{script}");
+}
+
+#[test]
+fn a_folder_gets_every_file_and_what_to_do_with_it() {
+    let folder = scratch("folder");
+    let out = folder.join("remedy");
+    let out = out.to_str().unwrap();
+    let fix = ["fix", "--snapshot", TROUBLE, "--output", out];
+    let made = run([fix.as_slice(), &["--to", "script,systemd", "--unit", "gateway", "--to", "sysctl.d"]].concat());
+    assert_eq!((made.code, made.stdout.as_str()), (Some(0), ""), "{}", made.stderr);
+    assert!(made.stderr.contains("README.md"), "{}", made.stderr);
+    let readme = fs::read_to_string(Path::new(out).join("README.md")).unwrap();
+    for target in ["script", "systemd", "sysctl.d"] {
+        assert!(readme.contains(&format!("## Files of {target}")), "{readme}");
+        let files = entries(Path::new(out).join(target));
+        assert!(!files.is_empty(), "{target}");
+    }
+    assert!(Path::new(out).join("script/fix.sh").is_file());
+    // What is there is not written over.
+    let again = run(fix);
+    assert!(again.code == Some(2) && again.stderr.contains("is not empty"), "{}", again.stderr);
+    assert_eq!(fs::read_to_string(Path::new(out).join("README.md")).unwrap(), readme);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_the_next_step() {
+    let folder = scratch("refusals");
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (no_json, other) = (file("no.json", "not json"), file("other.json", "{\"schema\":\"x\"}"));
+    let none = folder.join("none.json").to_str().unwrap().to_owned();
+    let cases: [(&[&str], &str); 8] = [
+        (&["--to", "nonsense"], "possible values: plan, script, "),
+        (&["--from", &none], "none.json"),
+        (&["--from", &no_json], "this is no tunecheck report"),
+        (&["--from", &other], "this tunecheck reads tunecheck.report/v1"),
+        (&["--from", &no_json, "--connections", "5"], "cannot be used with"),
+        (&["--to", "script,plan"], "several targets need --output DIR"),
+        (&["--unit", "a b"], "the name of a service"),
+        (&["--kubernetes-version", "1.99"], "known are 1.25 to 1.37"),
+    ];
+    for (arguments, says) in cases {
+        let refused = run([["fix"].as_slice(), arguments].concat());
+        assert!(refused.code == Some(2) && refused.stdout.is_empty(), "{arguments:?}: {}", refused.stdout);
+        assert!(refused.stderr.contains(says), "{arguments:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_pipe_into_it_is_read() {
+    let report = json(&["--snapshot", TROUBLE]).to_string();
+    let made = support::ended(support::tunecheck().args(["fix", "--from", "-", "--to", "script"]).stdin(report));
+    assert!(made.code == Some(0) && made.stdout.contains("step raise net.core.somaxconn"), "{}", made.stderr);
+}
