@@ -119,9 +119,10 @@ impl Vm {
         });
     }
 
+    /// All commands share a connection, as the handshake is what takes longest. Its socket has no room for a long path.
     fn ssh(&self, command: &str) -> Command {
         let mut ssh = timed(60, "ssh");
-        ssh.arg("-F").arg(self.folder.join("ssh.conf")).args(["vm", command]);
+        ssh.arg("-F").arg(self.folder.join("ssh.conf")).args(["vm", command]).current_dir(&self.folder);
         ssh
     }
 
@@ -188,6 +189,9 @@ StrictHostKeyChecking accept-new
 BatchMode yes
 LogLevel ERROR
 ConnectTimeout 30
+ControlMaster auto
+ControlPath mux
+ControlPersist 60
 "
     )
 }
