@@ -179,3 +179,39 @@ fn a_pipe_into_it_is_read() {
     let made = support::ended(support::tunecheck().args(["fix", "--from", "-", "--to", "script"]).stdin(report));
     assert!(made.code == Some(0) && made.stdout.contains("step raise net.core.somaxconn"), "{}", made.stderr);
 }
+
+#[test]
+fn tuned_is_asked_where_it_has_the_last_word_and_named_where_it_has_not() {
+    let root = scratch("tuned");
+    let put = |path: &str, text: &str| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    put("proc/sys/net/core/somaxconn", "128\n");
+    put("etc/tuned/active_profile", "ours\n");
+    put("etc/tuned/ours/tuned.conf", "[main]\ninclude=base\n[sysctl]\nnet.core.somaxconn=>128\n");
+    put("usr/lib/tuned/base/tuned.conf", "[sysctl]\nvm.swappiness=10\n");
+    let tree = root.to_str().unwrap();
+
+    let named = run(["fix", "--root", tree]).stdout;
+    let owner = "TuneD: /etc/tuned/ours/tuned.conf:4 sets 128; a line in /etc/sysctl.d wins over it";
+    assert!(named.contains(owner) && named.contains("/etc/sysctl.d/90-tunecheck.conf: net.core.somaxconn"), "{named}");
+    assert!(run(["fix", "--root", tree, "--to", "script"]).stdout.contains("step raise net.core.somaxconn"));
+
+    put("etc/tuned/tuned-main.conf", "reapply_sysctl = 0\n");
+    let asked = run(["fix", "--root", tree]).stdout;
+    assert!(asked.contains("The profile of TuneD") && asked.contains("  net.core.somaxconn=>65535"), "{asked}");
+    for target in ["script", "sysctl.d"] {
+        let left = run(["fix", "--root", tree, "--to", target]);
+        assert!(
+            !left.stdout.contains("step raise") && !left.stdout.contains("\nnet.core.somaxconn"),
+            "{}",
+            left.stdout
+        );
+        assert!(left.stderr.contains("left out: net.core.somaxconn: 128 -> 65535"), "{}", left.stderr);
+    }
+    let report = root.join("report.json");
+    fs::write(&report, json(&["--root", tree]).to_string()).unwrap();
+    assert_eq!(run(["fix", "--from", report.to_str().unwrap()]).stdout, asked);
+}

@@ -315,6 +315,7 @@ fn fits_the_place(rule: &Rule, action: &Action, before: &[Action], place: &Place
             prop_assert!((place.node || place.kind == Kind::Pod) && its, "{what}");
         }
         Site::Node => prop_assert!(!matches!(place.kind, Kind::Host | Kind::Unknown), "{what}"),
+        Site::Tuned => prop_assert!(matches!(place.kind, Kind::Host | Kind::Unknown), "{what}"),
         other => prop_assert!(false, "no sysctl is changed at {other:?}: {what}"),
     }
     Ok(())

@@ -199,6 +199,13 @@ pub(super) const SOURCE: Source = Source {
             "thresholds of the IPv4 neighbour table",
         ),
         entry(
+            "sysctl.net.ipv6.neigh.default.gc_thresh*",
+            Unit::Count,
+            Scope::Host,
+            IP,
+            "thresholds of the IPv6 neighbour table",
+        ),
+        entry(
             "sysctl.net.netfilter.nf_conntrack_max",
             Unit::Count,
             Scope::Host,

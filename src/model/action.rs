@@ -98,6 +98,8 @@ pub struct SysctlEdit {
     pub module: Option<&'static str>,
     /// `file:line` of the configuration that sets it at boot.
     pub boot_line: Option<String>,
+    /// `file:line` of the TuneD profile that sets it, if TuneD has the last word.
+    pub tuned: Option<String>,
 }
 
 /// New limits on open files.
@@ -178,6 +180,8 @@ pub enum RecordedEdit {
         new: Value,
         /// `file:line` of the configuration that sets it at boot.
         boot_line: Option<String>,
+        /// `file:line` of the TuneD profile that has the last word about it.
+        tuned: Option<String>,
     },
     /// The limits on open files.
     Nofile(NofileEdit),

@@ -26,6 +26,12 @@ pub fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.contains('.') && text.split('.').all(word)
 }
 
+/// Whether a text can stand as the value of a sysctl in a script, a unit or a playbook as it is.
+pub fn is_value(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.,:/ ".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(plain) && text.trim() == text
+}
+
 /// Whether this can be the name of a kernel module.
 pub fn is_module(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
@@ -71,6 +77,10 @@ mod tests {
             "a./b",
         ] {
             assert!(!is_name(text), "{text}");
+        }
+        assert!(is_value("bbr") && is_value("10240 65535"));
+        for text in ["", " a", "a\nb", "a\"b", "{{ a }}", "a'b", "$(a)", "a#b"] {
+            assert!(!is_value(text), "{text}");
         }
         assert!(is_module("nf_conntrack") && !is_module("a b") && !is_module("") && !is_module("../a"));
     }

@@ -21,7 +21,15 @@ pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situatio
         pod: rule.pod.clone(),
         module: rule.module,
         boot_line: boot.map(|fact| fact.source.to_string()),
+        tuned: tuned(fix.name, situation),
     }
+}
+
+/// The line of the TuneD profile that sets a sysctl, if TuneD has the last word over sysctl.d.
+fn tuned(name: &str, situation: Situation<'_>) -> Option<String> {
+    let set = situation.facts.get(&format!("tuned[{name}].value")).filter(|fact| fact.reading.is_ok())?;
+    let last = situation.facts.value("tuned.reapplies") == Ok(&Value::Number(0));
+    last.then(|| set.source.to_string())
 }
 
 /// The actions that make an edit where the audit stands, in their order.
@@ -48,7 +56,7 @@ impl Planned<'_> {
         }
         let conntrack = self.edit.name.starts_with("net.netfilter.nf_conntrack");
         vec![match stands.kind {
-            Kind::Host | Kind::Unknown => match self.tuned() {
+            Kind::Host | Kind::Unknown => match self.edit.tuned.clone() {
                 Some(profile) => self.in_profile(&profile),
                 None => self.here(place::writer(stands)),
             },
@@ -157,13 +165,6 @@ impl Planned<'_> {
             _ => format!("{}, and take the line out again", words::unwrite(&self.edit)),
         };
         self.act(Site::Here, who, lines, scope, undo)
-    }
-
-    /// The file of the TuneD profile that sets it, if TuneD has the last word.
-    fn tuned(&self) -> Option<String> {
-        let facts = self.situation.facts;
-        let set = facts.get(&format!("tuned[{}].value", self.edit.name)).filter(|fact| fact.reading.is_ok())?;
-        (facts.value("tuned.reapplies") == Ok(&Value::Number(0))).then(|| set.source.to_string())
     }
 
     fn in_profile(self, at: &str) -> Action {

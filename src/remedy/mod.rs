@@ -140,7 +140,8 @@ fn advice(rule: &Rule, site: Site, who: &str, words: String) -> Action {
         edit: Edit::Advice,
         lines: vec![words],
         scope: String::new(),
-        cost: rule.fix.cost.to_owned(),
+        // Where the rule changes something as well, the cost is that of the change.
+        cost: if rule.fix.sysctl.is_empty() && rule.fix.nofile.is_none() { rule.fix.cost } else { "" }.to_owned(),
         safety: rule.fix.safety,
         takes_effect: rule.takes_effect,
         prove: rule.fix.prove.into(),

@@ -42,13 +42,13 @@ pub enum Unfit {
 pub fn recall(rule: &Rule, recorded: RecordedEdit, situation: Situation<'_>) -> Result<Vec<Action>, Unfit> {
     let foreign = |what: String| Unfit::Foreign { rule: rule.id, what };
     Ok(match recorded {
-        RecordedEdit::Sysctl { name, old, new, boot_line } => {
+        RecordedEdit::Sysctl { name, old, new, boot_line, tuned } => {
             let fix = rule.fix.sysctl.iter().find(|fix| fix.name == name);
             let fix = fix.ok_or_else(|| foreign(format!("the sysctl {name}")))?;
             let new = as_asked(&fix.change, new, old.as_ref(), &name)
                 .map_err(|what| Unfit::Value { rule: rule.id, what: format!("{name}: {what}") })?;
             let old = old.map(|old| ports_if(&fix.change, old));
-            let edit = SysctlEdit { old, boot_line, ..forms::edit(rule, fix, new, situation) };
+            let edit = SysctlEdit { old, boot_line, tuned, ..forms::edit(rule, fix, new, situation) };
             forms::actions(rule, edit, situation)
         }
         RecordedEdit::Nofile(edit) => {

@@ -54,11 +54,10 @@ fn write(out: &mut String, report: &Report, style: Style) -> fmt::Result {
         if style.colour && report.count(outcome) > 0 { coloured(&text, outcome) } else { text }
     })
     .collect();
-    let hint = match report.findings.iter().any(|finding| !finding.fix.is_empty()) {
-        true => "        all fixes in order: tunecheck fix",
-        false => "",
-    };
-    writeln!(out, "\n{}{hint}", counts.join(" · "))
+    if report.findings.iter().any(|finding| !finding.fix.is_empty()) {
+        writeln!(out, "\nEvery change in order, as a plan or a script: tunecheck fix")?;
+    }
+    writeln!(out, "\n{}", counts.join(" · "))
 }
 
 fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {

@@ -19,6 +19,8 @@ mod debian;
 mod harness;
 #[path = "../support/leftovers.rs"]
 mod leftovers;
+#[path = "../support/needs.rs"]
+mod needs;
 mod nspawn;
 mod reboot;
 #[allow(dead_code, reason = "the hard places use the rest")]

@@ -1,26 +1,18 @@
-//! systemd takes the files for services as they are printed.
+//! A service under a drop-in as it is printed, in a systemd that boots.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::debian::Root;
-use crate::harness::{MOUNTS_AND_PROCESSES, Need, Place, Scene, done, program};
+use crate::harness::{MOUNTS_AND_PROCESSES, Need, Place, Scene, done};
 use crate::nspawn;
 
-pub(crate) const PLACES: &[Place] = &[
-    Place {
-        name: "systemd_finds_no_fault_with_a_drop_in",
-        needs: &[Need::Program("systemd-analyze")],
-        own: &[],
-        trial: systemd_finds_no_fault_with_a_drop_in,
-    },
-    Place {
-        name: "a_service_has_the_limits_of_its_drop_in_after_a_boot",
-        needs: &[Need::Root, Need::Program("mmdebstrap"), Need::Program("systemd-nspawn"), Need::Minutes(8)],
-        own: MOUNTS_AND_PROCESSES,
-        trial: a_service_has_the_limits_of_its_drop_in_after_a_boot,
-    },
-];
+pub(crate) const PLACES: &[Place] = &[Place {
+    name: "a_service_has_the_limits_of_its_drop_in_after_a_boot",
+    needs: &[Need::Root, Need::Program("mmdebstrap"), Need::Program("systemd-nspawn"), Need::Minutes(8)],
+    own: MOUNTS_AND_PROCESSES,
+    trial: a_service_has_the_limits_of_its_drop_in_after_a_boot,
+}];
 
 /// A machine on which services have 1024 and 4096.
 const MACHINE: &str = "fixtures/hosts/in-trouble";
@@ -34,27 +26,6 @@ fn drop_in(scene: &Scene) -> PathBuf {
     fix.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(MACHINE)).arg("--output").arg(&folder);
     done(fix);
     folder.join("systemd/load.service.d/50-tunecheck.conf")
-}
-
-fn systemd_finds_no_fault_with_a_drop_in(scene: &Scene) {
-    let drop_in = drop_in(scene);
-    let folder = drop_in.parent().unwrap().parent().unwrap();
-    fs::write(folder.join("load.service"), SERVICE).unwrap();
-    let complaints = || {
-        let mut analyze = program("systemd-analyze");
-        // With the colon come the folders of the machine, for the targets.
-        analyze.args(["verify", "load.service"]).env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display()));
-        let output = analyze.output().unwrap();
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(output.status.success(), "{said}");
-        said
-    };
-    assert_eq!(complaints(), "");
-
-    // It reads the drop-in, and would have found a fault.
-    let text = fs::read_to_string(&drop_in).unwrap();
-    fs::write(&drop_in, text.replace("LimitNOFILE=", "LimitNOFILES=")).unwrap();
-    assert!(complaints().contains("LimitNOFILES"), "{}", complaints());
 }
 
 fn a_service_has_the_limits_of_its_drop_in_after_a_boot(scene: &Scene) {

@@ -44,7 +44,7 @@ pub(crate) const PLACES: &[Place] = &[
     },
 ];
 
-const PODMAN: &[Need] = &[
+pub(crate) const PODMAN: &[Need] = &[
     Need::Root,
     Need::Machine,
     Need::Program("podman"),
@@ -103,7 +103,7 @@ fn assert_mended_outside(report: &Report) {
 }
 
 /// A root file system with busybox and tunecheck.
-fn busybox_root(scene: &Scene) -> PathBuf {
+pub(crate) fn busybox_root(scene: &Scene) -> PathBuf {
     let root = scene.folder.join("rootfs");
     for folder in ["bin", "proc", "sys", "dev", "etc", "run", "tmp"] {
         fs::create_dir_all(root.join(folder)).unwrap();
@@ -113,8 +113,8 @@ fn busybox_root(scene: &Scene) -> PathBuf {
     root
 }
 
-/// `podman run` that keeps its state in a file system which goes with this mount namespace.
-fn podman_run(scene: &Scene) -> Command {
+/// podman, which keeps its state in a file system that goes with this mount namespace.
+pub(crate) fn podman() -> Command {
     if !Path::new("/run/podman").exists() {
         done(script("mount -t tmpfs none /run; mkdir /run/podman", &[]));
         // No lock in shared memory, and limits that a machine without CAP_SYS_RESOURCE may set.
@@ -126,7 +126,6 @@ fn podman_run(scene: &Scene) -> Command {
     podman.env("CONTAINERS_CONF", "/run/podman/containers.conf");
     podman.args(["--root", "/run/podman/root", "--runroot", "/run/podman/run", "--tmpdir", "/run/podman/tmp"]);
     podman.args(["--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc"]);
-    podman.args(["run", "--rm", "--cgroup-parent", &format!("/{}", scene.token())]);
     podman
 }
 
@@ -134,7 +133,8 @@ fn podman_run(scene: &Scene) -> Command {
 fn inside(scene: &Scene, flags: &[&str], arguments: &str) -> Report {
     let root = scene.folder.join("rootfs");
     let root = if root.exists() { root } else { busybox_root(scene) };
-    let mut run = podman_run(scene);
+    let mut run = podman();
+    run.args(["run", "--rm", "--cgroup-parent", &format!("/{}", scene.token())]);
     run.args(flags).arg("--rootfs").arg(root);
     run.args(["/bin/sh", "-c", &format!("exec tunecheck --format json {arguments}")]);
     Run::of(run).report()

@@ -13,7 +13,10 @@
     reason = "a test starts programs, writes files, and fails by panicking"
 )]
 
+mod ansible;
 mod containers;
+mod engine;
+mod engines;
 mod fix;
 #[allow(dead_code, reason = "whole machines use the rest")]
 #[path = "../support/harness.rs"]
@@ -22,6 +25,8 @@ mod harness;
 mod leftovers;
 mod limits;
 mod namespaces;
+#[path = "../support/needs.rs"]
+mod needs;
 mod output;
 mod overflow;
 mod readonly;
@@ -31,6 +36,7 @@ mod report;
 mod ssh;
 mod sysctl_files;
 mod tidiness;
+mod units;
 
 fn main() {
     harness::main(&[
@@ -45,5 +51,8 @@ fn main() {
         readonly::PLACES,
         recordings::PLACES,
         tidiness::PLACES,
+        engines::PLACES,
+        units::PLACES,
+        ansible::PLACES,
     ]);
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::leftovers;
+use crate::needs::{self, find};
 
 /// Says to a process of this binary that it is one trial, by name.
 const TRIAL: &str = "TUNECHECK_PLACES_TRIAL";
@@ -91,13 +92,6 @@ impl Need {
             Self::Minutes(_) => "time",
         }
     }
-}
-
-/// Where a program is, in the folders of PATH and in those of root.
-fn find(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from));
-    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// A program by its name.
@@ -205,8 +199,7 @@ pub(crate) fn main(places: &[&'static [Place]]) {
         (place.trial)(&Scene::at(folder.into()));
         return;
     }
-    let strict = env::var_os("CI").is_some();
-    let trials = places().map(|place| trial(place, strict)).collect();
+    let trials = places().map(trial).collect();
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     let folder = env::temp_dir().join(format!("tunecheck-places-{}", std::process::id()));
     if folder.exists() {
@@ -215,17 +208,9 @@ pub(crate) fn main(places: &[&'static [Place]]) {
     conclusion.exit()
 }
 
-/// A trial whose needs are not met is listed as ignored; where everything has to be there, it fails.
-fn trial(place: &'static Place, strict: bool) -> Trial {
+fn trial(place: &'static Place) -> Trial {
     let missing: Vec<&str> = place.needs.iter().filter(|need| !need.met()).map(|need| need.words()).collect();
-    if missing.is_empty() {
-        return Trial::test(place.name, || enact(place));
-    }
-    let missing = missing.join(", ");
-    let reason = format!("needs {missing}");
-    Trial::test(place.name, || Err(Failed::from(reason)))
-        .with_kind(format!("skipped: needs {missing}"))
-        .with_ignored_flag(!strict)
+    needs::trial(place.name, &missing, needs::strict(), || enact(place))
 }
 
 /// Runs a trial in a process of its own, and sees to it that nothing stays behind.

@@ -3,10 +3,21 @@
 //! A target writes what it can express of a plan, for the sites that it reaches, and says of the rest why it is not
 //! there. Text that came from a machine or a report stands in comments on one line, or in a value that was checked.
 
+mod admission;
+mod ansible;
+mod container;
+mod docker;
+mod kube_proxy;
+mod kubernetes;
+mod limits_d;
 mod notes;
 mod plan;
+mod platform;
+mod podman;
 mod script;
 mod sysctl_d;
+mod systemd;
+mod yaml;
 
 use super::{Plan, Step};
 use crate::model::action::{Edit, How, Site, SysctlEdit};
@@ -63,6 +74,11 @@ impl Order<'_> {
     fn takes(&self, step: &Step) -> bool {
         step.action.safety <= self.options.max_safety
     }
+
+    /// What the lines of a step begin with, in a form whose comments begin with `#`.
+    fn mark(&self, step: &Step) -> &'static str {
+        if self.takes(step) { "" } else { "# left to you: " }
+    }
 }
 
 /// A file of a target.
@@ -107,7 +123,25 @@ pub struct Target {
 }
 
 /// Every target. Help, completions and documentation follow from it.
-pub const TARGETS: &[Target] = &[plan::TARGET, script::TARGET, sysctl_d::TARGET];
+pub const TARGETS: &[Target] = &[
+    plan::TARGET,
+    script::TARGET,
+    sysctl_d::TARGET,
+    systemd::TARGET,
+    limits_d::TARGET,
+    docker::TARGET,
+    podman::TARGET,
+    kubernetes::TARGET,
+    ansible::TARGET,
+    platform::eks::TARGET,
+    platform::bottlerocket::TARGET,
+    platform::gke::TARGET,
+    platform::aks::TARGET,
+    platform::openshift::TARGET,
+    platform::talos::TARGET,
+    platform::k3s::TARGET,
+    platform::butane::TARGET,
+];
 
 /// The target of this name.
 pub fn find(name: &str) -> Option<&'static Target> {
@@ -120,16 +154,9 @@ fn host_sysctls<'a>(order: Order<'a>, rendered: &mut Rendered) -> Vec<(&'a Step,
     for step in order.plan.steps.iter().filter(|step| is_change(step)) {
         match &step.action.edit {
             Edit::Sysctl(edit) if matches!(step.action.site, Site::Node | Site::Here) => {
-                let lost = step.action.site == Site::Here && order.plan.place.kind == Kind::Namespace && edit.netns;
-                let blind = edit.how != How::Set && edit.old.is_none();
-                match (lost, blind) {
-                    (true, _) => rendered
-                        .leave_out(step, "it is lost with the network namespace: whoever makes the namespace sets it"),
-                    (_, true) => rendered.leave_out(
-                        step,
-                        "the value there is not known, and a line of a file could lower it: `--to script` looks first",
-                    ),
-                    _ => kept.push((step, edit)),
+                match unfit_at_boot(step, edit, order) {
+                    Some(why) => rendered.leave_out(step, why),
+                    None => kept.push((step, edit)),
                 }
             }
             _ => rendered.leave_out(
@@ -139,6 +166,15 @@ fn host_sysctls<'a>(order: Order<'a>, rendered: &mut Rendered) -> Vec<(&'a Step,
         }
     }
     kept
+}
+
+/// Why a sysctl of a host is none for a file that is applied at every boot, if it is none.
+fn unfit_at_boot(step: &Step, edit: &SysctlEdit, order: Order<'_>) -> Option<&'static str> {
+    if step.action.site == Site::Here && order.plan.place.kind == Kind::Namespace && edit.netns {
+        return Some("it is lost with the network namespace: whoever makes the namespace sets it");
+    }
+    let blind = edit.how != How::Set && edit.old.is_none();
+    blind.then_some("the value there is not known, and a line of a file could lower it: `--to script` looks first")
 }
 
 /// Whether a step changes something that a file or a command can express; words for a person do not.

@@ -1,7 +1,7 @@
 //! `plan`: the whole plan for a person to read, in Markdown.
 
 use super::notes;
-use super::{File, Order, Rendered, Target};
+use super::{File, Order, Rendered, Target, is_change};
 use crate::model::action::{Edit, Site};
 
 pub(super) const TARGET: Target =
@@ -41,12 +41,14 @@ pub(super) fn body(order: Order<'_>) -> String {
         for step in plan.at(&[site]) {
             text.push_str("\n```text\n");
             let mut lines = notes::told(step);
-            if !order.takes(step) {
-                lines.push(format!("  left to you: above --max-safety {}", order.options.max_safety.word()));
-            }
             // Advice is its own title.
             if step.action.edit != Edit::Advice {
-                lines.extend(step.action.lines.iter().map(|line| format!("  {}", notes::one_line(line))));
+                lines.extend(step.action.lines.iter().enumerate().map(|(index, line)| {
+                    format!("  {:<8} {}", if index == 0 { "change" } else { "" }, notes::one_line(line))
+                }));
+            }
+            if !order.takes(step) {
+                lines.push(format!("  left to you: above --max-safety {}", order.options.max_safety.word()));
             }
             text.extend(lines.into_iter().map(|line| line.replace("```", "'''") + "\n"));
             text.push_str("```\n");
@@ -57,11 +59,23 @@ pub(super) fn body(order: Order<'_>) -> String {
             conflict.wishes.iter().map(|(rule, value)| format!("{rule} asks for {}", value.plain())).collect();
         text += &format!("\n## Conflict: {}\n\nLeft to you: {}.\n", conflict.name, wishes.join("; "));
     }
-    if plan.sites().iter().any(|site| matches!(site, Site::Node | Site::Here)) {
-        text.push_str("\nWritten out: `tunecheck fix --to script > fix.sh`, then `sh fix.sh plan`.\n");
+    let forms: Vec<&str> =
+        FORMS.iter().filter(|(sites, _)| plan.at(sites).any(is_change)).map(|(_, form)| *form).collect();
+    if !forms.is_empty() {
+        text += &format!("\nWritten out: {}.\n", forms.join("; "));
     }
     text
 }
+
+/// The form that writes out what is changed at some sites.
+const FORMS: [(&[Site], &str); 3] = [
+    (&[Site::Here, Site::Node, Site::Service], "`tunecheck fix --to script > fix.sh`, then `sh fix.sh plan`"),
+    (&[Site::ContainerRun], "`tunecheck fix --to docker`, `--to podman`"),
+    (
+        &[Site::PodManifest, Site::Kubelet, Site::ContainerRuntime, Site::KubeProxy],
+        "`tunecheck fix --to kubernetes --kubernetes-version RELEASE`, or the platform of the nodes: `--to eks`, `gke`, ...",
+    ),
+];
 
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();

@@ -18,8 +18,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             text +=
                 &format!("#   needs    {module} in /etc/modules-load.d, or the line is lost at boot (--to systemd)\n");
         }
-        let mark = if order.takes(step) { "" } else { "# left to you: " };
-        text += &format!("{mark}{} = {}\n", edit.name, edit.new.plain());
+        text += &format!("{}{} = {}\n", order.mark(step), edit.name, edit.new.plain());
         if file::after(edit.boot_line.as_deref()) != file::FIRST {
             name = file::after(edit.boot_line.as_deref());
         }

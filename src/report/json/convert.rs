@@ -150,11 +150,12 @@ impl<'a> From<&'a Action> for ActionV1<'a> {
             site: action.site.word(),
             who: &action.who,
             edit: match &action.edit {
-                Edit::Sysctl(SysctlEdit { name, old, new, boot_line, .. }) => EditV1::Sysctl {
+                Edit::Sysctl(SysctlEdit { name, old, new, boot_line, tuned, .. }) => EditV1::Sysctl {
                     name,
                     old: old.as_ref().map(ValueV1::from),
                     new: ValueV1::from(new),
                     boot_line: boot_line.as_deref(),
+                    tuned: tuned.as_deref(),
                 },
                 Edit::Nofile(NofileEdit { old_soft, old_hard, soft, hard, ceiling }) => EditV1::Nofile {
                     old_soft: finite(*old_soft),

@@ -218,7 +218,7 @@ struct ActionIn<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 enum EditIn {
-    Sysctl { name: String, old: Option<ValueIn>, new: ValueIn, boot_line: Option<String> },
+    Sysctl { name: String, old: Option<ValueIn>, new: ValueIn, boot_line: Option<String>, tuned: Option<String> },
     Nofile { old_soft: Option<i64>, old_hard: Option<i64>, soft: i64, hard: i64, nr_open: Option<i64> },
     AllowUnsafe {},
     Ndots {},
@@ -249,8 +249,8 @@ impl ActionIn<'_> {
     fn meaning(self, rule: &str) -> Result<RecordedEdit, Unreadable> {
         let limit = |limit: Option<i64>| limit.map_or(i128::MAX, i128::from);
         Ok(match self.edit {
-            EditIn::Sysctl { name, old, new, boot_line } => {
-                RecordedEdit::Sysctl { name, old: old.map(Value::from), new: new.into(), boot_line }
+            EditIn::Sysctl { name, old, new, boot_line, tuned } => {
+                RecordedEdit::Sysctl { name, old: old.map(Value::from), new: new.into(), boot_line, tuned }
             }
             EditIn::Nofile { old_soft, old_hard, soft, hard, nr_open } => RecordedEdit::Nofile(NofileEdit {
                 old_soft: limit(old_soft),

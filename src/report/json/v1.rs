@@ -181,6 +181,8 @@ pub(super) enum EditV1<'a> {
         new: ValueV1,
         /// `file:line` of the configuration that sets it at boot.
         boot_line: Option<&'a str>,
+        /// `file:line` of the TuneD profile that sets it, where TuneD has the last word.
+        tuned: Option<&'a str>,
     },
     Nofile {
         /// Null where it is unlimited.

@@ -192,11 +192,21 @@ fn name(text: String) -> Meant<&'static str> {
     }
 }
 
+/// A value that a fix may print into a script or a file.
+fn settable(value: Value) -> Meant<Value> {
+    match &value {
+        Value::Text(text) if !sysctl::is_value(text) => {
+            Err(("set:", format!("{text:?} is no value that a fix can write: letters, digits, blanks and _-.,:/")))
+        }
+        _ => Ok(value),
+    }
+}
+
 impl SysctlFixFile {
     fn meaning(self) -> Meant<SysctlFix> {
         let change = match (self.raise, self.set, self.widen, self.add) {
             (Some(bound), None, None, None) => Change::Raise(bound.into()),
-            (None, Some(value), None, None) => Change::Set(value.value(&self.name)?),
+            (None, Some(value), None, None) => Change::Set(settable(value.value(&self.name)?)?),
             (None, None, Some((low, high)), None) => Change::Widen(low.into(), high.into()),
             (None, None, None, Some(add)) => Change::Add(kept(add.of)),
             _ => return Err(("sysctl:", "a sysctl of a fix has exactly one of raise, set, widen, add".to_owned())),

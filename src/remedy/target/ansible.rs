@@ -1,0 +1,105 @@
+//! `ansible`: a playbook that holds every value against the live one of each host, and raises what is short.
+//!
+//! The tasks are `ansible.yml`, the same in every playbook. What a plan adds is data: names and values that were checked,
+//! and words in comments.
+
+use super::super::file;
+use super::{File, Order, Rendered, Step, Target, is_change, notes};
+use crate::model::action::{Edit, How, NofileEdit, Site, SysctlEdit};
+use crate::model::place::Kind;
+use crate::model::sysctl;
+
+pub(super) const TARGET: Target =
+    Target { name: "ansible", about: "a playbook: raises what is short on each host, and keeps it", render };
+
+const TASKS: &str = include_str!("ansible.yml");
+
+fn render(order: Order<'_>) -> Result<Rendered, String> {
+    let mut rendered = Rendered::default();
+    let (mut sysctls, mut units) = (String::new(), String::new());
+    let (mut any_sysctl, mut any_unit) = (false, false);
+    let mut kept_in = file::FIRST;
+    for step in order.plan.steps.iter().filter(|step| is_change(step)) {
+        let (site, place) = (step.action.site, &order.plan.place);
+        let taken = order.takes(step);
+        match &step.action.edit {
+            Edit::Sysctl(edit) if site == Site::Here && place.kind == Kind::Namespace && edit.netns => {
+                rendered.leave_out(step, "it is lost with the network namespace: whoever makes the namespace sets it");
+            }
+            Edit::Sysctl(edit) if matches!(site, Site::Node | Site::Here) => {
+                any_sysctl |= taken;
+                sysctls += &notes::comment(step, "      #");
+                sysctls += &format!("      {}{}", order.mark(step), sysctl_entry(edit));
+                kept_in = kept_in.max(file::after(edit.boot_line.as_deref()));
+            }
+            Edit::Nofile(edit) if site == Site::Service && !order.options.units.is_empty() => {
+                any_unit |= taken;
+                units += &notes::comment(step, "      #");
+                units.extend(order.options.units.iter().map(|unit| unit_entry(order, step, *edit, unit)));
+            }
+            _ => rendered.leave_out(step, elsewhere(step, order)),
+        }
+    }
+    let list = |name: &str, entries: String, any: bool| match any {
+        true => format!("    {name}:\n{entries}"),
+        false => format!("{entries}    {name}: []\n"),
+    };
+    let mut text = head(order);
+    text += &format!("    # The last file that sets a sysctl wins, by name.\n    tunecheck_file: {kept_in}\n");
+    text += &list("tunecheck_sysctls", sysctls, any_sysctl);
+    text += &list("tunecheck_units", units, any_unit);
+    text += TASKS;
+    let apply = format!(
+        "`ansible-playbook -i INVENTORY --limit HOST tunecheck.yml --check --diff` shows what would change, without `--check` it \
+         does. Undo: remove `{kept_in}` and the drop-ins, and write the former values back, which the run showed."
+    );
+    rendered.files.push(File { path: "tunecheck.yml".to_owned(), text, apply });
+    Ok(rendered)
+}
+
+fn head(order: Order<'_>) -> String {
+    let node = order.plan.node.as_deref().map(|node| format!(" for {}", notes::one_line(node))).unwrap_or_default();
+    let lines = [
+        format!(
+            "Made by tunecheck {}{node}, {}.",
+            env!("CARGO_PKG_VERSION"),
+            notes::one_line(&order.plan.place.words())
+        ),
+        "It raises and never lowers: each host's own value is read first, and the greater one stays.".to_owned(),
+        "Ports to reserve are those of the host it was made for: --limit it to that one, or to its like.".to_owned(),
+        "Services are not restarted: they take new limits when you do that.".to_owned(),
+    ];
+    format!(
+        "---\n{}- name: Raise what tunecheck found too low\n  hosts: all\n  become: true\n  gather_facts: false\n  vars:\n",
+        notes::commented(&lines, "#")
+    )
+}
+
+fn sysctl_entry(edit: &SysctlEdit) -> String {
+    let how = match edit.how {
+        How::Raise => "raise",
+        How::Set => "set",
+        How::Widen => "widen",
+        How::Add => "add",
+    };
+    let module = edit.module.map(|module| format!(", module: {module}")).unwrap_or_default();
+    let (name, path, to) = (&edit.name, sysctl::path(&edit.name), edit.new.plain());
+    format!("- {{how: {how}, name: \"{name}\", path: \"{path}\", to: \"{to}\"{module}}}\n")
+}
+
+fn unit_entry(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &str) -> String {
+    let first = edit.ceiling.map(|ceiling| {
+        format!("      #   first    raise fs.nr_open for good to {} or more: it is {ceiling}\n", edit.hard)
+    });
+    let entry = format!("- {{unit: \"{unit}\", soft: {}, hard: {}}}\n", edit.soft, edit.hard);
+    format!("{}      {}{entry}", first.unwrap_or_default(), order.mark(step))
+}
+
+fn elsewhere(step: &Step, order: Order<'_>) -> String {
+    match step.action.site {
+        Site::Service => "no unit is named: --unit NAME names the service that carries the load".to_owned(),
+        Site::KubeProxy => "kube-proxy would write over it at its next start: --to kubernetes".to_owned(),
+        Site::Here => "a line of a file that is not ours: a person takes it out".to_owned(),
+        site => format!("it is changed elsewhere: {}", notes::site(site, &order.plan.place)),
+    }
+}

@@ -1,0 +1,74 @@
+//! What kube-proxy does with the conntrack sysctls, and the setting that makes it do what a plan asks for.
+//!
+//! Sources: pkg/proxy/conntrack/sysctls.go and pkg/proxy/apis/config/v1alpha1 of kubernetes/kubernetes; pull requests
+//! 103174, 120448, 137002 and 142035 there.
+
+use crate::model::action::{How, SysctlEdit};
+use crate::model::version::Version;
+use crate::remedy::KUBE_PROXY_MOST;
+
+/// A setting below `conntrack` of a KubeProxyConfiguration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    /// `min`: nf_conntrack_max is the larger of it and `maxPerCore` times the number of cores.
+    Min(i128),
+    /// `maxPerCore: 0`: kube-proxy leaves nf_conntrack_max alone, and the node sets this value itself.
+    LeftToNode(i128),
+    /// `tcpEstablishedTimeout`, in seconds.
+    Established(i128),
+}
+
+/// The setting that gives a sysctl its new value.
+///
+/// # Errors
+/// Why there is none, or what the user has to say first.
+pub(super) fn setting(edit: &SysctlEdit, kubernetes: Option<Version>) -> Result<Setting, Refused> {
+    let unfit = |why: &str| Err(Refused::LeftOut(why.to_owned()));
+    let Some(new) = edit.new.limit() else { return unfit("it is no number") };
+    if edit.how == How::Raise && edit.old.is_none() {
+        return unfit(
+            "the value there is not known, and a setting could lower it: audit on a node, or set it only if it is \
+             more than `sysctl -n` shows on the nodes",
+        );
+    }
+    match edit.name.as_str() {
+        "net.netfilter.nf_conntrack_tcp_timeout_established" => Ok(Setting::Established(new)),
+        "net.netfilter.nf_conntrack_max" if new <= KUBE_PROXY_MOST => Ok(Setting::Min(new)),
+        "net.netfilter.nf_conntrack_max" => match kubernetes {
+            Some(release) if (release.major, release.minor) < (1, 36) => Ok(Setting::Min(new)),
+            Some(_) => Ok(Setting::LeftToNode(new)),
+            None => Err(Refused::Ask(format!(
+                "--kubernetes-version is missing: kubectl version shows it; kube-proxy 1.36 and later set \
+                 nf_conntrack_max to {KUBE_PROXY_MOST} at most, and the plan asks for {new}"
+            ))),
+        },
+        _ => unfit("kube-proxy has no setting for it"),
+    }
+}
+
+/// Why there is no setting.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The step is left out, for this reason.
+    LeftOut(String),
+    /// The user has to say something first.
+    Ask(String),
+}
+
+/// What kube-proxy of a release does at its start with nf_conntrack_max and the timeouts, for the comments.
+pub(super) fn habit(kubernetes: Option<Version>) -> &'static str {
+    match kubernetes.map(|release| (release.major, release.minor)) {
+        None => {
+            "At its start kube-proxy gives the node these values, in most releases also where they lower what is there."
+        }
+        Some((1, ..=28)) => "At its start kube-proxy raises the node's values to these; it does not lower them.",
+        Some((1, 29..=35)) => {
+            "At its start kube-proxy gives the node these values whenever they differ, also where that lowers them."
+        }
+        Some(_) => {
+            "At its start kube-proxy gives the node these values whenever they differ, nf_conntrack_max at most \
+             1048576. Whether your patch release leaves a larger nf_conntrack_max as it is: \
+             github.com/kubernetes/kubernetes/pull/142035."
+        }
+    }
+}

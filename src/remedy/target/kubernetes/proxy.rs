@@ -1,0 +1,77 @@
+//! The part of kube-proxy, which gives every node its conntrack limits at its start.
+
+use serde_json::{Map, Value, json};
+
+use super::super::kube_proxy::{Refused, Setting, habit, setting};
+use super::super::{File, Order, Rendered, notes, yaml};
+use crate::model::action::Site;
+
+/// The fragment, if the plan asks for one.
+pub(super) fn file(order: Order<'_>, rendered: &mut Rendered) -> Result<Option<File>, String> {
+    let kubernetes = order.options.kubernetes;
+    let mut conntrack = Map::new();
+    let mut steps = String::new();
+    for (step, edit) in order.plan.sysctls(&[Site::KubeProxy]) {
+        let found = match setting(edit, kubernetes) {
+            Ok(found) => found,
+            Err(Refused::Ask(what)) => return Err(what),
+            Err(Refused::LeftOut(why)) => {
+                rendered.leave_out(step, why);
+                continue;
+            }
+        };
+        let (key, value) = match found {
+            Setting::Min(least) => ("min", json!(least as i64)),
+            Setting::LeftToNode(_) => ("maxPerCore", json!(0)),
+            Setting::Established(seconds) => ("tcpEstablishedTimeout", json!(format!("{seconds}s"))),
+        };
+        steps += &format!("#\n{}", notes::comment(step, "#"));
+        if let Setting::LeftToNode(wanted) = found {
+            steps += &format!(
+                "#   first    on every node, and at every boot: {} = {wanted}\n\
+                 #            (/etc/sysctl.d, with nf_conntrack in /etc/modules-load.d). Without it maxPerCore: 0 \
+                 leaves\n#            the node with the kernel's default, which is less.\n",
+                edit.name
+            );
+        }
+        match order.takes(step) {
+            true => _ = conntrack.insert(key.to_owned(), value),
+            false => steps += &format!("#   left to you: conntrack.{key}: {value}\n"),
+        }
+    }
+    if steps.is_empty() {
+        return Ok(None);
+    }
+    let mut lines = Vec::new();
+    notes::wrap(&mut lines, "", habit(kubernetes));
+    let text = format!(
+        "# A part of the KubeProxyConfiguration, to merge in by hand. Do NOT apply or patch with this file: the \
+         ConfigMap\n\
+         # holds the whole configuration as one text (kubeadm: config.conf), and a patch would drop the rest of it.\n\
+         #   1. kubectl -n kube-system get configmap kube-proxy -o yaml > before.yaml      what is there now\n\
+         #   2. kubectl -n kube-system edit configmap kube-proxy      these keys, below conntrack:\n\
+         #   3. kubectl -n kube-system rollout restart daemonset kube-proxy\n\
+         # Keep a value there that is larger. nf_conntrack_max is the larger of maxPerCore x cores and min, and where\n\
+         # maxPerCore is 0 kube-proxy ignores min: then the node sets it (sysctl.d). Leave maxPerCore as it is, \
+         unless it\n\
+         # stands below.\n\
+         # On EKS the ConfigMap is kube-proxy-config, its text is in config, and the add-on that owns it may write \
+         it again.\n\
+         # Where no kube-proxy runs (Cilium and others in its place) the node keeps its own value: sysctl.d.\n\
+         {}{steps}{}",
+        notes::commented(&lines, "#"),
+        yaml::document(&json!({
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "conntrack": Value::Object(conntrack),
+        })),
+    );
+    Ok(Some(File {
+        path: "kube-proxy.yaml".to_owned(),
+        text,
+        apply:
+            "to merge by hand into the kube-proxy ConfigMap, never to apply as it is: its first lines say how. Undo: \
+                put the former values back and restart kube-proxy."
+                .to_owned(),
+    }))
+}

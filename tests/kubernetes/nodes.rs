@@ -1,0 +1,351 @@
+//! Node platforms: each file in the form its reader takes, with what the platform takes and nothing else.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::Behaviour;
+use crate::needs;
+use crate::reports::{Fixes, all_of, finding, fix, nofile, report, sysctl};
+
+pub(crate) const ALL: &[Behaviour] = &[
+    ("eks_takes_user_data_in_parts", &["python3", "sh"], true, eks),
+    ("eks_keeps_the_ports_that_its_image_reserves", &["python3"], true, eks_ports),
+    ("user_data_fits_what_ec2_takes", &["python3"], true, user_data),
+    ("bottlerocket_takes_toml", &["python3"], true, bottlerocket),
+    ("gke_takes_its_keys_and_no_other", &[], true, gke),
+    ("aks_takes_numbers_in_its_ranges", &[], true, aks),
+    ("openshift_only_raises", &[], true, openshift),
+    ("talos_takes_a_patch", &[], true, talos),
+    ("k3s_takes_arguments_files_and_a_drop_in", &[], true, k3s),
+    ("butane_takes_files", &[], true, butane),
+    ("no_platform_lowers_or_cuts", &["python3"], true, no_platform_lowers_or_cuts),
+    ("no_platform_widens_a_range_without_reserved_ports", &[], true, ranges),
+    ("crio_and_containerd_take_toml", &["python3"], true, runtimes),
+];
+
+const PLATFORMS: &[&str] = &["eks", "bottlerocket", "gke", "aks", "openshift", "talos", "k3s", "butane"];
+const READ_TOML: &str = "import json, sys, tomllib; print(json.dumps(tomllib.loads(sys.stdin.read())))";
+const READ_MIME: &str = "
+import email, email.policy, json, sys
+message = email.message_from_string(sys.stdin.read(), policy=email.policy.default)
+assert message.is_multipart() and not message.defects, message.defects
+parts = list(message.iter_parts())
+assert not any(part.defects for part in parts)
+print(json.dumps([[part.get_content_type(), part.get_payload()] for part in parts]))";
+
+/// What Python makes of a text.
+fn python(program: &str, text: &str) -> Value {
+    let mut python = Command::new(needs::find("python3").unwrap());
+    python.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = python.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{text}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn toml(fixes: &Fixes, path: &str) -> Value {
+    python(READ_TOML, &fixes.files[path])
+}
+
+/// The shell part and the NodeConfig.
+fn parts(fixes: &Fixes) -> (Option<String>, Value) {
+    let parts = python(READ_MIME, &fixes.files["user-data.mime"]);
+    let part = |kind: &str| {
+        let part = parts.as_array().unwrap().iter().find(|part| part[0] == kind);
+        part.map(|part| part[1].as_str().unwrap().to_owned())
+    };
+    let config = part("application/node.eks.aws").unwrap();
+    (part("text/x-shellscript"), serde_yaml::from_str(&config).unwrap_or_else(|error| panic!("{error}\n{config}")))
+}
+
+/// `key = value` lines of a sysctl.d text.
+fn lines(text: &str) -> Vec<(&str, &str)> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once(" = ")).collect()
+}
+
+fn on(kind: &str, findings: &[Value], target: &str) -> Fixes {
+    fix(&report(kind, true, "6.1", findings), target, &["--kubernetes-version", "1.34"])
+}
+
+/// With what a person has to decide, such as a wider port range on a node.
+fn decided(findings: &[Value], target: &str) -> Fixes {
+    let all = ["--kubernetes-version", "1.34", "--max-safety", "manual"];
+    fix(&report("host", true, "6.1", findings), target, &all)
+}
+
+fn nr_open() -> Value {
+    finding("files/nr-open", &[sysctl("fs.nr_open", 1_048_576, 2_000_000)])
+}
+
+fn somaxconn(old: impl Into<Value>) -> Value {
+    finding("listen/somaxconn", &[sysctl("net.core.somaxconn", old, 65535)])
+}
+
+fn files() -> Value {
+    finding("files/nofile-hard", &[nofile((1024, 4096), (65536, 524_288))])
+}
+
+fn ports() -> Value {
+    let reserved = sysctl("net.ipv4.ip_local_reserved_ports", "8080", "8080,30000-32767");
+    let range = sysctl("net.ipv4.ip_local_port_range", json!([32768, 60999]), json!([10240, 65535]));
+    finding("ports/range", &[reserved, range])
+}
+
+fn table(old: i64, new: i64) -> Value {
+    let buckets = sysctl("net.netfilter.nf_conntrack_buckets", 1024, 65536);
+    finding("conntrack/max", &[sysctl("net.netfilter.nf_conntrack_max", old, new), buckets])
+}
+
+fn eks() {
+    let fixes = on("pod", &[nr_open(), somaxconn(4096), files(), table(1000, 262_144)], "eks");
+    let (shell, config) = parts(&fixes);
+    let shell = shell.unwrap();
+    assert!(shell.starts_with("#!/bin/bash\n"));
+    let syntax = Command::new("sh").args(["-n", "-c", &shell]).status().unwrap();
+    assert!(syntax.success());
+    assert!(lines(&shell).contains(&("fs.nr_open", "2000000")));
+    assert_eq!(
+        config,
+        json!({
+            "apiVersion": "node.eks.aws/v1alpha1",
+            "kind": "NodeConfig",
+            "spec": {
+                "kubelet": { "config": { "allowedUnsafeSysctls": ["net.core.somaxconn"] } },
+                "containerd": { "baseRuntimeSpec": { "process": { "rlimits": [
+                    { "type": "RLIMIT_NOFILE", "soft": 65536, "hard": 524_288 },
+                ] } } },
+            },
+        })
+    );
+    assert!(fixes.why("net.netfilter.nf_conntrack_max").contains("kube-proxy-config of the add-on"));
+    assert!(fixes.why("net.core.somaxconn").contains("--to kubernetes"));
+}
+
+fn eks_ports() {
+    let (shell, _) = parts(&decided(&[ports()], "eks"));
+    let shell = shell.unwrap();
+    let written = lines(&shell);
+    let reserved = written.iter().position(|(name, _)| *name == "net.ipv4.ip_local_reserved_ports").unwrap();
+    let range = written.iter().position(|(name, _)| *name == "net.ipv4.ip_local_port_range").unwrap();
+    assert!(reserved < range, "reserved before the range is widened");
+    assert_eq!(written[reserved].1, "2703,8080,9808-9809,10249-10250,10256,30000-32767,61678-61679");
+}
+
+fn user_data() {
+    for kind in ["pod", "host", "host-network-pod"] {
+        let eks = on(kind, all_of(kind)["findings"].as_array().unwrap(), "eks");
+        assert!(eks.files["user-data.mime"].len() <= 16_384, "{kind}");
+        let (shell, _) = parts(&eks);
+        assert!(lines(&shell.unwrap()).len() > 8, "{kind}: the lines are all there");
+        let bottlerocket = on(kind, all_of(kind)["findings"].as_array().unwrap(), "bottlerocket");
+        assert!(bottlerocket.files["settings.toml"].len() <= 16_384, "{kind}");
+        assert!(toml(&bottlerocket, "settings.toml")["settings"]["kernel"]["sysctl"].as_object().unwrap().len() > 8);
+    }
+}
+
+fn bottlerocket() {
+    let fixes = on("pod", &[nr_open(), somaxconn(4096), files()], "bottlerocket");
+    assert_eq!(
+        toml(&fixes, "settings.toml"),
+        json!({ "settings": {
+            "kernel": { "sysctl": { "fs.nr_open": "2000000" } },
+            "kubernetes": { "allowed-unsafe-sysctls": ["net.core.somaxconn"] },
+            "oci-defaults": { "resource-limits": { "max-open-files": { "soft-limit": 65536, "hard-limit": 524_288 } } },
+        } })
+    );
+}
+
+fn gke() {
+    let backlog = finding("listen/syn-backlog", &[sysctl("net.ipv4.tcp_max_syn_backlog", 512, 65535)]);
+    let fixes = on("pod", &[nr_open(), somaxconn(4096), backlog, table(1000, 262_144), ports(), files()], "gke");
+    assert_eq!(
+        fixes.yaml("system-config.yaml"),
+        json!({
+            "kubeletConfig": { "allowedUnsafeSysctls": ["net.ipv4.tcp_max_syn_backlog"] },
+            "linuxConfig": { "sysctl": {
+                "fs.nr_open": "2000000",
+                "net.core.somaxconn": "65535",
+                "net.netfilter.nf_conntrack_buckets": "65536",
+                "net.netfilter.nf_conntrack_max": "262144",
+            } },
+        })
+    );
+    let host = on("host", all_of("host")["findings"].as_array().unwrap(), "gke");
+    for name in ["net.ipv4.tcp_max_syn_backlog", "net.ipv4.ip_local_port_range", "kernel.pid_max"] {
+        assert!(host.yaml("system-config.yaml")["linuxConfig"]["sysctl"][name].is_null(), "{name}");
+        assert!(host.why(name).contains("no key for it"), "{name}");
+    }
+    // It reaches the node, whose value is not known.
+    let blind = on("pod", &[somaxconn(Value::Null)], "gke");
+    assert!(
+        blind.yaml("system-config.yaml")["linuxConfig"].is_null()
+            && blind.why("net.core.somaxconn").contains("could lower")
+    );
+}
+
+fn aks() {
+    let reuse = finding("time-wait/tw-reuse", &[sysctl("net.ipv4.tcp_tw_reuse", 2, 1)]);
+    let fixes = on("host", &[nr_open(), somaxconn(4096), reuse, table(131_072, 262_144), ports()], "aks");
+    let read = |path: &str| -> Value { serde_json::from_str(&fixes.files[path]).unwrap() };
+    assert_eq!(
+        read("linuxosconfig.json"),
+        json!({ "sysctls": {
+            "fsNrOpen": 2_000_000,
+            "netCoreSomaxconn": 65535,
+            "netIpv4TcpTwReuse": true,
+            "netNetfilterNfConntrackMax": 262_144,
+            "netNetfilterNfConntrackBuckets": 65536,
+        } })
+    );
+    assert!(fixes.files["aks.md"].contains("net.core.somaxconn: 4096 -> 65535"));
+    assert!(fixes.why("net.ipv4.ip_local_port_range").contains("no key for ip_local_reserved_ports"));
+    let kubelet = on("pod", &[somaxconn(4096)], "aks");
+    let kubelet: Value = serde_json::from_str(&kubelet.files["linuxkubeletconfig.json"]).unwrap();
+    assert_eq!(kubelet, json!({ "allowedUnsafeSysctls": ["net.core.somaxconn"] }));
+    let beyond = on("host", &[table(2_097_152, 4_000_000)], "aks");
+    assert!(beyond.why("net.netfilter.nf_conntrack_max").contains("131072 to 2097152"));
+}
+
+fn openshift() {
+    let fixes = on("host", &[nr_open(), somaxconn(4096), ports(), table(131_072, 262_144)], "openshift");
+    let tuned = fixes.yaml("tuned.yaml");
+    let data = tuned["spec"]["profile"][0]["data"].as_str().unwrap();
+    let (_, sysctls) = data.split_once("[sysctl]\n").unwrap();
+    assert!(data.starts_with("[main]\n") && data.contains("include=openshift-node\n"), "{data}");
+    let lines: Vec<&str> = sysctls.lines().collect();
+    assert!(lines.contains(&"fs.nr_open=>2000000") && lines.contains(&"net.core.somaxconn=>65535"), "{lines:?}");
+    assert!(lines.contains(&"net.ipv4.ip_local_reserved_ports=8080,30000-32767"), "{lines:?}");
+    assert_eq!(tuned["spec"]["recommend"][0]["match"][0]["label"], "tuned.openshift.io/tunecheck");
+    // The parent profile has more: a line here would stand in its place.
+    assert!(fixes.why("net.netfilter.nf_conntrack_max").contains("1048576 already"));
+    let kubelet = on("pod", &[somaxconn(4096)], "openshift");
+    assert_eq!(
+        kubelet.yaml("kubeletconfig.yaml")["spec"],
+        json!({
+            "machineConfigPoolSelector": { "matchLabels": { "tunecheck/unsafe-sysctls": "allowed" } },
+            "kubeletConfig": { "allowedUnsafeSysctls": ["net.core.somaxconn"] },
+        })
+    );
+}
+
+fn talos() {
+    let fixes = on("pod", &[nr_open(), somaxconn(4096), files(), table(1000, 262_144)], "talos");
+    let machine = &fixes.yaml("machine-patch.yaml")["machine"];
+    assert_eq!(machine["sysctls"]["fs.nr_open"], "2000000");
+    assert_eq!(machine["kubelet"]["extraConfig"]["allowedUnsafeSysctls"], json!(["net.core.somaxconn"]));
+    assert_eq!(machine["baseRuntimeSpecOverrides"]["process"]["rlimits"][0]["hard"], 524_288);
+    assert!(fixes.why("net.netfilter.nf_conntrack_max").contains("cluster.proxy.extraArgs"));
+}
+
+fn k3s() {
+    let fixes = on("pod", &[nr_open(), somaxconn(4096), files(), table(1000, 262_144)], "k3s");
+    assert_eq!(
+        fixes.yaml("config.yaml.d/90-tunecheck.yaml"),
+        json!({
+            "kubelet-arg+": ["allowed-unsafe-sysctls=net.core.somaxconn"],
+            "kube-proxy-arg+": ["conntrack-min=262144"],
+        })
+    );
+    assert!(lines(&fixes.files["sysctl.d/90-tunecheck.conf"]).contains(&("fs.nr_open", "2000000")));
+    assert!(fixes.files["k3s.service.d/90-tunecheck.conf"].ends_with("[Service]\nLimitNOFILE=65536:524288\n"));
+    let beyond = fix(&report("pod", true, "6.1", &[table(1000, 2_097_152)]), "k3s", &["--kubernetes-version", "1.36"]);
+    let config = beyond.yaml("config.yaml.d/90-tunecheck.yaml");
+    assert_eq!(config["kube-proxy-arg+"], json!(["conntrack-max-per-core=0"]));
+    assert!(
+        lines(&beyond.files["sysctl.d/90-tunecheck.conf"]).contains(&("net.netfilter.nf_conntrack_max", "2097152"))
+    );
+}
+
+fn butane() {
+    let fixes = decided(&[nr_open(), ports(), table(1000, 262_144)], "butane");
+    let config = fixes.yaml("tunecheck.bu");
+    assert_eq!((&config["variant"], &config["version"]), (&json!("flatcar"), &json!("1.0.0")));
+    let file = |path: &str| {
+        let files = config["storage"]["files"].as_array().unwrap();
+        let file = files.iter().find(|file| file["path"] == path).unwrap_or_else(|| panic!("no {path}: {files:?}"));
+        assert_eq!(file["mode"], 0o644);
+        file["contents"]["inline"].as_str().unwrap()
+    };
+    assert_eq!(file("/etc/modules-load.d/nf_conntrack.conf"), "nf_conntrack\n");
+    let written = lines(file("/etc/sysctl.d/90-tunecheck.conf"));
+    assert!(written.contains(&("net.ipv4.ip_local_reserved_ports", "8080,30000-32767")), "{written:?}");
+    assert!(written.contains(&("net.ipv4.ip_local_port_range", "10240 65535")), "{written:?}");
+    let careful = on("host", &[ports()], "butane").yaml("tunecheck.bu").to_string();
+    assert!(careful.contains("8080,30000-32767"), "{careful}");
+    assert!(!careful.contains("\\nnet.ipv4.ip_local_port_range = "), "{careful}");
+}
+
+/// The sysctls that a platform would set, with their values as text.
+fn set_by(platform: &str, fixes: &Fixes) -> Vec<(String, String)> {
+    let map = |value: &Value| -> Vec<(String, String)> {
+        let pairs = value.as_object().into_iter().flatten();
+        pairs.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+    };
+    let owned = |text: &str| lines(text).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    match platform {
+        "eks" => owned(&parts(fixes).0.unwrap_or_default()),
+        "bottlerocket" => map(&toml(fixes, "settings.toml")["settings"]["kernel"]["sysctl"]),
+        "gke" => map(&fixes.yaml("system-config.yaml")["linuxConfig"]["sysctl"]),
+        "talos" => map(&fixes.yaml("machine-patch.yaml")["machine"]["sysctls"]),
+        "k3s" => fixes.files.get("sysctl.d/90-tunecheck.conf").map(|text| owned(text)).unwrap_or_default(),
+        "butane" => {
+            let config = fixes.yaml("tunecheck.bu");
+            let files = config["storage"]["files"].as_array().unwrap().iter();
+            files.flat_map(|file| -> Vec<_> { owned(file["contents"]["inline"].as_str().unwrap()) }).collect()
+        }
+        "openshift" => {
+            let tuned = fixes.yaml("tuned.yaml");
+            let data = tuned["spec"]["profile"][0]["data"].as_str().unwrap();
+            let lines = data.split_once("[sysctl]\n").unwrap().1.lines();
+            let split = lines.map(|line| line.split_once("=>").or_else(|| line.split_once('=')).unwrap());
+            split.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn no_platform_lowers_or_cuts() {
+    for platform in PLATFORMS {
+        let blind = |name: &str, rule: &str| finding(rule, &[sysctl(name, Value::Null, 70_000)]);
+        let unknown =
+            [blind("fs.nr_open", "files/nr-open"), blind("net.core.netdev_max_backlog", "device/softnet-drops")];
+        for kind in ["host", "pod", "host-network-pod"] {
+            let fixes = on(kind, &unknown, platform);
+            assert!(fixes.why("fs.nr_open").contains("could lower it"), "{platform} {kind}");
+            assert_eq!(set_by(platform, &fixes), [], "{platform} {kind}");
+        }
+        let all = on("host", all_of("host")["findings"].as_array().unwrap(), platform);
+        for (name, value) in set_by(platform, &all) {
+            let raised = value.parse().is_ok_and(|number: i64| number == 200_000 || number < 9);
+            let ports = ["ip_local_port_range", "ip_local_reserved_ports"].iter().any(|end| name.ends_with(end));
+            assert!(raised || ports, "{platform}: {name} = {value}");
+        }
+        // What asks for more thought than the user wants is only told.
+        let safe = fix(&all_of("host"), platform, &["--max-safety", "safe", "--kubernetes-version", "1.34"]);
+        let names: Vec<String> = set_by(platform, &safe).into_iter().map(|(name, _)| name).collect();
+        assert!(!names.iter().any(|name| name == "net.core.netdev_max_backlog"), "{platform}: {names:?}");
+    }
+}
+
+fn ranges() {
+    let range = sysctl("net.ipv4.ip_local_port_range", json!([32768, 60999]), json!([10240, 65535]));
+    let alone = finding("ports/range", &[range]);
+    for platform in PLATFORMS {
+        let why = on("host", std::slice::from_ref(&alone), platform);
+        let why = why.why("net.ipv4.ip_local_port_range");
+        assert!(why.contains("not widened without") || why.contains("no key for it"), "{platform}: {why}");
+    }
+}
+
+fn runtimes() {
+    let fixes = on("pod", &[files()], "kubernetes");
+    let crio = toml(&fixes, "crio.conf");
+    assert_eq!(crio, json!({ "crio": { "runtime": { "default_ulimits": ["nofile=65536:524288"] } } }));
+    let containerd = toml(&fixes, "containerd.toml");
+    let runtimes = &containerd["plugins"]["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"];
+    assert_eq!(*runtimes, json!({ "runc": { "base_runtime_spec": "/etc/containerd/cri-base.json" } }));
+}

@@ -1,0 +1,258 @@
+//! The part of pods, and the kubelet's part that goes with it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::Behaviour;
+use crate::reports::{Fixes, all_of, everything, finding, fix, nofile, report, run_fix, sysctl};
+use crate::support::{recorded_hosts, run, scratch};
+
+pub(crate) const ALL: &[Behaviour] = &[
+    ("no_unsafe_sysctl_without_the_kubelet", &[], true, no_unsafe_sysctl_without_the_kubelet),
+    ("a_range_is_not_widened_before_its_ports_are_reserved", &[], true, a_range_follows_its_reserved_ports),
+    ("a_kernel_without_a_sysctl_of_its_own_for_pods_gets_none", &[], true, an_old_kernel),
+    ("the_release_is_asked_for_where_it_decides", &[], true, the_release_is_asked_for),
+    ("a_report_of_a_host_says_nothing_of_pods", &[], true, a_host),
+    ("every_value_is_text_in_quotes", &[], true, every_value_is_text_in_quotes),
+    ("what_a_patch_replaces_is_said_where_it_stands", &[], true, replaced_lists_are_told),
+    ("resolver_options_come_where_a_rule_asks_for_them", &[], true, resolver),
+    ("open_files_are_set_in_the_runtime_or_the_entrypoint", &["sh"], true, open_files),
+    ("every_recorded_machine_can_be_mended", &[], true, every_recorded_machine),
+];
+
+/// Safe sysctls by the first release whose kubelets admit them
+/// (kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster).
+const SAFE: &[(&str, u32)] = &[
+    ("kernel.shm_rmid_forced", 4),
+    ("net.ipv4.ip_local_port_range", 4),
+    ("net.ipv4.tcp_syncookies", 4),
+    ("net.ipv4.ping_group_range", 18),
+    ("net.ipv4.ip_unprivileged_port_start", 22),
+    ("net.ipv4.ip_local_reserved_ports", 27),
+    ("net.ipv4.tcp_keepalive_time", 29),
+    ("net.ipv4.tcp_fin_timeout", 29),
+    ("net.ipv4.tcp_keepalive_intvl", 29),
+    ("net.ipv4.tcp_keepalive_probes", 29),
+    ("net.ipv4.tcp_rmem", 32),
+    ("net.ipv4.tcp_wmem", 32),
+    ("net.ipv4.tcp_slow_start_after_idle", 37),
+    ("net.ipv4.tcp_notsent_lowat", 37),
+];
+/// What a runtime cannot write in a pod: absent there, or read-only (seen on Linux 6.18).
+const HOST_ONLY: &[&str] = &[
+    "fs.",
+    "vm.",
+    "kernel.",
+    "net.core.rmem",
+    "net.core.wmem",
+    "net.core.netdev",
+    "net.ipv4.tcp_mem",
+    "net.ipv4.tcp_max_orphans",
+    "net.ipv4.neigh.default",
+    "net.ipv6.neigh.default",
+    "net.netfilter.",
+];
+
+/// The names that a pod would set, and those that the kubelet would allow.
+fn names(fixes: &Fixes) -> (BTreeSet<String>, BTreeSet<String>) {
+    let list = |value: &Value| -> BTreeSet<String> {
+        let names = value.as_array().into_iter().flatten();
+        names.map(|name| name["name"].as_str().or(name.as_str()).unwrap().to_owned()).collect()
+    };
+    let pod = match fixes.has("pod-patch.yaml") {
+        true => list(&fixes.yaml("pod-patch.yaml")["spec"]["template"]["spec"]["securityContext"]["sysctls"]),
+        false => BTreeSet::new(),
+    };
+    let kubelet = match fixes.has("kubelet.yaml") {
+        true => list(&fixes.yaml("kubelet.yaml")["allowedUnsafeSysctls"]),
+        false => BTreeSet::new(),
+    };
+    (pod, kubelet)
+}
+
+fn no_unsafe_sysctl_without_the_kubelet() {
+    let mut seen = BTreeSet::new();
+    for kind in ["pod", "container", "host-network-pod"] {
+        let report = all_of(kind);
+        for minor in 25..=37 {
+            let release = format!("1.{minor}");
+            let safe = |name: &str| SAFE.iter().any(|(safe, since)| *safe == name && *since <= minor);
+            for level in ["privileged", "baseline", "restricted"] {
+                for most in ["safe", "review", "manual"] {
+                    let what = format!("{kind} {release} {level} {most}");
+                    let fixes = fix(
+                        &report,
+                        "kubernetes",
+                        &["--kubernetes-version", &release, "--pod-security", level, "--max-safety", most],
+                    );
+                    let (pod, kubelet) = names(&fixes);
+                    let not_safe: BTreeSet<String> = pod.iter().filter(|name| !safe(name)).cloned().collect();
+                    assert_eq!(not_safe, kubelet, "{what}");
+                    for name in &pod {
+                        assert!(!HOST_ONLY.iter().any(|start| name.starts_with(start)), "{what}: {name}");
+                    }
+                    if !not_safe.is_empty() {
+                        assert_eq!((level, kind == "host-network-pod", most != "safe"), ("privileged", false, true));
+                        let spec = &fixes.yaml("pod-patch.yaml")["spec"]["template"]["spec"];
+                        assert_eq!(spec["nodeSelector"], json!({ "tunecheck/unsafe-sysctls": "allowed" }), "{what}");
+                        assert_eq!(spec["tolerations"][0]["key"], "tunecheck/unsafe-sysctls", "{what}");
+                    }
+                    if kind == "host-network-pod" {
+                        assert!(pod.is_empty(), "{what}: {pod:?}");
+                    }
+                    assert_eq!(most == "manual" && kind != "host-network-pod", most == "manual" && !pod.is_empty());
+                    // The component says the same as the patch.
+                    if fixes.has("pod-patch.yaml") {
+                        let (patch, part) = (fixes.yaml("pod-patch.yaml"), fixes.yaml("component/patch.yaml"));
+                        assert_eq!(patch["spec"], part["spec"], "{what}");
+                    }
+                    seen.extend(pod);
+                }
+            }
+        }
+    }
+    // Else nothing was checked: both kinds have to occur.
+    for name in ["net.core.somaxconn", "net.ipv4.tcp_slow_start_after_idle", "net.ipv4.ip_local_reserved_ports"] {
+        assert!(seen.contains(name), "{name}: {seen:?}");
+    }
+}
+
+fn a_range_follows_its_reserved_ports() {
+    let reserved = sysctl("net.ipv4.ip_local_reserved_ports", "8080", "8080,30000");
+    let range = sysctl("net.ipv4.ip_local_port_range", json!([32768, 60999]), json!([10240, 65535]));
+    let both = report("pod", false, "6.1", &[finding("ports/range", &[reserved, range.clone()])]);
+    let at = |report: &Value, release: &str| {
+        names(&fix(report, "kubernetes", &["--kubernetes-version", release, "--pod-security", "baseline"])).0
+    };
+    assert_eq!(at(&both, "1.27").len(), 2);
+    // Reserved ports are not safe before 1.27, and baseline refuses what is not: the range, safe since 1.4, stays too.
+    assert!(at(&both, "1.26").is_empty());
+    let alone = report("pod", false, "6.1", &[finding("ports/range", &[range])]);
+    assert_eq!(at(&alone, "1.25"), BTreeSet::from(["net.ipv4.ip_local_port_range".to_owned()]));
+}
+
+fn an_old_kernel() {
+    let fin = sysctl("net.ipv4.tcp_fin_timeout", 30, 60);
+    let of = |kernel: &str| {
+        let report = report("pod", false, kernel, &[finding("time-wait/fin-timeout", std::slice::from_ref(&fin))]);
+        fix(&report, "kubernetes", &["--kubernetes-version", "1.34"])
+    };
+    assert_eq!(names(&of("4.6.0")).0.len(), 1);
+    let old = of("4.4.0-1127-aws");
+    assert!(names(&old).0.is_empty() && !old.has("kubelet.yaml"), "{old:?}");
+    assert!(old.why("net.ipv4.tcp_fin_timeout").contains("4.6 is the first that does"));
+}
+
+fn the_release_is_asked_for() {
+    let (refused, out) = run_fix(&all_of("pod"), &["--to", "kubernetes"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("--kubernetes-version") && refused.stderr.contains("kubectl version"));
+    assert!(!out.exists(), "nothing is written");
+    for release in ["1.24", "1.38", "2.0"] {
+        let (refused, _) = run_fix(&all_of("pod"), &["--to", "kubernetes", "--kubernetes-version", release]);
+        assert_eq!(refused.code, Some(2), "{release}");
+    }
+    // Where no pod is to be written, nothing depends on it.
+    let fin = finding("time-wait/fin-timeout", &[sysctl("net.ipv4.tcp_fin_timeout", 30, 60)]);
+    let fixes = fix(&report("host", false, "6.1", &[fin]), "kubernetes", &[]);
+    assert_eq!(fixes.files.keys().collect::<Vec<_>>(), ["nothing.yaml"]);
+}
+
+fn a_host() {
+    for kind in ["host", "namespace"] {
+        let fixes = fix(&all_of(kind), "kubernetes", &["--kubernetes-version", "1.34"]);
+        assert!(names(&fixes).0.is_empty() && !fixes.has("kubelet.yaml") && !fixes.has("crio.conf"), "{fixes:?}");
+        let why = fixes.why("net.core.somaxconn");
+        assert!(why.contains("says nothing of a pod's own network namespace"), "{why}");
+    }
+    let fixes = fix(&all_of("host-network-pod"), "kubernetes", &["--kubernetes-version", "1.34"]);
+    let why = fixes.why("net.core.somaxconn");
+    assert!(why.contains("hostNetwork: true takes no net.* sysctls"), "{why}");
+}
+
+fn every_value_is_text_in_quotes() {
+    let fixes = fix(&all_of("pod"), "kubernetes", &["--kubernetes-version", "1.37"]);
+    for path in ["pod-patch.yaml", "component/patch.yaml"] {
+        let values = fixes.files[path].lines().filter_map(|line| line.trim().strip_prefix("value: "));
+        let numbers: Vec<&str> = values.filter(|value| *value != "allowed").collect();
+        assert!(numbers.len() > 8, "{numbers:?}");
+        for value in numbers {
+            assert!(value.starts_with('"') && value.ends_with('"'), "{path}: {value}");
+        }
+        let sysctls = &fixes.yaml(path)["spec"]["template"]["spec"]["securityContext"]["sysctls"];
+        for sysctl in sysctls.as_array().unwrap() {
+            let name = sysctl["name"].as_str().unwrap();
+            assert!(!name.contains('/') && sysctl["value"].is_string(), "{sysctl}");
+        }
+    }
+}
+
+fn replaced_lists_are_told() {
+    let fixes = fix(&all_of("pod"), "kubernetes", &["--kubernetes-version", "1.30"]);
+    for (path, lists) in [
+        ("pod-patch.yaml", &["securityContext.sysctls", "tolerations", "dnsConfig.options"][..]),
+        ("component/patch.yaml", &["securityContext.sysctls", "tolerations", "dnsConfig.options"]),
+    ] {
+        for list in lists {
+            let text = &fixes.files[path];
+            assert!(text.contains(&format!("WARNING: spec.template.spec.{list} is one list: this one REPLACES")));
+            assert!(text.contains(&format!("-o jsonpath='{{.spec.template.spec.{list}}}'")), "{path} {list}");
+        }
+    }
+    for (path, look) in [("kubelet.yaml", "/proxy/configz"), ("crio.conf", "grep -rn default_ulimits /etc/crio")] {
+        assert!(fixes.files[path].contains("REPLACES") && fixes.files[path].contains(look), "{path}");
+    }
+}
+
+fn resolver() {
+    let ask = finding("conntrack/insert-failed", &[json!({ "site": "pod-manifest", "edit": { "kind": "ndots" } })]);
+    for kind in ["pod", "host-network-pod"] {
+        // No sysctl is to be written, so no release is asked for.
+        let fixes = fix(&report(kind, true, "6.1", std::slice::from_ref(&ask)), "kubernetes", &[]);
+        let spec = &fixes.yaml("pod-patch.yaml")["spec"]["template"]["spec"];
+        assert_eq!(*spec, json!({ "dnsConfig": { "options": [{ "name": "ndots", "value": "2" }] } }), "{kind}");
+    }
+    let safe = fix(&report("pod", true, "6.1", &[ask]), "kubernetes", &["--max-safety", "safe"]);
+    assert_eq!(safe.yaml("pod-patch.yaml")["spec"]["template"]["spec"], json!({}));
+    assert!(safe.files["pod-patch.yaml"].contains("left to you: dnsConfig.options: name ndots"));
+}
+
+fn open_files() {
+    let of = |kind: &str, old, new| {
+        let report = report(kind, false, "6.1", &[finding("files/nofile-soft", &[nofile(old, new)])]);
+        fix(&report, "kubernetes", &[])
+    };
+    for kind in ["pod", "container"] {
+        let runtime = of(kind, (1024, 4096), (65536, 524_288));
+        assert!(runtime.files["crio.conf"].contains("default_ulimits = [\"nofile=65536:524288\"]"));
+        assert!(runtime.files["containerd.toml"].contains("soft: 65536, hard: 524288"));
+        assert!(!runtime.has("entrypoint.sh"));
+        let within = of(kind, (1024, 524_288), (65536, 524_288));
+        assert_eq!(within.files.keys().collect::<Vec<_>>(), ["entrypoint.sh"], "{kind}");
+        let folder = scratch(&format!("kubernetes-entrypoint-{kind}"));
+        let script = folder.join("entrypoint.sh");
+        fs::write(&script, &within.files["entrypoint.sh"]).unwrap();
+        let shell = "ulimit -Sn 100; exec sh \"$0\" sh -c 'echo \"$(ulimit -Sn) $(ulimit -Hn) $1\"' sh 'a  b'";
+        let output = Command::new("sh").arg("-c").arg(shell).arg(&script).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let [soft, hard, rest] = said.trim_end().splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{said:?}") };
+        assert_eq!((soft, rest), (hard, "a  b"), "the soft limit is the hard one, and arguments stay what they are");
+    }
+    // No field of any patch sets it.
+    let fixes = fix(&report("pod", false, "6.1", &everything()), "kubernetes", &["--kubernetes-version", "1.37"]);
+    assert!(!fixes.files["pod-patch.yaml"].contains("ulimits"));
+}
+
+fn every_recorded_machine() {
+    for host in recorded_hosts() {
+        for target in ["kubernetes", "eks", "bottlerocket", "gke", "aks", "openshift", "talos", "k3s", "butane"] {
+            let args = ["fix", "--snapshot", &host, "--to", target, "--kubernetes-version", "1.34"];
+            let run = run(args);
+            assert_eq!(run.code, Some(0), "{host} {target}: {}", run.stderr);
+            assert!(!run.stdout.is_empty(), "{host} {target}");
+        }
+    }
+}
