@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{MOUNTS, Need, Place, Scene, done, eventually, program, script};
-use crate::leftovers::cgroups_of;
+use crate::harness::{MOUNTS, Need, Place, Scene, done, program, script};
+use crate::leftovers::Cgroups;
 use crate::report::{Report, Run};
 
 pub(crate) const PLACES: &[Place] = &[
@@ -52,20 +52,6 @@ pub(crate) const PODMAN: &[Need] = &[
     Need::Program("conmon"),
     Need::Program("busybox"),
 ];
-
-/// Removes the cgroups that runtimes make for a trial and leave to their caller.
-pub(crate) struct Cgroups(pub(crate) String);
-
-impl Drop for Cgroups {
-    fn drop(&mut self) {
-        // A cgroup is busy until the container's last process, its monitor, has gone.
-        eventually(|| {
-            let left = cgroups_of(&self.0);
-            left.iter().for_each(|path| _ = fs::remove_dir(path));
-            left.is_empty()
-        });
-    }
-}
 
 /// A bundle whose root file system holds tunecheck and nothing else.
 fn scratch_bundle(scene: &Scene, runtime: &str) -> PathBuf {

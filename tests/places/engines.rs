@@ -10,9 +10,10 @@ use tunecheck::model::check::Check;
 use tunecheck::model::fix::Change;
 use tunecheck::rules::RuleSet;
 
-use crate::containers::{Cgroups, PODMAN, busybox_root, podman};
+use crate::containers::{PODMAN, busybox_root, podman};
 use crate::engine::{Engine, stand_in};
 use crate::harness::{MOUNTS, NETWORK_AND_MOUNTS, Need, Place, Scene, done, eventually, program, script};
+use crate::leftovers::Cgroups;
 use crate::report::{Report, Run};
 
 pub(crate) const PLACES: &[Place] = &[

@@ -18,7 +18,10 @@ mod containers;
 mod engine;
 mod engines;
 mod fix;
+#[allow(dead_code, reason = "whole machines use the rest")]
+#[path = "../support/harness.rs"]
 mod harness;
+#[path = "../support/leftovers.rs"]
 mod leftovers;
 mod limits;
 mod namespaces;
@@ -28,9 +31,11 @@ mod output;
 mod overflow;
 mod readonly;
 mod recordings;
+#[path = "../support/report.rs"]
 mod report;
 mod ssh;
 mod sysctl_files;
+mod tidiness;
 mod units;
 
 fn main() {
@@ -45,7 +50,7 @@ fn main() {
         output::PLACES,
         readonly::PLACES,
         recordings::PLACES,
-        leftovers::PLACES,
+        tidiness::PLACES,
         engines::PLACES,
         units::PLACES,
         ansible::PLACES,

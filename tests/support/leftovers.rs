@@ -3,14 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::harness::{MOUNTS, Need, Place, Scene, eventually, program};
-
-pub(crate) const PLACES: &[Place] = &[Place {
-    name: "what_a_trial_leaves_behind_is_found",
-    needs: &[Need::Root],
-    own: MOUNTS,
-    trial: what_a_trial_leaves_behind_is_found,
-}];
+use crate::harness::{Scene, eventually};
 
 /// Processes, mounts, cgroups and named network namespaces that a trial started or made and that are still there. Those
 /// that are about to end are waited for.
@@ -24,7 +17,7 @@ pub(crate) fn of(scene: &Scene) -> Vec<String> {
 }
 
 /// Processes that carry the trial's folder in their environment or command line, other than this one.
-fn processes(scene: &Scene) -> Vec<String> {
+pub(crate) fn processes(scene: &Scene) -> Vec<String> {
     let mark = scene.folder.to_string_lossy().into_owned();
     let text = |path: PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).replace('\0', " ");
     let found = fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -37,7 +30,7 @@ fn processes(scene: &Scene) -> Vec<String> {
     found.collect()
 }
 
-fn mounts(scene: &Scene) -> Vec<String> {
+pub(crate) fn mounts(scene: &Scene) -> Vec<String> {
     let mark = scene.folder.to_string_lossy().into_owned();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     mounts.lines().filter(|line| line.contains(&mark)).map(|line| format!("mount {line}")).collect()
@@ -65,33 +58,22 @@ pub(crate) fn cgroups_of(token: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Removes the cgroups that runtimes make for a trial and leave to their caller.
+pub(crate) struct Cgroups(pub(crate) String);
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        // A cgroup is busy until the container's last process, its monitor, has gone.
+        eventually(|| {
+            let left = cgroups_of(&self.0);
+            left.iter().for_each(|path| _ = fs::remove_dir(path));
+            left.is_empty()
+        });
+    }
+}
+
 fn namespaces(scene: &Scene) -> Vec<String> {
     let named = fs::read_dir("/run/netns").into_iter().flatten().flatten();
     let names = named.map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.contains(&scene.token())).map(|name| format!("network namespace {name}")).collect()
-}
-
-fn what_a_trial_leaves_behind_is_found(scene: &Scene) {
-    assert_eq!(processes(scene), [""; 0]);
-    let mut sleeper = program("sleep").arg("60").spawn().unwrap();
-    // Until the child has become another program it is a copy of this process.
-    assert!(eventually(|| processes(scene).iter().any(|line| line.contains("sleep 60"))), "{:?}", processes(scene));
-    sleeper.kill().unwrap();
-    sleeper.wait().unwrap();
-    assert_eq!(processes(scene), [""; 0]);
-
-    let mounted = scene.folder.join("mounted");
-    fs::create_dir(&mounted).unwrap();
-    assert!(program("mount").args(["-t", "tmpfs", "none"]).arg(&mounted).status().unwrap().success());
-    assert_eq!(mounts(scene).len(), 1, "{:?}", mounts(scene));
-    assert!(program("umount").arg(&mounted).status().unwrap().success());
-    assert_eq!(mounts(scene), [""; 0]);
-
-    let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
-    let pids = hierarchies.into_iter().find(|path| path.ends_with("pids"));
-    let cgroup = pids.unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup")).join(scene.token());
-    fs::create_dir(&cgroup).unwrap();
-    let found = cgroups_of(&scene.token());
-    fs::remove_dir(&cgroup).unwrap();
-    assert_eq!(found, [cgroup]);
 }

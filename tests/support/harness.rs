@@ -19,8 +19,8 @@ use crate::needs::{self, find};
 const TRIAL: &str = "TUNECHECK_PLACES_TRIAL";
 /// The folder of that trial. Every process that it starts inherits it, so what stays behind is known by it.
 pub(crate) const FOLDER: &str = "TUNECHECK_PLACES_FOLDER";
-/// A trial that takes longer hangs.
-const LONGEST: Duration = Duration::from_secs(60);
+/// A trial that takes longer hangs, unless it said before that it takes time.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A network namespace of its own.
 pub(crate) const NETWORK: &[&str] = &["--net"];
@@ -28,6 +28,9 @@ pub(crate) const NETWORK: &[&str] = &["--net"];
 pub(crate) const MOUNTS: &[&str] = &["--mount", "--propagation", "private"];
 /// Both.
 pub(crate) const NETWORK_AND_MOUNTS: &[&str] = &["--net", "--mount", "--propagation", "private"];
+/// A mount namespace, and one of processes: what the trial starts ends with it, whatever becomes of it.
+pub(crate) const MOUNTS_AND_PROCESSES: &[&str] =
+    &["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 /// One trial.
 pub(crate) struct Place {
@@ -41,6 +44,16 @@ pub(crate) struct Place {
     pub(crate) trial: fn(&Scene),
 }
 
+impl Place {
+    fn longest(&self) -> Duration {
+        let minutes = self.needs.iter().filter_map(|need| match need {
+            Need::Minutes(minutes) => Some(*minutes),
+            _ => None,
+        });
+        MINUTE * minutes.max().unwrap_or(1)
+    }
+}
+
 /// What a trial cannot do without.
 #[derive(Clone, Copy)]
 pub(crate) enum Need {
@@ -50,6 +63,8 @@ pub(crate) enum Need {
     Machine,
     /// A program.
     Program(&'static str),
+    /// More time than the minute that every trial has.
+    Minutes(u32),
 }
 
 impl Need {
@@ -65,6 +80,7 @@ impl Need {
             // The inode number of the first pid namespace is fixed: include/linux/proc_ns.h.
             Self::Machine => fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link == Path::new("pid:[4026531836]")),
             Self::Program(name) => find(name).is_some(),
+            Self::Minutes(_) => true,
         }
     }
 
@@ -73,6 +89,7 @@ impl Need {
             Self::Root => "root",
             Self::Machine => "a machine around it, not a container",
             Self::Program(name) => name,
+            Self::Minutes(_) => "time",
         }
     }
 }
@@ -81,6 +98,13 @@ impl Need {
 pub(crate) fn program(name: &str) -> Command {
     let mut command = Command::new(find(name).unwrap_or_else(|| panic!("there is no {name}")));
     command.stdin(Stdio::null());
+    command
+}
+
+/// A program that is ended after so many seconds. It stays in this group of processes, to be ended with the trial.
+pub(crate) fn timed(seconds: u32, name: &str) -> Command {
+    let mut command = program("timeout");
+    command.args(["--foreground", "--kill-after=5", &seconds.to_string()]).arg(program(name).get_program());
     command
 }
 
@@ -206,7 +230,7 @@ fn enact(place: &Place) -> Result<(), Failed> {
     };
     command.env(TRIAL, place.name).env(FOLDER, &folder).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
     command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?).process_group(0);
-    let status = ended(command)?;
+    let status = ended(command, place.longest())?;
     let said = fs::read(&log).unwrap_or_default();
     let left = leftovers::of(&Scene::at(folder.clone()));
     if !left.is_empty() {
@@ -216,19 +240,19 @@ fn enact(place: &Place) -> Result<(), Failed> {
     match status {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(format!("{status}\n{}", String::from_utf8_lossy(&said)).into()),
-        None => Err(format!("did not end within {LONGEST:?}\n{}", String::from_utf8_lossy(&said)).into()),
+        None => Err(format!("did not end within {:?}\n{}", place.longest(), String::from_utf8_lossy(&said)).into()),
     }
 }
 
 /// How a process ended; none if it had to be ended, with the group of processes that it leads.
-fn ended(mut command: Command) -> std::io::Result<Option<ExitStatus>> {
+fn ended(mut command: Command, longest: Duration) -> std::io::Result<Option<ExitStatus>> {
     let mut child = command.spawn()?;
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if start.elapsed() > LONGEST {
+        if start.elapsed() > longest {
             done(script(&format!("kill -KILL -- -{}", child.id()), &[]));
             child.wait()?;
             return Ok(None);
