@@ -8,6 +8,8 @@ use crate::model::fix::Safety;
 use crate::model::place::{Kind, Place};
 use crate::model::text::is_hostile;
 
+/// Subjects named before the rest is counted.
+const SUBJECTS: usize = 4;
 /// Columns of a comment.
 const WIDTH: usize = 100;
 
@@ -51,6 +53,10 @@ pub(super) fn told(step: &Step) -> Vec<String> {
             wrap(&mut lines, &format!("  {name:<8} "), words);
         }
     };
+    let named = step.subjects.iter().take(SUBJECTS).cloned().collect::<Vec<_>>().join(", ");
+    let more = step.subjects.len().saturating_sub(SUBJECTS);
+    field("about", &if more > 0 { format!("{named} and {more} more") } else { named });
+    field("why", &step.says);
     field("rules", &step.rules.join(", "));
     field("who", &action.who);
     field("scope", &action.scope);
@@ -60,9 +66,7 @@ pub(super) fn told(step: &Step) -> Vec<String> {
     field("acts", action.takes_effect.words());
     field("but", step.short.as_deref().unwrap_or_default());
     field("prove", &action.prove);
-    if action.edit != Edit::Advice {
-        field("undo", &action.undo);
-    }
+    field("undo", &action.undo);
     lines
 }
 

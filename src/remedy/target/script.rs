@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::super::{file, quoted};
-use super::{File, Order, Rendered, Target, is_change, notes};
+use super::{File, Order, Rendered, Target, disputed, is_change, notes};
 use crate::model::action::{Edit, How, Site, SysctlEdit};
 use crate::model::fact::Value;
 use crate::model::place::Kind;
@@ -56,10 +56,8 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         count += 1;
         let _ = write!(steps, "  about <<'{END}'\n{}{END}\n{data}", indented(&lines()));
     }
-    for conflict in &order.plan.conflicts {
-        let wishes: Vec<String> =
-            conflict.wishes.iter().map(|(rule, value)| format!("{rule} asks for {}", value.plain())).collect();
-        told(&mut notes_text, vec![format!("{}: left to you, for {}", conflict.name, wishes.join(", "))]);
+    for (what, why) in disputed(order.plan) {
+        told(&mut notes_text, vec![format!("{what}: {why}")]);
     }
     if place == "namespace" {
         // What is set there is lost with it, whatever files say.

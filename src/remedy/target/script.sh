@@ -470,7 +470,7 @@ main() {
   esac
   case $mode in apply | undo) trap '' PIPE ;; esac
   where
-  if [ "$made_for" ] && [ "$made_for" != "$(uname -n)" ] && [ "$mode" != undo ]; then
+  if [ "$count" -gt 0 ] && [ "$made_for" ] && [ "$made_for" != "$(uname -n)" ] && [ "$mode" != undo ]; then
     say "note: this was worked out for $made_for, and here is $(uname -n): ports and loads may differ"
   fi
   case $mode in
