@@ -45,6 +45,11 @@ fn shown(value: &Value) -> String {
 
 /// Everything that has to be known of a step, line by line, each on one line of text.
 pub(super) fn told(step: &Step) -> Vec<String> {
+    told_with(step, &step.action.undo)
+}
+
+/// The same where a form has a way of its own to take it back.
+pub(super) fn told_with(step: &Step, undo: &str) -> Vec<String> {
     let action = &step.action;
     let mut lines = Vec::new();
     wrap(&mut lines, "", &title(step));
@@ -66,7 +71,7 @@ pub(super) fn told(step: &Step) -> Vec<String> {
     field("acts", action.takes_effect.words());
     field("but", step.short.as_deref().unwrap_or_default());
     field("prove", &action.prove);
-    field("undo", &action.undo);
+    field("undo", undo);
     lines
 }
 

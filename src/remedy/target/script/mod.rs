@@ -1,7 +1,7 @@
 //! `script`: one POSIX shell script that shows, applies, checks and takes back what is changed on a machine.
 //!
-//! The machinery is in the shell files beside this one, the same in every script. What a plan adds is data: names and values that were checked,
-//! in quotes, and words that only ever stand in a quoted here-document.
+//! The machinery is in the shell files beside this one, the same in every script. What a plan adds is data: names and
+//! values that were checked, in quotes, and words that only ever stand in a quoted here-document.
 
 use std::fmt::Write;
 
@@ -64,7 +64,8 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             }
         };
         count += 1;
-        let _ = write!(steps, "  about <<'{END}'\n{}{END}\n{data}", indented(&lines()));
+        let lines = notes::told_with(step, "sh fix.sh undo");
+        let _ = write!(steps, "  about <<'{END}'\n{}{END}\n{data}", indented(&lines));
     }
     for (what, why) in disputed(order.plan) {
         told(&mut notes_text, vec![format!("{what}: {why}")]);
