@@ -274,6 +274,7 @@ const FILES: &[&str] = &[
     "crio.conf",
     "entrypoint.sh",
     "pod-patch.yaml",
+    "pod-merge.sh",
     "linuxosconfig.json",
     "linuxkubeletconfig.json",
     "aks.md",

@@ -63,8 +63,8 @@ pub(super) fn setting(edit: &SysctlEdit, order: Order<'_>) -> Result<Setting, Re
             Some(release) if (release.major, release.minor) < (1, 36) => Ok(Setting::Min(new)),
             Some(_) => Ok(Setting::LeftToNode(new)),
             None => Err(Refused::Ask(format!(
-                "--kubernetes-version is missing: kubectl get nodes shows the oldest kubelet's; kube-proxy 1.36 and later \
-                 set nf_conntrack_max to {KUBE_PROXY_MOST} at most, and the plan asks for {new}"
+                "--kubernetes-version is missing: kubectl get nodes shows the oldest kubelet's; kube-proxy 1.36 and \
+                 later set nf_conntrack_max to {KUBE_PROXY_MOST} at most, and the plan asks for {new}"
             ))),
         },
         _ => unfit("kube-proxy has no setting for it: --to sysctl.d on the node"),

@@ -7,8 +7,10 @@ use super::super::admission::{self, Admitted, NODES, RANGE, RESERVED};
 use super::super::{File, Order, Rendered, notes, yaml};
 use crate::model::action::{Edit, Site, SysctlEdit};
 use crate::model::fix::Safety;
-use crate::remedy::Step;
+use crate::remedy::{Step, quoted};
 
+/// The script that adds to the lists of a workload, below the entries that it adds.
+const MERGE: &str = include_str!("merge.sh");
 /// Workloads with this label get the patch of the component.
 const LABEL: &str = "tunecheck/tuned=true";
 
@@ -86,7 +88,7 @@ impl<'a> Part<'a> {
             }
             return Vec::new();
         }
-        let patch = json!({ "spec": { "template": { "spec": spec } } });
+        let patch = json!({ "spec": { "template": { "spec": &spec } } });
         // kustomize wants a name and takes the target's.
         let mut named = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "any" } });
         if let (Value::Object(named), Value::Object(patch)) = (&mut named, &patch) {
@@ -110,6 +112,21 @@ impl<'a> Part<'a> {
                 apply: format!(
                     "`kubectl patch deployment NAME --patch-file pod-patch.yaml`{last}; {replaces}. Undo: `kubectl \
                      rollout undo deployment NAME`."
+                ),
+            },
+            File {
+                path: "pod-merge.sh".to_owned(),
+                text: format!(
+                    "#!/bin/sh\n\
+                     # Adds the entries of pod-patch.yaml to those that a workload has, shows the difference, and \
+                     applies nothing:\n\
+                     #   sh pod-merge.sh deployment NAME [-n NAMESPACE]\n\
+                     want={}\n{MERGE}",
+                    quoted(&Value::Object(spec).to_string())
+                ),
+                apply: format!(
+                    "`sh pod-merge.sh deployment NAME`{last}, in place of the patch: it keeps the entries that the \
+                     workload has, needs jq, shows what would change and prints the command. Undo: as for the patch."
                 ),
             },
             File {
@@ -182,7 +199,8 @@ impl<'a> Part<'a> {
             "# For the pod template of a workload. No field of a container has sysctls. Whether the workload has \
              entries that\n# would go (null: none):\n\
              #   kubectl get deployment NAME -o json | jq '.spec.template.spec |\n\
-             #     {sysctls: .securityContext.sysctls, tolerations, options: .dnsConfig.options}'\n",
+             #     {sysctls: .securityContext.sysctls, tolerations, options: .dnsConfig.options}'\n\
+             # pod-merge.sh adds to them instead.\n",
         );
         for (_, list) in lists.into_iter().filter(|(key, _)| spec.contains_key(*key)) {
             text += &format!(

@@ -52,8 +52,8 @@ pub(super) fn containerd(order: Order<'_>) -> Option<File> {
         path: "containerd.toml".to_owned(),
         text,
         apply:
-            "on nodes with containerd: by hand into /etc/containerd/config.toml, as its first lines say. Undo: take the \
-                line out and restart containerd."
+            "on nodes with containerd: by hand into /etc/containerd/config.toml, as its first lines say. Undo: take \
+                the line out and restart containerd."
                 .to_owned(),
     })
 }
