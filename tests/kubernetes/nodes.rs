@@ -20,12 +20,9 @@ pub(crate) const ALL: &[Behaviour] = &[
     ("talos_takes_a_patch", &[], true, talos),
     ("k3s_takes_arguments_files_and_a_drop_in", &[], true, k3s),
     ("butane_takes_files", &[], true, butane),
-    ("no_platform_lowers_or_cuts", &["python3"], true, no_platform_lowers_or_cuts),
-    ("no_platform_widens_a_range_without_reserved_ports", &[], true, ranges),
     ("crio_and_containerd_take_toml", &["python3"], true, runtimes),
 ];
 
-const PLATFORMS: &[&str] = &["eks", "bottlerocket", "gke", "aks", "openshift", "talos", "k3s", "butane"];
 const READ_TOML: &str = "import json, sys, tomllib; print(json.dumps(tomllib.loads(sys.stdin.read())))";
 const READ_MIME: &str = "
 import email, email.policy, json, sys
@@ -46,28 +43,33 @@ fn python(program: &str, text: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn toml(fixes: &Fixes, path: &str) -> Value {
+pub(crate) fn toml(fixes: &Fixes, path: &str) -> Value {
     python(READ_TOML, &fixes.files[path])
 }
 
 /// The shell part and the NodeConfig.
-fn parts(fixes: &Fixes) -> (Option<String>, Value) {
+pub(crate) fn parts(fixes: &Fixes) -> (Option<String>, Value) {
     let parts = python(READ_MIME, &fixes.files["user-data.mime"]);
     let part = |kind: &str| {
         let part = parts.as_array().unwrap().iter().find(|part| part[0] == kind);
         part.map(|part| part[1].as_str().unwrap().to_owned())
     };
-    let config = part("application/node.eks.aws").unwrap();
+    let config = part("application/node.eks.aws").unwrap_or_default();
     (part("text/x-shellscript"), serde_yaml::from_str(&config).unwrap_or_else(|error| panic!("{error}\n{config}")))
 }
 
+/// Comments without the marks and breaks of their lines.
+fn unwrapped(text: &str) -> String {
+    text.lines().flat_map(|line| line.trim_start_matches('#').split_whitespace()).collect::<Vec<_>>().join(" ")
+}
+
 /// `key = value` lines of a sysctl.d text.
-fn lines(text: &str) -> Vec<(&str, &str)> {
+pub(crate) fn lines(text: &str) -> Vec<(&str, &str)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_once(" = ")).collect()
 }
 
-fn on(kind: &str, findings: &[Value], target: &str) -> Fixes {
+pub(crate) fn on(kind: &str, findings: &[Value], target: &str) -> Fixes {
     fix(&report(kind, true, "6.1", findings), target, &["--kubernetes-version", "1.34"])
 }
 
@@ -116,7 +118,8 @@ fn eks() {
             "spec": {
                 "kubelet": { "config": { "allowedUnsafeSysctls": ["net.core.somaxconn"] } },
                 "containerd": { "baseRuntimeSpec": { "process": { "rlimits": [
-                    { "type": "RLIMIT_NOFILE", "soft": 65536, "hard": 524_288 },
+                    // Not below what the image gives.
+                    { "type": "RLIMIT_NOFILE", "soft": 65536, "hard": 1_048_576 },
                 ] } } },
             },
         })
@@ -154,8 +157,19 @@ fn bottlerocket() {
         json!({ "settings": {
             "kernel": { "sysctl": { "fs.nr_open": "2000000" } },
             "kubernetes": { "allowed-unsafe-sysctls": ["net.core.somaxconn"] },
-            "oci-defaults": { "resource-limits": { "max-open-files": { "soft-limit": 65536, "hard-limit": 524_288 } } },
+            // Not below what the image gives.
+            "oci-defaults": { "resource-limits": {
+                "max-open-files": { "soft-limit": 65536, "hard-limit": 1_048_576 },
+            } },
         } })
+    );
+    let buckets = finding("conntrack/max", &[sysctl("net.netfilter.nf_conntrack_buckets", 1024, 65536)]);
+    assert_eq!(
+        toml(&on("host", &[buckets], "bottlerocket"), "settings.toml")["settings"]["kernel"],
+        json!({
+            "modules": { "nf_conntrack": { "allowed": true, "autoload": true } },
+            "sysctl": { "net.netfilter.nf_conntrack_buckets": "65536" },
+        })
     );
 }
 
@@ -165,10 +179,9 @@ fn gke() {
     assert_eq!(
         fixes.yaml("system-config.yaml"),
         json!({
-            "kubeletConfig": { "allowedUnsafeSysctls": ["net.ipv4.tcp_max_syn_backlog"] },
+            "kubeletConfig": { "allowedUnsafeSysctls": ["net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog"] },
             "linuxConfig": { "sysctl": {
                 "fs.nr_open": "2000000",
-                "net.core.somaxconn": "65535",
                 "net.netfilter.nf_conntrack_buckets": "65536",
                 "net.netfilter.nf_conntrack_max": "262144",
             } },
@@ -179,12 +192,17 @@ fn gke() {
         assert!(host.yaml("system-config.yaml")["linuxConfig"]["sysctl"][name].is_null(), "{name}");
         assert!(host.why(name).contains("no key for it"), "{name}");
     }
-    // It reaches the node, whose value is not known.
-    let blind = on("pod", &[somaxconn(Value::Null)], "gke");
-    assert!(
-        blind.yaml("system-config.yaml")["linuxConfig"].is_null()
-            && blind.why("net.core.somaxconn").contains("could lower")
+    // It reaches the node, whose own value a pod does not show.
+    let text = unwrapped(&fixes.files["system-config.yaml"]);
+    assert!(text.contains("left to you: net.core.somaxconn = 65535: the node's own value is not known"), "{text}");
+    assert!(text.contains("kubectl debug node/NODE -it --image=busybox -- sysctl -n net.core.somaxconn"), "{text}");
+    assert_eq!(
+        on("host-network-pod", &[somaxconn(4096)], "gke").yaml("system-config.yaml"),
+        json!({ "linuxConfig": { "sysctl": { "net.core.somaxconn": "65535" } } })
     );
+    let safe = fix(&report("pod", true, "6.1", &[somaxconn(4096)]), "gke", &["--max-safety", "safe"]);
+    assert!(safe.files.is_empty(), "{safe:?}");
+    assert!(on("pod", &[somaxconn(Value::Null)], "gke").why("net.core.somaxconn").contains("could lower"));
 }
 
 fn aks() {
@@ -204,10 +222,15 @@ fn aks() {
     assert!(fixes.files["aks.md"].contains("net.core.somaxconn: 4096 -> 65535"));
     assert!(fixes.why("net.ipv4.ip_local_port_range").contains("no key for ip_local_reserved_ports"));
     let kubelet = on("pod", &[somaxconn(4096)], "aks");
+    assert!(!kubelet.files["aks.md"].contains("--linux-os-config"), "only what is here");
     let kubelet: Value = serde_json::from_str(&kubelet.files["linuxkubeletconfig.json"]).unwrap();
     assert_eq!(kubelet, json!({ "allowedUnsafeSysctls": ["net.core.somaxconn"] }));
     let beyond = on("host", &[table(2_097_152, 4_000_000)], "aks");
-    assert!(beyond.why("net.netfilter.nf_conntrack_max").contains("131072 to 2097152"));
+    let why = beyond.why("net.netfilter.nf_conntrack_max");
+    assert!(why.contains("131072 to 2097152") && why.contains("DaemonSet of your own"), "{why}");
+    let most = finding("files/file-max", &[sysctl("fs.file-max", 8192, i64::MAX)]);
+    let most = on("host", &[most], "aks");
+    assert!(most.files["linuxosconfig.json"].contains("\"fsFileMax\": 9223372036854775807"), "{most:?}");
 }
 
 fn openshift() {
@@ -230,12 +253,16 @@ fn openshift() {
             "kubeletConfig": { "allowedUnsafeSysctls": ["net.core.somaxconn"] },
         })
     );
+    let text = &kubelet.files["kubeletconfig.yaml"];
+    assert!(text.contains("SCC (SecurityContextConstraints)") && text.contains("add-scc-to-user"), "{text}");
 }
 
 fn talos() {
     let fixes = on("pod", &[nr_open(), somaxconn(4096), files(), table(1000, 262_144)], "talos");
     let machine = &fixes.yaml("machine-patch.yaml")["machine"];
     assert_eq!(machine["sysctls"]["fs.nr_open"], "2000000");
+    assert_eq!(machine["kernel"]["modules"], json!([{ "name": "nf_conntrack" }]));
+    assert!(on("pod", &[nr_open()], "talos").yaml("machine-patch.yaml")["machine"]["kernel"].is_null());
     assert_eq!(machine["kubelet"]["extraConfig"]["allowedUnsafeSysctls"], json!(["net.core.somaxconn"]));
     assert_eq!(machine["baseRuntimeSpecOverrides"]["process"]["rlimits"][0]["hard"], 524_288);
     assert!(fixes.why("net.netfilter.nf_conntrack_max").contains("cluster.proxy.extraArgs"));
@@ -251,7 +278,13 @@ fn k3s() {
         })
     );
     assert!(lines(&fixes.files["sysctl.d/90-tunecheck.conf"]).contains(&("fs.nr_open", "2000000")));
-    assert!(fixes.files["k3s.service.d/90-tunecheck.conf"].ends_with("[Service]\nLimitNOFILE=65536:524288\n"));
+    // Its unit has 1048576 or more.
+    assert!(!fixes.has("k3s.service.d/90-tunecheck.conf"));
+    assert!(fixes.why("open files").contains("systemctl show -p LimitNOFILE -p LimitNOFILESoft k3s"));
+    let above = finding("files/nofile-hard", &[nofile((1024, 4096), (65536, 2_000_000))]);
+    let above = on("pod", &[above], "k3s");
+    assert!(above.files["k3s.service.d/90-tunecheck.conf"].ends_with("[Service]\nLimitNOFILE=65536:2000000\n"));
+    assert_eq!(above.files.len(), 1, "{above:?}");
     let beyond = fix(&report("pod", true, "6.1", &[table(1000, 2_097_152)]), "k3s", &["--kubernetes-version", "1.36"]);
     let config = beyond.yaml("config.yaml.d/90-tunecheck.yaml");
     assert_eq!(config["kube-proxy-arg+"], json!(["conntrack-max-per-core=0"]));
@@ -274,78 +307,37 @@ fn butane() {
     let written = lines(file("/etc/sysctl.d/90-tunecheck.conf"));
     assert!(written.contains(&("net.ipv4.ip_local_reserved_ports", "8080,30000-32767")), "{written:?}");
     assert!(written.contains(&("net.ipv4.ip_local_port_range", "10240 65535")), "{written:?}");
+    let later = |name: &str| {
+        let mut fix = sysctl("fs.nr_open", 1_048_576, 2_000_000);
+        fix["edit"]["boot_line"] = json!(format!("/etc/sysctl.d/{name}:3"));
+        [finding("files/nr-open", &[fix]), ports()]
+    };
+    for (name, ours) in [("50-a.conf", "90-tunecheck.conf"), ("99-local.conf", "zz-tunecheck.conf")] {
+        let butane = on("host", &later(name), "butane").yaml("tunecheck.bu").to_string();
+        assert!(butane.contains(&format!("\"/etc/sysctl.d/{ours}\"")), "{name}: {butane}");
+        let k3s = on("host", &later(name), "k3s");
+        assert!(k3s.has(&format!("sysctl.d/{ours}")), "{name}: {k3s:?}");
+    }
     let careful = on("host", &[ports()], "butane").yaml("tunecheck.bu").to_string();
     assert!(careful.contains("8080,30000-32767"), "{careful}");
     assert!(!careful.contains("\\nnet.ipv4.ip_local_port_range = "), "{careful}");
-}
-
-/// The sysctls that a platform would set, with their values as text.
-fn set_by(platform: &str, fixes: &Fixes) -> Vec<(String, String)> {
-    let map = |value: &Value| -> Vec<(String, String)> {
-        let pairs = value.as_object().into_iter().flatten();
-        pairs.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
-    };
-    let owned = |text: &str| lines(text).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    match platform {
-        "eks" => owned(&parts(fixes).0.unwrap_or_default()),
-        "bottlerocket" => map(&toml(fixes, "settings.toml")["settings"]["kernel"]["sysctl"]),
-        "gke" => map(&fixes.yaml("system-config.yaml")["linuxConfig"]["sysctl"]),
-        "talos" => map(&fixes.yaml("machine-patch.yaml")["machine"]["sysctls"]),
-        "k3s" => fixes.files.get("sysctl.d/90-tunecheck.conf").map(|text| owned(text)).unwrap_or_default(),
-        "butane" => {
-            let config = fixes.yaml("tunecheck.bu");
-            let files = config["storage"]["files"].as_array().unwrap().iter();
-            files.flat_map(|file| -> Vec<_> { owned(file["contents"]["inline"].as_str().unwrap()) }).collect()
-        }
-        "openshift" => {
-            let tuned = fixes.yaml("tuned.yaml");
-            let data = tuned["spec"]["profile"][0]["data"].as_str().unwrap();
-            let lines = data.split_once("[sysctl]\n").unwrap().1.lines();
-            let split = lines.map(|line| line.split_once("=>").or_else(|| line.split_once('=')).unwrap());
-            split.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn no_platform_lowers_or_cuts() {
-    for platform in PLATFORMS {
-        let blind = |name: &str, rule: &str| finding(rule, &[sysctl(name, Value::Null, 70_000)]);
-        let unknown =
-            [blind("fs.nr_open", "files/nr-open"), blind("net.core.netdev_max_backlog", "device/softnet-drops")];
-        for kind in ["host", "pod", "host-network-pod"] {
-            let fixes = on(kind, &unknown, platform);
-            assert!(fixes.why("fs.nr_open").contains("could lower it"), "{platform} {kind}");
-            assert_eq!(set_by(platform, &fixes), [], "{platform} {kind}");
-        }
-        let all = on("host", all_of("host")["findings"].as_array().unwrap(), platform);
-        for (name, value) in set_by(platform, &all) {
-            let raised = value.parse().is_ok_and(|number: i64| number == 200_000 || number < 9);
-            let ports = ["ip_local_port_range", "ip_local_reserved_ports"].iter().any(|end| name.ends_with(end));
-            assert!(raised || ports, "{platform}: {name} = {value}");
-        }
-        // What asks for more thought than the user wants is only told.
-        let safe = fix(&all_of("host"), platform, &["--max-safety", "safe", "--kubernetes-version", "1.34"]);
-        let names: Vec<String> = set_by(platform, &safe).into_iter().map(|(name, _)| name).collect();
-        assert!(!names.iter().any(|name| name == "net.core.netdev_max_backlog"), "{platform}: {names:?}");
-    }
-}
-
-fn ranges() {
-    let range = sysctl("net.ipv4.ip_local_port_range", json!([32768, 60999]), json!([10240, 65535]));
-    let alone = finding("ports/range", &[range]);
-    for platform in PLATFORMS {
-        let why = on("host", std::slice::from_ref(&alone), platform);
-        let why = why.why("net.ipv4.ip_local_port_range");
-        assert!(why.contains("not widened without") || why.contains("no key for it"), "{platform}: {why}");
-    }
 }
 
 fn runtimes() {
     let fixes = on("pod", &[files()], "kubernetes");
     let crio = toml(&fixes, "crio.conf");
     assert_eq!(crio, json!({ "crio": { "runtime": { "default_ulimits": ["nofile=65536:524288"] } } }));
-    let containerd = toml(&fixes, "containerd.toml");
-    let runtimes = &containerd["plugins"]["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"];
-    assert_eq!(*runtimes, json!({ "runc": { "base_runtime_spec": "/etc/containerd/cri-base.json" } }));
+    // Pasted as it is, below what a node has, it changes and breaks nothing.
+    let theirs = "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]\n\
+                  runtime_type = 'io.containerd.runc.v2'\n\
+                  [timeouts]\n'io.containerd.timeout.shim.load' = '5s'\n";
+    let ours = &fixes.files["containerd.toml"];
+    assert_eq!(python(READ_TOML, &format!("{theirs}{ours}")), python(READ_TOML, theirs));
+    // Its line, written where it says, is the key of that table.
+    let line = ours.lines().find_map(|line| line.strip_prefix("#   base_runtime_spec")).unwrap();
+    let header = ours.lines().find_map(|line| line.strip_prefix("#   [plugins.'io")).unwrap();
+    let (header, line) = (format!("[plugins.'io{header}\n"), format!("base_runtime_spec{line}\n"));
+    let written = python(READ_TOML, &theirs.replacen(&header, &format!("{header}{line}"), 1));
+    let runtime = &written["plugins"]["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"]["runc"];
+    assert_eq!(runtime["base_runtime_spec"], "/etc/containerd/cri-base.json");
 }

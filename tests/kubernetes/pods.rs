@@ -20,6 +20,8 @@ pub(crate) const ALL: &[Behaviour] = &[
     ("what_a_patch_replaces_is_said_where_it_stands", &[], true, replaced_lists_are_told),
     ("resolver_options_come_where_a_rule_asks_for_them", &[], true, resolver),
     ("open_files_are_set_in_the_runtime_or_the_entrypoint", &["sh"], true, open_files),
+    ("a_policy_version_is_told_with_each_sysctl", &[], true, policies),
+    ("every_file_and_every_person_that_is_named_is_there", &[], true, named),
     ("every_recorded_machine_can_be_mended", &[], true, every_recorded_machine),
 ];
 
@@ -149,7 +151,7 @@ fn an_old_kernel() {
 fn the_release_is_asked_for() {
     let (refused, out) = run_fix(&all_of("pod"), &["--to", "kubernetes"]);
     assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("--kubernetes-version") && refused.stderr.contains("kubectl version"));
+    assert!(refused.stderr.contains("--kubernetes-version") && refused.stderr.contains("kubectl get nodes"));
     assert!(!out.exists(), "nothing is written");
     for release in ["1.24", "1.38", "2.0"] {
         let (refused, _) = run_fix(&all_of("pod"), &["--to", "kubernetes", "--kubernetes-version", release]);
@@ -158,7 +160,7 @@ fn the_release_is_asked_for() {
     // Where no pod is to be written, nothing depends on it.
     let fin = finding("time-wait/fin-timeout", &[sysctl("net.ipv4.tcp_fin_timeout", 30, 60)]);
     let fixes = fix(&report("host", false, "6.1", &[fin]), "kubernetes", &[]);
-    assert_eq!(fixes.files.keys().collect::<Vec<_>>(), ["nothing.yaml"]);
+    assert!(fixes.files.is_empty(), "{fixes:?}");
 }
 
 fn a_host() {
@@ -216,8 +218,7 @@ fn resolver() {
         assert_eq!(*spec, json!({ "dnsConfig": { "options": [{ "name": "ndots", "value": "2" }] } }), "{kind}");
     }
     let safe = fix(&report("pod", true, "6.1", &[ask]), "kubernetes", &["--max-safety", "safe"]);
-    assert_eq!(safe.yaml("pod-patch.yaml")["spec"]["template"]["spec"], json!({}));
-    assert!(safe.files["pod-patch.yaml"].contains("left to you: dnsConfig.options: name ndots"));
+    assert!(safe.files.is_empty() && safe.why("dnsConfig").contains("above --max-safety safe"), "{safe:?}");
 }
 
 fn open_files() {
@@ -246,13 +247,74 @@ fn open_files() {
     assert!(!fixes.files["pod-patch.yaml"].contains("ulimits"));
 }
 
+fn policies() {
+    let fixes = fix(&all_of("pod"), "kubernetes", &["--kubernetes-version", "1.37"]);
+    let text = &fixes.files["pod-patch.yaml"];
+    assert!(text.contains("enforce-version") && text.contains("kubectl get ns NAMESPACE --show-labels"), "{text}");
+    for (name, since) in [
+        ("net.ipv4.ip_local_port_range", "in every version"),
+        ("net.ipv4.ip_local_reserved_ports", "in v1.27 and later"),
+        ("net.ipv4.tcp_fin_timeout", "in v1.29 and later"),
+        ("net.ipv4.tcp_slow_start_after_idle", "in v1.37 and later"),
+        ("net.core.somaxconn", "in no version"),
+    ] {
+        let (_, below) = text.split_once(&format!("# {name}: ")).unwrap_or_else(|| panic!("{name}\n{text}"));
+        let line = below.lines().find(|line| line.starts_with("#   policy")).unwrap();
+        assert!(line.contains(since), "{name}: {line}");
+    }
+    assert!(text.contains("SCC whose allowedUnsafeSysctls has it"), "{text}");
+    assert!(text.contains("jq '.spec.template.spec"), "what a workload has can be seen beforehand");
+}
+
+/// Names of files that some output has.
+const FILES: &[&str] = &[
+    "kubelet.yaml",
+    "kube-proxy.yaml",
+    "containerd.toml",
+    "crio.conf",
+    "entrypoint.sh",
+    "pod-patch.yaml",
+    "pod-merge.sh",
+    "linuxosconfig.json",
+    "linuxkubeletconfig.json",
+    "aks.md",
+    "tuned.yaml",
+    "kubeletconfig.yaml",
+];
+const TARGETS: &[&str] = &["kubernetes", "eks", "bottlerocket", "gke", "aks", "openshift", "talos", "k3s", "butane"];
+
+/// No file speaks of one that is not there, and every reason says who can do it or which target writes it.
+fn named() {
+    let check = |what: &str, fixes: &Fixes| {
+        for (path, text) in &fixes.files {
+            let whole = |name: &str| text.split([' ', '`', '(', ')', ',', ':']).any(|word| word == name);
+            for name in FILES.iter().filter(|name| whole(name)) {
+                assert!(fixes.has(name), "{what}: {path} speaks of {name}: {:?}", fixes.files.keys());
+            }
+        }
+        for reason in fixes.reasons() {
+            let who = ["--to ", "--max-safety", "administrator", "owner", "DaemonSet", "systemctl show"];
+            assert!(who.iter().any(|who| reason.contains(who)), "{what}: {reason}");
+        }
+    };
+    for kind in ["pod", "container", "host", "host-network-pod"] {
+        for most in ["safe", "review", "manual"] {
+            for target in TARGETS {
+                let args = ["--kubernetes-version", "1.30", "--max-safety", most];
+                check(&format!("{kind} {most} {target}"), &fix(&all_of(kind), target, &args));
+            }
+        }
+    }
+}
+
 fn every_recorded_machine() {
     for host in recorded_hosts() {
         for target in ["kubernetes", "eks", "bottlerocket", "gke", "aks", "openshift", "talos", "k3s", "butane"] {
             let args = ["fix", "--snapshot", &host, "--to", target, "--kubernetes-version", "1.34"];
             let run = run(args);
-            assert_eq!(run.code, Some(0), "{host} {target}: {}", run.stderr);
-            assert!(!run.stdout.is_empty(), "{host} {target}");
+            // Some have nothing that this target could write.
+            let refused = run.code == Some(2) && !run.stderr.is_empty();
+            assert!(run.code == Some(0) || refused, "{host} {target}: {}", run.stderr);
         }
     }
 }

@@ -9,6 +9,8 @@ pub(crate) const ALL: &[Behaviour] = &[
     ("kube_proxy_never_lowers_a_node", &[], true, kube_proxy_never_lowers_a_node),
     ("beyond_what_kube_proxy_sets_the_node_does", &[], true, beyond_the_cap),
     ("an_unknown_value_is_left_to_a_person", &[], true, an_unknown_value),
+    ("a_timeout_is_never_below_its_own", &[], true, timeouts),
+    ("the_hash_grows_with_the_table", &[], true, the_hash),
     ("its_configuration_is_merged_by_hand", &[], true, merged_by_hand),
 ];
 /// What kube-proxy sets at most since 1.36.
@@ -16,6 +18,11 @@ const CAP: i64 = 1_048_576;
 
 fn table(old: impl Into<Value>, new: i64) -> Value {
     finding("conntrack/max", &[sysctl("net.netfilter.nf_conntrack_max", old, new)])
+}
+
+fn established(old: i64, new: i64) -> Value {
+    let timeout = sysctl("net.netfilter.nf_conntrack_tcp_timeout_established", old, new);
+    finding("conntrack/established-timeout", &[timeout])
 }
 
 fn of(release: &str, findings: &[Value]) -> Fixes {
@@ -53,7 +60,7 @@ fn beyond_the_cap() {
         assert!(text.contains(&format!("net.netfilter.nf_conntrack_max = {big}")), "the node's line is beside it");
     }
     let (refused, _) = run_fix(&report("host", true, "6.1", &[table(CAP, big)]), &["--to", "kubernetes"]);
-    assert!(refused.code == Some(2) && refused.stderr.contains("kubectl version"), "{}", refused.stderr);
+    assert!(refused.code == Some(2) && refused.stderr.contains("kubectl get nodes"), "{}", refused.stderr);
 }
 
 fn an_unknown_value() {
@@ -65,22 +72,67 @@ fn an_unknown_value() {
         "kubernetes",
         &["--kubernetes-version", "1.34", "--max-safety", "safe"],
     );
-    assert_eq!(above.yaml("kube-proxy.yaml")["conntrack"], json!({}));
-    assert!(above.files["kube-proxy.yaml"].contains("left to you: conntrack.min: 262144"));
+    assert!(above.files.is_empty(), "{above:?}");
+    assert!(above.why("net.netfilter.nf_conntrack_max").contains("above --max-safety safe"));
+}
+
+fn timeouts() {
+    for (new, written) in [(601, "86400s"), (86_400, "86400s"), (100_000, "100000s")] {
+        let fixes = of("1.34", &[established(600, new)]);
+        assert_eq!(fixes.yaml("kube-proxy.yaml")["conntrack"], json!({ "tcpEstablishedTimeout": written }));
+        let k3s = fix(&report("host", true, "6.1", &[established(600, new)]), "k3s", &[]);
+        let argument = format!("conntrack-tcp-timeout-established={written}");
+        assert_eq!(k3s.yaml("config.yaml.d/90-tunecheck.yaml")["kube-proxy-arg+"], json!([argument]));
+    }
+    // A pod has a timeout of its own, which says nothing of the node's.
+    for target in ["kubernetes", "k3s", "gke", "eks", "bottlerocket", "talos", "butane", "openshift", "aks"] {
+        for kind in ["pod", "container"] {
+            let fixes = fix(&report(kind, true, "6.1", &[established(600, 100_000)]), target, &[]);
+            assert!(fixes.files.is_empty(), "{target} {kind}: {fixes:?}");
+            fixes.why("net.netfilter.nf_conntrack_tcp_timeout_established");
+        }
+    }
+}
+
+/// With kube-proxy told to keep its hands off, the node grows the hash itself.
+fn the_hash() {
+    let buckets = sysctl("net.netfilter.nf_conntrack_buckets", 65536, 524_288);
+    let both =
+        |new: i64| finding("conntrack/max", &[buckets.clone(), sysctl("net.netfilter.nf_conntrack_max", CAP, new)]);
+    let within = finding("conntrack/max", &[buckets.clone(), sysctl("net.netfilter.nf_conntrack_max", 65536, CAP)]);
+    assert!(of("1.36", &[within]).why("net.netfilter.nf_conntrack_buckets").contains("a quarter"));
+    let why = of("1.36", &[both(2 * CAP)]);
+    let why = why.why("net.netfilter.nf_conntrack_buckets");
+    assert!(!why.contains("a quarter") && why.contains("--to sysctl.d"), "{why}");
+    for (target, path) in [
+        ("k3s", "sysctl.d/90-tunecheck.conf"),
+        ("eks", "user-data.mime"),
+        ("butane", "tunecheck.bu"),
+        ("bottlerocket", "settings.toml"),
+        ("talos", "machine-patch.yaml"),
+    ] {
+        let fixes = fix(&report("host", true, "6.1", &[both(2 * CAP)]), target, &["--kubernetes-version", "1.36"]);
+        let text = &fixes.files[path];
+        let at = |name: &str, value: i64| {
+            let mut lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+            lines.any(|line| line.contains(name) && line.contains(&value.to_string()))
+        };
+        assert!(at("nf_conntrack_buckets", 524_288) && at("nf_conntrack_max", 2 * CAP), "{target}: {text}");
+        if target != "k3s" {
+            assert!(text.contains("maxPerCore: 0 (--to kubernetes)"), "{target}: {text}");
+        }
+    }
 }
 
 fn merged_by_hand() {
-    let established = finding(
-        "conntrack/established-timeout",
-        &[sysctl("net.netfilter.nf_conntrack_tcp_timeout_established", 600, 7200)],
-    );
-    let fixes = of("1.34", &[table(1000, 262_144), established]);
+    let fixes = of("1.34", &[table(1000, 262_144), established(600, 7200)]);
     assert_eq!(
         fixes.yaml("kube-proxy.yaml"),
         json!({
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
             "kind": "KubeProxyConfiguration",
-            "conntrack": { "min": 262_144, "tcpEstablishedTimeout": "7200s" },
+            // Less than its own 86400 s would lower it on every node.
+            "conntrack": { "min": 262_144, "tcpEstablishedTimeout": "86400s" },
         })
     );
     let text = &fixes.files["kube-proxy.yaml"];

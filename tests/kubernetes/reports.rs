@@ -31,8 +31,17 @@ impl Fixes {
 
     /// The line that says why a step is left out.
     pub(crate) fn why(&self, step: &str) -> &str {
-        let line = self.readme.lines().find(|line| line.starts_with(&format!("- {step}")));
+        let said = || self.readme.lines().map(str::trim_start);
+        let line = said().find(|line| line.starts_with(&format!("- {step}")));
+        // Without any file the reasons are in the refusal.
+        let line = line.or_else(|| said().find(|line| self.files.is_empty() && line.contains(step)));
         line.unwrap_or_else(|| panic!("{step} is not left out:\n{}", self.readme))
+    }
+
+    /// Every reason for what is left out.
+    pub(crate) fn reasons(&self) -> Vec<&str> {
+        let (_, below) = self.readme.split_once("\nNot in them:\n").unwrap_or_default();
+        below.lines().filter(|line| line.starts_with("- ")).collect()
     }
 }
 
@@ -111,9 +120,15 @@ pub(crate) fn run_fix(report: &Value, args: &[&str]) -> (Run, std::path::PathBuf
 /// What `fix` writes for one target.
 pub(crate) fn fix(report: &Value, target: &str, args: &[&str]) -> Fixes {
     let (run, out) = run_fix(report, &[&["--to", target], args].concat());
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
     let mut files = BTreeMap::new();
-    collect(&out.join(target), "", &mut files);
+    // A target that has nothing to write refuses, and says why.
+    if run.code == Some(2) && !run.stderr.contains("is missing") {
+        return Fixes { files, readme: run.stderr };
+    }
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    if out.join(target).exists() {
+        collect(&out.join(target), "", &mut files);
+    }
     let readme = fs::read_to_string(out.join("README.md")).unwrap();
     fs::remove_dir_all(out.parent().unwrap()).unwrap();
     Fixes { files, readme }

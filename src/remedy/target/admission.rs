@@ -7,9 +7,20 @@
 use super::{Order, PodSecurity};
 use crate::model::action::{Site, SysctlEdit};
 use crate::model::fix::Pod;
+use crate::model::place::{Kind, Netns};
 use crate::model::version::Version;
 use crate::remedy::Step;
 
+/// The two sysctls of a range of ports: the first is written before the second.
+pub(super) const RESERVED: &str = "net.ipv4.ip_local_reserved_ports";
+pub(super) const RANGE: &str = "net.ipv4.ip_local_port_range";
+/// Where the sysctls of a node are written.
+pub(super) const OF_NODE: &str = "--to sysctl.d on the node, or its platform's (--to eks, bottlerocket, gke, aks, \
+                                  openshift, talos, k3s, butane)";
+/// What is asked for where a pod is to be written.
+pub(super) const WHICH_KUBELET: &str = "--kubernetes-version is missing: the release of the oldest kubelet that may \
+                                        run the pod, which admits its sysctls or rejects it; kubectl get nodes shows \
+                                        them";
 /// Label and taint of nodes whose kubelet admits unsafe sysctls. Both have the value `allowed`.
 pub(super) const NODES: &str = "tunecheck/unsafe-sysctls";
 
@@ -27,23 +38,36 @@ pub(super) fn of_pods<'a>(order: Order<'a>) -> impl Iterator<Item = (&'a Step, &
     order.plan.sysctls(&[Site::PodManifest, Site::ContainerRun])
 }
 
+/// Whether the value that the audit saw is that of a pod, container or namespace, and says nothing of the node's.
+pub(super) fn is_of_pod(edit: &SysctlEdit, order: Order<'_>) -> bool {
+    let place = &order.plan.place;
+    edit.netns && place.netns != Netns::Init && matches!(place.kind, Kind::Pod | Kind::Container | Kind::Namespace)
+}
+
 /// How a pod of this cluster gets to run with a sysctl.
 ///
 /// # Errors
 /// Why it does not, and who can do what instead.
 pub(super) fn of(edit: &SysctlEdit, kubernetes: Version, order: Order<'_>) -> Result<Admitted, String> {
     if !edit.netns {
-        return Err("a pod has none of its own: it is the node's".to_owned());
+        return Err(format!("a pod has none of its own: it is the node's: {OF_NODE}"));
     }
     let admitted = match &edit.pod {
-        None => return Err("its rule does not say whether a pod may set it (pod:)".to_owned()),
-        Some(Pod::Impossible) => return Err("no pod can set it: it is the node's".to_owned()),
+        None => {
+            return Err(
+                "its rule does not say whether a pod may set it: the rule's author can (pod: in the rule)".to_owned()
+            );
+        }
+        Some(Pod::Impossible) => return Err(format!("no pod can set it: it is the node's: {OF_NODE}")),
         Some(Pod::Unsafe) => Admitted::Unsafe,
         Some(Pod::Safe { since, kernel }) => {
             if let (Some(least), Some(here)) = (kernel, order.plan.place.kernel)
                 && here < *least
             {
-                return Err(format!("kernel {here} gives a pod none of its own; {least} is the first that does"));
+                return Err(format!(
+                    "kernel {here} gives a pod none of its own; {least} is the first that does: the node's \
+                     administrator can run it on nodes with that kernel"
+                ));
             }
             if kubernetes < safe_since(&edit.name, *since) { Admitted::Unsafe } else { Admitted::Safe }
         }
@@ -56,8 +80,7 @@ pub(super) fn of(edit: &SysctlEdit, kubernetes: Version, order: Order<'_>) -> Re
     match admitted {
         Admitted::Safe => Ok(Admitted::Safe),
         Admitted::Unsafe => Err(format!(
-            "unsafe in Kubernetes {kubernetes}, and a namespace that enforces {level} refuses the pod at admission. \
-             The \
+            "unsafe for kubelets {kubernetes}, and a namespace that enforces {level} refuses the pod at admission. The \
              cluster's administrator can run it in a namespace that enforces privileged, or give every pod of some \
              nodes the value: {}",
             for_every_pod(kubernetes)
@@ -79,8 +102,20 @@ pub(super) fn for_every_pod(kubernetes: Version) -> &'static str {
 fn safe_since(name: &str, since: Version) -> Version {
     match name {
         // What its rule says holds for the reserved ports that go with it.
-        "net.ipv4.ip_local_port_range" => Version { major: 1, minor: 4, patch: 0 },
+        RANGE => Version { major: 1, minor: 4, patch: 0 },
         _ => since,
+    }
+}
+
+/// The versions of the Pod Security policy under which baseline and restricted admit a pod with a sysctl. It is a label
+/// of the namespace that says which version is in force, whatever the nodes run.
+pub(super) fn policy_versions(edit: &SysctlEdit) -> String {
+    match &edit.pod {
+        Some(Pod::Safe { since, .. }) => match safe_since(&edit.name, *since) {
+            Version { major: 1, minor: ..=22, .. } => "every version".to_owned(),
+            since => format!("v{}.{} and later", since.major, since.minor),
+        },
+        _ => "no version".to_owned(),
     }
 }
 

@@ -3,9 +3,14 @@
 //! Sources: pkg/proxy/conntrack/sysctls.go and pkg/proxy/apis/config/v1alpha1 of kubernetes/kubernetes; pull requests
 //! 103174, 120448, 137002 and 142035 there.
 
+use super::Order;
+use super::admission::is_of_pod;
 use crate::model::action::{How, SysctlEdit};
 use crate::model::version::Version;
 use crate::remedy::KUBE_PROXY_MOST;
+
+/// Seconds that kube-proxy gives established connections unless it is told otherwise.
+const ESTABLISHED: i128 = 86_400;
 
 /// A setting below `conntrack` of a KubeProxyConfiguration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +23,24 @@ pub(super) enum Setting {
     Established(i128),
 }
 
+impl Setting {
+    /// What has to be known beside it.
+    pub(super) fn note(self) -> Option<String> {
+        match self {
+            Self::Min(_) => None,
+            Self::LeftToNode(value) => Some(format!("needs    nf_conntrack_max = {value} from the node")),
+            Self::Established(seconds) => Some(format!(
+                "written  {seconds}s: less than kube-proxy's own {ESTABLISHED}s would lower it on every node"
+            )),
+        }
+    }
+}
+
 /// The setting that gives a sysctl its new value.
 ///
 /// # Errors
 /// Why there is none, or what the user has to say first.
-pub(super) fn setting(edit: &SysctlEdit, kubernetes: Option<Version>) -> Result<Setting, Refused> {
+pub(super) fn setting(edit: &SysctlEdit, order: Order<'_>) -> Result<Setting, Refused> {
     let unfit = |why: &str| Err(Refused::LeftOut(why.to_owned()));
     let Some(new) = edit.new.limit() else { return unfit("it is no number") };
     if edit.how == How::Raise && edit.old.is_none() {
@@ -31,18 +49,25 @@ pub(super) fn setting(edit: &SysctlEdit, kubernetes: Option<Version>) -> Result<
              more than `sysctl -n` shows on the nodes",
         );
     }
+    if is_of_pod(edit, order) {
+        return unfit(
+            "the audit saw the pod's own value, and kube-proxy sets the node's: audit on a node, where its \
+             administrator sees it with sysctl -n",
+        );
+    }
     match edit.name.as_str() {
-        "net.netfilter.nf_conntrack_tcp_timeout_established" => Ok(Setting::Established(new)),
+        // A smaller one would lower what every node has.
+        "net.netfilter.nf_conntrack_tcp_timeout_established" => Ok(Setting::Established(new.max(ESTABLISHED))),
         "net.netfilter.nf_conntrack_max" if new <= KUBE_PROXY_MOST => Ok(Setting::Min(new)),
-        "net.netfilter.nf_conntrack_max" => match kubernetes {
+        "net.netfilter.nf_conntrack_max" => match order.options.kubernetes {
             Some(release) if (release.major, release.minor) < (1, 36) => Ok(Setting::Min(new)),
             Some(_) => Ok(Setting::LeftToNode(new)),
             None => Err(Refused::Ask(format!(
-                "--kubernetes-version is missing: kubectl version shows it; kube-proxy 1.36 and later set \
-                 nf_conntrack_max to {KUBE_PROXY_MOST} at most, and the plan asks for {new}"
+                "--kubernetes-version is missing: kubectl get nodes shows the oldest kubelet's; kube-proxy 1.36 and \
+                 later set nf_conntrack_max to {KUBE_PROXY_MOST} at most, and the plan asks for {new}"
             ))),
         },
-        _ => unfit("kube-proxy has no setting for it"),
+        _ => unfit("kube-proxy has no setting for it: --to sysctl.d on the node"),
     }
 }
 

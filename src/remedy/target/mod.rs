@@ -40,7 +40,7 @@ pub fn is_service(name: &str) -> bool {
 pub struct Options {
     /// Steps that ask for more thought than this are only told.
     pub max_safety: Safety,
-    /// The Kubernetes release of the cluster.
+    /// The release of the oldest kubelet that may run a pod of this plan.
     pub kubernetes: Option<Version>,
     /// The Pod Security level of the namespace.
     pub pod_security: PodSecurity,
@@ -73,6 +73,11 @@ impl Order<'_> {
     /// Whether the user wants a step written out; others are told in comments.
     fn takes(&self, step: &Step) -> bool {
         step.action.safety <= self.options.max_safety
+    }
+
+    /// Why a step is only told, if the user wants it so.
+    fn told_only(&self, step: &Step) -> Option<String> {
+        (!self.takes(step)).then(|| format!("above --max-safety {}", self.options.max_safety.word()))
     }
 
     /// What the lines of a step begin with, in a form whose comments begin with `#`.

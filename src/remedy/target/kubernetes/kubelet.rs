@@ -9,8 +9,10 @@ use crate::model::action::Edit;
 
 /// The snippet, if the pod's part needs one.
 pub(super) fn file(pod: &Part<'_>, order: Order<'_>) -> Option<File> {
-    pod.unsafe_ones().next()?;
     let taken: Vec<&str> = pod.unsafe_ones().filter(|(_, taken)| *taken).map(|(edit, _)| edit.name.as_str()).collect();
+    if taken.is_empty() {
+        return None;
+    }
     let mut text = format!(
         "# For the KubeletConfiguration of a few nodes (kubeadm: /var/lib/kubelet/config.yaml), before the pods.\n\
          # WARNING: allowedUnsafeSysctls is one list: this one REPLACES what the node has there. Nothing is merged.\n\
@@ -20,6 +22,7 @@ pub(super) fn file(pod: &Part<'_>, order: Order<'_>) -> Option<File> {
          #   systemctl restart kubelet\n\
          #   kubectl label node NODE {NODES}=allowed\n\
          #   kubectl taint node NODE {NODES}=allowed:NoSchedule\n\
+         # On OpenShift the pod also needs an SCC whose allowedUnsafeSysctls has the names: --to openshift.\n\
          # The pods have this nodeSelector and toleration (pod-patch.yaml):\n\
          #   nodeSelector: {{ {NODES}: allowed }}\n\
          #   tolerations: [{{ key: {NODES}, operator: Equal, value: allowed, effect: NoSchedule }}]\n"

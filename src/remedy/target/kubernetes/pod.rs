@@ -3,16 +3,16 @@
 use k8s_openapi::api::core::v1::{PodDNSConfig, PodDNSConfigOption, PodSecurityContext, Sysctl, Toleration};
 use serde_json::{Map, Value, json};
 
-use super::super::admission::{self, Admitted, NODES};
+use super::super::admission::{self, Admitted, NODES, RANGE, RESERVED};
 use super::super::{File, Order, Rendered, notes, yaml};
 use crate::model::action::{Edit, Site, SysctlEdit};
 use crate::model::fix::Safety;
-use crate::remedy::Step;
+use crate::remedy::{Step, quoted};
 
+/// The script that adds to the lists of a workload, below the entries that it adds.
+const MERGE: &str = include_str!("merge.sh");
 /// Workloads with this label get the patch of the component.
 const LABEL: &str = "tunecheck/tuned=true";
-const RESERVED: &str = "net.ipv4.ip_local_reserved_ports";
-const RANGE: &str = "net.ipv4.ip_local_port_range";
 
 /// What goes into the pod template of a workload.
 pub(super) struct Part<'a> {
@@ -35,14 +35,13 @@ impl<'a> Part<'a> {
         let wanted: Vec<_> = admission::of_pods(order).collect();
         let reserves = wanted.iter().any(|(_, edit)| edit.name == RESERVED);
         for (step, edit) in wanted {
-            let kubernetes = order.options.kubernetes.ok_or(
-                "--kubernetes-version is missing: kubectl version shows it; which sysctls a kubelet admits in a pod \
-                 depends on it",
-            )?;
+            let kubernetes = order.options.kubernetes.ok_or(admission::WHICH_KUBELET)?;
             let admitted = admission::of(edit, kubernetes, order).and_then(|admitted| match admitted {
-                Admitted::Unsafe if !admission::can_be_allowed(&edit.name) => {
-                    Err("a kubelet with it in allowedUnsafeSysctls does not start".to_owned())
-                }
+                Admitted::Unsafe if !admission::can_be_allowed(&edit.name) => Err(format!(
+                    "a kubelet with it in allowedUnsafeSysctls does not start; the node's administrator can give \
+                         every pod the value: {}",
+                    admission::for_every_pod(kubernetes)
+                )),
                 admitted => Ok(admitted),
             });
             let reserved = |entry: &Entry<'_>| entry.edit.name == RESERVED && entry.taken;
@@ -50,7 +49,10 @@ impl<'a> Part<'a> {
             match admitted {
                 Err(why) => rendered.leave_out(step, why),
                 Ok(_) if unreserved => {
-                    rendered.leave_out(step, "the range is not widened before the ports in it are reserved");
+                    rendered.leave_out(
+                        step,
+                        "the range is not widened before its ports are reserved, which the pod's owner does first",
+                    );
                 }
                 Ok(admitted) => {
                     // The kubelet's part is for a person to read first, so the pod's is too.
@@ -78,12 +80,15 @@ impl<'a> Part<'a> {
     }
 
     /// The strategic merge patch, and the same as a kustomize component.
-    pub(super) fn files(&self) -> Vec<File> {
-        if self.sysctls.is_empty() && self.ndots.is_empty() {
+    pub(super) fn files(&self, order: Order<'_>, rendered: &mut Rendered) -> Vec<File> {
+        let spec = self.spec();
+        if spec.is_empty() {
+            for step in self.sysctls.iter().map(|entry| entry.step).chain(self.ndots.iter().map(|(step, ..)| *step)) {
+                rendered.leave_out(step, order.told_only(step).unwrap_or_else(|| super::READ_FIRST.to_owned()));
+            }
             return Vec::new();
         }
-        let spec = self.spec();
-        let patch = json!({ "spec": { "template": { "spec": spec } } });
+        let patch = json!({ "spec": { "template": { "spec": &spec } } });
         // kustomize wants a name and takes the target's.
         let mut named = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "any" } });
         if let (Value::Object(named), Value::Object(patch)) = (&mut named, &patch) {
@@ -99,7 +104,7 @@ impl<'a> Part<'a> {
         });
         let warnings = self.warnings();
         let replaces = "the lists in it REPLACE those of the workload: its first lines tell which, and how to see them";
-        let last = if self.unsafe_ones().next().is_some() { ", after the kubelets" } else { "" };
+        let last = if self.unsafe_ones().any(|(_, taken)| taken) { ", after the kubelets" } else { "" };
         vec![
             File {
                 path: "pod-patch.yaml".to_owned(),
@@ -107,6 +112,21 @@ impl<'a> Part<'a> {
                 apply: format!(
                     "`kubectl patch deployment NAME --patch-file pod-patch.yaml`{last}; {replaces}. Undo: `kubectl \
                      rollout undo deployment NAME`."
+                ),
+            },
+            File {
+                path: "pod-merge.sh".to_owned(),
+                text: format!(
+                    "#!/bin/sh\n\
+                     # Adds the entries of pod-patch.yaml to those that a workload has, shows the difference, and \
+                     applies nothing:\n\
+                     #   sh pod-merge.sh deployment NAME [-n NAMESPACE]\n\
+                     want={}\n{MERGE}",
+                    quoted(&Value::Object(spec).to_string())
+                ),
+                apply: format!(
+                    "`sh pod-merge.sh deployment NAME`{last}, in place of the patch: it keeps the entries that the \
+                     workload has, needs jq, shows what would change and prints the command. Undo: as for the patch."
                 ),
             },
             File {
@@ -175,7 +195,13 @@ impl<'a> Part<'a> {
             ("tolerations", "tolerations"),
             ("dnsConfig", "dnsConfig.options"),
         ];
-        let mut text = String::from("# For the pod template of a workload. No field of a container has sysctls.\n");
+        let mut text = String::from(
+            "# For the pod template of a workload. No field of a container has sysctls. Whether the workload has \
+             entries that\n# would go (null: none):\n\
+             #   kubectl get deployment NAME -o json | jq '.spec.template.spec |\n\
+             #     {sysctls: .securityContext.sysctls, tolerations, options: .dnsConfig.options}'\n\
+             # pod-merge.sh adds to them instead.\n",
+        );
         for (_, list) in lists.into_iter().filter(|(key, _)| spec.contains_key(*key)) {
             text += &format!(
                 "#\n# WARNING: spec.template.spec.{list} is one list: this one REPLACES what the workload has there.\n\
@@ -189,16 +215,26 @@ impl<'a> Part<'a> {
     /// Everything about each step.
     fn steps(&self) -> String {
         let mut text = String::new();
+        if !self.sysctls.is_empty() {
+            text += "#\n# Which sysctls a namespace admits follows from its labels, not from the nodes:\n\
+                     # pod-security.kubernetes.io/enforce and pod-security.kubernetes.io/enforce-version.\n\
+                     #   kubectl get ns NAMESPACE --show-labels\n";
+        }
         for entry in &self.sysctls {
             text += &format!("#\n{}", notes::comment(entry.step, "#"));
             let name = &entry.edit.name;
             if entry.admitted == Admitted::Unsafe {
                 text += &format!(
-                    "#   unsafe   only with kubelet.yaml on nodes that have the label and taint {NODES}=allowed: any \
+                    "#   unsafe   only on nodes whose kubelet allows it, with the label and taint {NODES}=allowed: any \
                      other\n#            kubelet rejects the pod for good (SysctlForbidden), and a Deployment makes \
-                     new ones\n"
+                     new ones.\n#            On OpenShift only with an SCC whose allowedUnsafeSysctls has it (--to \
+                     openshift).\n"
                 );
             }
+            text += &format!(
+                "#   policy   baseline and restricted admit it in {} of the Pod Security policy\n",
+                admission::policy_versions(entry.edit)
+            );
             if !entry.taken {
                 text += &format!("#   left to you: {name}: {}\n", yaml::quoted(&entry.edit.new.plain()));
             }

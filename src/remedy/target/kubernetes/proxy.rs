@@ -2,17 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::admission::OF_NODE;
 use super::super::kube_proxy::{Refused, Setting, habit, setting};
 use super::super::{File, Order, Rendered, notes, yaml};
 use crate::model::action::Site;
 
 /// The fragment, if the plan asks for one.
 pub(super) fn file(order: Order<'_>, rendered: &mut Rendered) -> Result<Option<File>, String> {
-    let kubernetes = order.options.kubernetes;
     let mut conntrack = Map::new();
+    let mut told_only = Vec::new();
     let mut steps = String::new();
     for (step, edit) in order.plan.sysctls(&[Site::KubeProxy]) {
-        let found = match setting(edit, kubernetes) {
+        let found = match setting(edit, order) {
             Ok(found) => found,
             Err(Refused::Ask(what)) => return Err(what),
             Err(Refused::LeftOut(why)) => {
@@ -26,24 +27,38 @@ pub(super) fn file(order: Order<'_>, rendered: &mut Rendered) -> Result<Option<F
             Setting::Established(seconds) => ("tcpEstablishedTimeout", json!(format!("{seconds}s"))),
         };
         steps += &format!("#\n{}", notes::comment(step, "#"));
-        if let Setting::LeftToNode(wanted) = found {
-            steps += &format!(
-                "#   first    on every node, and at every boot: {} = {wanted}\n\
-                 #            (/etc/sysctl.d, with nf_conntrack in /etc/modules-load.d). Without it maxPerCore: 0 \
-                 leaves\n#            the node with the kernel's default, which is less.\n",
-                edit.name
-            );
+        match found {
+            Setting::LeftToNode(wanted) => {
+                steps += &format!(
+                    "#   first    on every node, and at every boot: {} = {wanted}, with nf_conntrack_buckets\n\
+                     #            at a quarter of it: {OF_NODE}.\n\
+                     #            Without it maxPerCore: 0 leaves the node with the kernel's default, which is less.\n",
+                    edit.name
+                );
+            }
+            other => steps.extend(other.note().map(|note| format!("#   {note}\n"))),
         }
-        match order.takes(step) {
-            true => _ = conntrack.insert(key.to_owned(), value),
-            false => steps += &format!("#   left to you: conntrack.{key}: {value}\n"),
+        match order.told_only(step) {
+            None => _ = conntrack.insert(key.to_owned(), value),
+            Some(why) => {
+                steps += &format!("#   left to you: conntrack.{key}: {value}: {why}\n");
+                told_only.push((step, why));
+            }
         }
     }
-    if steps.is_empty() {
+    if conntrack.is_empty() {
+        told_only.into_iter().for_each(|(step, why)| rendered.leave_out(step, why));
         return Ok(None);
     }
     let mut lines = Vec::new();
-    notes::wrap(&mut lines, "", habit(kubernetes));
+    notes::wrap(&mut lines, "", habit(order.options.kubernetes));
+    notes::wrap(
+        &mut lines,
+        "",
+        "--kubernetes-version is taken for kube-proxy's release too. Where kube-proxy is newer than the oldest \
+         kubelet, that of kube-proxy decides here: kubectl -n kube-system get daemonset kube-proxy -o \
+         jsonpath='{..image}'",
+    );
     let text = format!(
         "# A part of the KubeProxyConfiguration, to merge in by hand. Do NOT apply or patch with this file: the \
          ConfigMap\n\

@@ -1,10 +1,11 @@
 //! `bottlerocket`: settings of Bottlerocket nodes, as TOML user data.
 //!
-//! Sources: bottlerocket.dev, settings.kernel, settings.kubernetes, settings.oci-defaults.
+//! Sources: bottlerocket.dev, settings.kernel, settings.kubernetes, settings.oci-defaults; issue 3747 of
+//! bottlerocket-os/bottlerocket for a module that is loaded at boot.
 
 use super::super::yaml::quoted;
 use super::super::{File, Order, Rendered, Target};
-use super::{Parts, TO_KUBE_PROXY, Takes, commented, user_data};
+use super::{Parts, TO_KUBE_PROXY, Takes, at_least_the_default, commented, user_data};
 
 pub(in super::super) const TARGET: Target =
     Target { name: "bottlerocket", about: "Bottlerocket nodes: settings (TOML user data)", render };
@@ -14,17 +15,25 @@ const TAKES: Takes = Takes {
     kube_proxy: |_| Err(TO_KUBE_PROXY.to_owned()),
     every_pod: |_| false,
     kubelet: Ok(()),
-    nofile: Ok(()),
+    nofile: |edit| Ok(at_least_the_default(edit)),
 };
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    if !parts.writes_sysctls() && !parts.writes_others() {
+        parts.without_sysctls(&mut rendered);
+        parts.without_others(&mut rendered);
+        return Ok(rendered);
+    }
     let mut text = format!(
         "# Settings of Bottlerocket nodes. Its root is read-only and /etc is made anew at boot: no sysctl.d there.\n{}",
         commented(&parts.told())
     );
-    if parts.taken().next().is_some() {
+    for module in parts.modules() {
+        text += &format!("\n[settings.kernel.modules.{module}]\nallowed = true\nautoload = true\n");
+    }
+    if parts.writes_sysctls() {
         text += "\n[settings.kernel.sysctl]\n";
         text.extend(parts.taken().map(|entry| format!("{} = {}\n", quoted(&entry.edit.name), quoted(&entry.value))));
     }

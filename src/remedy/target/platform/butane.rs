@@ -15,12 +15,16 @@ const TAKES: Takes = Takes {
     kube_proxy: |_| Err(TO_KUBE_PROXY.to_owned()),
     every_pod: |_| false,
     kubelet: Err(TO_KUBELET),
-    nofile: Err("it is the container runtime's: --to kubernetes has the files for containerd and CRI-O"),
+    nofile: |_| Err("it is the container runtime's: --to kubernetes has the files for containerd and CRI-O"),
 };
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    if !parts.writes_sysctls() {
+        parts.without_sysctls(&mut rendered);
+        return Ok(rendered);
+    }
     // Butane wants a number: this is 0644.
     let file = |path: String, inline: String| json!({ "path": path, "mode": 0o644, "contents": { "inline": inline } });
     let mut files: Vec<_> = parts
@@ -28,9 +32,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         .into_iter()
         .map(|module| file(format!("/etc/modules-load.d/{module}.conf"), format!("{module}\n")))
         .collect();
-    if !parts.sysctls.is_empty() {
-        files.push(file("/etc/sysctl.d/90-tunecheck.conf".to_owned(), parts.sysctl_d()));
-    }
+    files.push(file(parts.sysctl_d_file().to_owned(), parts.sysctl_d()));
     let config = json!({ "variant": "flatcar", "version": "1.0.0", "storage": { "files": files } });
     let text = format!(
         "# For Fedora CoreOS: variant: fcos, version: \"1.5.0\". On OpenShift use --to openshift instead.\n{}",

@@ -51,30 +51,31 @@ const TAKES: Takes = Takes {
     kube_proxy: |edit| known(edit, KEYS, "a GKE node system configuration"),
     every_pod: |name| KEYS.contains(&name),
     kubelet: Ok(()),
-    nofile: Err(
-        "a GKE node system configuration has no key for it; without one the entrypoint can raise the soft limit \
-                 to the hard one",
-    ),
+    nofile: |_| {
+        Err("a GKE node system configuration has no key for it: a DaemonSet of your own can change the runtime's \
+             (--to kubernetes), and an entrypoint can raise the soft limit to the hard one")
+    },
 };
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    if !parts.writes_sysctls() && !parts.writes_others() {
+        parts.without_sysctls(&mut rendered);
+        parts.without_others(&mut rendered);
+        return Ok(rendered);
+    }
     let mut config = serde_json::Map::new();
     if !parts.names().is_empty() {
         config.insert("kubeletConfig".to_owned(), json!({ "allowedUnsafeSysctls": parts.names() }));
     }
-    if parts.taken().next().is_some() {
+    if parts.writes_sysctls() {
         config.insert("linuxConfig".to_owned(), json!({ "sysctl": parts.map() }));
     }
     let text = format!(
         "# A node system configuration of GKE Standard; Autopilot does not take it. The sysctls are applied to the \
-         nodes \
-         AND\n# to every pod on them. A report of a pod does not say what the nodes have: look at one first, and \
-         keep what \
-         is more.\n# GKE checks the range of each value when the file is given to it. A kube-proxy on the node may \
-         write \
-         the\n# nf_conntrack ones again at its start: look after it.\n{}{}",
+         nodes AND\n# to every pod on them. GKE checks the range of each value when the file is given to it. A \
+         kube-proxy on the node may\n# write the nf_conntrack ones again at its start: look after it.\n{}{}",
         commented(&parts.told()),
         yaml::document(&config.into())
     );

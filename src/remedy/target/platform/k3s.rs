@@ -1,6 +1,7 @@
 //! `k3s`: files for K3s and RKE2 nodes, whose one service is kubelet, kube-proxy and container runtime.
 //!
-//! Sources: docs.k3s.io (configuration files); pkg/agent/syssetup/setup.go and k3s.service of k3s-io/k3s.
+//! Sources: docs.k3s.io (configuration files); pkg/agent/syssetup/setup.go and k3s.service of k3s-io/k3s;
+//! rke2-server.service of rancher/rke2.
 
 use serde_json::{Map, json};
 
@@ -16,40 +17,54 @@ const TAKES: Takes = Takes {
     kube_proxy: |_| Err(String::new()),
     every_pod: |_| false,
     kubelet: Ok(()),
-    nofile: Ok(()),
+    // The units of the installers have 1048576 or infinity.
+    nofile: |edit| match edit.hard > UNIT {
+        true => Ok(*edit),
+        false => Err(
+            "K3s and RKE2 give containers what their service has: the installers' units have LimitNOFILE=1048576 or \
+             infinity, and a drop-in with less would lower it. The node's administrator looks first: systemctl show \
+             -p LimitNOFILE -p LimitNOFILESoft k3s (k3s-agent, rke2-server, rke2-agent)",
+        ),
+    },
 };
+/// What the unit of an installer gives at least.
+const UNIT: i128 = 1_048_576;
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let parts = Parts::of(order, &TAKES, &mut rendered)?;
-    rendered.files.push(config(&parts));
-    let left: Vec<i128> = parts
-        .settings()
-        .filter_map(|setting| match setting {
-            Setting::LeftToNode(value) => Some(value),
-            _ => None,
-        })
-        .collect();
-    if !parts.sysctls.is_empty() || !left.is_empty() {
-        let mut text = format!("# The node's sysctls, at every boot.\n{}", parts.sysctl_d());
-        for value in &left {
-            text += &format!(
-                "# kube-proxy leaves it to the node (conntrack-max-per-core=0). nf_conntrack has to be in \
-                 /etc/modules-load.d.\nnet.netfilter.nf_conntrack_max = {value}\n"
-            );
-        }
-        let apply = "to `/etc/sysctl.d/90-tunecheck.conf` on the node, before the others, then `sysctl -p \
-                     /etc/sysctl.d/90-tunecheck.conf`; its modules into /etc/modules-load.d. Undo: remove it and write \
-                     the former values back."
-            .to_owned();
-        rendered.files.insert(0, File { path: "sysctl.d/90-tunecheck.conf".to_owned(), text, apply });
+    match parts.writes_sysctls() {
+        true => rendered.files.push(sysctl_d(&parts)),
+        false => parts.without_sysctls(&mut rendered),
+    }
+    match config(&parts) {
+        Some(file) => rendered.files.push(file),
+        None => parts.without_others(&mut rendered),
     }
     rendered.files.extend(drop_in(&parts));
     Ok(rendered)
 }
 
+/// The node's sysctls.
+fn sysctl_d(parts: &Parts<'_>) -> File {
+    let name = parts.sysctl_d_file();
+    let modules: String = parts
+        .modules()
+        .into_iter()
+        .map(|module| format!("# First echo {module} >/etc/modules-load.d/{module}.conf, or lines are lost at boot.\n"))
+        .collect();
+    File {
+        path: name.trim_start_matches("/etc/").to_owned(),
+        text: format!("# The node's sysctls, at every boot.\n{modules}{}", parts.sysctl_d()),
+        apply: format!(
+            "to `{name}` on the node, before the others, then `sysctl -p {name}`; its modules into \
+             /etc/modules-load.d. Undo: remove it and write the former values back."
+        ),
+    }
+}
+
 /// Arguments of the kubelet and of kube-proxy.
-fn config(parts: &Parts<'_>) -> File {
+fn config(parts: &Parts<'_>) -> Option<File> {
     let mut config = Map::new();
     if !parts.names().is_empty() {
         let list = format!("allowed-unsafe-sysctls={}", parts.names().join(","));
@@ -66,6 +81,9 @@ fn config(parts: &Parts<'_>) -> File {
     if !proxy.is_empty() {
         config.insert("kube-proxy-arg+".to_owned(), json!(proxy));
     }
+    if config.is_empty() {
+        return None;
+    }
     let mut about = Vec::new();
     notes::wrap(
         &mut about,
@@ -74,27 +92,27 @@ fn config(parts: &Parts<'_>) -> File {
          already, \
          it takes its place: put what it says into that line, and keep the larger value.",
     );
-    if !parts.proxy.is_empty() {
+    if parts.has_proxy() {
         notes::wrap(&mut about, "", habit(parts.order.options.kubernetes));
         notes::wrap(&mut about, "", "K3s and RKE2 pass it on. Where maxPerCore is 0 kube-proxy ignores min.");
     }
-    File {
+    Some(File {
         path: "config.yaml.d/90-tunecheck.yaml".to_owned(),
         text: format!("{}{}{}", commented(&about), commented(&parts.told_of_others()), yaml::document(&config.into())),
         apply: "to `/etc/rancher/k3s/config.yaml.d/` (RKE2: `/etc/rancher/rke2/config.yaml.d/`), then restart k3s or \
                 k3s-agent (rke2-server, rke2-agent). Undo: remove the file and restart."
             .to_owned(),
-    }
+    })
 }
 
 /// The container runtime inside inherits the limits of the service.
 fn drop_in(parts: &Parts<'_>) -> Option<File> {
-    let (step, edit) = parts.nofile?;
-    let mark = if parts.order.takes(step) { "" } else { "# left to you: " };
+    let edit = parts.files_limit()?;
     let text = format!(
-        "# Containers inherit it. Not where the service has more already: systemctl show -p LimitNOFILE k3s\n\
-         {}[Service]\n{mark}LimitNOFILE={}:{}\n",
-        notes::comment(step, "#"),
+        "# Containers inherit it. Not where the service has more already, such as infinity:\n\
+         #   systemctl show -p LimitNOFILE -p LimitNOFILESoft k3s\n\
+         {}[Service]\nLimitNOFILE={}:{}\n",
+        commented(&parts.told_of_files()),
         edit.soft,
         edit.hard
     );

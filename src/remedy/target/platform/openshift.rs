@@ -19,8 +19,10 @@ const TAKES: Takes = Takes {
     kube_proxy: takes,
     every_pod: |_| false,
     kubelet: Ok(()),
-    nofile: Err("CRI-O gives it: default_ulimits (--to kubernetes), which on OpenShift a MachineConfig puts into \
-                 /etc/crio/crio.conf.d"),
+    nofile: |_| {
+        Err("CRI-O gives it: default_ulimits (--to kubernetes), which on OpenShift a MachineConfig puts into \
+             /etc/crio/crio.conf.d")
+    },
 };
 
 fn takes(edit: &SysctlEdit) -> Result<(), String> {
@@ -28,7 +30,8 @@ fn takes(edit: &SysctlEdit) -> Result<(), String> {
     match edit.new.limit() {
         // Its value would stand in place of the parent's, and so could lower the table.
         Some(new) if table && new <= TABLE => Err(format!(
-            "the profile openshift sets {TABLE} already: find out what lowers it on this node (sysctl, kube-proxy)"
+            "the profile openshift sets {TABLE} already: the cluster's administrator finds out what lowers it on this \
+             node (sysctl, kube-proxy)"
         )),
         _ => Ok(()),
     }
@@ -37,11 +40,13 @@ fn takes(edit: &SysctlEdit) -> Result<(), String> {
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let parts = Parts::of(order, &TAKES, &mut rendered)?;
-    if !parts.sysctls.is_empty() || parts.is_empty() {
-        rendered.files.push(tuned(&parts));
+    match parts.writes_sysctls() {
+        true => rendered.files.push(tuned(&parts)),
+        false => parts.without_sysctls(&mut rendered),
     }
-    if !parts.allowed.is_empty() {
-        rendered.files.push(kubelet_config(&parts));
+    match parts.writes_others() {
+        true => rendered.files.push(kubelet_config(&parts)),
+        false => parts.without_others(&mut rendered),
     }
     Ok(rendered)
 }
@@ -84,6 +89,19 @@ fn tuned(parts: &Parts<'_>) -> File {
     }
 }
 
+/// What else stands between such a pod and its node (security/v1 of openshift/api, AllowedUnsafeSysctls).
+fn scc(names: &[&str]) -> Vec<String> {
+    vec![
+        "A pod also needs an SCC (SecurityContextConstraints) that its service account may use and whose".to_owned(),
+        "allowedUnsafeSysctls has the names, or it is refused at admission. Which have some:".to_owned(),
+        "  oc get scc -o custom-columns=NAME:.metadata.name,UNSAFE:.allowedUnsafeSysctls".to_owned(),
+        "If none has them, a copy of the SCC that the pods have now, with another name (never one of OpenShift's own):"
+            .to_owned(),
+        format!("  allowedUnsafeSysctls: {}", serde_json::json!(names)),
+        "  oc adm policy add-scc-to-user SCC -z SERVICEACCOUNT -n NAMESPACE".to_owned(),
+    ]
+}
+
 fn kubelet_config(parts: &Parts<'_>) -> File {
     let config = json!({
         "apiVersion": "machineconfiguration.openshift.io/v1",
@@ -100,7 +118,8 @@ fn kubelet_config(parts: &Parts<'_>) -> File {
         text: format!(
             "# For the MachineConfigPool with the label tunecheck/unsafe-sysctls=allowed, whose nodes restart one by \
              one.\n\
-             # A pool has one KubeletConfig: if it has one already, add the names there.\n{lines}{}",
+             # A pool has one KubeletConfig: if it has one already, add the names there.\n{}{lines}{}",
+            commented(&scc(&parts.names())),
             yaml::document(&config)
         ),
         apply: "`oc label machineconfigpool POOL tunecheck/unsafe-sysctls=allowed`, then `oc apply -f \

@@ -3,7 +3,7 @@
 //! Sources: docs.siderolabs.com, reference of the v1alpha1 configuration, of SysctlConfig and of
 //! CRIBaseRuntimeSpecConfig.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::super::{File, Order, Rendered, Target, yaml};
 use super::{Parts, Takes, commented, rlimits};
@@ -15,20 +15,28 @@ const TAKES: Takes = Takes {
     sysctl: |_| Ok(()),
     kube_proxy: |_| {
         Err("kube-proxy writes it at its start: on Talos its arguments are cluster.proxy.extraArgs of the control \
-         plane \
-             (conntrack-min, conntrack-tcp-timeout-established); --to kubernetes says more"
+             plane (conntrack-min, conntrack-tcp-timeout-established); --to kubernetes says more"
             .to_owned())
     },
     every_pod: |_| false,
     kubelet: Ok(()),
-    nofile: Ok(()),
+    nofile: |edit| Ok(*edit),
 };
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    if !parts.writes_sysctls() && !parts.writes_others() {
+        parts.without_sysctls(&mut rendered);
+        parts.without_others(&mut rendered);
+        return Ok(rendered);
+    }
     let mut machine = Map::new();
-    if parts.taken().next().is_some() {
+    let modules: Vec<Value> = parts.modules().into_iter().map(|module| json!({ "name": module })).collect();
+    if !modules.is_empty() {
+        machine.insert("kernel".to_owned(), json!({ "modules": modules }));
+    }
+    if parts.writes_sysctls() {
         machine.insert("sysctls".to_owned(), parts.map());
     }
     if !parts.names().is_empty() {
@@ -40,11 +48,11 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     }
     let text = format!(
         "# A patch of the machine configuration. From Talos 1.14 on documents of their own hold the same: SysctlConfig \
-         (params)\n# and CRIBaseRuntimeSpecConfig (overrides). Where the node has such a document, put the values \
-         there: \
-         for sysctls\n# it wins, and the other one excludes baseRuntimeSpecOverrides. What the node has now: \
-         talosctl get \
-         machineconfig -o yaml\n{}{}",
+         (params),\n# KernelModuleConfig (name) and CRIBaseRuntimeSpecConfig (overrides). Where the node has such a \
+         document, put the\n# values there: for sysctls it wins, and the last one excludes baseRuntimeSpecOverrides. \
+         What the node has now:\n#   talosctl --nodes NODE get machineconfig -o yaml\n\
+         # Limits on open files: keep what containers on the node have where it is more (grep 'open files' \
+         /proc/PID/limits).\n{}{}",
         commented(&parts.told()),
         yaml::document(&json!({ "machine": machine }))
     );
