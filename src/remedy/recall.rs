@@ -1,7 +1,7 @@
 //! The facts behind a recorded report, as far as its figures tell them. Changes are worked out from them anew, so a report
 //! that somebody tampered with can ask for nothing that its rules would not.
 
-use crate::model::check::{Band, Bound, Check};
+use crate::model::check::{Bound, Check};
 use crate::model::fact::{Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
 use crate::model::finding::{Finding, Want};
@@ -76,10 +76,10 @@ fn bounds(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) {
         Check::Usage { of, .. } => put(of, recorded.limit),
         Check::Range { fail, warn } => {
             for (band, below) in [(fail, recorded.fail_below), (warn, recorded.warn_below)] {
-                if let Band { at_least: Some(Bound { of: Some(of), times: 1.0, plus, least }), .. } = band {
-                    let of_more = below.filter(|&below| below > (*least).into());
-                    put(of, of_more.map(|below| below.saturating_sub((*plus).into())));
-                }
+                let Some(Bound { of: Some(of), times, plus, least }) = &band.at_least else { continue };
+                // Where the least counted, the fact is not in the figure.
+                let scaled = below.filter(|&below| below > (*least).into() && *times > 0.0);
+                put(of, scaled.map(|below| (below.saturating_sub((*plus).into()) as f64 / times) as i128));
             }
         }
         _ => {}

@@ -47,7 +47,9 @@ impl Fixes {
 
 pub(crate) fn sysctl(name: &str, old: impl Into<Value>, new: impl Into<Value>) -> Value {
     let (old, new): (Value, Value) = (old.into(), new.into());
-    json!({ "site": "here", "edit": { "kind": "sysctl", "name": name, "old": old, "new": new, "boot_line": null } })
+    // Changes are worked out from figures: what a boot file asks for is never gone below, so it gives the new value.
+    let boot = new.is_number().then(|| json!({ "at": "/etc/sysctl.d/60-site.conf:3", "value": new }));
+    json!({ "site": "here", "edit": { "kind": "sysctl", "name": name, "old": old, "new": new, "boot": boot } })
 }
 
 pub(crate) fn nofile(old: (i64, i64), new: (i64, i64)) -> Value {
@@ -58,7 +60,13 @@ pub(crate) fn nofile(old: (i64, i64), new: (i64, i64)) -> Value {
 }
 
 pub(crate) fn finding(rule: &str, fix: &[Value]) -> Value {
-    json!({ "rule": rule, "outcome": "fail", "owner": null, "fix": fix })
+    // The value that was judged, and bounds so low that nothing is asked for beyond the rule's own numbers.
+    let now = fix.first().map(|action| action["edit"]["old"].clone());
+    let limit = now.as_ref().filter(|now| now.is_number());
+    json!({
+        "rule": rule, "outcome": "fail", "now": now, "want": { "limit": limit, "warn_below": 1, "fail_below": 1 },
+        "fix": fix,
+    })
 }
 
 /// A report of a place.
@@ -66,7 +74,10 @@ pub(crate) fn report(kind: &str, node: bool, kernel: &str, findings: &[Value]) -
     let netns = if ["host", "host-network-pod"].contains(&kind) { "init" } else { "child" };
     json!({
         "schema": "tunecheck.report/v1",
-        "node": "node-a", "kernel": kernel, "cpus": 4, "memory_bytes": 8_589_934_592_u64,
+        "node": "node-a", "kernel": kernel, "cpus": 4, "memory_bytes": 1_u64 << 40,
+        "workload": {
+            "role": "server", "connections": 6000, "burst": 600, "destinations": 1, "streams": 1, "outgoing": 0, "ports": [],
+        },
         "place": {
             "kind": kind, "network_namespace": netns, "runtime": null, "kubernetes_node": node, "unit": null,
             "uid": 0, "capabilities": [], "sysctls": "read-only-mount",
