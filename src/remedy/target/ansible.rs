@@ -5,7 +5,7 @@
 
 use super::super::file;
 use super::{File, Order, Rendered, Step, Target, is_change, notes};
-use crate::model::action::{Edit, How, NofileEdit, Site, SysctlEdit};
+use crate::model::action::{Edit, NofileEdit, Site, SysctlEdit};
 use crate::model::place::Kind;
 use crate::model::sysctl;
 
@@ -76,12 +76,7 @@ fn head(order: Order<'_>) -> String {
 }
 
 fn sysctl_entry(edit: &SysctlEdit) -> String {
-    let how = match edit.how {
-        How::Raise => "raise",
-        How::Set => "set",
-        How::Widen => "widen",
-        How::Add => "add",
-    };
+    let how = edit.how.word();
     let module = edit.module.map(|module| format!(", module: {module}")).unwrap_or_default();
     let (name, path, to) = (&edit.name, sysctl::path(&edit.name), edit.new.plain());
     format!("- {{how: {how}, name: \"{name}\", path: \"{path}\", to: \"{to}\"{module}}}\n")

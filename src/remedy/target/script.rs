@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::super::{file, quoted};
 use super::{File, Order, Rendered, Target, is_change, notes};
-use crate::model::action::{Edit, How, Site, SysctlEdit};
+use crate::model::action::{Edit, Site, SysctlEdit};
 use crate::model::fact::Value;
 use crate::model::place::Kind;
 use crate::model::sysctl;
@@ -120,12 +120,7 @@ fn elsewhere(site: Site, order: Order<'_>) -> String {
 }
 
 fn sysctl_step(edit: &SysctlEdit) -> String {
-    let how = match edit.how {
-        How::Raise => "raise",
-        How::Set => "set",
-        How::Widen => "widen",
-        How::Add => "add",
-    };
+    let how = edit.how.word();
     let values = match &edit.new {
         Value::Numbers(list) => list.iter().map(i128::to_string).collect::<Vec<_>>().join(" "),
         value => quoted(&value.plain()),
