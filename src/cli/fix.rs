@@ -1,21 +1,16 @@
 //! `tunecheck fix`: the plan, in the form that was asked for.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::args::FixArgs;
 use super::exit::Exit;
 use super::settings;
 use super::terminal::{complain, print};
-use crate::audit::audit;
-use crate::facts;
+use crate::audit::{audit, recalled};
 use crate::host::{input, write_new};
-use crate::model::fact::Value;
-use crate::model::facts::Facts;
-use crate::model::finding::Outcome;
+use crate::model::report::Report;
+use crate::remedy::Plan;
 use crate::remedy::target::{self, Order, Rendered, Target};
-use crate::remedy::{Part, Plan, Situation, recall};
 use crate::report;
 use crate::rules::RuleSet;
 
@@ -24,10 +19,11 @@ const LARGEST_REPORT: u64 = 64 << 20;
 
 pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     let rules = settings::rules(&args.source.rules)?;
-    let plan = match &args.from {
-        Some(path) => recorded(path, &args.source.waive, &rules)?,
-        None => audited(args, &rules)?,
-    };
+    let report = report(args, &rules)?;
+    let plan = Plan::of(&report, |id| rules.get(id));
+    for note in report.notes.iter().filter(|note| note.starts_with("The waiver of ")) {
+        complain(&report::sanitized(note));
+    }
     let options = settings::options(args);
     let order = Order { plan: &plan, options: &options };
     let asked: Vec<&Target> = match args.to.as_slice() {
@@ -35,7 +31,10 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         names => names.iter().filter_map(|name| target::find(name)).collect(),
     };
     let render = |target: &&Target| -> Result<(&'static str, Rendered)> {
-        let rendered = (target.render)(order).map_err(|what| anyhow!("--to {}: {what}", target.name))?;
+        let mut rendered = (target.render)(order).map_err(|what| anyhow!("--to {}: {what}", target.name))?;
+        if target.name != "plan" {
+            rendered.left_out.extend(target::disputed(&plan));
+        }
         Ok((target.name, rendered))
     };
     let rendered: Vec<(&str, Rendered)> = asked.iter().map(render).collect::<Result<_>>()?;
@@ -43,63 +42,49 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         (Some(folder), _) => {
             let files = target::folder(order, &rendered);
             write_new(folder, &files).with_context(|| format!("--output {}", folder.display()))?;
-            complain(&report::sanitized(&format!(
-                "{} files written; read {}/README.md",
-                files.len(),
-                folder.display()
-            )));
+            let (count, folder) = (files.len(), folder.display());
+            complain(&report::sanitized(&format!("{count} files written; read {folder}/README.md")));
         }
-        (None, [(_, one)]) => {
-            print(target::joined(one).as_bytes()).context("cannot write the fix")?;
-            for (what, why) in &one.left_out {
-                complain(&report::sanitized(&format!("left out: {what}: {why}")));
-            }
-        }
+        (None, [(name, one)]) => single(name, one, &plan)?,
         (None, _) => bail!("several targets need --output DIR, which takes their files"),
     }
     Ok(Exit::Done)
 }
 
-/// The plan for what is wrong here, or in what stands for a machine.
-fn audited(args: &FixArgs, rules: &RuleSet) -> Result<Plan> {
-    let workload = settings::workload(&args.load, rules)?;
-    let host = settings::host(&args.source)?;
-    let mut report = audit(host.as_ref(), rules, &workload)?;
-    report.waive(&args.source.waive);
-    let urgent = report.findings.iter().filter(|finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail));
-    let parts = urgent.filter_map(|finding| {
-        let (actions, owner) = (finding.fix.clone(), finding.owner.clone());
-        let need = finding.want.warn_below.or(finding.want.fail_below);
-        Some(Part { rule: rules.get(finding.rule)?, actions, owner, need })
-    });
-    Ok(Plan::of(report.place.clone(), report.node.clone(), report.count(Outcome::Unknown), parts))
+/// One target goes to standard output. What is not in it is told beside it.
+fn single(name: &str, rendered: &Rendered, plan: &Plan) -> Result<()> {
+    let left_out: Vec<String> =
+        rendered.left_out.iter().map(|(what, why)| format!("left out: {what}: {why}")).collect();
+    match rendered.files.len() {
+        0 if plan.urgent > 0 => {
+            let what = format!("--to {name}: nothing of this plan can be written in that form");
+            bail!("{}", [vec![what], left_out].concat().join("\n"));
+        }
+        0 => complain("Nothing to fix: no rule warns or fails."),
+        count => {
+            print(target::joined(rendered).as_bytes()).context("cannot write the fix")?;
+            if count > 1 {
+                complain(&format!("{count} files, each under its name: --output DIR writes them"));
+            }
+        }
+    }
+    left_out.iter().for_each(|line| complain(&report::sanitized(line)));
+    Ok(())
 }
 
-/// The plan for a recorded report: its changes, held against the rules that it names.
-fn recorded(path: &Path, waived: &[String], rules: &RuleSet) -> Result<Plan> {
-    let shown = path.display();
-    let bytes = input::read(path, LARGEST_REPORT).with_context(|| format!("cannot read --from {shown}"))?;
-    let report = report::recorded(&bytes).with_context(|| format!("--from {shown}"))?;
-    let mut facts = Facts::default();
-    for (name, number) in [("cpu.online", report.cpus), ("memory.total", report.memory)] {
-        if let Some(number) = number {
-            facts.put(name, Ok(Value::Number(number)), "report");
+/// What is wrong here, in what stands for a machine, or in a report that was recorded.
+fn report(args: &FixArgs, rules: &RuleSet) -> Result<Report> {
+    let mut report = match &args.from {
+        None => {
+            let workload = settings::workload(&args.load, rules)?;
+            audit(settings::host(&args.source)?.as_ref(), rules, &workload)?
         }
-    }
-    let situation = Situation { facts: &facts, place: &report.place, catalogue: facts::catalogue() };
-    let mut parts = Vec::new();
-    for finding in report.findings.into_iter().filter(|finding| !waived.contains(&finding.rule)) {
-        let rule = rules.get(&finding.rule).ok_or_else(|| {
-            anyhow!(
-                "--from {shown}: there is no rule {:?} here; a rule of your own comes in with --rules",
-                finding.rule
-            )
-        })?;
-        let mut actions = Vec::new();
-        for edit in finding.fix {
-            actions.extend(recall(rule, edit, situation).with_context(|| format!("--from {shown}"))?);
+        Some(path) => {
+            let from = || format!("--from {}", path.display());
+            let bytes = input::read(path, LARGEST_REPORT).with_context(|| format!("cannot read {}", from()))?;
+            recalled(&report::recorded(&bytes).with_context(from)?, rules).with_context(from)?
         }
-        parts.push(Part { rule, actions, owner: finding.owner, need: finding.need });
-    }
-    Ok(Plan::of(report.place.clone(), report.node, report.unknown, parts.into_iter()))
+    };
+    report.waive(&args.source.waive);
+    Ok(report)
 }

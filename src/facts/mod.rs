@@ -14,12 +14,14 @@ mod listeners;
 mod memory;
 mod neighbours;
 mod process;
+mod resolver;
 mod signs;
 mod sockstat;
 mod softnet;
 mod stat_table;
 mod sysctl;
 mod tuned;
+mod units;
 mod workload;
 
 use std::borrow::Cow;
@@ -29,6 +31,7 @@ use std::sync::LazyLock;
 
 pub use derive::derive;
 pub use sysctl::parse as parse_sysctl;
+pub use units::nofile as unit_nofile;
 pub use workload::declare;
 
 use crate::host::Host;
@@ -63,6 +66,7 @@ const SOURCES: &[Source] = &[
     kernel::SOURCE,
     signs::SOURCE,
     tuned::SOURCE,
+    resolver::SOURCE,
 ];
 
 /// Every fact that is known by name.

@@ -110,8 +110,10 @@ pub struct SysctlEdit {
     pub module: Option<&'static str>,
     /// `file:line` of the configuration that sets it at boot.
     pub boot_line: Option<String>,
-    /// `file:line` of the TuneD profile that sets it, if TuneD has the last word.
-    pub tuned: Option<String>,
+    /// The value that this line gives it.
+    pub boot: Option<Value>,
+    /// `file:line` of the TuneD profile that sets it, and the value there, if TuneD has the last word.
+    pub tuned: Option<(String, Value)>,
 }
 
 /// New limits on open files.
@@ -177,40 +179,4 @@ pub struct Action {
     pub prove: Cow<'static, str>,
     /// How to take it back.
     pub undo: String,
-}
-
-/// A change as a report records it: the data without the words.
-#[derive(Clone, Debug)]
-pub enum RecordedEdit {
-    /// A sysctl.
-    Sysctl {
-        /// Its name.
-        name: String,
-        /// The value when the report was made.
-        old: Option<Value>,
-        /// The value to give it.
-        new: Value,
-        /// `file:line` of the configuration that sets it at boot.
-        boot_line: Option<String>,
-        /// `file:line` of the TuneD profile that has the last word about it.
-        tuned: Option<String>,
-    },
-    /// The limits on open files.
-    Nofile(NofileEdit),
-    /// A sysctl that the kubelet lets pods set: it follows from the sysctl.
-    AllowUnsafe,
-    /// The resolver's `ndots`.
-    Ndots,
-    /// A line that leaves a file.
-    RemoveLine {
-        /// `file:line`.
-        at: String,
-    },
-    /// Words for the owner of the application, or of the limit.
-    Advice {
-        /// For the application's owner.
-        application: bool,
-        /// The words.
-        lines: Vec<String>,
-    },
 }

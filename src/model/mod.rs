@@ -9,6 +9,7 @@ pub mod finding;
 pub mod fix;
 pub mod place;
 pub mod ports;
+pub mod recorded;
 pub mod report;
 pub mod rule;
 pub mod sysctl;

@@ -93,6 +93,9 @@ impl Rule {
             names.extend([nofile.soft.of, nofile.hard.of].into_iter().flatten().map(Name::from));
             names.extend(["limit.nofile.soft", "limit.nofile.hard", "sysctl.fs.nr_open"].map(Name::from));
         }
+        if self.fix.ndots.is_some() {
+            names.push("resolver.ndots".into());
+        }
         if let Some(name) = self.fix.remove {
             names.push(format!("boot[{name}].value").into());
         }

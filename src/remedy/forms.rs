@@ -7,6 +7,10 @@ use crate::model::fix::{Effect, Pod, Safety, SysctlFix};
 use crate::model::place::{Kind, Netns};
 use crate::model::rule::Rule;
 
+/// Seconds that kube-proxy gives established connections unless it is told otherwise: a setting below it would lower the
+/// timeout on every node.
+const KUBE_PROXY_ESTABLISHED: i128 = 86_400;
+
 /// The edit that gives one sysctl of a rule's fix its new value.
 pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situation<'_>) -> SysctlEdit {
     let fact = format!("sysctl.{}", fix.name);
@@ -21,15 +25,17 @@ pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situatio
         pod: rule.pod.clone(),
         module: rule.module,
         boot_line: boot.map(|fact| fact.source.to_string()),
+        boot: boot.and_then(|fact| fact.reading.clone().ok()),
         tuned: tuned(fix.name, situation),
     }
 }
 
 /// The line of the TuneD profile that sets a sysctl, if TuneD has the last word over sysctl.d.
-fn tuned(name: &str, situation: Situation<'_>) -> Option<String> {
-    let set = situation.facts.get(&format!("tuned[{name}].value")).filter(|fact| fact.reading.is_ok())?;
+fn tuned(name: &str, situation: Situation<'_>) -> Option<(String, Value)> {
+    let set = situation.facts.get(&format!("tuned[{name}].value"))?;
+    let value = set.reading.clone().ok()?;
     let last = situation.facts.value("tuned.reapplies") == Ok(&Value::Number(0));
-    last.then(|| set.source.to_string())
+    last.then(|| (set.source.to_string(), value))
 }
 
 /// The actions that make an edit where the audit stands, in their order.
@@ -57,7 +63,7 @@ impl Planned<'_> {
         let conntrack = self.edit.name.starts_with("net.netfilter.nf_conntrack");
         vec![match stands.kind {
             Kind::Host | Kind::Unknown => match self.edit.tuned.clone() {
-                Some(profile) => self.in_profile(&profile),
+                Some((profile, _)) => self.in_profile(&profile),
                 None => self.here(place::writer(stands)),
             },
             // What is no network sysctl is the host's in any network namespace.
@@ -111,12 +117,19 @@ impl Planned<'_> {
         }
     }
 
+    /// What can take a quarter of the memory is read first, what can take half of it is decided by a person.
     /// On a Kubernetes node a wider range lets clients take the ports of the kubelet, of agents and of Services that come
     /// later: nobody can reserve them all beforehand, so a person decides.
     fn safety(&self) -> Safety {
+        let memory = self.situation.facts.number("memory.total").ok();
+        let heavy = match words::percent(self.rule, &self.edit, memory) {
+            Some(51..) => Safety::Manual,
+            Some(26..) => Safety::Review,
+            _ => Safety::Safe,
+        };
         match self.edit.how {
             How::Widen if self.situation.place.node => Safety::Manual,
-            _ => self.rule.fix.safety,
+            _ => self.rule.fix.safety.max(heavy),
         }
     }
 
@@ -128,6 +141,9 @@ impl Planned<'_> {
         let line = format!("{} = {}", self.edit.name, self.value());
         let mut lines = self.module_line();
         lines.push(match self.edit.boot_line.as_deref() {
+            Some(at) if self.edit.boot.as_ref() == Some(&self.edit.new) => {
+                format!("({at} sets that at boot: see why it does not hold now, such as a module that loads later)")
+            }
             None => format!("{}: {line}", file::FIRST),
             Some(at) if at.starts_with("/etc/") => format!("{at}: {line}   (that line sets it now)"),
             // A file of a package or of this boot is not the owner's to edit.
@@ -254,7 +270,10 @@ impl Planned<'_> {
         let first = allow_unsafe(self.rule, &self.edit.name);
         vec![
             first,
-            self.pod("unsafe: with a nodeSelector and a toleration for those nodes; any other kubelet rejects the pod with SysctlForbidden"),
+            Action {
+                safety: Safety::Review.max(self.safety()),
+                ..self.pod("unsafe: with a nodeSelector and a toleration for those nodes; any other kubelet rejects the pod with SysctlForbidden")
+            },
         ]
     }
 
@@ -263,7 +282,7 @@ impl Planned<'_> {
         let wanted = self.edit.new.limit()?;
         let key = kube_proxy_key(&self.edit.name)?;
         if key.ends_with("Timeout") {
-            return Some(format!("conntrack.{key}: {wanted}s"));
+            return Some(format!("conntrack.{key}: {}s", wanted.max(KUBE_PROXY_ESTABLISHED)));
         }
         let cpus = self.situation.facts.number("cpu.online").ok().filter(|&cpus| cpus > 0);
         let per_core = cpus.map(|cpus| format!("   (or conntrack.maxPerCore x {cpus} CPUs: the larger counts)"));

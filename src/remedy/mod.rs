@@ -7,7 +7,7 @@ mod forms;
 mod nofile;
 mod place;
 mod plan;
-mod recall;
+pub mod recall;
 mod sysctl;
 pub mod target;
 mod words;
@@ -23,8 +23,7 @@ use crate::model::fix::{Effect, Safety};
 use crate::model::place::{Kind, Place};
 use crate::model::rule::Rule;
 
-pub use plan::{Conflict, Part, Plan, Step};
-pub use recall::{Unfit, recall};
+pub use plan::{Conflict, Plan, Step};
 
 /// Largest nf_conntrack_max that kube-proxy sets since 1.36.
 const KUBE_PROXY_MOST: i128 = 1_048_576;
@@ -100,7 +99,7 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
         actions.extend(removal(rule, name, situation));
     }
     if let Some(ndots) = rule.fix.ndots.filter(|_| matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod)) {
-        actions.push(resolver(rule, ndots));
+        actions.extend(resolver(rule, ndots, situation));
     }
     if !rule.fix.application.is_empty() {
         let words = filled(rule.fix.application);
@@ -112,9 +111,15 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
     actions
 }
 
-/// A pod's resolver that asks for a name as it stands before it tries the search list.
-fn resolver(rule: &Rule, ndots: u32) -> Action {
-    Action {
+/// A pod's resolver that asks for a name as it stands before it tries the search list. It is only ever brought down to
+/// that; where nobody knows what it is now, a person looks.
+fn resolver(rule: &Rule, ndots: u32, situation: Situation<'_>) -> Option<Action> {
+    let now = situation.facts.number("resolver.ndots").ok();
+    if now.is_some_and(|now| now <= ndots.into()) {
+        return None;
+    }
+    let known = if now.is_some() { Safety::Review } else { Safety::Manual };
+    Some(Action {
         site: Site::PodManifest,
         who: "the pod's owner".to_owned(),
         edit: Edit::Ndots(ndots.into()),
@@ -126,11 +131,11 @@ fn resolver(rule: &Rule, ndots: u32) -> Action {
         ],
         scope: "every name that this pod looks up".to_owned(),
         cost: "a name with that many dots is asked for as it stands first: short names of services in other namespaces need their full form or take one more query".to_owned(),
-        safety: Safety::Review.max(rule.fix.safety),
+        safety: known.max(rule.fix.safety),
         takes_effect: Effect::NewPods,
         prove: "cat /etc/resolv.conf   # options ndots".into(),
         undo: "take the option out and roll the pods".to_owned(),
-    }
+    })
 }
 
 fn advice(rule: &Rule, site: Site, who: &str, words: String) -> Action {

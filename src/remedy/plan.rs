@@ -5,8 +5,10 @@ use crate::model::action::{Action, Edit, How, NofileEdit, Site, SysctlEdit};
 use crate::model::check::Check;
 use crate::model::fact::Value;
 use crate::model::facts::grouped;
+use crate::model::finding::Outcome;
 use crate::model::place::Place;
 use crate::model::ports::Ports;
+use crate::model::report::Report;
 use crate::model::rule::Rule;
 
 /// A change, and the rules that ask for it.
@@ -16,6 +18,10 @@ pub struct Step {
     pub action: Action,
     /// The rules that ask for it.
     pub rules: Vec<&'static str>,
+    /// What they are about, where they judge each of several.
+    pub subjects: Vec<String>,
+    /// What the first of them says is wrong.
+    pub says: String,
     /// Who writes the value last, as far as it shows.
     pub owner: Option<String>,
     /// What is still missing once it is made.
@@ -29,19 +35,6 @@ pub struct Conflict {
     pub name: String,
     /// Who asks for what.
     pub wishes: Vec<(&'static str, Value)>,
-}
-
-/// What a finding asks for.
-#[derive(Debug)]
-pub struct Part<'a> {
-    /// Its rule.
-    pub rule: &'a Rule,
-    /// Its actions.
-    pub actions: Vec<Action>,
-    /// Who writes the value last.
-    pub owner: Option<String>,
-    /// The least that its rule accepts without a warning, where it asks for a number.
-    pub need: Option<i128>,
 }
 
 /// Everything to change, by site.
@@ -58,33 +51,51 @@ pub struct Plan {
     /// Rules that pass once every change is made: those that judge what is changed. A rule that judges a counter asks
     /// for changes as well, but its total stays.
     pub claims: Vec<&'static str>,
-    /// How many rules warn or fail.
+    /// What the reader has to know about the whole, one sentence each.
+    pub notes: Vec<String>,
+    /// How many findings warn or fail.
     pub urgent: usize,
-    /// How many rules could not be checked.
+    /// How many findings could not be checked.
     pub unknown: usize,
 }
 
 impl Plan {
-    /// The plan for these findings.
-    pub fn of<'a>(place: Place, node: Option<String>, unknown: usize, parts: impl Iterator<Item = Part<'a>>) -> Self {
-        let mut plan =
-            Self { place, node, steps: Vec::new(), conflicts: Vec::new(), claims: Vec::new(), urgent: 0, unknown };
-        for part in parts {
+    /// The plan for what warns or fails in a report.
+    pub fn of<'a>(report: &Report, rule: impl Fn(&str) -> Option<&'a Rule>) -> Self {
+        let mut plan = Self {
+            place: report.place.clone(),
+            node: report.node.clone(),
+            steps: Vec::new(),
+            conflicts: Vec::new(),
+            claims: Vec::new(),
+            notes: report.notes.clone(),
+            urgent: 0,
+            unknown: report.count(Outcome::Unknown),
+        };
+        for finding in report.findings.iter().filter(|finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail))
+        {
+            let Some(rule) = rule(finding.rule) else { continue };
             plan.urgent += 1;
-            let changes = part.actions.iter().any(|action| is_change(&action.edit));
-            let short = part.need.and_then(|need| shortfall(&part.actions, need));
+            let changes = finding.fix.iter().any(|action| is_mending(&action.edit));
+            let need = finding.want.warn_below.or(finding.want.fail_below);
+            let short = need.and_then(|need| shortfall(&finding.fix, need));
             if changes
                 && short.is_none()
-                && !matches!(part.rule.check, Check::NotRising { .. })
-                && !plan.claims.contains(&part.rule.id)
+                && !matches!(rule.check, Check::NotRising { .. })
+                && !plan.claims.contains(&rule.id)
             {
-                plan.claims.push(part.rule.id);
+                plan.claims.push(rule.id);
             }
-            for action in part.actions {
-                // What is owned is a value; words for a person have no owner but that person.
-                let owner = part.owner.clone().filter(|_| is_change(&action.edit));
-                let short = short.clone().filter(|_| is_widened(&action.edit).is_some());
-                plan.add(Step { action, rules: vec![part.rule.id], owner, short });
+            for action in &finding.fix {
+                plan.add(Step {
+                    // What is owned is a value; words for a person have no owner but that person.
+                    owner: finding.owner.clone().filter(|_| is_mending(&action.edit)),
+                    short: short.clone().filter(|_| is_widened(&action.edit).is_some()),
+                    rules: vec![rule.id],
+                    subjects: finding.subject.iter().cloned().collect(),
+                    says: finding.says.clone(),
+                    action: action.clone(),
+                });
             }
         }
         let disputed = |step: &Step, conflicts: &[Conflict]| matches!(&step.action.edit, Edit::Sysctl(edit) if conflicts.iter().any(|conflict| conflict.name == edit.name));
@@ -148,10 +159,12 @@ impl Plan {
         old.action.safety = old.action.safety.max(new.action.safety);
         old.action.takes_effect = old.action.takes_effect.max(new.action.takes_effect);
         old.rules.extend(new.rules.iter().filter(|rule| !old.rules.contains(rule)).copied().collect::<Vec<_>>());
+        old.subjects.extend(new.subjects);
     }
 }
 
-fn is_change(edit: &Edit) -> bool {
+/// Whether an edit alters what a rule judges; what the kubelet or a resolver is told does not.
+fn is_mending(edit: &Edit) -> bool {
     matches!(edit, Edit::Sysctl(_) | Edit::Nofile(_) | Edit::RemoveLine { .. })
 }
 

@@ -1,133 +1,150 @@
-//! Actions out of a recorded report: the changes are taken from it and checked against the rule, the words are made
-//! anew. So a report that somebody tampered with can ask for nothing that its rules would not, and says nothing.
+//! The facts behind a recorded report, as far as its figures tell them. Changes are worked out from them anew, so a report
+//! that somebody tampered with can ask for nothing that its rules would not.
 
-use thiserror::Error;
-
-use super::sysctl::most;
-use super::{Situation, advice, forms, nofile, place, removal_at, resolver};
-use crate::model::action::{Action, RecordedEdit, Site, SysctlEdit};
-use crate::model::fact::Value;
+use crate::model::check::{Band, Bound, Check};
+use crate::model::fact::{Unit, Value};
+use crate::model::facts::{Facts, Name, with_subject};
+use crate::model::finding::{Finding, Want};
 use crate::model::fix::Change;
 use crate::model::ports::Ports;
+use crate::model::recorded::{Figures, Recorded, RecordedFinding};
 use crate::model::rule::Rule;
 
-/// Largest hard limit on open files that the kernel takes.
-const MOST_FILES: i128 = 2_147_483_584;
+/// Most ports that a report may add to a list: all NodePorts, and as many listeners as a machine has.
+const MOST_PORTS: u32 = 4096;
 
-/// A recorded change that its rule does not make.
-#[derive(Debug, Error)]
-pub enum Unfit {
-    /// The rule has no such change.
-    #[error("rule {rule} makes no such change: {what}")]
-    Foreign {
-        /// The rule.
-        rule: &'static str,
-        /// The change.
-        what: String,
-    },
-    /// The value is none that the rule asks for, or none that the kernel takes.
-    #[error("rule {rule}: {what}")]
-    Value {
-        /// The rule.
-        rule: &'static str,
-        /// What is wrong.
-        what: String,
-    },
+/// Puts what a report tells of the machine among the facts.
+pub fn machine(recorded: &Recorded, facts: &mut Facts) {
+    for (name, number) in [("cpu.online", recorded.cpus), ("memory.total", recorded.memory)] {
+        if let Some(number) = number.filter(|&number| number > 0) {
+            known(facts, name, Value::Number(number));
+        }
+    }
 }
 
-/// The actions that a rule's recorded change stands for in this place.
-///
-/// # Errors
-/// [`Unfit`] if it is no change that the rule makes.
-pub fn recall(rule: &Rule, recorded: RecordedEdit, situation: Situation<'_>) -> Result<Vec<Action>, Unfit> {
-    let foreign = |what: String| Unfit::Foreign { rule: rule.id, what };
-    Ok(match recorded {
-        RecordedEdit::Sysctl { name, old, new, boot_line, tuned } => {
-            let fix = rule.fix.sysctl.iter().find(|fix| fix.name == name);
-            let fix = fix.ok_or_else(|| foreign(format!("the sysctl {name}")))?;
-            let new = as_asked(&fix.change, new, old.as_ref(), &name)
-                .map_err(|what| Unfit::Value { rule: rule.id, what: format!("{name}: {what}") })?;
-            let old = old.map(|old| ports_if(&fix.change, old));
-            let edit = SysctlEdit { old, boot_line, tuned, ..forms::edit(rule, fix, new, situation) };
-            forms::actions(rule, edit, situation)
-        }
-        RecordedEdit::Nofile(edit) => {
-            if rule.fix.nofile.is_none() {
-                return Err(foreign("the limit on open files".to_owned()));
-            }
-            let grows = edit.soft >= edit.old_soft && (edit.hard >= edit.old_hard || edit.hard == MOST_FILES);
-            let taken = 0 < edit.soft && edit.soft <= edit.hard && edit.hard <= MOST_FILES;
-            if !(grows && taken) {
-                let what = format!("{}:{} cannot be limits on open files here", edit.soft, edit.hard);
-                return Err(Unfit::Value { rule: rule.id, what });
-            }
-            vec![nofile::form(rule, edit, situation)]
-        }
-        RecordedEdit::Ndots => match rule.fix.ndots {
-            Some(ndots) => vec![resolver(rule, ndots)],
-            None => return Err(foreign("ndots".to_owned())),
-        },
-        RecordedEdit::RemoveLine { at } => match rule.fix.remove {
-            Some(name) => vec![removal_at(rule, name, &at, situation)],
-            None => return Err(foreign(format!("the removal of {at}"))),
-        },
-        RecordedEdit::Advice { application, lines } => {
-            let (site, who) = match application {
-                true => (Site::Application, "the application's owner"),
-                false => (Site::Owner, place::owner(situation.place)),
-            };
-            vec![Action { lines, ..advice(rule, site, who, String::new()) }]
-        }
-        // The sysctl brings it along.
-        RecordedEdit::AllowUnsafe => Vec::new(),
-    })
+/// Puts what a finding tells among the facts, and gives the finding as an audit made it.
+pub fn finding(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) -> Finding {
+    let subject = recorded.subject.as_deref();
+    let fact = with_subject(rule.fact, subject).into_owned();
+    if let Some(now) = &recorded.now {
+        known(facts, fact.clone(), now.clone());
+    }
+    bounds(rule, recorded, facts);
+    for figures in &recorded.figures {
+        figure(rule, figures, facts);
+    }
+    Finding {
+        rule: rule.id,
+        title: rule.title,
+        manual: rule.manual,
+        scope: rule.scope,
+        subject: recorded.subject.clone(),
+        outcome: recorded.outcome,
+        reason: recorded.reason.clone(),
+        gap: None,
+        fact: Name::Owned(fact),
+        now: recorded.now.clone(),
+        unit: Unit::Count,
+        source: Name::Borrowed("report"),
+        want: Want { fail_below: recorded.fail_below, warn_below: recorded.warn_below, ..Want::default() },
+        share: None,
+        evidence: Vec::new(),
+        owner: None,
+        says: recorded.says.clone(),
+        also: String::new(),
+        fix: Vec::new(),
+    }
 }
 
-/// The value, if the rule's change can lead to it from the old one and the kernel takes it.
-fn as_asked(change: &Change, new: Value, old: Option<&Value>, name: &str) -> Result<Value, String> {
-    let refused = || Err(format!("{} is not what it asks for", new.plain().chars().take(60).collect::<String>()));
-    match (change, &new) {
-        (Change::Raise(_), Value::Number(number)) => match old.map(Value::limit) {
-            Some(None) => Err("the former value is no number".to_owned()),
-            Some(Some(old)) if old >= *number => Err(format!("{number} is not more than {old}")),
-            _ if *number < 1 || *number > most(name) => Err(format!("the kernel does not take {number}")),
-            _ => Ok(new),
-        },
-        (Change::Set(value), _) if *value == new => Ok(new),
-        (Change::Widen(..), Value::Numbers(ends)) => {
-            let old: Option<&[i128]> = match old {
-                Some(Value::Numbers(old)) => Some(old),
-                _ => None,
-            };
-            match (ends.as_slice(), old) {
-                (&[low, high], Some(&[old_low, old_high]))
-                    if (1..=65535).contains(&low)
-                        && high <= 65535
-                        && low <= old_low
-                        && high >= old_high
-                        && low <= high =>
-                {
-                    Ok(new)
+/// The first to tell a fact is believed: what was declared comes before what is concluded.
+fn known(facts: &mut Facts, name: impl Into<Name>, value: Value) {
+    let name = name.into();
+    if facts.get(&name).is_none() {
+        facts.put(name, Ok(value), "report");
+    }
+}
+
+/// The facts that the rule's check compared with.
+fn bounds(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) {
+    let subject = recorded.subject.as_deref();
+    let mut put = |name: &str, number: Option<i128>| {
+        if let Some(number) = number {
+            known(facts, with_subject(name, subject).into_owned(), Value::Number(number));
+        }
+    };
+    match &rule.check {
+        Check::Usage { of, .. } => put(of, recorded.limit),
+        Check::Range { fail, warn } => {
+            for (band, below) in [(fail, recorded.fail_below), (warn, recorded.warn_below)] {
+                if let Band { at_least: Some(Bound { of: Some(of), times: 1.0, plus, least }), .. } = band {
+                    let of_more = below.filter(|&below| below > (*least).into());
+                    put(of, of_more.map(|below| below.saturating_sub((*plus).into())));
                 }
-                _ => refused(),
             }
         }
-        (Change::Add(_), Value::Text(_) | Value::Number(_) | Value::Ports(_)) => {
-            let ports = |value: &Value| value.plain().parse::<Ports>().ok();
-            let (Some(list), Some(held)) = (ports(&new), old.and_then(ports)) else { return refused() };
-            match held.difference(&list).is_empty() {
-                true => Ok(Value::Ports(list)),
-                false => Err(format!("{list} drops some of {held}")),
-            }
-        }
-        _ => refused(),
+        _ => {}
     }
 }
 
-/// A port list that a report spells as text.
-fn ports_if(change: &Change, value: Value) -> Value {
-    match change {
-        Change::Add(_) => value.plain().parse().map_or(value, Value::Ports),
-        _ => value,
+fn figure(rule: &Rule, figures: &Figures, facts: &mut Facts) {
+    match figures {
+        Figures::Sysctl { name, old, new, boot, tuned } => {
+            let Some(fix) = rule.fix.sysctl.iter().find(|fix| fix.name == *name) else { return };
+            if let Some(old) = old {
+                known(facts, format!("sysctl.{name}"), old.clone());
+                known(facts, format!("boot[{name}].live"), old.clone());
+            }
+            if let Some((at, value)) = boot.as_ref().filter(|(at, _)| is_line_of(at, &["sysctl.d", "sysctl.conf"])) {
+                facts.put(format!("boot[{name}].value"), Ok(value.clone()), at.clone());
+            }
+            if let Some((at, value)) = tuned.as_ref().filter(|(at, _)| is_line_of(at, &["tuned"])) {
+                facts.put(format!("tuned[{name}].value"), Ok(value.clone()), at.clone());
+                known(facts, "tuned.reapplies", Value::Number(0));
+            }
+            match (&fix.change, new) {
+                (Change::Add(ports), Value::Ports(list)) => {
+                    let held = match old {
+                        Some(Value::Ports(held)) => held.clone(),
+                        _ => Ports::default(),
+                    };
+                    if list.difference(&held).count() <= MOST_PORTS {
+                        known(facts, *ports, Value::Ports(list.clone()));
+                    }
+                }
+                // A range that starts higher than the rule asks could not start lower there.
+                (Change::Widen(low, _), Value::Numbers(ends)) => {
+                    if let Some(start) = ends.first().filter(|&start| start > low) {
+                        known(facts, "sysctl.net.ipv4.ip_unprivileged_port_start", Value::Number(*start));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Figures::Nofile { soft, hard, nr_open } => {
+            known(facts, "limit.nofile.soft", Value::Number(*soft));
+            known(facts, "limit.nofile.hard", Value::Number(*hard));
+            if let Some(ceiling) = nr_open {
+                known(facts, "sysctl.fs.nr_open", Value::Number(*ceiling));
+            }
+        }
+        Figures::Line(at) => {
+            if let Some(name) = rule.fix.remove.filter(|_| is_line_of(at, &["sysctl.d", "sysctl.conf"])) {
+                let name = format!("boot[{name}].value");
+                let value = facts.value(&name).cloned().unwrap_or_else(|_| Value::Text(String::new()));
+                facts.put(name, Ok(value), at.clone());
+            }
+        }
     }
+}
+
+/// Whether this is a line of a configuration file: an absolute path of plain words, one of which is a known one.
+fn is_line_of(at: &str, words: &[&str]) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@+".contains(c);
+    let Some((path, line)) = at.rsplit_once(':') else { return false };
+    path.starts_with('/')
+        && path.ends_with(".conf")
+        && path.chars().all(plain)
+        && !path.contains("..")
+        && path.split('/').any(|part| words.contains(&part))
+        && line.parse::<u32>().is_ok()
 }

@@ -44,6 +44,9 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
             other => return Err(Gap::new(Cause::Unparsable, format!("{} is {}", fix.name, other.plain()))),
         },
     };
+    // What the machine is told at boot is never less, either.
+    let boot = situation.facts.value(&format!("boot[{}].value", fix.name)).ok();
+    let new = boot.and_then(|boot| both(how(&fix.change), &new, boot)).unwrap_or(new);
     Ok((live != Ok(&new)).then_some(new))
 }
 

@@ -8,13 +8,24 @@ use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
 use crate::model::rule::Rule;
 
+/// The bytes that a change of a sysctl can take at worst, where it is known what each unit takes.
+fn worst(rule: &Rule, edit: &SysctlEdit) -> Option<i128> {
+    let each = rule.fix.sysctl.iter().find(|fix| fix.name == edit.name)?.bytes_each?;
+    let Value::Number(new) = edit.new else { return None };
+    let old = edit.old.as_ref().and_then(Value::limit).unwrap_or(0).max(0).min(new);
+    Some((new - old).saturating_mul(each.into()))
+}
+
+/// The same as a share of the memory.
+pub(super) fn percent(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> Option<i128> {
+    let memory = memory.filter(|&memory| memory > 0)?;
+    Some(worst(rule, edit)?.saturating_mul(100) / memory)
+}
+
 /// What a rule's change of a sysctl costs on a machine with this much memory in bytes: at worst, where it is known what
 /// each unit takes, and then in the rule's words.
 pub(super) fn cost(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> String {
-    let each = rule.fix.sysctl.iter().find(|fix| fix.name == edit.name).and_then(|fix| fix.bytes_each);
-    let (Some(each), Value::Number(new)) = (each, &edit.new) else { return rule.fix.cost.to_owned() };
-    let old = edit.old.as_ref().and_then(Value::limit).unwrap_or(0).max(0).min(*new);
-    let bytes = (new - old).saturating_mul(each.into());
+    let (Some(bytes), Value::Number(new)) = (worst(rule, edit), &edit.new) else { return rule.fix.cost.to_owned() };
     let shown = |bytes| humane(&Value::Number(bytes), Unit::Bytes);
     let share = memory.filter(|&memory| memory > 0).map(|memory| {
         let share = match bytes.saturating_mul(1000) / memory {
@@ -23,8 +34,7 @@ pub(super) fn cost(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> Stri
         };
         format!(", {share} of the {} here", shown(memory))
     });
-    let worst =
-        format!("at worst {} more, if all {} are in use{}", shown(bytes), grouped(*new), share.unwrap_or_default());
+    let worst = format!("up to {} more for {}{}", shown(bytes), grouped(*new), share.unwrap_or_default());
     if rule.fix.cost.is_empty() { worst } else { format!("{worst}; {}", rule.fix.cost) }
 }
 

@@ -9,8 +9,7 @@ mod table;
 mod text;
 
 pub use explain::{catalogue as facts_table, rule as explain, rule_list};
-pub use json::{Recorded, RecordedFinding, Unreadable, read as recorded};
-pub use json::{print as json, schema as json_schema};
+pub use json::{Unreadable, print as json, read as recorded, schema as json_schema};
 pub use style::Style;
 pub use table::print as table;
 pub use text::sanitized;

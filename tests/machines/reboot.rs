@@ -53,7 +53,13 @@ fn what_was_mended_holds_after_a_reboot_and_can_be_undone(scene: &Scene) {
     assert_eq!(vm.ask("sh fix.sh check").code, Some(1));
     assert_same(&vm.state(), &before, "looking changes nothing");
 
-    vm.run("sh fix.sh apply --persist\nsh fix.sh check");
+    vm.run("sh fix.sh apply --persist");
+    let unfinished = vm.ask("sh fix.sh check");
+    assert!(
+        unfinished.code == Some(1) && unfinished.stdout.contains("systemctl restart load.service"),
+        "{unfinished:?}"
+    );
+    vm.run("systemctl restart load\nsh fix.sh check");
     let mended = vm.state();
     assert_eq!(vm.passing(), RULES);
     assert_eq!(vm.present(FILES), FILES);

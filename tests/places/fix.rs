@@ -93,6 +93,18 @@ pub(crate) const PLACES: &[Place] = &[
         trial: persist_writes_files_that_undo_takes_away,
     },
     Place {
+        name: "what_a_boot_file_gives_already_is_left_to_it",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: what_a_boot_file_gives_already_is_left_to_it,
+    },
+    Place {
+        name: "undo_leaves_a_limit_that_is_in_use",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: undo_leaves_a_limit_that_is_in_use,
+    },
+    Place {
         name: "shellcheck_has_nothing_to_say_of_any_script",
         needs: &[Need::Program("shellcheck")],
         own: &[],
@@ -425,6 +437,62 @@ fn persist_writes_files_that_undo_takes_away(scene: &Scene) {
     let says = "NOT KEPT   net.core.somaxconn: /etc/sysctl.d/zzz.conf is read later and sets 512";
     assert!(overruled.stdout.contains(says), "{}", overruled.stdout);
     assert_eq!(sh(scene, &["undo"]).code, Some(0));
+}
+
+/// The line about somaxconn in the file that keeps what was changed.
+fn kept() -> Option<String> {
+    let text = fs::read_to_string("/etc/sysctl.d/90-tunecheck.conf").unwrap_or_default();
+    text.lines().rfind(|line| line.starts_with("net.core.somaxconn")).map(str::to_owned)
+}
+
+fn what_a_boot_file_gives_already_is_left_to_it(scene: &Scene) {
+    stand_ins(scene);
+    made(scene, &["--waive", "boot/drift"]);
+    let persisted = |file: &str, text: &str| {
+        let path = Path::new("/etc/sysctl.d").join(file);
+        fs::write(&path, text).unwrap();
+        let run = sh(scene, &["apply", "--persist"]);
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        let line = kept();
+        assert_eq!(sh(scene, &["undo"]).code, Some(0));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(get("net/core/somaxconn"), "128");
+        line
+    };
+    let ours = Some("net.core.somaxconn = 65535".to_owned());
+    for more in ["60-admin.conf", "99-admin.conf"] {
+        assert_eq!(persisted(more, "net.core.somaxconn = 131072\n"), None, "{more} sets more: a line would lower it");
+    }
+    assert_eq!(persisted("60-admin.conf", "net.core.somaxconn = 512\n"), ours);
+    assert_eq!(persisted("60-admin.conf", "# net.core.somaxconn = 131072\n"), ours);
+    let own = persisted("90-tunecheck.conf", "net/core/somaxconn=131072\nvm.swappiness = 10\n");
+    assert_eq!(own, None, "the file's own higher line stays");
+    assert_eq!(persisted("90-tunecheck.conf", "net.core.somaxconn=512\n"), ours, "and a lower one is replaced");
+    // A link to /dev/null masks the file of that name in another folder.
+    fs::write("/usr/lib/sysctl.d/99-vendor.conf", "net.core.somaxconn = 256\n").unwrap();
+    symlink("/dev/null", "/etc/sysctl.d/99-vendor.conf").unwrap();
+    assert_eq!(persisted("60-admin.conf", ""), ours);
+}
+
+fn undo_leaves_a_limit_that_is_in_use(scene: &Scene) {
+    stand_ins(scene);
+    for (name, value) in [("nf_conntrack_max", "1000"), ("nf_conntrack_count", "900"), ("nf_conntrack_buckets", "512")]
+    {
+        let file = scene.folder.join(name);
+        fs::write(&file, format!("{value}\n")).unwrap();
+        done(script(&format!("mount --bind \"$1\" /proc/sys/net/netfilter/{name}"), &[&file]));
+    }
+    made(scene, &["--waive", "boot/drift"]);
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    assert_eq!(get("net/netfilter/nf_conntrack_max"), "262144");
+    set("net/netfilter/nf_conntrack_count", "5000");
+    let undone = sh(scene, &["undo"]);
+    assert_eq!(undone.code, Some(1));
+    assert!(undone.stdout.contains("5000 are in use, and it was 1000 before"), "{}", undone.stdout);
+    assert_eq!(get("net/netfilter/nf_conntrack_max"), "262144");
+    set("net/netfilter/nf_conntrack_count", "500");
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+    assert_eq!(get("net/netfilter/nf_conntrack_max"), "1000");
 }
 
 fn shellcheck_has_nothing_to_say(scene: &Scene) {

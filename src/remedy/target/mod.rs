@@ -20,7 +20,7 @@ mod sysctl_d;
 mod systemd;
 mod yaml;
 
-use super::{Plan, Step};
+use super::{Conflict, Plan, Step};
 use crate::model::action::{Edit, How, Site, SysctlEdit};
 use crate::model::fix::Safety;
 use crate::model::place::Kind;
@@ -163,6 +163,15 @@ pub const TARGETS: &[Target] = &[
     platform::k3s::TARGET,
     platform::butane::TARGET,
 ];
+
+/// What the rules do not agree on, as what and why it is in no target.
+pub fn disputed(plan: &Plan) -> Vec<(String, String)> {
+    let told = |conflict: &Conflict| {
+        let wishes = conflict.wishes.iter().map(|(rule, value)| format!("{rule} asks for {}", value.plain()));
+        (conflict.name.clone(), format!("left to you: {}", wishes.collect::<Vec<_>>().join("; ")))
+    };
+    plan.conflicts.iter().map(told).collect()
+}
 
 /// The target of this name.
 pub fn find(name: &str) -> Option<&'static Target> {

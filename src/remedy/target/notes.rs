@@ -8,6 +8,8 @@ use crate::model::fix::Safety;
 use crate::model::place::{Kind, Place};
 use crate::model::text::is_hostile;
 
+/// Subjects named before the rest is counted.
+const SUBJECTS: usize = 4;
 /// Columns of a comment.
 const WIDTH: usize = 100;
 
@@ -43,6 +45,11 @@ fn shown(value: &Value) -> String {
 
 /// Everything that has to be known of a step, line by line, each on one line of text.
 pub(super) fn told(step: &Step) -> Vec<String> {
+    told_with(step, &step.action.undo)
+}
+
+/// The same where a form has a way of its own to take it back.
+pub(super) fn told_with(step: &Step, undo: &str) -> Vec<String> {
     let action = &step.action;
     let mut lines = Vec::new();
     wrap(&mut lines, "", &title(step));
@@ -51,6 +58,10 @@ pub(super) fn told(step: &Step) -> Vec<String> {
             wrap(&mut lines, &format!("  {name:<8} "), words);
         }
     };
+    let named = step.subjects.iter().take(SUBJECTS).cloned().collect::<Vec<_>>().join(", ");
+    let more = step.subjects.len().saturating_sub(SUBJECTS);
+    field("about", &if more > 0 { format!("{named} and {more} more") } else { named });
+    field("why", &step.says);
     field("rules", &step.rules.join(", "));
     field("who", &action.who);
     field("scope", &action.scope);
@@ -60,9 +71,7 @@ pub(super) fn told(step: &Step) -> Vec<String> {
     field("acts", action.takes_effect.words());
     field("but", step.short.as_deref().unwrap_or_default());
     field("prove", &action.prove);
-    if action.edit != Edit::Advice {
-        field("undo", &action.undo);
-    }
+    field("undo", undo);
     lines
 }
 

@@ -1,7 +1,7 @@
 //! `plan`: the whole plan for a person to read, in Markdown.
 
 use super::notes;
-use super::{File, Order, Rendered, Target, is_change};
+use super::{File, Order, Rendered, Target, disputed, is_change};
 use crate::model::action::{Edit, Site};
 
 pub(super) const TARGET: Target =
@@ -36,6 +36,7 @@ pub(super) fn body(order: Order<'_>) -> String {
         let rules = notes::counted(plan.unknown, "rule", "rules");
         text += &format!("{rules} could not be checked and may ask for more: `tunecheck` says why.\n");
     }
+    text.extend(plan.notes.iter().map(|note| format!("{}\n", notes::one_line(note))));
     for (index, site) in plan.sites().into_iter().enumerate() {
         text += &format!("\n## {}. {}\n", index + 1, capitalised(notes::site(site, &plan.place)));
         for step in plan.at(&[site]) {
@@ -54,26 +55,27 @@ pub(super) fn body(order: Order<'_>) -> String {
             text.push_str("```\n");
         }
     }
-    for conflict in &plan.conflicts {
-        let wishes: Vec<String> =
-            conflict.wishes.iter().map(|(rule, value)| format!("{rule} asks for {}", value.plain())).collect();
-        text += &format!("\n## Conflict: {}\n\nLeft to you: {}.\n", conflict.name, wishes.join("; "));
+    for (what, why) in disputed(plan) {
+        text += &format!("\n## Conflict: {what}\n\n{}.\n", capitalised(&why));
+    }
+    if !plan.claims.is_empty() {
+        text += &format!("\nOnce all of it is made, these rules pass: {}.\n", plan.claims.join(", "));
     }
     let forms: Vec<&str> =
         FORMS.iter().filter(|(sites, _)| plan.at(sites).any(is_change)).map(|(_, form)| *form).collect();
     if !forms.is_empty() {
-        text += &format!("\nWritten out: {}.\n", forms.join("; "));
+        text += &format!("\nWritten out by the same command with {}.\n", forms.join("; or "));
     }
     text
 }
 
 /// The form that writes out what is changed at some sites.
 const FORMS: [(&[Site], &str); 3] = [
-    (&[Site::Here, Site::Node, Site::Service], "`tunecheck fix --to script > fix.sh`, then `sh fix.sh plan`"),
-    (&[Site::ContainerRun], "`tunecheck fix --to docker`, `--to podman`"),
+    (&[Site::Here, Site::Node, Site::Service], "`--to script > fix.sh`, then `sh fix.sh plan`"),
+    (&[Site::ContainerRun], "`--to docker` or `--to podman`"),
     (
         &[Site::PodManifest, Site::Kubelet, Site::ContainerRuntime, Site::KubeProxy],
-        "`tunecheck fix --to kubernetes --kubernetes-version RELEASE`, or the platform of the nodes: `--to eks`, `gke`, ...",
+        "`--to kubernetes --kubernetes-version RELEASE`, or the platform of the nodes, such as `--to eks`",
     ),
 ];
 

@@ -126,6 +126,12 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
     }
 }
 
+impl<'a> From<(&'a str, &'a Value)> for SettingV1<'a> {
+    fn from((at, value): (&'a str, &'a Value)) -> Self {
+        Self { at, value: ValueV1::from(value) }
+    }
+}
+
 impl<'a> From<&'a Gap> for GapV1<'a> {
     fn from(gap: &'a Gap) -> Self {
         Self { cause: gap.cause.to_string().replace(' ', "-"), why: &gap.why }
@@ -150,12 +156,12 @@ impl<'a> From<&'a Action> for ActionV1<'a> {
             site: action.site.word(),
             who: &action.who,
             edit: match &action.edit {
-                Edit::Sysctl(SysctlEdit { name, old, new, boot_line, tuned, .. }) => EditV1::Sysctl {
+                Edit::Sysctl(SysctlEdit { name, old, new, boot_line, boot, tuned, .. }) => EditV1::Sysctl {
                     name,
                     old: old.as_ref().map(ValueV1::from),
                     new: ValueV1::from(new),
-                    boot_line: boot_line.as_deref(),
-                    tuned: tuned.as_deref(),
+                    boot: boot_line.as_deref().zip(boot.as_ref()).map(SettingV1::from),
+                    tuned: tuned.as_ref().map(|(at, value)| SettingV1::from((at.as_str(), value))),
                 },
                 Edit::Nofile(NofileEdit { old_soft, old_hard, soft, hard, ceiling }) => EditV1::Nofile {
                     old_soft: finite(*old_soft),

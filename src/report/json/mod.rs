@@ -4,7 +4,7 @@ mod convert;
 mod read;
 mod v1;
 
-pub use read::{Recorded, RecordedFinding, Unreadable, read};
+pub use read::{Unreadable, read};
 
 use super::text::escaped;
 use crate::model::report::Report;

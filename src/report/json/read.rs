@@ -6,9 +6,11 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::convert::SCHEMA;
-use crate::model::action::{NofileEdit, RecordedEdit};
 use crate::model::fact::Value;
+use crate::model::finding::Outcome;
 use crate::model::place::{Kind, Netns, Place, Writable};
+use crate::model::recorded::{Figures, Recorded, RecordedFinding};
+use crate::model::workload::{Role, Workload};
 
 /// Why a report cannot be read back.
 #[derive(Debug, Error)]
@@ -19,39 +21,9 @@ pub enum Unreadable {
     /// Another format, or another version of it.
     #[error("the format is {0:?}; this tunecheck reads {SCHEMA} (tunecheck --format json)")]
     Format(String),
-    /// It was taken of nothing.
-    #[error("{0}")]
-    Value(String),
-}
-
-/// A report as it was recorded.
-#[derive(Debug)]
-pub struct Recorded {
-    /// The host name.
-    pub node: Option<String>,
-    /// CPUs online.
-    pub cpus: Option<i128>,
-    /// Memory in bytes.
-    pub memory: Option<i128>,
-    /// Where the audit stood.
-    pub place: Place,
-    /// What warned or failed.
-    pub findings: Vec<RecordedFinding>,
-    /// How many could not be checked.
-    pub unknown: usize,
-}
-
-/// A finding that warned or failed.
-#[derive(Debug)]
-pub struct RecordedFinding {
-    /// The rule's id.
-    pub rule: String,
-    /// Who writes the value last.
-    pub owner: Option<String>,
-    /// The least that the rule accepts without a warning, where it asked for a number.
-    pub need: Option<i128>,
-    /// Its changes.
-    pub fix: Vec<RecordedEdit>,
+    /// A role that there is not.
+    #[error("there is no role {0:?}")]
+    Role(String),
 }
 
 /// Reads a report back.
@@ -64,17 +36,17 @@ pub fn read(bytes: &[u8]) -> Result<Recorded, Unreadable> {
         return Err(Unreadable::Format(format.schema.chars().take(60).collect()));
     }
     let report: ReportIn = serde_json::from_slice(bytes)?;
-    let urgent = |finding: &FindingIn| matches!(finding.outcome.as_ref(), "warn" | "fail");
-    let unknown = report.findings.iter().filter(|finding| finding.outcome == "unknown").count();
-    let findings = report.findings.into_iter().filter(urgent).map(FindingIn::meaning).collect::<Result<_, _>>()?;
-    let kernel = report.kernel.as_deref().and_then(|release| release.parse().ok());
+    let findings = report.findings.into_iter().filter_map(FindingIn::meaning).collect();
+    let kernel = report.kernel.map(Cow::into_owned);
+    let release = kernel.as_deref().and_then(|release| release.parse().ok());
     Ok(Recorded {
         node: report.node.map(Cow::into_owned),
         cpus: report.cpus.map(i128::from),
         memory: report.memory_bytes.map(i128::from),
-        place: Place { kernel, ..report.place.meaning() },
+        place: Place { kernel: release, ..report.place.meaning() },
+        kernel,
+        workload: report.workload.meaning()?,
         findings,
-        unknown,
     })
 }
 
@@ -95,7 +67,40 @@ struct ReportIn<'a> {
     #[serde(borrow)]
     place: PlaceIn<'a>,
     #[serde(borrow)]
+    workload: WorkloadIn<'a>,
+    #[serde(borrow)]
     findings: Vec<FindingIn<'a>>,
+}
+
+/// Numbers beyond what the command line takes are cut to it.
+const MOST: u64 = 1_000_000_000;
+
+#[derive(Deserialize)]
+struct WorkloadIn<'a> {
+    #[serde(borrow)]
+    role: Cow<'a, str>,
+    connections: u64,
+    burst: u64,
+    destinations: u64,
+    streams: u64,
+    outgoing: u64,
+    #[serde(default)]
+    ports: Vec<u16>,
+}
+
+impl WorkloadIn<'_> {
+    fn meaning(self) -> Result<Workload, Unreadable> {
+        let role = Role::of(&self.role).ok_or_else(|| Unreadable::Role(self.role.chars().take(60).collect()))?;
+        Ok(Workload {
+            role,
+            connections: self.connections.min(MOST),
+            burst: self.burst.min(MOST),
+            destinations: self.destinations.clamp(1, MOST),
+            streams: self.streams.clamp(1, MOST),
+            outgoing: Some(self.outgoing.min(MOST)),
+            ports: self.ports,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -184,19 +189,35 @@ struct FindingIn<'a> {
     #[serde(borrow)]
     outcome: Cow<'a, str>,
     #[serde(borrow)]
-    owner: Option<Cow<'a, str>>,
+    subject: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    reason: Cow<'a, str>,
+    #[serde(borrow, default)]
+    says: Cow<'a, str>,
+    now: Option<ValueIn>,
     #[serde(default)]
     want: WantIn,
-    #[serde(borrow, default)]
-    fix: Vec<ActionIn<'a>>,
+    #[serde(default)]
+    fix: Vec<ActionIn>,
 }
 
 impl FindingIn<'_> {
-    fn meaning(self) -> Result<RecordedFinding, Unreadable> {
-        let rule = self.rule.into_owned();
-        let fix = self.fix.into_iter().map(|action| action.meaning(&rule)).collect::<Result<_, _>>()?;
-        let need = self.want.warn_below.or(self.want.fail_below).map(i128::from);
-        Ok(RecordedFinding { owner: self.owner.map(Cow::into_owned), need, fix, rule })
+    fn meaning(self) -> Option<RecordedFinding> {
+        let asks = [Outcome::Fail, Outcome::Warn, Outcome::Unknown];
+        let outcome = asks.into_iter().find(|outcome| outcome.word() == self.outcome)?;
+        let limit = |limit: Option<i64>| limit.map(i128::from);
+        Some(RecordedFinding {
+            rule: self.rule.into_owned(),
+            subject: self.subject.map(Cow::into_owned),
+            outcome,
+            reason: self.reason.into_owned(),
+            now: self.now.map(Value::from),
+            limit: limit(self.want.limit),
+            fail_below: limit(self.want.fail_below),
+            warn_below: limit(self.want.warn_below),
+            says: self.says.into_owned(),
+            figures: self.fix.into_iter().filter_map(|action| action.edit.meaning()).collect(),
+        })
     }
 }
 
@@ -204,26 +225,30 @@ impl FindingIn<'_> {
 struct WantIn {
     warn_below: Option<i64>,
     fail_below: Option<i64>,
+    limit: Option<i64>,
 }
 
 #[derive(Deserialize)]
-struct ActionIn<'a> {
-    #[serde(borrow)]
-    site: Cow<'a, str>,
+struct ActionIn {
     edit: EditIn,
-    #[serde(default)]
-    lines: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 enum EditIn {
-    Sysctl { name: String, old: Option<ValueIn>, new: ValueIn, boot_line: Option<String>, tuned: Option<String> },
-    Nofile { old_soft: Option<i64>, old_hard: Option<i64>, soft: i64, hard: i64, nr_open: Option<i64> },
+    Sysctl { name: String, old: Option<ValueIn>, new: ValueIn, boot: Option<SettingIn>, tuned: Option<SettingIn> },
+    Nofile { old_soft: Option<i64>, old_hard: Option<i64>, nr_open: Option<i64> },
+    RemoveLine { at: String },
+    // What follows from the figures of the others, or from the rule alone.
     AllowUnsafe {},
     Ndots {},
-    RemoveLine { at: String },
     Advice,
+}
+
+#[derive(Deserialize)]
+struct SettingIn {
+    at: String,
+    value: ValueIn,
 }
 
 #[derive(Deserialize)]
@@ -245,28 +270,29 @@ impl From<ValueIn> for Value {
     }
 }
 
-impl ActionIn<'_> {
-    fn meaning(self, rule: &str) -> Result<RecordedEdit, Unreadable> {
+/// A sysctl's value. A list of ports is spelled as text.
+fn of_sysctl(name: &str, value: ValueIn) -> Value {
+    match Value::from(value) {
+        Value::Text(text) if name.ends_with("reserved_ports") => text.parse().map_or(Value::Text(text), Value::Ports),
+        value => value,
+    }
+}
+
+impl EditIn {
+    fn meaning(self) -> Option<Figures> {
         let limit = |limit: Option<i64>| limit.map_or(i128::MAX, i128::from);
-        Ok(match self.edit {
-            EditIn::Sysctl { name, old, new, boot_line, tuned } => {
-                RecordedEdit::Sysctl { name, old: old.map(Value::from), new: new.into(), boot_line, tuned }
+        Some(match self {
+            Self::Sysctl { name, old, new, boot, tuned } => {
+                let setting = |set: Option<SettingIn>| set.map(|set| (set.at, of_sysctl(&name, set.value)));
+                let (boot, tuned) = (setting(boot), setting(tuned));
+                let old = old.map(|old| of_sysctl(&name, old));
+                Figures::Sysctl { old, new: of_sysctl(&name, new), boot, tuned, name }
             }
-            EditIn::Nofile { old_soft, old_hard, soft, hard, nr_open } => RecordedEdit::Nofile(NofileEdit {
-                old_soft: limit(old_soft),
-                old_hard: limit(old_hard),
-                soft: soft.into(),
-                hard: hard.into(),
-                ceiling: nr_open.map(i128::from),
-            }),
-            EditIn::AllowUnsafe {} => RecordedEdit::AllowUnsafe,
-            EditIn::Ndots {} => RecordedEdit::Ndots,
-            EditIn::RemoveLine { at } => RecordedEdit::RemoveLine { at },
-            EditIn::Advice => match self.site.as_ref() {
-                "application" => RecordedEdit::Advice { application: true, lines: self.lines },
-                "owner" => RecordedEdit::Advice { application: false, lines: self.lines },
-                other => return Err(Unreadable::Value(format!("rule {rule}: there is no advice for site {other:?}"))),
-            },
+            Self::Nofile { old_soft, old_hard, nr_open } => {
+                Figures::Nofile { soft: limit(old_soft), hard: limit(old_hard), nr_open: nr_open.map(i128::from) }
+            }
+            Self::RemoveLine { at } => Figures::Line(at),
+            Self::AllowUnsafe {} | Self::Ndots {} | Self::Advice => return None,
         })
     }
 }

@@ -179,10 +179,10 @@ pub(super) enum EditV1<'a> {
         name: &'a str,
         old: Option<ValueV1>,
         new: ValueV1,
-        /// `file:line` of the configuration that sets it at boot.
-        boot_line: Option<&'a str>,
-        /// `file:line` of the TuneD profile that sets it, where TuneD has the last word.
-        tuned: Option<&'a str>,
+        /// The line of the configuration that sets it at boot.
+        boot: Option<SettingV1<'a>>,
+        /// The line of the TuneD profile that sets it, where TuneD has the last word.
+        tuned: Option<SettingV1<'a>>,
     },
     Nofile {
         /// Null where it is unlimited.
@@ -205,6 +205,14 @@ pub(super) enum EditV1<'a> {
         at: &'a str,
     },
     Advice,
+}
+
+/// A line that gives a sysctl a value.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct SettingV1<'a> {
+    /// `file:line`.
+    pub(super) at: &'a str,
+    pub(super) value: ValueV1,
 }
 
 /// A whole number of any size.

@@ -1,12 +1,12 @@
 //! `script`: one POSIX shell script that shows, applies, checks and takes back what is changed on a machine.
 //!
-//! The machinery is `script.sh`, the same in every script. What a plan adds is data: names and values that were checked,
-//! in quotes, and words that only ever stand in a quoted here-document.
+//! The machinery is in the shell files beside this one, the same in every script. What a plan adds is data: names and
+//! values that were checked, in quotes, and words that only ever stand in a quoted here-document.
 
 use std::fmt::Write;
 
 use super::super::{file, quoted};
-use super::{File, Order, Rendered, Target, Unit, elsewhere, is_change, notes};
+use super::{File, Order, Rendered, Target, Unit, disputed, elsewhere, is_change, notes};
 use crate::model::action::{Edit, Site, SysctlEdit};
 use crate::model::fact::Value;
 use crate::model::place::Kind;
@@ -15,7 +15,14 @@ use crate::model::sysctl;
 pub(super) const TARGET: Target =
     Target { name: "script", about: "a POSIX shell script: plan, apply, check, undo", render };
 
-const MACHINERY: &str = include_str!("script.sh");
+const MACHINERY: &str = concat!(
+    include_str!("values.sh"),
+    include_str!("steps.sh"),
+    include_str!("state.sh"),
+    include_str!("keep.sh"),
+    include_str!("undo.sh"),
+    include_str!("main.sh"),
+);
 /// Ends a here-document. No line of words can be it: each begins with a blank.
 const END: &str = "TOLD";
 
@@ -24,7 +31,8 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     let (site, place) = where_to(order);
     let mut steps = String::new();
     let mut notes_text = String::new();
-    let (mut count, mut modules, mut units, mut keep_file) = (0, false, false, "");
+    let (mut count, mut modules, mut units) = (0, false, false);
+    let mut keep_file = file::FIRST;
     for step in &order.plan.steps {
         let lines = || notes::told(step);
         let data = match &step.action.edit {
@@ -38,9 +46,11 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 continue;
             }
             Edit::Sysctl(edit) if step.action.site == site => {
-                modules |= edit.module.is_some();
-                keep_file = later(keep_file, file::after(edit.boot_line.as_deref()));
-                sysctl_step(edit)
+                if !(place == "namespace" && edit.netns) {
+                    modules |= edit.module.is_some();
+                    keep_file = later(keep_file, file::after(edit.boot_line.as_deref()));
+                }
+                sysctl_step(edit, place == "namespace" && edit.netns)
             }
             Edit::Nofile(edit) if step.action.site == Site::Service && !order.options.units.is_empty() => {
                 units = true;
@@ -54,16 +64,11 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             }
         };
         count += 1;
-        let _ = write!(steps, "  about <<'{END}'\n{}{END}\n{data}", indented(&lines()));
+        let lines = notes::told_with(step, "sh fix.sh undo");
+        let _ = write!(steps, "  about <<'{END}'\n{}{END}\n{data}", indented(&lines));
     }
-    for conflict in &order.plan.conflicts {
-        let wishes: Vec<String> =
-            conflict.wishes.iter().map(|(rule, value)| format!("{rule} asks for {}", value.plain())).collect();
-        told(&mut notes_text, vec![format!("{}: left to you, for {}", conflict.name, wishes.join(", "))]);
-    }
-    if place == "namespace" {
-        // What is set there is lost with it, whatever files say.
-        (modules, keep_file) = (false, "");
+    for (what, why) in disputed(order.plan) {
+        told(&mut notes_text, vec![format!("{what}: {why}")]);
     }
     let mut persists = String::new();
     if modules {
@@ -106,7 +111,7 @@ fn where_to(order: Order<'_>) -> (Site, &'static str) {
     }
 }
 
-fn sysctl_step(edit: &SysctlEdit) -> String {
+fn sysctl_step(edit: &SysctlEdit, lost: bool) -> String {
     let how = edit.how.word();
     let values = match &edit.new {
         Value::Numbers(list) => list.iter().map(i128::to_string).collect::<Vec<_>>().join(" "),
@@ -114,7 +119,8 @@ fn sysctl_step(edit: &SysctlEdit) -> String {
     };
     let name = quoted(&edit.name);
     let module = edit.module.map(|module| format!("  module {} {name}\n", quoted(module))).unwrap_or_default();
-    format!("  step {how} {name} {} {values}\n{module}", quoted(&sysctl::path(&edit.name)))
+    let own = if lost { "own " } else { "" };
+    format!("  {own}step {how} {name} {} {values}\n{module}", quoted(&sysctl::path(&edit.name)))
 }
 
 /// The one of two files that sorts later.

@@ -1,0 +1,182 @@
+//! The limits on open files that systemd is configured to give a service, read from its unit and drop-ins. What a running
+//! process has is another matter.
+
+use super::text;
+use crate::host::Host;
+use crate::model::fact::{Cause, Gap};
+
+/// Where units and drop-ins lie; an earlier folder hides the same name in a later one (systemd.unit(5)).
+const FOLDERS: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+const MANAGER: [&str; 4] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
+/// What systemd gives a service that says nothing, since version 240 (systemd-system.conf(5)).
+const DEFAULT: (i128, i128) = (1024, 524_288);
+
+/// Soft and hard limit of a service by name, `i128::MAX` for infinity.
+///
+/// # Errors
+/// No unit of that name, or a file that cannot be read: a later one may say otherwise.
+pub fn nofile(host: &dyn Host, unit: &str) -> Result<(i128, i128), Gap> {
+    let template = unit.split_once('@').map(|(name, _)| format!("{name}@.service"));
+    let names: Vec<&str> = [Some(unit), template.as_deref()].into_iter().flatten().collect();
+    let paths = names.iter().flat_map(|name| FOLDERS.iter().map(move |folder| format!("{folder}/{name}")));
+    let mut file = None;
+    for path in paths {
+        match host.read(&path) {
+            Ok(bytes) => {
+                file = Some(bytes);
+                break;
+            }
+            Err(refusal) if refusal.is_absent() => {}
+            Err(refusal) => return Err(refusal.gap(&path)),
+        }
+    }
+    let file = file.ok_or_else(|| Gap::new(Cause::Absent, format!("there is no unit {unit}")))?;
+    let default = default(host)?;
+    let mut limits = assigned(&text(&file), "Service", "LimitNOFILE", default, None);
+    let folders: Vec<String> =
+        FOLDERS.iter().flat_map(|folder| names.iter().map(move |name| format!("{folder}/{name}.d"))).collect();
+    for bytes in drop_ins(host, &folders)? {
+        limits = assigned(&text(&bytes), "Service", "LimitNOFILE", default, limits);
+    }
+    Ok(limits.unwrap_or(default))
+}
+
+fn default(host: &dyn Host) -> Result<(i128, i128), Gap> {
+    let mut limits = None;
+    for folder in MANAGER {
+        let path = format!("{folder}/system.conf");
+        match host.read(&path) {
+            Ok(bytes) => {
+                limits = assigned(&text(&bytes), "Manager", "DefaultLimitNOFILE", DEFAULT, None);
+                break;
+            }
+            Err(refusal) if refusal.is_absent() => {}
+            Err(refusal) => return Err(refusal.gap(&path)),
+        }
+    }
+    for bytes in drop_ins(host, &MANAGER.map(|folder| format!("{folder}/system.conf.d")))? {
+        limits = assigned(&text(&bytes), "Manager", "DefaultLimitNOFILE", DEFAULT, limits);
+    }
+    Ok(limits.unwrap_or(DEFAULT))
+}
+
+/// The drop-ins in these folders, sorted by name over all of them; a name in an earlier folder hides it in a later one.
+fn drop_ins(host: &dyn Host, folders: &[String]) -> Result<Vec<Vec<u8>>, Gap> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for folder in folders {
+        let names = match host.list(folder) {
+            Ok(names) => names,
+            Err(refusal) if refusal.is_absent() => continue,
+            Err(refusal) => return Err(refusal.gap(folder)),
+        };
+        for name in names.into_iter().filter(|name| name.ends_with(".conf")) {
+            if !found.iter().any(|(known, _)| *known == name) {
+                found.push((name.clone(), format!("{folder}/{name}")));
+            }
+        }
+    }
+    found.sort_unstable();
+    found.iter().map(|(_, path)| host.read(path).map_err(|refusal| refusal.gap(path))).collect()
+}
+
+/// The limits after the assignments of a file. An empty one goes back to the default.
+fn assigned(
+    text: &str,
+    section: &str,
+    key: &str,
+    default: (i128, i128),
+    before: Option<(i128, i128)>,
+) -> Option<(i128, i128)> {
+    let mut within = false;
+    let mut limits = before;
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            within = name == section;
+        } else if let Some((_, value)) = line.split_once('=').filter(|(name, _)| within && name.trim() == key) {
+            limits = match value.trim() {
+                "" => Some(default),
+                value => pair(value).or(limits),
+            };
+        }
+    }
+    limits
+}
+
+/// `soft:hard`, or one value for both.
+fn pair(text: &str) -> Option<(i128, i128)> {
+    let (soft, hard) = text.split_once(':').unwrap_or((text, text));
+    let limit = |text: &str| match text.trim() {
+        "infinity" => Some(i128::MAX),
+        number => number.parse::<u64>().ok().map(i128::from),
+    };
+    Some((limit(soft)?, limit(hard)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::host::{Answer, Ask, Query, Refusal};
+
+    /// Files by path; folders follow from them.
+    struct Files(BTreeMap<&'static str, &'static str>);
+
+    impl Host for Files {
+        fn ask(&self, query: Query<'_>) -> Answer {
+            let absent = Err(Refusal::Errno(2));
+            match query.ask {
+                Ask::Read => self.0.get(query.of).map_or(absent, |text| Ok(text.as_bytes().to_vec())),
+                Ask::List => {
+                    let below = |path: &&str| path.strip_prefix(query.of)?.strip_prefix('/').map(str::to_owned);
+                    let names: Vec<String> = self.0.keys().filter_map(below).collect();
+                    if names.is_empty() { absent } else { Ok(names.join("\0").into_bytes()) }
+                }
+                _ => absent,
+            }
+        }
+
+        fn source(&self) -> String {
+            "files".into()
+        }
+    }
+
+    fn limits(files: &[(&'static str, &'static str)], unit: &str) -> Result<(i128, i128), Gap> {
+        nofile(&Files(files.iter().copied().collect()), unit)
+    }
+
+    #[test]
+    fn a_service_that_says_nothing_gets_the_default() {
+        let plain = ("/usr/lib/systemd/system/a.service", "[Service]\nExecStart=/bin/a\n");
+        assert_eq!(limits(&[plain], "a.service"), Ok((1024, 524_288)));
+        let manager =
+            ("/etc/systemd/system.conf", "[Manager]\n#DefaultLimitNOFILE=1:2\nDefaultLimitNOFILE=2048:4096\n");
+        assert_eq!(limits(&[plain, manager], "a.service"), Ok((2048, 4096)));
+        assert!(limits(&[plain], "b.service").is_err());
+    }
+
+    #[test]
+    fn the_last_drop_in_counts_and_an_earlier_folder_hides_a_name() {
+        let unit = ("/lib/systemd/system/a.service", "[Service]\nLimitNOFILE=1048576\n");
+        assert_eq!(limits(&[unit], "a.service"), Ok((1_048_576, 1_048_576)));
+        let files = [
+            unit,
+            ("/etc/systemd/system/a.service.d/50-x.conf", "[Service]\nLimitNOFILE=100:200\n"),
+            ("/run/systemd/system/a.service.d/50-x.conf", "[Service]\nLimitNOFILE=7\n"),
+            ("/etc/systemd/system/a.service.d/override.conf", "[Service]\nLimitNOFILE=4096:infinity\n"),
+        ];
+        assert_eq!(limits(&files, "a.service"), Ok((4096, i128::MAX)));
+    }
+
+    #[test]
+    fn a_template_serves_its_instances() {
+        let files = [("/etc/systemd/system/a@.service", "[Service]\nLimitNOFILE=5000\nLimitNOFILE=\n[Install]\nX=1\n")];
+        assert_eq!(limits(&files, "a@one.service"), Ok((1024, 524_288)));
+    }
+}

@@ -1,0 +1,89 @@
+
+# Every file that sets sysctls at boot, in the order of sysctl.d(5): by name over all folders, a name in an earlier folder
+# hides the same one in a later one, and a link to /dev/null masks it.
+boot_files() {
+  {
+    set +f
+    for other in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf; do
+      if [ -e "$other" ] || [ -L "$other" ]; then printf '%s %s\n' "${other##*/}" "$other"; fi
+    done
+    set -f
+  } | awk '!seen[$1]++' | sort | sed 's/^[^ ]* //'
+  # Only sysctl --system reads it: systemd-sysctl does not, or by a name that is in the list above.
+  if [ ! -d /run/systemd/system ]; then printf '%s\n' /etc/sysctl.conf; fi
+}
+
+# The value that a file gives a sysctl, in $live; fails if it gives none.
+set_by() {
+  [ -f "$1" ] || return 1
+  pattern=$(printf '%s' "$name" | sed 's/[./]/[.\/]/g')
+  live=$(sed -n "s/^[[:space:]]*-\{0,1\}[[:space:]]*${pattern}[[:space:]]*=[[:space:]]*//p" "$1" | tail -n 1)
+  # shellcheck disable=SC2086
+  set -- $live
+  live=$*
+  [ "$live" ]
+}
+
+# Sees to it that a value is there after a boot too. What a file keeps already is left to it, and nothing is kept that was
+# not written here: a value that somebody else gave is theirs to keep.
+keep_value() {
+  remembered writing "$name" || return 0
+  if [ "$lost" ]; then
+    say "NOT KEPT   $name: what is set in a network namespace is lost with it: whoever makes it has to set it"
+    failed=1
+    return 0
+  fi
+  now=$live last_file=
+  for other in $(boot_files); do
+    if set_by "$other"; then last_file=$other last_value=$live; fi
+  done
+  if [ "$last_file" ]; then
+    live=$last_value
+    if holds "$how" "$@"; then
+      if [ "$last_file" != "$keep_file" ]; then say "kept       $name: $last_file sets $live"; fi
+      return 0
+    fi
+    if [ "$last_file" != "$keep_file" ] && { [ "$last_file" = /etc/sysctl.conf ] || later "$last_file" "$keep_file"; }; then
+      say "NOT KEPT   $name: $last_file is read later and sets $live; change that line"
+      failed=1
+      return 0
+    fi
+  fi
+  want=$now
+  # Our own file may hold more ports than are live now.
+  if [ "$how" = add ] && set_by "$keep_file"; then want="$live,$now"; fi
+  printf '%s = %s\n' "$name" "$want" >>"$state_file.lines"
+  if set_by /etc/sysctl.conf && ! holds "$how" "$@"; then
+    say "but        $name: sysctl --system reads /etc/sysctl.conf last and sets $live; change that line too"
+  fi
+}
+
+# Whether the first of two files sorts after the second.
+later() { [ "$(printf '%s\n%s\n' "${1##*/}" "${2##*/}" | sort | tail -n 1)" = "${1##*/}" ]; }
+
+# A file without its lines about the sysctls of the lines in $2, and then those.
+merged() {
+  if [ -f "$1" ]; then
+    awk 'function key(line) { sub(/=.*/, "", line); gsub(/[[:space:]]/, "", line); sub(/^-/, "", line); gsub("/", ".", line); return line }
+      NR == FNR { ours[key($0)] = 1; next }
+      /^[[:space:]]*[#;]/ || !/=/ || !(key($0) in ours)' "$2" "$1"
+  fi
+  cat "$2"
+}
+
+keep() {
+  rm -f "$state_file.lines" "$state_file.modules"
+  mode=keep
+  steps
+  mode=apply
+  if [ -f "$state_file.modules" ]; then
+    file=/etc/modules-load.d/tunecheck.conf
+    { if [ -f "$file" ]; then cat "$file"; fi; cat "$state_file.modules"; } | awk '!seen[$0]++' >"$state_file.text" ||
+      die "cannot write $state_file.text"
+    put "$file" <"$state_file.text"
+  fi
+  if [ -f "$state_file.lines" ]; then
+    merged "$keep_file" "$state_file.lines" >"$state_file.text" || die "cannot write $state_file.text"
+    put "$keep_file" <"$state_file.text"
+  fi
+}

@@ -1,0 +1,54 @@
+
+# A namespace has a state of its own: another one must not be undone by it.
+where() {
+  space=
+  state_file=$folder/$id
+  if [ "$place" = namespace ]; then
+    space=$(readlink /proc/self/ns/net 2>/dev/null) || die 'cannot tell which network namespace this is'
+    space=${space#net:\[}
+    # The number of a namespace is given again, to another one at the latest after a boot.
+    space=.${space%\]}.$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+    state_file=$state_file$space
+    [ ! -e /proc/sys/net/core/netdev_max_backlog ] ||
+      die "this was worked out for another network namespace; here is the host's own"
+  elif [ "$place" = host ] && [ ! -e /proc/sys/net/core/netdev_max_backlog ]; then
+    die "this is for the host's own network namespace, and here is another one: run it on the host"
+  fi
+}
+
+main() {
+  set -uf
+  mode=${1:-plan}
+  case $mode in
+    plan | check | undo) [ $# -le 1 ] || { usage >&2; exit 2; } ;;
+    apply)
+      case $#${2:-} in 1) ;; 2--persist) persist=1 ;; *) usage >&2; exit 2 ;; esac
+      ;;
+    -h | --help | help) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+  esac
+  case $mode in apply | undo) trap '' PIPE ;; esac
+  where
+  if [ "$count" -gt 0 ] && [ "$made_for" ] && [ "$made_for" != "$(uname -n)" ] && [ "$mode" != undo ]; then
+    say "note: this was worked out for $made_for, and here is $(uname -n): ports and loads may differ"
+  fi
+  case $mode in
+    apply)
+      if [ "$count" -gt 0 ]; then
+        save
+        steps
+        if [ "$persist" ]; then keep; elif [ "$skipped" ]; then say 'Not done yet: what was skipped takes apply --persist.'; fi
+      fi
+      ;;
+    undo) undo ;;
+    *) steps ;;
+  esac
+  if [ "$mode" = plan ]; then
+    if [ "$keep_file" ]; then say "apply --persist also writes: $keep_file$persists"; fi
+    notes
+  fi
+  case $mode$count in plan0 | apply0 | check0) say 'Nothing to do.' ;; esac
+  exit "$failed"
+}
+
+main "$@"

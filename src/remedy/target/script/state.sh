@@ -1,0 +1,78 @@
+
+# Whether something of this kind and name is in the state already.
+remembered() { [ -f "$state_file" ] && grep -q "^$1|$2|" "$state_file"; }
+
+# What the state holds last of this kind and name.
+last() { if [ -f "$state_file" ]; then sed -n "s#^$1|$2|##p" "$state_file" | tail -n 1; fi; }
+
+remember() { printf '%s\n' "$1" >>"$state_file" || die "cannot write $state_file"; }
+
+# One run at a time. The lock of a run that was killed is taken over.
+lock() {
+  until mkdir "$state_file.lock" 2>/dev/null; do
+    owner=$(cat "$state_file.lock/pid" 2>/dev/null) || owner=
+    if [ "$owner" ] && kill -0 "$owner" 2>/dev/null; then die "another run is at work here (process $owner)"; fi
+    if [ -z "$owner" ] && [ "${waited:-0}" -lt 2 ]; then
+      waited=$((${waited:-0} + 1))
+      sleep 1
+      continue
+    fi
+    rm -rf "$state_file.lock" || die "cannot remove $state_file.lock"
+  done
+  trap 'rm -rf "$state_file.lock" "$state_file.new" "$state_file.text" "$state_file.lines" "$state_file.modules" ${new:+"$new"}
+    rmdir "$folder" 2>/dev/null || :' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  printf '%s\n' "$$" >"$state_file.lock/pid"
+}
+
+# Keeps what is there now, before the first write, whole or not at all, and this script, which can take it back.
+save() {
+  umask 077
+  mkdir -p "$folder" 2>/dev/null || die "cannot make $folder: be root, or let TUNECHECK_STATE name a folder of yours"
+  [ -w "$folder" ] || die "cannot write to $folder: be root, or let TUNECHECK_STATE name a folder of yours"
+  lock
+  mode=save
+  if [ -f "$state_file" ]; then cat "$state_file"; fi >"$state_file.new" || die "cannot write $state_file.new"
+  steps >>"$state_file.new" || die "cannot write $state_file.new"
+  mode=apply
+  mv "$state_file.new" "$state_file" || die "cannot write $state_file"
+  if [ -f "$0" ] && grep -qx "id=$id" "$0"; then cp "$0" "$state_file.sh"; fi
+}
+
+# Writes standard input to a file, whole or not at all. A file that was there is kept for undo.
+put() {
+  file=$1
+  parent=${file%/*}
+  if [ ! -d "$parent" ]; then
+    (umask 022 && mkdir -p "$parent") || die "cannot make $parent"
+    remember "folder|$parent|"
+  fi
+  new=$file.tunecheck-new
+  umask 022
+  # With the owner and the mode of the one that is there.
+  if [ -e "$file" ]; then cp -p "$file" "$new" 2>/dev/null || die "cannot write to $parent"; fi
+  cat >"$new" 2>/dev/null || die "cannot write to $parent"
+  umask 077
+  if [ -e "$file" ] && cmp -s "$file" "$new"; then
+    rm -f "$new"
+    return 0
+  fi
+  # Undo goes back to what is there now, unless that is what was written here before.
+  if [ ! -e "$file" ] || [ "$(cksum <"$file")" != "$(last sum "$file")" ]; then
+    if [ -e "$file" ]; then
+      copies=$((${copies:-0} + 1))
+      copy=$state_file.copy.$$.$copies
+      cp -p "$file" "$copy" || die "cannot keep a copy of $file"
+      remember "file|$file|$copy"
+    else
+      remember "file|$file|"
+    fi
+  fi
+  sum=$(cksum <"$new")
+  remember "sum|$file|$sum"
+  mv "$new" "$file" || die "cannot write $file"
+  changed=$((changed + 1))
+  say "wrote      $file"
+}

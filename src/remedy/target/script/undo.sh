@@ -1,0 +1,120 @@
+
+# How much is in use of what a sysctl limits, in $used; fails where that is not known. Going back below it would refuse
+# every new one.
+in_use() {
+  used=
+  case $1 in
+    net.netfilter.nf_conntrack_max) used=$(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null) ;;
+    net.ipv4.tcp_max_tw_buckets) used=$(sed -n 's/^TCP:.* tw \([0-9]*\).*/\1/p' /proc/net/sockstat 2>/dev/null) ;;
+    net.ipv4.tcp_max_orphans) used=$(sed -n 's/^TCP:.* orphan \([0-9]*\).*/\1/p' /proc/net/sockstat 2>/dev/null) ;;
+    fs.file-max) used=$(sed 's/[[:space:]].*//' /proc/sys/fs/file-nr 2>/dev/null) ;;
+    kernel.threads-max | kernel.pid_max) used=$(sed 's/.*\/\([0-9]*\) .*/\1/' /proc/loadavg 2>/dev/null) ;;
+  esac
+  number "$used"
+}
+
+# Puts back a value that is still the one that was written here.
+undo_value() {
+  name=$1 path=$2 old=$3
+  case $undone in *"|$name|"*) return 0 ;; esac
+  undone="$undone$name|"
+  remembered writing "$name" || return 0
+  written=$(last wrote "$name")
+  if ! look "$path"; then
+    say "LEFT       $name does not exist here any more; it was ${old:-empty} before"
+    return 0
+  fi
+  if [ "$live" = "$old" ]; then return 0; fi
+  if [ -n "$written" ] && [ "$live" != "$written" ]; then
+    say "LEFT       $name = $live: somebody changed it since ($written was written); it was ${old:-empty} before"
+    failed=1
+    return 0
+  fi
+  if in_use "$name" && number "$old" && [ "$used" -ge "$old" ]; then
+    say "LEFT       $name = $live: $used are in use, and it was $old before; undo it when they are fewer"
+    failed=1
+    return 0
+  fi
+  { printf '%s\n' "$old" >"$path"; } 2>/dev/null
+  look "$path" || :
+  if [ "$live" = "$old" ]; then say "restored   $name = ${old:-empty}"; else
+    say "LEFT       $name = $live: the kernel did not take ${old:-empty} back"
+    failed=1
+  fi
+}
+
+# Takes away a file that apply made, or puts back the one that was there, unless somebody changed it since.
+undo_file() {
+  file=$1 copy=$2 new=$1.tunecheck-new
+  case $undone in *"|$file|"*) return 0 ;; esac
+  undone="$undone$file|"
+  sum=$(last sum "$file")
+  if [ -e "$file" ] && [ "$(cksum <"$file")" != "$sum" ]; then
+    say "LEFT       $file: somebody changed it since${copy:+; $copy is what was there before}"
+    failed=1
+    return 0
+  fi
+  if [ -n "$copy" ]; then
+    if cp -p "$copy" "$new" && mv "$new" "$file"; then
+      rm -f "$copy"
+      say "restored   $file"
+    else
+      say "LEFT       $file: it cannot be written; $copy is what was there before"
+      failed=1
+    fi
+  elif [ -e "$file" ]; then
+    if rm -f "$file"; then say "removed    $file"; else
+      say "LEFT       $file: it cannot be removed"
+      failed=1
+    fi
+  fi
+  case $file in /etc/systemd/*) reload=1 ;; esac
+}
+
+# What other plans have changed here and not taken back, with the script that can.
+others() {
+  set +f
+  for other in "$folder"/*.sh; do
+    set -f
+    of=${other##*/}
+    of=${of%.sh}
+    # Those of the same namespace, and with a state beside them.
+    if [ "${of#"${of%%.*}"}" = "$space" ] && [ -f "$folder/$of" ] && [ "$folder/$of" != "$state_file" ]; then
+      say "Another plan is in force here: sh $other undo takes it back."
+      failed=1
+    fi
+  done
+  set -f
+}
+
+undo() {
+  if [ -d "$folder" ] && [ ! -r "$folder" ]; then die "cannot read $folder: be root"; fi
+  if [ ! -f "$state_file" ]; then
+    say 'There is nothing to undo of this plan: apply changed nothing here, or was undone.'
+    others
+    return 0
+  fi
+  lock
+  undone='|'
+  reload=
+  # The last change is taken back first.
+  reversed=
+  while IFS= read -r line; do
+    reversed="$line
+$reversed"
+  done <"$state_file"
+  while IFS='|' read -r kind one two three; do
+    case $kind in
+      value) undo_value "$one" "$two" "$three" ;;
+      file) undo_file "$one" "$two" ;;
+      folder) rmdir "$one" 2>/dev/null && say "removed    $one" ;;
+    esac
+  done <<LINES
+$reversed
+LINES
+  if [ "$reload" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+  if [ "$failed" -eq 0 ]; then
+    rm -f "$state_file" "$state_file.sh"
+    others
+  fi
+}

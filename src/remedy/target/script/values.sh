@@ -1,0 +1,87 @@
+
+# What was there before is kept in this folder until `undo`.
+folder=${TUNECHECK_STATE:-/var/lib/tunecheck}
+persist=
+lost=
+skipped=
+failed=0
+changed=0
+
+usage() {
+  cat <<'USAGE'
+usage: sh fix.sh [plan]              show what would change; changes nothing
+       sh fix.sh apply [--persist]   change it; --persist also writes the files that keep it over a reboot
+       sh fix.sh check               see whether every value holds (exit 1 if one does not)
+       sh fix.sh undo                put back what was there before, and take away the files that apply made
+TUNECHECK_STATE names another folder than /var/lib/tunecheck for what has to be remembered until undo.
+USAGE
+}
+
+# A reader that went away stops no change half-way.
+say() { printf '%s\n' "$*" 2>/dev/null || :; }
+
+die() {
+  printf 'fix.sh: %s\n' "$*" >&2
+  case $mode$changed in
+    apply0 | save0) printf 'Nothing was changed.\n' >&2 ;;
+    apply*) printf 'Stopped after %s change(s): sh fix.sh undo takes them back.\n' "$changed" >&2 ;;
+  esac
+  exit 1
+}
+
+number() {
+  case ${1#-} in '' | *[!0-9]*) return 1 ;; esac
+  [ "${#1}" -le 19 ]
+}
+
+# The live value of a sysctl, its words with one blank between them, in $live.
+look() {
+  live=$(cat "$1" 2>/dev/null) || return 1
+  # shellcheck disable=SC2086
+  set -- $live
+  live=$*
+}
+
+# A list with blanks in place of its commas.
+parted() { printf '%s' "$1" | sed 's/,/ /g'; }
+
+# Whether every range of ports in $2 lies within one of $1. The kernel prints neighbouring ranges as one.
+covers() {
+  for wanted in $(parted "$2"); do
+    found=
+    for held in $(parted "$1"); do
+      if [ "${held%-*}" -le "${wanted%-*}" ] && [ "${held#*-}" -ge "${wanted#*-}" ]; then found=1; fi
+    done
+    [ "$found" ] || return 1
+  done
+}
+
+# Whether $live is as good as what is asked for: how, then the value.
+holds() {
+  case $1 in
+    raise)
+      number "$live" || die "$name is no number here: $live"
+      # To conntrack 0 stands for no limit at all.
+      if [ "$name" = net.netfilter.nf_conntrack_max ] && [ "$live" -eq 0 ]; then return 0; fi
+      [ "$live" -ge "$2" ]
+      ;;
+    set) [ "$live" = "$2" ] ;;
+    widen) [ "${live%% *}" -le "$2" ] && [ "${live##* }" -ge "$3" ] ;;
+    add) covers "$live" "$2" ;;
+  esac
+}
+
+# What to write, from $live and what is asked for, in $want. Never less than what is there.
+work_out() {
+  case $1 in
+    raise | set) want=$2 ;;
+    add) want=${live:+$live,}$2 ;;
+    widen)
+      low=${live%% *} high=${live##* }
+      if ! number "$low" || ! number "$high"; then die "$name is no range here: $live"; fi
+      if [ "$2" -lt "$low" ]; then low=$2; fi
+      if [ "$3" -gt "$high" ]; then high=$3; fi
+      want="$low $high"
+      ;;
+  esac
+}
