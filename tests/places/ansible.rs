@@ -56,19 +56,23 @@ pub(crate) const PLACES: &[Place] = &[
 const CONNTRACK: &str = "net.netfilter.nf_conntrack_max";
 const OURS: &str = "/etc/sysctl.d/90-tunecheck.conf";
 
-/// A finding whose fix is one sysctl.
-fn sysctl(rule: &str, name: &str, old: Value, new: Value) -> Value {
-    let edit = json!({ "kind": "sysctl", "name": name, "old": old, "new": new });
-    json!({ "rule": rule, "outcome": "fail", "fix": [{ "site": "here", "edit": edit }] })
+/// What a report records of a sysctl that is changed.
+fn edit(name: &str, old: Value, new: Value) -> Value {
+    json!({ "site": "here", "edit": { "kind": "sysctl", "name": name, "old": old, "new": new } })
+}
+
+fn finding(rule: &str, fix: &[Value]) -> Value {
+    json!({ "rule": rule, "outcome": "fail", "fix": fix })
 }
 
 /// The playbook of a report from some host that has these findings.
-fn playbook(scene: &Scene, findings: Vec<Value>) -> PathBuf {
+fn playbook(scene: &Scene, connections: i64, findings: Vec<Value>) -> PathBuf {
     let mut audit = scene.tunecheck();
     audit.args(["--format", "json", "--snapshot"]);
     audit.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hosts/debian-systemd"));
     let mut report: Value = serde_json::from_str(&Run::of(audit).stdout).unwrap();
     report["findings"] = findings.into();
+    report["workload"]["connections"] = connections.into();
     let (from, folder) = (scene.folder.join("report.json"), scene.folder.join("out"));
     fs::write(&from, report.to_string()).unwrap();
     let mut fix = scene.tunecheck();
@@ -77,17 +81,27 @@ fn playbook(scene: &Scene, findings: Vec<Value>) -> PathBuf {
     folder.join("ansible/tunecheck.yml")
 }
 
+/// The limits that a service lacks.
+fn limits() -> Value {
+    let edit = json!({ "kind": "nofile", "old_soft": 1024, "old_hard": 4096, "soft": 65536, "hard": 524288 });
+    finding("files/nofile-soft", &[json!({ "site": "here", "edit": edit })])
+}
+
+fn somaxconn() -> Value {
+    finding("listen/somaxconn", &[edit("net.core.somaxconn", json!(128), json!(65535))])
+}
+
 /// Every kind of change, and a sysctl that no network namespace but the first one has.
 fn every_kind() -> Vec<Value> {
-    let limits = json!({ "kind": "nofile", "old_soft": 1024, "old_hard": 4096, "soft": 65536, "hard": 524288 });
+    let reserved = edit("net.ipv4.ip_local_reserved_ports", json!("8080"), json!("8080,30000-32767"));
+    let range = edit("net.ipv4.ip_local_port_range", json!([32768, 60999]), json!([10240, 65535]));
     vec![
-        sysctl("listen/somaxconn", "net.core.somaxconn", json!(128), json!(65535)),
-        sysctl("listen/syn-backlog", "net.ipv4.tcp_max_syn_backlog", json!(128), json!(65535)),
-        sysctl("ports/reserved", "net.ipv4.ip_local_reserved_ports", json!("8080"), json!("8080,30000-32767")),
-        sysctl("ports/range", "net.ipv4.ip_local_port_range", json!([32768, 60999]), json!([10240, 65535])),
-        sysctl("time-wait/tw-reuse", "net.ipv4.tcp_tw_reuse", json!(0), json!(1)),
-        sysctl("memory/orphans", "net.ipv4.tcp_max_orphans", json!(1024), json!(262_144)),
-        json!({ "rule": "files/nofile-soft", "outcome": "fail", "fix": [{ "site": "here", "edit": limits }] }),
+        somaxconn(),
+        finding("listen/syn-backlog", &[edit("net.ipv4.tcp_max_syn_backlog", json!(128), json!(65535))]),
+        finding("ports/range", &[reserved, range]),
+        finding("time-wait/tw-reuse", &[edit("net.ipv4.tcp_tw_reuse", json!(0), json!(1))]),
+        finding("device/softnet-drops", &[edit("net.core.netdev_max_backlog", json!(1000), json!(5000))]),
+        limits(),
     ]
 }
 
@@ -165,7 +179,7 @@ fn went_well(run: &Run) {
 
 fn a_playbook_raises_what_is_short_keeps_what_is_more_and_has_nothing_to_do_twice(scene: &Scene) {
     cover();
-    let playbook = playbook(scene, every_kind());
+    let playbook = playbook(scene, 6000, every_kind());
     // A unit that has more than is asked for in one of two limits.
     systemctl(scene, "1024", "1048576", IN_FORCE);
     let before = [
@@ -192,10 +206,10 @@ fn a_playbook_raises_what_is_short_keeps_what_is_more_and_has_nothing_to_do_twic
     for (name, _, after) in before {
         assert_eq!(live(name), after, "{name}");
     }
-    let missing = "not set: net.ipv4.tcp_max_orphans does not exist here";
+    let missing = "not set: net.core.netdev_max_backlog does not exist here";
     assert!(run.stdout.contains(missing), "{}", run.stdout);
     let kept = fs::read_to_string(OURS).unwrap();
-    assert!(kept.contains("net.core.somaxconn = 100000\n") && !kept.contains("orphans"), "{kept}");
+    assert!(kept.contains("net.core.somaxconn = 100000\n") && !kept.contains("netdev"), "{kept}");
     let unit = fs::read_to_string("/etc/systemd/system/gateway.service.d/50-tunecheck.conf").unwrap();
     assert!(unit.ends_with("[Service]\nLimitNOFILE=65536:1048576\n"), "{unit}");
 
@@ -234,7 +248,7 @@ fn at_boot(name: &str) -> String {
 
 fn a_playbook_takes_nothing_away_from_what_files_set_at_boot(scene: &Scene) {
     cover();
-    let playbook = playbook(scene, every_kind());
+    let playbook = playbook(scene, 6000, every_kind());
     systemctl(scene, "infinity", "infinity", "exit 1");
     put("/run/systemd/system/none", "");
     // What is live is less than what every one of these files says.
@@ -277,8 +291,7 @@ fn a_playbook_takes_nothing_away_from_what_files_set_at_boot(scene: &Scene) {
 
 fn a_playbook_tells_of_a_file_that_is_read_later_and_sets_less(scene: &Scene) {
     cover();
-    let wanted = sysctl("listen/somaxconn", "net.core.somaxconn", json!(128), json!(65535));
-    let playbook = playbook(scene, vec![wanted]);
+    let playbook = playbook(scene, 6000, vec![somaxconn()]);
     systemctl(scene, "infinity", "infinity", "exit 1");
     put("/run/systemd/system/none", "");
     let conf = scene.folder.join("sysctl.conf");
@@ -309,9 +322,7 @@ fn a_playbook_tells_of_a_file_that_is_read_later_and_sets_less(scene: &Scene) {
 
 fn a_playbook_holds_each_limit_of_a_unit_for_itself(scene: &Scene) {
     cover();
-    let limits = json!({ "kind": "nofile", "old_soft": 1024, "old_hard": 4096, "soft": 65536, "hard": 524288 });
-    let limits = json!({ "rule": "files/nofile-soft", "outcome": "fail", "fix": [{ "site": "here", "edit": limits }] });
-    let playbook = playbook(scene, vec![limits]);
+    let playbook = playbook(scene, 6000, vec![limits()]);
     let drop_in = Path::new("/etc/systemd/system/gateway.service.d/50-tunecheck.conf");
     let older = "18446744073709551615";
     for (soft, hard, written) in [
@@ -343,16 +354,18 @@ fn a_playbook_holds_each_limit_of_a_unit_for_itself(scene: &Scene) {
 
 fn a_playbook_fails_where_the_kernel_refuses_a_value(scene: &Scene) {
     cover();
-    let more: i64 = live(CONNTRACK).parse::<i64>().unwrap() + 1;
-    let playbook = playbook(scene, vec![sysctl("conntrack/max", CONNTRACK, json!(more - 1), json!(more))]);
+    let there: i64 = live(CONNTRACK).parse().unwrap();
+    let change = edit(CONNTRACK, json!(there), json!(there + 1));
+    let playbook = playbook(scene, there + 1, vec![finding("conntrack/max", &[change])]);
     let run = play(scene, &playbook, &[]);
     assert!(run.code != Some(0) && counted(&run, "failed=1"), "{}", run.stdout);
-    assert!(run.stdout.contains(&format!("the kernel did not take: {CONNTRACK}")), "{}", run.stdout);
-    assert_eq!(live(CONNTRACK).parse::<i64>().unwrap(), more - 1);
+    let refused = run.stdout.lines().find(|line| line.contains("the kernel did not take: "));
+    assert!(refused.is_some_and(|line| line.contains(CONNTRACK)), "{}", run.stdout);
+    assert_eq!(live(CONNTRACK).parse::<i64>().unwrap(), there);
 }
 
 fn ansible_lint_finds_no_fault_with_a_playbook(scene: &Scene) {
-    let playbook = playbook(scene, every_kind());
+    let playbook = playbook(scene, 6000, every_kind());
     let mut lint = program("ansible-lint");
     lint.args(["--offline", "--strict", "--profile", "production", "tunecheck.yml"])
         .current_dir(playbook.parent().unwrap());
