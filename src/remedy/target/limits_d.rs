@@ -34,7 +34,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             Edit::Nofile(edit) if step.action.site == Site::Service => {
                 let mut text = format!("{ABOUT}\n{}{LOOK}", notes::comment(step, "#"));
                 // pam_limits refuses a session whose limit the kernel refuses, root's as well.
-                text += &ceiling::first(order, edit, "#", ", and a limit above it keeps every login out");
+                text += &ceiling::first(order, edit, "#", "; a limit above it keeps every login out");
                 let mark = ceiling::mark(order, step, edit);
                 for who in ["*", "root"] {
                     text += &format!("{mark}{who} soft nofile {}\n{mark}{who} hard nofile {}\n", edit.soft, edit.hard);
