@@ -92,8 +92,8 @@ pub(crate) fn every_kind() -> Vec<Value> {
     ]
 }
 
-/// Empty folders of the trial's own in place of those that the playbook reads and writes. Those that are written to have
-/// to be there: a folder that is made here would stay on the machine.
+/// Empty folders of the trial's own in place of those that the playbook reads and writes. Those that are written to
+/// have to be there: a folder that is made here would stay on the machine.
 pub(crate) fn cover() {
     let each =
         "for folder in /etc/sysctl.d /etc/modules-load.d /etc/systemd/system; do mount -t tmpfs none $folder; done

@@ -1,4 +1,4 @@
-//! `tunecheck fix --to script` for a service: a drop-in below folders of the trial's own, and a systemctl that stands in.
+//! `tunecheck fix --to script` for a service: folders of the trial's own, and a systemctl that stands in.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -60,9 +60,10 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     text += &list("tunecheck_units", units, any_unit);
     text += TASKS;
     let apply = format!(
-        "`ansible-playbook -i INVENTORY --limit HOST tunecheck.yml --check --diff` shows what would change, without `--check` it \
-         does. It fails where a later line of another file, or a later drop-in of a unit, still has the last word. Undo: take its \
-         lines out of `{kept_in}`, remove the drop-ins, and write the former values back, which the run showed."
+        "`ansible-playbook -i INVENTORY --limit HOST tunecheck.yml --check --diff` shows what would change, \
+         without `--check` it does. It fails where a later line of another file, or a later drop-in of a unit, \
+         still has the last word. Undo: take its lines out of `{kept_in}`, remove the drop-ins, and write the \
+         former values back, which the run showed."
     );
     rendered.files.push(File { path: "tunecheck.yml".to_owned(), text, apply });
     Ok(rendered)

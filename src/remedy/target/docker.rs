@@ -54,13 +54,15 @@ fn daemon(order: Order<'_>, given: &Given<'_>) -> Option<File> {
         edit.soft, edit.hard
     );
     let apply = format!(
-        "a choice for a person, and **the flag of the one container is the better way: `systemctl restart docker` STOPS EVERY \
-         CONTAINER of the host**, unless `docker info -f '{{{{.LiveRestoreEnabled}}}}'` prints true. It is for every container \
-         of the daemon that names no limit of its own. Look first, so that none has less than now: `default-ulimits` in \
-         `/etc/docker/daemon.json`, `--default-ulimit` in `systemctl cat docker` (with both the daemon does not start), and \
-         `ulimit -Sn; ulimit -Hn` in a container; write the greater of each. Merge the key into the file, which may hold others \
-         and stays (never overwrite it), then restart the daemon when its containers may stop; they take it when they are made \
-         anew. Prove: `{}`. Cost: {}. Undo: take the key out and restart the daemon, which stops them again.",
+        "a choice for a person, and **the flag of the one container is the better way: `systemctl restart \
+         docker` STOPS EVERY CONTAINER of the host**, unless `docker info -f '{{{{.LiveRestoreEnabled}}}}'` \
+         prints true. It is for every container of the daemon that names no limit of its own. Look first, so \
+         that none has less than now: `default-ulimits` in `/etc/docker/daemon.json`, `--default-ulimit` in \
+         `systemctl cat docker` (with both the daemon does not start), and `ulimit -Sn; ulimit -Hn` in a \
+         container; write the greater of each. Merge the key into the file, which may hold others and stays \
+         (never overwrite it), then restart the daemon when its containers may stop; they take it when they are \
+         made anew. Prove: `{}`. Cost: {}. Undo: take the key out and restart the daemon, which stops them \
+         again.",
         notes::one_line(&step.action.prove).replace('`', "'"),
         notes::one_line(&step.action.cost),
     );

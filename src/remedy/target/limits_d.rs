@@ -13,8 +13,8 @@ const ABOUT: &str = "\
 # Limits of login sessions: ssh, su, cron, whatever goes through pam_limits. Services of systemd ignore this file
 # (--to systemd is theirs), and sessions that are open keep what they have.
 # * stands for every user but root, who has lines of their own; a line that names a user or a group wins over both.
-# pam_limits reads limits.conf, then the files of limits.d by name, and of two lines for the same the last one wins: this
-# file wins over a higher value in one that sorts before it, and loses to a lower one in a file that sorts after it.
+# pam_limits reads limits.conf, then the files of limits.d by name, and of two lines for the same the last one wins:
+# this file wins over a higher value in one that sorts before it, and loses to a lower one in one that sorts after it.
 ";
 
 /// Where a higher limit is found.
@@ -48,8 +48,9 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
 }
 
 fn file(text: String) -> File {
-    let apply = "look first (`grep -r nofile /etc/security/limits.conf /etc/security/limits.d`, `ulimit -Hn` in a new login): \
-                 it must not take away what is higher. Then to `/etc/security/limits.d/90-tunecheck.conf`; keep a session open \
-                 until a new login of root works. It acts at the next login. Undo: remove the file.";
+    let apply = "look first (`grep -r nofile /etc/security/limits.conf /etc/security/limits.d`, \
+                 `ulimit -Hn` in a new login): it must not take away what is higher. Then to \
+                 `/etc/security/limits.d/90-tunecheck.conf`; keep a session open until a new login of root \
+                 works. It acts at the next login. Undo: remove the file.";
     File { path: "90-tunecheck.conf".to_owned(), text, apply: apply.to_owned() }
 }

@@ -205,8 +205,8 @@ fn elsewhere(step: &Step) -> &'static str {
             "TuneD would write over it at its next start: a person writes it into the profile (--to plan)"
         }
         (Site::Service, _) => {
-            "a service has it from its unit: --to systemd, with --unit NAME also --to script, --to ansible; a login from \
-             limits.d: --to limits.d"
+            "a service has it from its unit: --to systemd, with --unit NAME also --to script, --to ansible; a \
+             login from limits.d: --to limits.d"
         }
         (Site::KubeProxy, _) => "kube-proxy would write over it at its next start: --to kubernetes",
         (Site::Kubelet | Site::ContainerRuntime, _) => {

@@ -63,10 +63,10 @@ fn drop_in(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &Unit) -> Resu
     let folder = format!("{}.d", unit.name);
     let edited = if mark.is_empty() { "" } else { "once its line is decided on, " };
     let apply = format!(
-        "{edited}to `/etc/systemd/system/{folder}/50-tunecheck.conf`, then `systemctl daemon-reload`. Read it back with \
-         `systemctl show -p LimitNOFILE -p LimitNOFILESoft {name}`: if it says otherwise, a drop-in that sorts later wins \
-         (override.conf does), and `systemctl cat {name}` shows which. When it suits, `systemctl restart {name}`. Undo: \
-         remove the file, then daemon-reload and restart."
+        "{edited}to `/etc/systemd/system/{folder}/50-tunecheck.conf`, then `systemctl daemon-reload`. Read it \
+         back with `systemctl show -p LimitNOFILE -p LimitNOFILESoft {name}`: if it says otherwise, a drop-in \
+         that sorts later wins (override.conf does), and `systemctl cat {name}` shows which. When it suits, \
+         `systemctl restart {name}`. Undo: remove the file, then daemon-reload and restart."
     );
     Ok(File { path: format!("{folder}/50-tunecheck.conf"), text, apply })
 }
