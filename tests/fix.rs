@@ -81,11 +81,16 @@ fn a_recorded_report_gives_the_plan_of_the_audit_itself() {
             for target in ["plan", "script", "sysctl.d"] {
                 let direct = run([["fix", "--to", target].as_slice(), &audit].concat());
                 let recorded = run(["fix", "--to", target, "--from", report]);
-                assert_eq!(direct.code, Some(0), "{}", direct.stderr);
+                // A network namespace has nothing that a file could keep.
+                let nothing = target == "sysctl.d" && direct.stderr.contains("nothing of this plan can be written");
+                assert_eq!(direct.code, Some(if nothing { 2 } else { 0 }), "{}", direct.stderr);
+                assert_eq!(recorded.code, direct.code);
                 let told =
                     |text: &str| text.lines().filter(|line| !is_note(line)).map(str::to_owned).collect::<Vec<_>>();
                 assert_eq!(told(&recorded.stdout), told(&direct.stdout), "{host} {load:?} {target}");
-                assert_eq!(recorded.stderr, direct.stderr, "{host} {load:?} {target}");
+                if !nothing {
+                    assert_eq!(recorded.stderr, direct.stderr, "{host} {load:?} {target}");
+                }
             }
         }
     }

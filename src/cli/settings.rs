@@ -158,6 +158,6 @@ pub(super) fn options(args: &FixArgs) -> target::Options {
             PodSecurity::Baseline => target::PodSecurity::Baseline,
             PodSecurity::Restricted => target::PodSecurity::Restricted,
         },
-        units: args.unit.clone(),
+        units: args.unit.iter().map(|name| target::Unit { name: name.clone(), limits: None }).collect(),
     }
 }

@@ -79,6 +79,18 @@ pub enum How {
     Add,
 }
 
+impl How {
+    /// The word for it in a script and in a playbook.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Raise => "raise",
+            Self::Set => "set",
+            Self::Widen => "widen",
+            Self::Add => "add",
+        }
+    }
+}
+
 /// A sysctl and the value to give it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SysctlEdit {

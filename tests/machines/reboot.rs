@@ -37,6 +37,7 @@ const FILES: &[&str] = &[
 const INSTALL: &str = "
     cp remedy/sysctl.d/90-tunecheck.conf /etc/sysctl.d
     cp -r remedy/systemd/load.service.d /etc/systemd/system
+    sed -i 's/^# left to you: //' /etc/systemd/system/load.service.d/50-tunecheck.conf
 ";
 
 fn what_was_mended_holds_after_a_reboot_and_can_be_undone(scene: &Scene) {

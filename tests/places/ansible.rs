@@ -6,19 +6,28 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::engine::stand_in;
 use crate::harness::{NETWORK_AND_MOUNTS, Need, Place, Scene, done, program, script};
 use crate::report::Run;
+
+pub(crate) const ANSIBLE: &[Need] = &[Need::Root, Need::Program("ansible-playbook"), Need::Minutes(4)];
 
 pub(crate) const PLACES: &[Place] = &[
     Place {
         name: "a_playbook_raises_what_is_short_keeps_what_is_more_and_has_nothing_to_do_twice",
-        needs: &[Need::Root, Need::Program("ansible-playbook")],
+        needs: ANSIBLE,
         own: NETWORK_AND_MOUNTS,
         trial: a_playbook_raises_what_is_short_keeps_what_is_more_and_has_nothing_to_do_twice,
     },
     Place {
+        name: "a_playbook_holds_each_limit_of_a_unit_for_itself",
+        needs: ANSIBLE,
+        own: NETWORK_AND_MOUNTS,
+        trial: a_playbook_holds_each_limit_of_a_unit_for_itself,
+    },
+    Place {
         name: "a_playbook_fails_where_the_kernel_refuses_a_value",
-        needs: &[Need::Root, Need::Program("ansible-playbook")],
+        needs: &[Need::Root, Need::Program("ansible-playbook"), Need::Sysctl(CONNTRACK)],
         own: NETWORK_AND_MOUNTS,
         trial: a_playbook_fails_where_the_kernel_refuses_a_value,
     },
@@ -30,19 +39,27 @@ pub(crate) const PLACES: &[Place] = &[
     },
 ];
 
-/// A finding whose fix is one sysctl.
-fn sysctl(rule: &str, name: &str, old: Value, new: Value) -> Value {
-    let edit = json!({ "kind": "sysctl", "name": name, "old": old, "new": new });
-    json!({ "rule": rule, "outcome": "fail", "fix": [{ "site": "here", "edit": edit }] })
+/// Read-only but in the first network namespace, where it is the whole host's.
+const CONNTRACK: &str = "net.netfilter.nf_conntrack_max";
+pub(crate) const OURS: &str = "/etc/sysctl.d/90-tunecheck.conf";
+
+/// What a report records of a sysctl that is changed.
+fn edit(name: &str, old: Value, new: Value) -> Value {
+    json!({ "site": "here", "edit": { "kind": "sysctl", "name": name, "old": old, "new": new } })
+}
+
+fn finding(rule: &str, fix: &[Value]) -> Value {
+    json!({ "rule": rule, "outcome": "fail", "fix": fix })
 }
 
 /// The playbook of a report from some host that has these findings.
-fn playbook(scene: &Scene, findings: Vec<Value>) -> PathBuf {
+pub(crate) fn playbook(scene: &Scene, connections: i64, findings: Vec<Value>) -> PathBuf {
     let mut audit = scene.tunecheck();
     audit.args(["--format", "json", "--snapshot"]);
     audit.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hosts/debian-systemd"));
     let mut report: Value = serde_json::from_str(&Run::of(audit).stdout).unwrap();
     report["findings"] = findings.into();
+    report["workload"]["connections"] = connections.into();
     let (from, folder) = (scene.folder.join("report.json"), scene.folder.join("out"));
     fs::write(&from, report.to_string()).unwrap();
     let mut fix = scene.tunecheck();
@@ -51,27 +68,65 @@ fn playbook(scene: &Scene, findings: Vec<Value>) -> PathBuf {
     folder.join("ansible/tunecheck.yml")
 }
 
+/// The limits that a service lacks.
+fn limits() -> Value {
+    let edit = json!({ "kind": "nofile", "old_soft": 1024, "old_hard": 4096, "soft": 65536, "hard": 524288 });
+    finding("files/nofile-soft", &[json!({ "site": "here", "edit": edit })])
+}
+
+pub(crate) fn somaxconn() -> Value {
+    finding("listen/somaxconn", &[edit("net.core.somaxconn", json!(128), json!(65535))])
+}
+
 /// Every kind of change, and a sysctl that no network namespace but the first one has.
-fn every_kind() -> Vec<Value> {
-    let limits = json!({ "kind": "nofile", "old_soft": 1024, "old_hard": 4096, "soft": 65536, "hard": 524288 });
+pub(crate) fn every_kind() -> Vec<Value> {
+    let reserved = edit("net.ipv4.ip_local_reserved_ports", json!("8080"), json!("8080,30000-32767"));
+    let range = edit("net.ipv4.ip_local_port_range", json!([32768, 60999]), json!([10240, 65535]));
     vec![
-        sysctl("listen/somaxconn", "net.core.somaxconn", json!(128), json!(65535)),
-        sysctl("listen/syn-backlog", "net.ipv4.tcp_max_syn_backlog", json!(128), json!(65535)),
-        sysctl("ports/reserved", "net.ipv4.ip_local_reserved_ports", json!("8080"), json!("8080,30000-32767")),
-        sysctl("ports/range", "net.ipv4.ip_local_port_range", json!([32768, 60999]), json!([10240, 65535])),
-        sysctl("time-wait/tw-reuse", "net.ipv4.tcp_tw_reuse", json!(0), json!(1)),
-        sysctl("memory/orphans", "net.ipv4.tcp_max_orphans", json!(1024), json!(262_144)),
-        json!({ "rule": "files/nofile-soft", "outcome": "fail", "fix": [{ "site": "here", "edit": limits }] }),
+        somaxconn(),
+        finding("listen/syn-backlog", &[edit("net.ipv4.tcp_max_syn_backlog", json!(128), json!(65535))]),
+        finding("ports/range", &[reserved, range]),
+        finding("time-wait/tw-reuse", &[edit("net.ipv4.tcp_tw_reuse", json!(0), json!(1))]),
+        finding("device/softnet-drops", &[edit("net.core.netdev_max_backlog", json!(1000), json!(5000))]),
+        limits(),
     ]
 }
 
-/// Folders of the trial's own in place of those that the playbook writes to.
-fn cover() {
-    let each = "mkdir -p /etc/$folder; mount -t tmpfs none /etc/$folder";
-    done(script(&format!("for folder in sysctl.d modules-load.d systemd/system; do {each}; done"), &[]));
+/// Empty folders of the trial's own in place of those that the playbook reads and writes. Those that are written to
+/// have to be there: a folder that is made here would stay on the machine.
+pub(crate) fn cover() {
+    let each =
+        "for folder in /etc/sysctl.d /etc/modules-load.d /etc/systemd/system; do mount -t tmpfs none $folder; done
+        for folder in /run /usr/local/lib /usr/lib/sysctl.d; do
+            if [ -d $folder ]; then mount -t tmpfs none $folder; fi
+        done
+        : >/run/empty
+        if [ -f /etc/sysctl.conf ]; then mount --bind /run/empty /etc/sysctl.conf; fi";
+    done(script(each, &[]));
 }
 
-fn play(scene: &Scene, playbook: &Path, more: &[&str]) -> Run {
+/// A systemctl that knows units with these limits, as its `show` prints them, until a drop-in is written and read.
+pub(crate) fn systemctl(scene: &Scene, soft: &str, hard: &str, after: &str) {
+    let text = format!(
+        "case $1 in
+        show)
+          if [ -e {0} ]; then {after}; else echo LimitNOFILE={hard}; echo LimitNOFILESoft={soft}; fi
+          echo LoadState=loaded ;;
+        daemon-reload) : >{0} ;;
+        esac",
+        scene.folder.join("reloaded").display()
+    );
+    if scene.folder.join("reloaded").exists() {
+        fs::remove_file(scene.folder.join("reloaded")).unwrap();
+    }
+    stand_in(scene, "systemctl", &text);
+}
+
+/// What a unit has once our drop-in is in force.
+const IN_FORCE: &str = "sed -n 's/^LimitNOFILE=\\(.*\\):\\(.*\\)/LimitNOFILESoft=\\1\\nLimitNOFILE=\\2/p' \
+    /etc/systemd/system/gateway.service.d/50-tunecheck.conf";
+
+pub(crate) fn play(scene: &Scene, playbook: &Path, more: &[&str]) -> Run {
     let mut play = program("ansible-playbook");
     play.args(["--inventory", "localhost,", "--connection", "local"]).args(more).arg(playbook);
     play.args(["--extra-vars", "ansible_python_interpreter=/usr/bin/python3"]);
@@ -91,30 +146,30 @@ fn quiet(mut ansible: Command, scene: &Scene) -> Command {
 
 /// The figures of the last line of a run: `changed=3`.
 #[track_caller]
-fn counted(run: &Run, figure: &str) -> bool {
+pub(crate) fn counted(run: &Run, figure: &str) -> bool {
     let recap = run.stdout.lines().rfind(|line| line.starts_with("localhost ")).unwrap_or_else(|| panic!("{run:?}"));
     recap.split_whitespace().any(|word| word == figure)
 }
 
-fn live(name: &str) -> String {
+pub(crate) fn live(name: &str) -> String {
     let path = format!("/proc/sys/{}", name.replace('.', "/"));
     fs::read_to_string(path).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn set(name: &str, value: &str) {
+pub(crate) fn set(name: &str, value: &str) {
     fs::write(format!("/proc/sys/{}", name.replace('.', "/")), value).unwrap();
+}
+
+#[track_caller]
+pub(crate) fn went_well(run: &Run) {
+    assert!(run.code == Some(0) && counted(run, "failed=0"), "{}{}", run.stdout, run.stderr);
 }
 
 fn a_playbook_raises_what_is_short_keeps_what_is_more_and_has_nothing_to_do_twice(scene: &Scene) {
     cover();
-    let playbook = playbook(scene, every_kind());
+    let playbook = playbook(scene, 6000, every_kind());
     // A unit that has more than is asked for in one of two limits.
-    let bin = scene.folder.join("bin");
-    fs::create_dir(&bin).unwrap();
-    let systemctl = "[ \"$1\" = show ] || exit 0\n\
-                     printf '%s\\n' LoadState=loaded LimitNOFILE=1048576 LimitNOFILESoft=1024";
-    fs::write(bin.join("systemctl"), format!("#!/bin/sh\n{systemctl}\n")).unwrap();
-    done(script("chmod +x \"$1\"", &[&bin.join("systemctl")]));
+    systemctl(scene, "1024", "1048576", IN_FORCE);
     let before = [
         ("net.core.somaxconn", "100000", "100000"),
         ("net.ipv4.tcp_max_syn_backlog", "256", "65535"),
@@ -129,24 +184,20 @@ fn a_playbook_raises_what_is_short_keeps_what_is_more_and_has_nothing_to_do_twic
 
     let (values, nothing) = (there(), files());
     let dry = play(scene, &playbook, &["--check", "--diff"]);
-    assert!(dry.code == Some(0) && counted(&dry, "failed=0"), "{}{}", dry.stdout, dry.stderr);
+    went_well(&dry);
     assert!(dry.stdout.contains("net.ipv4.tcp_max_syn_backlog: 256 -> 65535"), "{}", dry.stdout);
     assert_eq!((there(), files()), (values, nothing), "a dry run changes nothing");
 
     let run = play(scene, &playbook, &[]);
-    assert!(
-        run.code == Some(0) && counted(&run, "failed=0") && !counted(&run, "changed=0"),
-        "{}{}",
-        run.stdout,
-        run.stderr
-    );
+    went_well(&run);
+    assert!(!counted(&run, "changed=0"), "{}", run.stdout);
     for (name, _, after) in before {
         assert_eq!(live(name), after, "{name}");
     }
-    let missing = "not set: net.ipv4.tcp_max_orphans does not exist here";
+    let missing = "not set: net.core.netdev_max_backlog does not exist here";
     assert!(run.stdout.contains(missing), "{}", run.stdout);
-    let kept = fs::read_to_string("/etc/sysctl.d/90-tunecheck.conf").unwrap();
-    assert!(kept.contains("net.core.somaxconn = 100000\n") && !kept.contains("orphans"), "{kept}");
+    let kept = fs::read_to_string(OURS).unwrap();
+    assert!(kept.contains("net.core.somaxconn = 100000\n") && !kept.contains("netdev"), "{kept}");
     let unit = fs::read_to_string("/etc/systemd/system/gateway.service.d/50-tunecheck.conf").unwrap();
     assert!(unit.ends_with("[Service]\nLimitNOFILE=65536:1048576\n"), "{unit}");
 
@@ -157,28 +208,57 @@ fn a_playbook_raises_what_is_short_keeps_what_is_more_and_has_nothing_to_do_twic
         assert_eq!(live(name), after, "{name}, by the file");
     }
 
-    let systemctl = systemctl.replace("Soft=1024", "Soft=65536");
-    fs::write(bin.join("systemctl"), format!("#!/bin/sh\n{systemctl}\n")).unwrap();
     let again = play(scene, &playbook, &[]);
-    assert!(again.code == Some(0) && counted(&again, "changed=0"), "{}{}", again.stdout, again.stderr);
+    went_well(&again);
+    assert!(counted(&again, "changed=0"), "{}", again.stdout);
+}
+
+fn a_playbook_holds_each_limit_of_a_unit_for_itself(scene: &Scene) {
+    cover();
+    let playbook = playbook(scene, 6000, vec![limits()]);
+    let drop_in = Path::new("/etc/systemd/system/gateway.service.d/50-tunecheck.conf");
+    let older = "18446744073709551615";
+    for (soft, hard, written) in [
+        ("1024", "infinity", Some("65536:infinity")),
+        ("1024", older, Some("65536:infinity")),
+        ("2000000", "3000000", None),
+        ("infinity", "infinity", None),
+        ("1024", "524288", Some("65536:524288")),
+    ] {
+        systemctl(scene, soft, hard, IN_FORCE);
+        let run = play(scene, &playbook, &[]);
+        went_well(&run);
+        assert_eq!(counted(&run, "changed=0"), written.is_none(), "{}", run.stdout);
+        let text = fs::read_to_string(drop_in).ok();
+        let acting = text.as_ref().and_then(|text| text.split_once('\n')).map(|(_, acting)| acting);
+        assert_eq!(acting, written.map(|limits| format!("[Service]\nLimitNOFILE={limits}\n")).as_deref());
+        if written.is_some() {
+            fs::remove_dir_all(drop_in.parent().unwrap()).unwrap();
+        }
+    }
+    // Another drop-in has the last word, every time.
+    systemctl(scene, "1024", "4096", "echo LimitNOFILE=4096; echo LimitNOFILESoft=1024");
+    for _ in 0..2 {
+        let run = play(scene, &playbook, &[]);
+        assert!(run.code != Some(0) && counted(&run, "failed=1"), "{}", run.stdout);
+        assert!(run.stdout.contains("systemctl cat NAME shows which: gateway.service"), "{}", run.stdout);
+    }
 }
 
 fn a_playbook_fails_where_the_kernel_refuses_a_value(scene: &Scene) {
     cover();
-    // Read-only but in the first network namespace, where it is the whole host's.
-    let name = "net.netfilter.nf_conntrack_max";
-    if !Path::new("/proc/sys/net/netfilter/nf_conntrack_max").exists() {
-        return;
-    }
-    let more: i64 = live(name).parse::<i64>().unwrap() + 1;
-    let playbook = playbook(scene, vec![sysctl("conntrack/max", name, json!(more - 1), json!(more))]);
+    let there: i64 = live(CONNTRACK).parse().unwrap();
+    let change = edit(CONNTRACK, json!(there), json!(there + 1));
+    let playbook = playbook(scene, there + 1, vec![finding("conntrack/max", &[change])]);
     let run = play(scene, &playbook, &[]);
     assert!(run.code != Some(0) && counted(&run, "failed=1"), "{}", run.stdout);
-    assert_eq!(live(name).parse::<i64>().unwrap(), more - 1);
+    let refused = run.stdout.lines().find(|line| line.contains("the kernel did not take: "));
+    assert!(refused.is_some_and(|line| line.contains(CONNTRACK)), "{}", run.stdout);
+    assert_eq!(live(CONNTRACK).parse::<i64>().unwrap(), there);
 }
 
 fn ansible_lint_finds_no_fault_with_a_playbook(scene: &Scene) {
-    let playbook = playbook(scene, every_kind());
+    let playbook = playbook(scene, 6000, every_kind());
     let mut lint = program("ansible-lint");
     lint.args(["--offline", "--strict", "--profile", "production", "tunecheck.yml"])
         .current_dir(playbook.parent().unwrap());

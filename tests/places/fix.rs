@@ -379,8 +379,11 @@ fn stand_ins(scene: &Scene) {
         fs::write(&file, value).unwrap();
         done(script(&format!("mount --bind \"$1\" /proc/sys/{name}"), &[&file]));
     }
-    let folders = "for d in /etc/sysctl.d /etc/modules-load.d /etc/systemd/system /run/sysctl.d /usr/lib/sysctl.d; do
-        if [ -d $d ]; then mount -t tmpfs none $d; fi; done
+    // Those that are written to have to be there: a folder that is made here would stay on the machine.
+    let folders = "for d in /etc/sysctl.d /etc/modules-load.d /etc/systemd/system; do mount -t tmpfs none $d; done
+        for d in /run/sysctl.d /usr/local/lib/sysctl.d /usr/lib/sysctl.d; do
+            if [ -d $d ]; then mount -t tmpfs none $d; fi
+        done
         [ ! -f /etc/sysctl.conf ] || mount --bind /dev/null /etc/sysctl.conf";
     done(script(folders, &[]));
 }
@@ -388,7 +391,6 @@ fn stand_ins(scene: &Scene) {
 fn persist_writes_files_that_undo_takes_away(scene: &Scene) {
     stand_ins(scene);
     let ours = "/etc/sysctl.d/90-tunecheck.conf";
-    fs::create_dir_all("/etc/sysctl.d").unwrap();
     fs::write(ours, "net.ipv4.tcp_rfc1337 = 1\n").unwrap();
     let load = ["--burst", "3000", "--waive", "boot/drift"];
     made(scene, &load);

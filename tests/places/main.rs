@@ -14,6 +14,7 @@
 )]
 
 mod ansible;
+mod boot_files;
 mod containers;
 mod engine;
 mod engines;
@@ -33,6 +34,7 @@ mod readonly;
 mod recordings;
 #[path = "../support/report.rs"]
 mod report;
+mod service;
 mod ssh;
 mod sysctl_files;
 mod tidiness;
@@ -43,6 +45,7 @@ fn main() {
         namespaces::PLACES,
         containers::PLACES,
         fix::PLACES,
+        service::PLACES,
         ssh::PLACES,
         overflow::PLACES,
         sysctl_files::PLACES,
@@ -54,5 +57,6 @@ fn main() {
         engines::PLACES,
         units::PLACES,
         ansible::PLACES,
+        boot_files::PLACES,
     ]);
 }

@@ -63,6 +63,8 @@ pub(crate) enum Need {
     Machine,
     /// A program.
     Program(&'static str),
+    /// A sysctl that a kernel module brings.
+    Sysctl(&'static str),
     /// More time than the minute that every trial has.
     Minutes(u32),
 }
@@ -80,6 +82,7 @@ impl Need {
             // The inode number of the first pid namespace is fixed: include/linux/proc_ns.h.
             Self::Machine => fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link == Path::new("pid:[4026531836]")),
             Self::Program(name) => find(name).is_some(),
+            Self::Sysctl(name) => Path::new("/proc/sys").join(name.replace('.', "/")).exists(),
             Self::Minutes(_) => true,
         }
     }
@@ -88,7 +91,7 @@ impl Need {
         match self {
             Self::Root => "root",
             Self::Machine => "a machine around it, not a container",
-            Self::Program(name) => name,
+            Self::Program(name) | Self::Sysctl(name) => name,
             Self::Minutes(_) => "time",
         }
     }

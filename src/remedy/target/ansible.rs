@@ -4,8 +4,8 @@
 //! and words in comments.
 
 use super::super::file;
-use super::{File, Order, Rendered, Step, Target, is_change, notes};
-use crate::model::action::{Edit, How, NofileEdit, Site, SysctlEdit};
+use super::{File, Order, Rendered, Step, Target, Unit, ceiling, elsewhere, is_change, notes};
+use crate::model::action::{Edit, NofileEdit, Site, SysctlEdit};
 use crate::model::place::Kind;
 use crate::model::sysctl;
 
@@ -19,12 +19,14 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     let (mut sysctls, mut units) = (String::new(), String::new());
     let (mut any_sysctl, mut any_unit) = (false, false);
     let mut kept_in = file::FIRST;
+    let mut told = Vec::new();
     for step in order.plan.steps.iter().filter(|step| is_change(step)) {
         let (site, place) = (step.action.site, &order.plan.place);
         let taken = order.takes(step);
         match &step.action.edit {
             Edit::Sysctl(edit) if site == Site::Here && place.kind == Kind::Namespace && edit.netns => {
                 rendered.leave_out(step, "it is lost with the network namespace: whoever makes the namespace sets it");
+                continue;
             }
             Edit::Sysctl(edit) if matches!(site, Site::Node | Site::Here) => {
                 any_sysctl |= taken;
@@ -33,12 +35,20 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 kept_in = kept_in.max(file::after(edit.boot_line.as_deref()));
             }
             Edit::Nofile(edit) if site == Site::Service && !order.options.units.is_empty() => {
-                any_unit |= taken;
+                any_unit |= ceiling::mark(order, step, edit).is_empty();
                 units += &notes::comment(step, "      #");
                 units.extend(order.options.units.iter().map(|unit| unit_entry(order, step, *edit, unit)));
             }
-            _ => rendered.leave_out(step, elsewhere(step, order)),
+            _ => {
+                rendered.leave_out(step, elsewhere(step));
+                continue;
+            }
         }
+        told.push(step);
+    }
+    if !any_sysctl && !any_unit {
+        rendered.decline(order, told);
+        return Ok(rendered);
     }
     let list = |name: &str, entries: String, any: bool| match any {
         true => format!("    {name}:\n{entries}"),
@@ -50,8 +60,10 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     text += &list("tunecheck_units", units, any_unit);
     text += TASKS;
     let apply = format!(
-        "`ansible-playbook -i INVENTORY --limit HOST tunecheck.yml --check --diff` shows what would change, without `--check` it \
-         does. Undo: remove `{kept_in}` and the drop-ins, and write the former values back, which the run showed."
+        "`ansible-playbook -i INVENTORY --limit HOST tunecheck.yml --check --diff` shows what would change, \
+         without `--check` it does. It fails where a later line of another file, or a later drop-in of a unit, \
+         still has the last word. Undo: take its lines out of `{kept_in}`, remove the drop-ins, and write the \
+         former values back, which the run showed."
     );
     rendered.files.push(File { path: "tunecheck.yml".to_owned(), text, apply });
     Ok(rendered)
@@ -76,30 +88,14 @@ fn head(order: Order<'_>) -> String {
 }
 
 fn sysctl_entry(edit: &SysctlEdit) -> String {
-    let how = match edit.how {
-        How::Raise => "raise",
-        How::Set => "set",
-        How::Widen => "widen",
-        How::Add => "add",
-    };
+    let how = edit.how.word();
     let module = edit.module.map(|module| format!(", module: {module}")).unwrap_or_default();
     let (name, path, to) = (&edit.name, sysctl::path(&edit.name), edit.new.plain());
     format!("- {{how: {how}, name: \"{name}\", path: \"{path}\", to: \"{to}\"{module}}}\n")
 }
 
-fn unit_entry(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &str) -> String {
-    let first = edit.ceiling.map(|ceiling| {
-        format!("      #   first    raise fs.nr_open for good to {} or more: it is {ceiling}\n", edit.hard)
-    });
-    let entry = format!("- {{unit: \"{unit}\", soft: {}, hard: {}}}\n", edit.soft, edit.hard);
-    format!("{}      {}{entry}", first.unwrap_or_default(), order.mark(step))
-}
-
-fn elsewhere(step: &Step, order: Order<'_>) -> String {
-    match step.action.site {
-        Site::Service => "no unit is named: --unit NAME names the service that carries the load".to_owned(),
-        Site::KubeProxy => "kube-proxy would write over it at its next start: --to kubernetes".to_owned(),
-        Site::Here => "a line of a file that is not ours: a person takes it out".to_owned(),
-        site => format!("it is changed elsewhere: {}", notes::site(site, &order.plan.place)),
-    }
+fn unit_entry(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &Unit) -> String {
+    let first = ceiling::first(order, &edit, "      #", "");
+    let mark = ceiling::mark(order, step, &edit);
+    format!("{first}      {mark}- {{unit: \"{}\", soft: {}, hard: {}}}\n", unit.name, edit.soft, edit.hard)
 }

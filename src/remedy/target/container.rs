@@ -1,7 +1,7 @@
 //! What a container is given where it is started: shared by the targets of container engines.
 
 use super::super::quoted;
-use super::{File, Order, Rendered, Step, is_change, notes};
+use super::{File, Order, Rendered, Step, ceiling, elsewhere, is_change, notes};
 use crate::model::action::{Edit, NofileEdit, Site, SysctlEdit};
 use crate::model::place::Kind;
 
@@ -22,15 +22,27 @@ impl<'a> Given<'a> {
             match (&step.action.edit, step.action.site) {
                 (Edit::Sysctl(edit), Site::ContainerRun) => given.sysctls.push((step, edit)),
                 (Edit::Nofile(edit), Site::ContainerRun) => given.nofile = Some((step, edit)),
-                (_, site) => rendered.leave_out(step, elsewhere(site, order)),
+                _ => rendered.leave_out(step, not_given(step, order)),
             }
+        }
+        if !given.steps().any(|step| order.takes(step)) {
+            rendered.decline(order, given.steps());
+            return Self::default();
         }
         given
     }
 
+    fn steps(&self) -> impl Iterator<Item = &'a Step> {
+        self.sysctls.iter().map(|(step, _)| *step).chain(self.nofile.map(|(step, _)| step))
+    }
+
     /// A shell script that runs a container of `engine` with the flags, and with what it is called with. What is special
-    /// about the engine's limits stands beside them.
-    pub(super) fn script(&self, order: Order<'_>, engine: &str, limits: &str) -> File {
+    /// about the engine's limits stands beside them. None where no flag would act.
+    pub(super) fn script(&self, order: Order<'_>, engine: &str, limits: &str) -> Option<File> {
+        let acts = self.sysctls.iter().any(|(step, _)| order.takes(step)) || self.limits(order).is_some();
+        if !acts {
+            return None;
+        }
         let path = format!("{engine}-run.sh");
         let head = [
             format!("{engine} run with what tunecheck proposes: sh {path} [OPTION]... IMAGE [COMMAND]..."),
@@ -42,17 +54,14 @@ impl<'a> Given<'a> {
             text += &format!("\n{}{}set -- --sysctl {flag} \"$@\"\n", notes::comment(step, "#"), order.mark(step));
         }
         if let Some((step, edit)) = self.nofile {
-            text += &format!("\n{}{limits}{}", notes::comment(step, "#"), self.first("#"));
+            text += &format!("\n{}{limits}{}", notes::comment(step, "#"), self.first(order));
             text += &format!("{}set -- --ulimit nofile={}:{} \"$@\"\n", self.mark(order), edit.soft, edit.hard);
-        }
-        if self.is_empty() {
-            text += "\n# There is none to set.\n";
         }
         text += &format!("\nexec {engine} run \"$@\"\n");
         let apply = format!(
             "start the container with it in place of `{engine} run`, or take its flags over. Undo: start it without them."
         );
-        File { path, text, apply }
+        Some(File { path, text, apply })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -61,35 +70,28 @@ impl<'a> Given<'a> {
 
     /// What the line with the limit begins with. A container whose limit the kernel refuses does not start.
     pub(super) fn mark(&self, order: Order<'_>) -> &'static str {
-        match self.nofile {
-            Some((_, NofileEdit { ceiling: Some(_), .. })) => "# left to you: ",
-            Some((step, _)) => order.mark(step),
-            None => "",
-        }
+        self.nofile.map_or("", |(step, edit)| ceiling::mark(order, step, edit))
     }
 
     /// What has to be done before the limit can be given, as a comment.
-    pub(super) fn first(&self, mark: &str) -> String {
-        match self.nofile {
-            Some((_, NofileEdit { ceiling: Some(ceiling), hard, .. })) => {
-                format!("{mark}   first    on the node, raise fs.nr_open for good to {hard} or more: it is {ceiling}\n")
-            }
-            _ => String::new(),
-        }
+    pub(super) fn first(&self, order: Order<'_>) -> String {
+        self.nofile.map(|(_, edit)| ceiling::first(order, edit, "#", "")).unwrap_or_default()
+    }
+
+    /// The limit, if it acts.
+    pub(super) fn limits(&self, order: Order<'_>) -> Option<(&'a Step, &'a NofileEdit)> {
+        self.nofile.filter(|_| self.mark(order).is_empty())
     }
 }
 
-fn elsewhere(site: Site, order: Order<'_>) -> String {
-    match (order.plan.place.kind, site) {
-        (Kind::Host | Kind::Namespace | Kind::Unknown, _) => {
-            "it is this host's: a container with a network namespace of its own starts from the kernel's defaults, and \
-             its limits come from its engine. Audit inside the container"
-                .to_owned()
-        }
-        (Kind::Pod | Kind::HostNetworkPod, _) => "a pod gets its settings from Kubernetes: --to kubernetes".to_owned(),
-        (Kind::Container, site) => format!(
-            "no flag of a container sets it: {}; audit there, and take the fix from that",
-            notes::site(site, &order.plan.place)
+fn not_given(step: &Step, order: Order<'_>) -> String {
+    let who = elsewhere(step);
+    match order.plan.place.kind {
+        Kind::Host | Kind::Namespace | Kind::Unknown => format!(
+            "it is this host's ({who}): a container with a network namespace of its own starts from the kernel's \
+             defaults, and its limits come from its engine. Audit inside the container"
         ),
+        Kind::Pod | Kind::HostNetworkPod => format!("Kubernetes starts a pod, without flags of an engine: {who}"),
+        Kind::Container => format!("no flag of a container sets it: {who}"),
     }
 }

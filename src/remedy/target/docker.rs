@@ -12,7 +12,7 @@ pub(super) const TARGET: Target = Target {
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let given = Given::by(order, &mut rendered);
-    rendered.files.push(given.script(order, "docker", ""));
+    rendered.files.extend(given.script(order, "docker", ""));
     if !given.is_empty() {
         rendered.files.push(compose(order, &given));
     }
@@ -37,7 +37,7 @@ fn compose(order: Order<'_>, given: &Given<'_>) -> File {
     if let Some((step, edit)) = given.nofile {
         let mark = given.mark(order);
         text += &notes::comment(step, "#");
-        text += &given.first("#");
+        text += &given.first(order);
         text += &format!("{mark}ulimits:\n{mark}  nofile:\n");
         text += &format!("{mark}    soft: {}\n{mark}    hard: {}\n", edit.soft, edit.hard);
     }
@@ -48,16 +48,21 @@ fn compose(order: Order<'_>, given: &Given<'_>) -> File {
 
 /// JSON has no comments, so what is to be known stands beside the file.
 fn daemon(order: Order<'_>, given: &Given<'_>) -> Option<File> {
-    let (step, edit) = given.nofile.filter(|_| given.mark(order).is_empty())?;
+    let (step, edit) = given.limits(order)?;
     let text = format!(
         "{{\n  \"default-ulimits\": {{\n    \"nofile\": {{\n      \"Name\": \"nofile\",\n      \"Soft\": {},\n      \"Hard\": {}\n    }}\n  }}\n}}\n",
         edit.soft, edit.hard
     );
     let apply = format!(
-        "instead of the flag, for every container of the daemon that names no limit of its own: merge the key into \
-         `/etc/docker/daemon.json`, which may hold other keys and stays (never overwrite it), then `systemctl restart docker`; \
-         containers take it when they are made anew. Where a container has more now (`ulimit -Sn; ulimit -Hn` in it), write the \
-         greater of each. Prove: `{}`. Cost: {}. Undo: take the key out and restart the daemon.",
+        "a choice for a person, and **the flag of the one container is the better way: `systemctl restart \
+         docker` STOPS EVERY CONTAINER of the host**, unless `docker info -f '{{{{.LiveRestoreEnabled}}}}'` \
+         prints true. It is for every container of the daemon that names no limit of its own. Look first, so \
+         that none has less than now: `default-ulimits` in `/etc/docker/daemon.json`, `--default-ulimit` in \
+         `systemctl cat docker` (with both the daemon does not start), and `ulimit -Sn; ulimit -Hn` in a \
+         container; write the greater of each. Merge the key into the file, which may hold others and stays \
+         (never overwrite it), then restart the daemon when its containers may stop; they take it when they are \
+         made anew. Prove: `{}`. Cost: {}. Undo: take the key out and restart the daemon, which stops them \
+         again.",
         notes::one_line(&step.action.prove).replace('`', "'"),
         notes::one_line(&step.action.cost),
     );

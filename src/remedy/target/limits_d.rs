@@ -1,6 +1,6 @@
 //! `limits.d`: a file for pam_limits, which gives login sessions their limits.
 
-use super::{File, Order, Rendered, Target, is_change, notes};
+use super::{File, Order, Rendered, Target, ceiling, elsewhere, is_change, notes};
 use crate::model::action::{Edit, Site};
 
 pub(super) const TARGET: Target = Target {
@@ -12,44 +12,45 @@ pub(super) const TARGET: Target = Target {
 const ABOUT: &str = "\
 # Limits of login sessions: ssh, su, cron, whatever goes through pam_limits. Services of systemd ignore this file
 # (--to systemd is theirs), and sessions that are open keep what they have.
-# * stands for every user but root, who has lines of their own. The last file of limits.d wins, by name.
+# * stands for every user but root, who has lines of their own; a line that names a user or a group wins over both.
+# pam_limits reads limits.conf, then the files of limits.d by name, and of two lines for the same the last one wins:
+# this file wins over a higher value in one that sorts before it, and loses to a lower one in one that sorts after it.
+";
+
+/// Where a higher limit is found.
+const LOOK: &str = "\
+#   look     grep -r nofile /etc/security/limits.conf /etc/security/limits.d
+#            ulimit -Sn; ulimit -Hn   in a new login of each kind, root's too
+#            Where one of the two is higher already, keep it: write the greater of each here.
 ";
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
-    let mut text = String::from(ABOUT);
     for step in order.plan.steps.iter().filter(|step| is_change(step)) {
         match &step.action.edit {
+            Edit::Nofile(_) if step.action.site == Site::Service && !order.takes(step) => {
+                rendered.decline(order, [step]);
+            }
             Edit::Nofile(edit) if step.action.site == Site::Service => {
-                text += &format!("\n{}", notes::comment(step, "#"));
-                text += "#   look     ulimit -Sn; ulimit -Hn   in a login of each kind, root's too\n";
-                text +=
-                    "#            Where one of the two is higher already, keep it: write the greater of each here.\n";
-                let mut mark = order.mark(step);
-                if let Some(ceiling) = edit.ceiling {
-                    // pam_limits refuses a session whose limit the kernel refuses, root's as well.
-                    text += &format!(
-                        "#   first    raise fs.nr_open for good to {} or more: it is {ceiling}, and a limit above it keeps \
-                         every login out\n",
-                        edit.hard
-                    );
-                    mark = "# left to you: ";
-                }
+                let mut text = format!("{ABOUT}\n{}{LOOK}", notes::comment(step, "#"));
+                // pam_limits refuses a session whose limit the kernel refuses, root's as well.
+                text += &ceiling::first(order, edit, "#", "; a limit above it keeps every login out");
+                let mark = ceiling::mark(order, step, edit);
                 for who in ["*", "root"] {
                     text += &format!("{mark}{who} soft nofile {}\n{mark}{who} hard nofile {}\n", edit.soft, edit.hard);
                 }
+                rendered.files.push(file(text));
             }
-            _ => rendered.leave_out(
-                step,
-                format!("it is no limit of a login: {}", notes::site(step.action.site, &order.plan.place)),
-            ),
+            _ => rendered.leave_out(step, elsewhere(step)),
         }
     }
-    if order.plan.nofile(&[Site::Service]).is_none() {
-        text += "# There is none to set.\n";
-    }
-    let apply = "to `/etc/security/limits.d/90-tunecheck.conf`; keep a session open until a new login of root works. \
-                 It acts at the next login. Undo: remove the file.";
-    rendered.files.push(File { path: "90-tunecheck.conf".to_owned(), text, apply: apply.to_owned() });
     Ok(rendered)
+}
+
+fn file(text: String) -> File {
+    let apply = "look first (`grep -r nofile /etc/security/limits.conf /etc/security/limits.d`, \
+                 `ulimit -Hn` in a new login): it must not take away what is higher. Then to \
+                 `/etc/security/limits.d/90-tunecheck.conf`; keep a session open until a new login of root \
+                 works. It acts at the next login. Undo: remove the file.";
+    File { path: "90-tunecheck.conf".to_owned(), text, apply: apply.to_owned() }
 }

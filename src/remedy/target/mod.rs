@@ -5,6 +5,7 @@
 
 mod admission;
 mod ansible;
+mod ceiling;
 mod container;
 mod docker;
 mod kube_proxy;
@@ -44,8 +45,18 @@ pub struct Options {
     pub kubernetes: Option<Version>,
     /// The Pod Security level of the namespace.
     pub pod_security: PodSecurity,
-    /// systemd units that carry the load, with their ending.
-    pub units: Vec<String>,
+    /// systemd units that carry the load.
+    pub units: Vec<Unit>,
+}
+
+/// A systemd unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Its name, with its ending.
+    pub name: String,
+    /// The soft and the hard limit on open files that it is configured with, if they could be read. No limit is the
+    /// greatest number.
+    pub limits: Option<(i128, i128)>,
 }
 
 /// A level of the Pod Security Standards.
@@ -111,6 +122,16 @@ impl Rendered {
     fn leave_out(&mut self, step: &Step, why: impl Into<String>) {
         self.left_out.push((notes::title(step), why.into()));
     }
+
+    /// Leaves out steps that do not act, where without them nothing of a form would.
+    fn decline<'a>(&mut self, order: Order<'_>, steps: impl IntoIterator<Item = &'a Step>) {
+        for step in steps {
+            match order.takes(step) {
+                true => self.leave_out(step, "fs.nr_open has to be raised for good first: --to plan says to how much"),
+                false => self.leave_out(step, format!("above --max-safety {}", order.options.max_safety.word())),
+            }
+        }
+    }
 }
 
 /// A form in which a plan can be written.
@@ -173,13 +194,34 @@ fn host_sysctls<'a>(order: Order<'a>, rendered: &mut Rendered) -> Vec<(&'a Step,
                     None => kept.push((step, edit)),
                 }
             }
-            _ => rendered.leave_out(
-                step,
-                format!("it is changed elsewhere: {}", notes::site(step.action.site, &order.plan.place)),
-            ),
+            _ => rendered.leave_out(step, elsewhere(step)),
         }
     }
     kept
+}
+
+/// Which target writes a step that another one cannot express, or who else can make the change.
+fn elsewhere(step: &Step) -> &'static str {
+    match (step.action.site, &step.action.edit) {
+        (Site::Here, Edit::RemoveLine { .. }) => "a line of a file that is not ours: a person takes it out",
+        (Site::Here, _) => "it is set on this machine: --to script, --to sysctl.d",
+        (Site::Node, _) => "it is set on the node: audit there, or give it --to sysctl.d, --to ansible",
+        (Site::Tuned, _) => {
+            "TuneD would write over it at its next start: a person writes it into the profile (--to plan)"
+        }
+        (Site::Service, _) => {
+            "a service has it from its unit: --to systemd, with --unit NAME also --to script, --to ansible; a \
+             login from limits.d: --to limits.d"
+        }
+        (Site::KubeProxy, _) => "kube-proxy would write over it at its next start: --to kubernetes",
+        (Site::Kubelet | Site::ContainerRuntime, _) => {
+            "the node's kubelet and container runtime give it: --to kubernetes"
+        }
+        (Site::PodManifest, _) => "the pod's manifest gives it: --to kubernetes",
+        (Site::ContainerRun, _) => "a container is given it when it is started: --to docker, --to podman",
+        (Site::Application, _) => "it is for the application's owner",
+        (Site::Owner, _) => "it is for whoever owns the limit",
+    }
 }
 
 /// Why a sysctl of a host is none for a file that is applied at every boot, if it is none.

@@ -9,11 +9,13 @@ pub(super) const TARGET: Target = Target {
     render,
 };
 
+const INSTEAD: &str =
+    "# It stands in for default_ulimits of containers.conf as a whole: name the entries that are there as well.\n";
+
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let given = Given::by(order, &mut rendered);
-    let instead = "# The flag stands in for default_ulimits of containers.conf as a whole: name the entries that are there as well.\n";
-    rendered.files.push(given.script(order, "podman", instead));
+    rendered.files.extend(given.script(order, "podman", INSTEAD));
     if !given.is_empty() {
         rendered.files.push(quadlet(order, &given));
     }
@@ -32,7 +34,7 @@ fn quadlet(order: Order<'_>, given: &Given<'_>) -> File {
         text += &format!("\n{}{}Sysctl={setting}\n", notes::comment(step, "#"), order.mark(step));
     }
     if let Some((step, edit)) = given.nofile {
-        text += &format!("\n{}{}", notes::comment(step, "#"), given.first("#"));
+        text += &format!("\n{}{INSTEAD}{}", notes::comment(step, "#"), given.first(order));
         text += &format!("{}Ulimit=nofile={}:{}\n", given.mark(order), edit.soft, edit.hard);
     }
     let apply = "its lines into the `[Container]` section of `/etc/containers/systemd/NAME.container`, or from podman 5.0 on the \
@@ -42,14 +44,14 @@ fn quadlet(order: Order<'_>, given: &Given<'_>) -> File {
 }
 
 fn containers_conf(order: Order<'_>, given: &Given<'_>) -> Option<File> {
-    let (step, edit) = given.nofile?;
+    let (step, edit) = given.nofile.filter(|(step, _)| order.takes(step))?;
     let mut text = String::from(
         "# Instead of the flag, for every container that names no limit of its own.\n\
          # The list that is read last replaces the others: keep the entries of the one you have.\n\
          # Without root no limit can be above the user's own hard limit (ulimit -Hn): the container would not start.\n\
          # Where containers have more now, write the greater of each.\n[containers]\n",
     );
-    text += &format!("{}{}", notes::comment(step, "#"), given.first("#"));
+    text += &format!("{}{}", notes::comment(step, "#"), given.first(order));
     text += &format!("{}default_ulimits = [\"nofile={}:{}\"]\n", given.mark(order), edit.soft, edit.hard);
     let apply = "instead of the flag: merge the entry into `default_ulimits` of `/etc/containers/containers.conf`, never over an \
                  entry that is there; containers take it when they are made anew. Undo: take the entry out.";

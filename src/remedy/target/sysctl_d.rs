@@ -9,6 +9,10 @@ pub(super) const TARGET: Target =
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let kept = host_sysctls(order, &mut rendered);
+    if !kept.iter().any(|(step, _)| order.takes(step)) {
+        rendered.decline(order, kept.iter().map(|(step, _)| *step));
+        return Ok(rendered);
+    }
     let mut name = file::FIRST;
     let mut text =
         String::from("# Sysctls that tunecheck proposes. The last assignment of a key wins, by file name.\n");
@@ -22,9 +26,6 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         if file::after(edit.boot_line.as_deref()) != file::FIRST {
             name = file::after(edit.boot_line.as_deref());
         }
-    }
-    if kept.is_empty() {
-        text += "# There is none to set.\n";
     }
     let apply = format!(
         "to `{name}` on the host, then `sysctl -p {name}`. Undo: remove the file and write the former values back."

@@ -1,7 +1,7 @@
 //! `systemd`: drop-ins for the units that carry the load, and the modules that sysctls need at boot.
 
 use super::super::quoted;
-use super::{File, Order, Rendered, Step, Target, is_change, notes};
+use super::{File, Order, Rendered, Step, Target, Unit, ceiling, elsewhere, is_change, notes};
 use crate::model::action::{Edit, NofileEdit, Site};
 use crate::model::place::Kind;
 
@@ -13,9 +13,15 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut modules: Vec<(&Step, &str)> = Vec::new();
     for step in order.plan.steps.iter().filter(|step| is_change(step)) {
         match &step.action.edit {
+            Edit::Nofile(_) if step.action.site == Site::Service && !order.takes(step) => {
+                rendered.decline(order, [step]);
+            }
             Edit::Nofile(edit) if step.action.site == Site::Service => match order.options.units.as_slice() {
-                [] => rendered.files.push(default_limit(step, *edit)),
-                units => rendered.files.extend(units.iter().map(|unit| drop_in(order, step, *edit, unit))),
+                [] => rendered.files.push(default_limit(order, step, *edit)),
+                units => units.iter().for_each(|unit| match drop_in(order, step, *edit, unit) {
+                    Ok(file) => rendered.files.push(file),
+                    Err(why) => rendered.leave_out(step, why),
+                }),
             },
             Edit::Sysctl(edit) if matches!(step.action.site, Site::Node | Site::Here) => {
                 // What is set in a network namespace is lost with it, whatever is loaded at boot.
@@ -23,49 +29,64 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 modules.extend(edit.module.filter(|_| !lost).map(|module| (step, module)));
                 rendered.leave_out(step, "systemd sets sysctls from files of sysctl.d: --to sysctl.d, or --to script");
             }
-            _ => rendered.leave_out(
-                step,
-                format!("it is changed elsewhere: {}", notes::site(step.action.site, &order.plan.place)),
-            ),
+            _ => rendered.leave_out(step, elsewhere(step)),
         }
     }
     rendered.files.extend(modules_file(order, &modules));
     Ok(rendered)
 }
 
-/// The drop-in of one unit.
-fn drop_in(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &str) -> File {
-    let name = quoted(unit);
+/// The drop-in of one unit, or why it needs none. Its line acts only where it is known to take nothing away.
+fn drop_in(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &Unit) -> Result<File, String> {
+    let name = quoted(&unit.name);
     let mut text = notes::comment(step, "#");
-    text += &format!(
-        "#   look     systemctl show -p LimitNOFILE -p LimitNOFILESoft {name}\n\
-         #            Where one of the two is higher already, keep it: write the greater of each here.\n"
-    );
-    if let Some(ceiling) = edit.ceiling {
-        text += &format!("#   first    raise fs.nr_open for good to {} or more: it is {ceiling}\n", edit.hard);
-    }
-    text += &format!("[Service]\n{}LimitNOFILE={}:{}\n", order.mark(step), edit.soft, edit.hard);
-    let folder = format!("{unit}.d");
+    let (soft, hard) = match unit.limits {
+        Some((soft, hard)) if soft >= edit.soft && hard >= edit.hard => {
+            return Err(format!("{name} has LimitNOFILE={}:{} already", limit(soft), limit(hard)));
+        }
+        Some((soft, hard)) => {
+            text +=
+                &format!("#   now      LimitNOFILE={}:{}; of each the greater stands here\n", limit(soft), limit(hard));
+            (soft.max(edit.soft), hard.max(edit.hard))
+        }
+        None => {
+            text += &format!(
+                "#   look     systemctl show -p LimitNOFILE -p LimitNOFILESoft {name}\n\
+                 #            Where one of the two is higher already, keep it: write the greater of each here.\n"
+            );
+            (edit.soft, edit.hard)
+        }
+    };
+    text += &ceiling::first(order, &edit, "#", "");
+    let mark = if unit.limits.is_some() { ceiling::mark(order, step, &edit) } else { "# left to you: " };
+    text += &format!("[Service]\n{mark}LimitNOFILE={}:{}\n", limit(soft), limit(hard));
+    let folder = format!("{}.d", unit.name);
+    let edited = if mark.is_empty() { "" } else { "once its line is decided on, " };
     let apply = format!(
-        "to `/etc/systemd/system/{folder}/50-tunecheck.conf`, then `systemctl daemon-reload`, and when it suits `systemctl restart {name}`. \
-         Undo: remove the file, then the same two commands."
+        "{edited}to `/etc/systemd/system/{folder}/50-tunecheck.conf`, then `systemctl daemon-reload`. Read it \
+         back with `systemctl show -p LimitNOFILE -p LimitNOFILESoft {name}`: if it says otherwise, a drop-in \
+         that sorts later wins (override.conf does), and `systemctl cat {name}` shows which. When it suits, \
+         `systemctl restart {name}`. Undo: remove the file, then daemon-reload and restart."
     );
-    File { path: format!("{folder}/50-tunecheck.conf"), text, apply }
+    Ok(File { path: format!("{folder}/50-tunecheck.conf"), text, apply })
+}
+
+/// A limit as systemd writes it.
+fn limit(limit: i128) -> String {
+    if limit == i128::MAX { "infinity".to_owned() } else { limit.to_string() }
 }
 
 /// The limit of every service without one of its own: never written out, because no file knows which of them have more.
-fn default_limit(step: &Step, edit: NofileEdit) -> File {
+fn default_limit(order: Order<'_>, step: &Step, edit: NofileEdit) -> File {
     let mut text = String::from(
         "# No unit is named, so nothing is set here: --unit NAME writes the drop-in of the service that carries the load.\n\
          # The other way, for every service without a limit of its own, is a choice for a person:\n\n",
     );
     text += &notes::comment(step, "#");
-    text += &format!(
-        "#   look     systemctl show -p DefaultLimitNOFILE -p DefaultLimitNOFILESoft\n\
-         #            What is lower below takes something away from every service: write the greater of each.\n\
-         [Manager]\n# left to you: DefaultLimitNOFILE={}:{}\n",
-        edit.soft, edit.hard
-    );
+    text += "#   look     systemctl show -p DefaultLimitNOFILE -p DefaultLimitNOFILESoft\n\
+             #            What is lower below takes something away from every service: write the greater of each.\n";
+    text += &ceiling::first(order, &edit, "#", "");
+    text += &format!("[Manager]\n# left to you: DefaultLimitNOFILE={}:{}\n", edit.soft, edit.hard);
     let apply = "a choice: edited, to `/etc/systemd/system.conf.d/50-tunecheck.conf`, then `systemctl daemon-reexec`; \
                  services take it at their next start. Undo: remove the file, then the same command.";
     File { path: "system.conf.d/50-tunecheck.conf".to_owned(), text, apply: apply.to_owned() }
@@ -86,5 +107,6 @@ fn modules_file(order: Order<'_>, modules: &[(&Step, &str)]) -> Option<File> {
     }
     let apply = "to `/etc/modules-load.d/tunecheck.conf`; it acts at boot. Undo: remove the file.";
     let path = "modules-load.d/tunecheck.conf".to_owned();
-    (!names.is_empty()).then(|| File { path, text, apply: apply.to_owned() })
+    let any = modules.iter().any(|(step, _)| order.takes(step));
+    any.then(|| File { path, text, apply: apply.to_owned() })
 }

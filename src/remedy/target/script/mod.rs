@@ -6,8 +6,8 @@
 use std::fmt::Write;
 
 use super::super::{file, quoted};
-use super::{File, Order, Rendered, Target, disputed, is_change, notes};
-use crate::model::action::{Edit, How, Site, SysctlEdit};
+use super::{File, Order, Rendered, Target, Unit, disputed, elsewhere, is_change, notes};
+use crate::model::action::{Edit, Site, SysctlEdit};
 use crate::model::fact::Value;
 use crate::model::place::Kind;
 use crate::model::sysctl;
@@ -42,7 +42,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             }
             _ if !order.takes(step) => {
                 told(&mut notes_text, lines());
-                rendered.leave_out(step, format!("above --max-safety {}", order.options.max_safety.word()));
+                rendered.decline(order, [step]);
                 continue;
             }
             Edit::Sysctl(edit) if step.action.site == site => {
@@ -54,12 +54,12 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             }
             Edit::Nofile(edit) if step.action.site == Site::Service && !order.options.units.is_empty() => {
                 units = true;
-                let unit = |unit: &String| format!("  service {} {} {}\n", quoted(unit), edit.soft, edit.hard);
+                let unit = |unit: &Unit| format!("  service {} {} {}\n", quoted(&unit.name), edit.soft, edit.hard);
                 order.options.units.iter().map(unit).collect()
             }
             _ => {
                 told(&mut notes_text, lines());
-                rendered.leave_out(step, elsewhere(step.action.site, order));
+                rendered.leave_out(step, elsewhere(step));
                 continue;
             }
         };
@@ -75,7 +75,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         persists += " /etc/modules-load.d/tunecheck.conf";
     }
     for unit in order.options.units.iter().filter(|_| units) {
-        let _ = write!(persists, " /etc/systemd/system/{unit}.d/50-tunecheck.conf");
+        let _ = write!(persists, " /etc/systemd/system/{}.d/50-tunecheck.conf", unit.name);
     }
     let body = format!("{steps}{notes_text}{place}{keep_file}");
     let mut text = head(order);
@@ -111,26 +111,8 @@ fn where_to(order: Order<'_>) -> (Site, &'static str) {
     }
 }
 
-fn elsewhere(site: Site, order: Order<'_>) -> String {
-    match site {
-        Site::Service => "no unit is named: --unit NAME names the service that carries the load".to_owned(),
-        Site::KubeProxy => "kube-proxy would write over it at its next start: --to kubernetes".to_owned(),
-        Site::ContainerRun => "a container is given it when it is started: --to docker, --to podman".to_owned(),
-        Site::PodManifest | Site::Kubelet | Site::ContainerRuntime => "--to kubernetes".to_owned(),
-        Site::Tuned => "TuneD would write over it at its next start: it belongs into the profile".to_owned(),
-        Site::Node => "it is changed on the host: audit there, and take the script from that".to_owned(),
-        Site::Here => "a line of a file that is not ours: a person takes it out".to_owned(),
-        _ => format!("it is changed elsewhere: {}", notes::site(site, &order.plan.place)),
-    }
-}
-
 fn sysctl_step(edit: &SysctlEdit, lost: bool) -> String {
-    let how = match edit.how {
-        How::Raise => "raise",
-        How::Set => "set",
-        How::Widen => "widen",
-        How::Add => "add",
-    };
+    let how = edit.how.word();
     let values = match &edit.new {
         Value::Numbers(list) => list.iter().map(i128::to_string).collect::<Vec<_>>().join(" "),
         value => quoted(&value.plain()),
