@@ -229,3 +229,14 @@ fn tuned_is_asked_where_it_has_the_last_word_and_named_where_it_has_not() {
         |text: &str| text.lines().skip_while(|line| !line.starts_with("## ")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(told(&run(["fix", "--from", report.to_str().unwrap()]).stdout), told(&asked));
 }
+
+#[test]
+fn a_drop_in_for_a_unit_that_nobody_can_look_at_is_left_to_a_person() {
+    let made = run(["fix", "--snapshot", TROUBLE, "--to", "systemd", "--unit", "gateway"]);
+    assert!(made.stdout.contains("# left to you: LimitNOFILE=65536:524288"), "{}", made.stdout);
+    assert!(
+        made.stdout.contains("systemctl show -p LimitNOFILE -p LimitNOFILESoft gateway.service"),
+        "{}",
+        made.stdout
+    );
+}

@@ -1,5 +1,7 @@
 //! `tunecheck fix`: the plan, in the form that was asked for.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::args::FixArgs;
@@ -19,12 +21,19 @@ const LARGEST_REPORT: u64 = 64 << 20;
 
 pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     let rules = settings::rules(&args.source.rules)?;
-    let report = report(args, &rules)?;
+    let (mut report, host) = match &args.from {
+        None => {
+            let host = settings::host(&args.source)?;
+            (audit(host.as_ref(), &rules, &settings::workload(&args.load, &rules)?)?, Some(host))
+        }
+        Some(path) => (recorded(path, &rules).with_context(|| format!("--from {}", path.display()))?, None),
+    };
+    report.waive(&args.source.waive);
     let plan = Plan::of(&report, |id| rules.get(id));
     for note in report.notes.iter().filter(|note| note.starts_with("The waiver of ")) {
         complain(&report::sanitized(note));
     }
-    let options = settings::options(args);
+    let options = settings::options(args, host.as_deref());
     let order = Order { plan: &plan, options: &options };
     let asked: Vec<&Target> = match args.to.as_slice() {
         [] => target::fitting(&plan, args.output.is_some()),
@@ -72,19 +81,8 @@ fn single(name: &str, rendered: &Rendered, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong here, in what stands for a machine, or in a report that was recorded.
-fn report(args: &FixArgs, rules: &RuleSet) -> Result<Report> {
-    let mut report = match &args.from {
-        None => {
-            let workload = settings::workload(&args.load, rules)?;
-            audit(settings::host(&args.source)?.as_ref(), rules, &workload)?
-        }
-        Some(path) => {
-            let from = || format!("--from {}", path.display());
-            let bytes = input::read(path, LARGEST_REPORT).with_context(|| format!("cannot read {}", from()))?;
-            recalled(&report::recorded(&bytes).with_context(from)?, rules).with_context(from)?
-        }
-    };
-    report.waive(&args.source.waive);
-    Ok(report)
+/// A report that was recorded, with its changes worked out anew.
+fn recorded(path: &Path, rules: &RuleSet) -> Result<Report> {
+    let bytes = input::read(path, LARGEST_REPORT).context("cannot read it")?;
+    Ok(recalled(&report::recorded(&bytes)?, rules)?)
 }

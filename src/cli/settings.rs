@@ -144,8 +144,10 @@ pub(super) fn style(args: &AuditArgs, terminal: Terminal) -> Style {
     }
 }
 
-/// What a target has to know of the user's decisions.
-pub(super) fn options(args: &FixArgs) -> target::Options {
+/// What a target has to know of the user's decisions. The limits of units are looked up where the machine, or what stands
+/// for it, can be asked.
+pub(super) fn options(args: &FixArgs, host: Option<&dyn Host>) -> target::Options {
+    let limits = |name: &str| host.and_then(|host| facts::unit_nofile(host, name).ok());
     target::Options {
         max_safety: match args.max_safety {
             MaxSafety::Safe => Safety::Safe,
@@ -158,6 +160,6 @@ pub(super) fn options(args: &FixArgs) -> target::Options {
             PodSecurity::Baseline => target::PodSecurity::Baseline,
             PodSecurity::Restricted => target::PodSecurity::Restricted,
         },
-        units: args.unit.iter().map(|name| target::Unit { name: name.clone(), limits: None }).collect(),
+        units: args.unit.iter().map(|name| target::Unit { name: name.clone(), limits: limits(name) }).collect(),
     }
 }

@@ -31,6 +31,12 @@ pub(crate) const PLACES: &[Place] = &[
         trial: a_drop_in_that_sorts_later_is_no_success,
     },
     Place {
+        name: "a_drop_in_is_printed_for_the_limits_that_the_unit_has",
+        needs: NEEDS,
+        own: MOUNTS,
+        trial: a_drop_in_is_printed_for_the_limits_that_the_unit_has,
+    },
+    Place {
         name: "a_drop_in_that_cannot_be_written_is_no_success",
         needs: NEEDS,
         own: MOUNTS,
@@ -187,4 +193,24 @@ fn a_drop_in_that_cannot_be_written_is_no_success(scene: &Scene) {
     done(script("mount -o remount,ro /etc/systemd/system", &[]));
     let applied = service.sh(&["apply", "--persist"]);
     assert!(applied.code == Some(1) && !applied.stdout.contains("changed  "), "{applied:?}");
+}
+
+fn a_drop_in_is_printed_for_the_limits_that_the_unit_has(scene: &Scene) {
+    done(script("mount -t tmpfs none /etc/systemd/system", &[]));
+    let printed = |limits: &str| {
+        fs::write("/etc/systemd/system/gateway.service", format!("[Service]\nExecStart=true\n{limits}\n")).unwrap();
+        // The limits of this process, which are judged, are low as well.
+        let mut fix = script(
+            "ulimit -Sn 1024; exec \"$1\" fix --to systemd --unit gateway --connections 15000",
+            &[&scene.tunecheck],
+        );
+        fix.stdin(std::process::Stdio::null());
+        let run = Run::of(fix);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let line = run.stdout.lines().find(|line| line.starts_with("LimitNOFILE=")).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("{}", run.stdout))
+    };
+    assert_eq!(printed("LimitNOFILE=1024:2048"), "LimitNOFILE=65536:524288");
+    assert_eq!(printed("LimitNOFILE=1024:1048576"), "LimitNOFILE=65536:1048576", "a higher one stays");
+    assert_eq!(printed("LimitNOFILE=100000:infinity"), "LimitNOFILE=100000:infinity");
 }

@@ -44,7 +44,7 @@ main() {
     *) steps ;;
   esac
   if [ "$mode" = plan ]; then
-    if [ "$keep_file" ]; then say "apply --persist also writes: $keep_file$persists"; fi
+    if [ "$persists" ]; then say "apply --persist also writes:$persists"; fi
     notes
   fi
   case $mode$count in plan0 | apply0 | check0) say 'Nothing to do.' ;; esac

@@ -3,10 +3,10 @@
 //! The machinery is in the shell files beside this one, the same in every script. What a plan adds is data: names and
 //! values that were checked, in quotes, and words that only ever stand in a quoted here-document.
 
-use std::fmt::Write;
+use std::collections::BTreeSet;
 
-use super::super::{file, quoted};
-use super::{File, Order, Rendered, Target, Unit, disputed, elsewhere, is_change, notes};
+use super::super::{Step, file, quoted};
+use super::{File, Order, Rendered, Target, disputed, elsewhere, is_change, notes};
 use crate::model::action::{Edit, Site, SysctlEdit};
 use crate::model::fact::Value;
 use crate::model::place::Kind;
@@ -29,75 +29,89 @@ const END: &str = "TOLD";
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let (site, place) = where_to(order);
-    let mut steps = String::new();
-    let mut notes_text = String::new();
-    let (mut count, mut modules, mut units) = (0, false, false);
-    let mut keep_file = file::FIRST;
+    let (mut steps, mut others, mut count) = (String::new(), String::new(), 0);
+    let mut files = Files::default();
     for step in &order.plan.steps {
-        let lines = || notes::told(step);
-        let data = match &step.action.edit {
-            Edit::Advice => {
-                told(&mut notes_text, lines());
-                continue;
+        match acting(step, order, site, place, &mut files) {
+            Some(data) => {
+                count += 1;
+                steps += &about(&notes::told_with(step, "sh fix.sh undo"));
+                steps += &data;
             }
-            _ if !order.takes(step) => {
-                told(&mut notes_text, lines());
-                rendered.decline(order, [step]);
-                continue;
-            }
-            Edit::Sysctl(edit) if step.action.site == site => {
-                if !(place == "namespace" && edit.netns) {
-                    modules |= edit.module.is_some();
-                    keep_file = later(keep_file, file::after(edit.boot_line.as_deref()));
+            None => {
+                others += &about(&[notes::told(step), vec![String::new()]].concat());
+                match is_change(step) {
+                    true if order.takes(step) => rendered.leave_out(step, elsewhere(step)),
+                    true => rendered.decline(order, [step]),
+                    false => {}
                 }
-                sysctl_step(edit, place == "namespace" && edit.netns)
             }
-            Edit::Nofile(edit) if step.action.site == Site::Service && !order.options.units.is_empty() => {
-                units = true;
-                let unit = |unit: &Unit| format!("  service {} {} {}\n", quoted(&unit.name), edit.soft, edit.hard);
-                order.options.units.iter().map(unit).collect()
-            }
-            _ => {
-                told(&mut notes_text, lines());
-                rendered.leave_out(step, elsewhere(step));
-                continue;
-            }
-        };
-        count += 1;
-        let lines = notes::told_with(step, "sh fix.sh undo");
-        let _ = write!(steps, "  about <<'{END}'\n{}{END}\n{data}", indented(&lines));
+        }
+    }
+    if steps.is_empty() && order.plan.steps.iter().any(is_change) {
+        return Ok(rendered);
     }
     for (what, why) in disputed(order.plan) {
-        told(&mut notes_text, vec![format!("{what}: {why}")]);
+        others += &about(&[format!("{what}: {why}"), String::new()]);
     }
-    let mut persists = String::new();
-    if modules {
-        persists += " /etc/modules-load.d/tunecheck.conf";
-    }
-    for unit in order.options.units.iter().filter(|_| units) {
-        let _ = write!(persists, " /etc/systemd/system/{}.d/50-tunecheck.conf", unit.name);
-    }
-    let body = format!("{steps}{notes_text}{place}{keep_file}");
-    let mut text = head(order);
-    let _ = write!(
-        text,
-        "\nLC_ALL=C\nexport LC_ALL\nid={:016x}\nmade_for={}\nplace={place}\ncount={count}\nkeep_file={}\npersists={}\n",
-        fingerprint(&body),
-        quoted(&notes::one_line(order.plan.node.as_deref().unwrap_or_default())),
-        quoted(keep_file),
-        quoted(&persists),
-    );
-    let or_nothing = |text: String| if text.is_empty() { "  :\n".to_owned() } else { text };
-    let _ = write!(text, "\nsteps() {{\n{}}}\n", or_nothing(steps));
-    let notes_text = match notes_text.is_empty() {
-        true => String::new(),
-        false => format!("  say 'Not done by this script:'\n  say ''\n{notes_text}"),
-    };
-    let _ = write!(text, "\n# What somebody else has to do, or to decide.\nnotes() {{\n{}}}\n", or_nothing(notes_text));
+    let data = [
+        ("id", format!("{:016x}", fingerprint(&format!("{steps}{others}{place}{}", files.kept)))),
+        ("made_for", quoted(&notes::one_line(order.plan.node.as_deref().unwrap_or_default()))),
+        ("place", place.to_owned()),
+        ("count", count.to_string()),
+        ("keep_file", quoted(files.kept)),
+        ("persists", quoted(&files.written.iter().map(|file| format!(" {file}")).collect::<String>())),
+    ];
+    let mut text = head(order) + "\nLC_ALL=C\nexport LC_ALL\n";
+    text.extend(data.iter().map(|(name, value)| format!("{name}={value}\n")));
+    let body = |text: &str| if text.is_empty() { "  :\n".to_owned() } else { text.to_owned() };
+    let heading = if others.is_empty() { "" } else { "  say 'Not done by this script:'\n  say ''\n" };
+    text += &format!("\nsteps() {{\n{}}}\n", body(&steps));
+    text += "\n# What somebody else has to do, or to decide.\n";
+    text += &format!("notes() {{\n{}}}\n", body(&format!("{heading}{others}")));
     text += MACHINERY;
     let apply = "run as root where it belongs: `sh fix.sh plan`, then `apply` (`--persist` keeps it over a reboot), `check`, `undo`.";
     rendered.files.push(File { path: "fix.sh".to_owned(), text, apply: apply.to_owned() });
     Ok(rendered)
+}
+
+/// The files that `apply --persist` writes.
+struct Files {
+    /// The one that keeps sysctls.
+    kept: &'static str,
+    written: BTreeSet<String>,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self { kept: file::FIRST, written: BTreeSet::new() }
+    }
+}
+
+/// The lines that make a step, if it is for this script.
+fn acting(step: &Step, order: Order<'_>, site: Site, place: &str, files: &mut Files) -> Option<String> {
+    match &step.action.edit {
+        _ if !order.takes(step) => None,
+        Edit::Sysctl(edit) if step.action.site == site => {
+            let lost = place == "namespace" && edit.netns;
+            if !lost {
+                files.written.remove(files.kept);
+                files.kept = files.kept.max(file::after(edit.boot_line.as_deref()));
+                files.written.insert(files.kept.to_owned());
+                files.written.extend(edit.module.map(|_| "/etc/modules-load.d/tunecheck.conf".to_owned()));
+            }
+            Some(sysctl_step(edit, lost))
+        }
+        Edit::Nofile(edit) if step.action.site == Site::Service && !order.options.units.is_empty() => {
+            let mut lines = String::new();
+            for unit in &order.options.units {
+                files.written.insert(format!("/etc/systemd/system/{}.d/50-tunecheck.conf", unit.name));
+                lines += &format!("  service {} {} {}\n", quoted(&unit.name), edit.soft, edit.hard);
+            }
+            Some(lines)
+        }
+        _ => None,
+    }
 }
 
 /// The site that the script changes, and what it makes sure of before. A script changes one place: where there is
@@ -123,13 +137,9 @@ fn sysctl_step(edit: &SysctlEdit, lost: bool) -> String {
     format!("  {own}step {how} {name} {} {values}\n{module}", quoted(&sysctl::path(&edit.name)))
 }
 
-/// The one of two files that sorts later.
-fn later(one: &'static str, other: &'static str) -> &'static str {
-    if one > other { one } else { other }
-}
-
-fn told(text: &mut String, lines: Vec<String>) {
-    let _ = write!(text, "  about <<'{END}'\n{}\n{END}\n", indented(&lines));
+/// Words about a step, which only `plan` shows.
+fn about(lines: &[String]) -> String {
+    format!("  about <<'{END}'\n{}{END}\n", indented(lines))
 }
 
 /// Each line behind a blank, so that none can end the here-document.
