@@ -107,11 +107,14 @@ pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRu
     recall::machine(recorded, &mut facts);
     place::describe(&recorded.place, &mut facts);
     facts::declare(&mut facts, &recorded.workload);
-    let mut findings = Vec::with_capacity(recorded.findings.len());
+    let mut told = Vec::with_capacity(recorded.findings.len());
     for finding in &recorded.findings {
-        let rule = rules.get(&finding.rule).ok_or_else(|| NoSuchRule(finding.rule.clone()))?;
-        findings.push(recall::finding(rule, finding, &mut facts));
+        told.push((rules.get(&finding.rule).ok_or_else(|| NoSuchRule(finding.rule.clone()))?, finding));
     }
+    let mut findings: Vec<Finding> =
+        told.iter().map(|(rule, finding)| recall::finding(rule, finding, &mut facts)).collect();
+    told.retain(|(_, finding)| matches!(finding.outcome, Outcome::Warn | Outcome::Fail));
+    recall::rest(&told, &mut facts);
     let read = Read { facts, place: recorded.place.clone() };
     let says: Vec<String> = findings.iter().map(|finding| finding.says.clone()).collect();
     mend(&mut findings, rules, &read, recorded.workload.role);

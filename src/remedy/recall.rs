@@ -56,6 +56,39 @@ pub fn finding(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) -> Fi
     }
 }
 
+/// Puts among the facts that what no finding changes is good as it is: an audit that had found it smaller would have
+/// told of it. Comes after every [`finding`], whose figures are believed first.
+pub fn rest(told: &[(&Rule, &RecordedFinding)], facts: &mut Facts) {
+    let all: Vec<&str> = told.iter().flat_map(|(_, recorded)| changed(recorded)).collect();
+    for (rule, recorded) in told {
+        let own: Vec<&str> = changed(recorded).collect();
+        for fix in rule.fix.sysctl.iter().filter(|fix| !own.contains(&fix.name)) {
+            let good = match &fix.change {
+                Change::Raise(_) => Value::Unlimited,
+                Change::Set(value) => value.clone(),
+                // An audit that did not know a list or a range would have changed neither.
+                Change::Widen(..) | Change::Add(_) if own.is_empty() => continue,
+                Change::Widen(low, high) => Value::Numbers(vec![*low, *high]),
+                Change::Add(ports) => {
+                    known(facts, *ports, Value::Ports(Ports::default()));
+                    Value::Ports(Ports::default())
+                }
+            };
+            if !all.contains(&fix.name) {
+                known(facts, format!("sysctl.{}", fix.name), good);
+            }
+        }
+    }
+}
+
+/// The sysctls that a finding changes.
+fn changed(recorded: &RecordedFinding) -> impl Iterator<Item = &str> {
+    recorded.figures.iter().filter_map(|figures| match figures {
+        Figures::Sysctl { name, .. } => Some(name.as_str()),
+        Figures::Nofile { .. } | Figures::Line(_) => None,
+    })
+}
+
 /// The first to tell a fact is believed: what was declared comes before what is concluded.
 fn known(facts: &mut Facts, name: impl Into<Name>, value: Value) {
     let name = name.into();

@@ -16,7 +16,7 @@ pub(crate) const ALL: &[Behaviour] = &[
 ];
 
 fn fixes() -> Fixes {
-    fix(&all_of("pod"), "kubernetes", &["--kubernetes-version", "1.34"])
+    fix(&all_of("pod"), "kubernetes", &["--kubernetes-version", "1.34", "--max-safety", "manual"])
 }
 
 fn shellcheck() {

@@ -225,7 +225,8 @@ fn aks() {
     assert!(!kubelet.files["aks.md"].contains("--linux-os-config"), "only what is here");
     let kubelet: Value = serde_json::from_str(&kubelet.files["linuxkubeletconfig.json"]).unwrap();
     assert_eq!(kubelet, json!({ "allowedUnsafeSysctls": ["net.core.somaxconn"] }));
-    let beyond = on("host", &[table(2_097_152, 4_000_000)], "aks");
+    let full = finding("conntrack/fill", &[sysctl("net.netfilter.nf_conntrack_max", 2_097_152, 4_194_304)]);
+    let beyond = on("host", &[full], "aks");
     let why = beyond.why("net.netfilter.nf_conntrack_max");
     assert!(why.contains("131072 to 2097152") && why.contains("DaemonSet of your own"), "{why}");
     let most = finding("files/file-max", &[sysctl("fs.file-max", 8192, i64::MAX)]);
@@ -281,9 +282,11 @@ fn k3s() {
     // Its unit has 1048576 or more.
     assert!(!fixes.has("k3s.service.d/90-tunecheck.conf"));
     assert!(fixes.why("open files").contains("systemctl show -p LimitNOFILE -p LimitNOFILESoft k3s"));
-    let above = finding("files/nofile-hard", &[nofile((1024, 4096), (65536, 2_000_000))]);
-    let above = on("pod", &[above], "k3s");
-    assert!(above.files["k3s.service.d/90-tunecheck.conf"].ends_with("[Service]\nLimitNOFILE=65536:2000000\n"));
+    // A load that takes more than the unit has, 256 files beside its sockets.
+    let mut above = report("pod", true, "6.1", &[files()]);
+    above["workload"]["connections"] = json!(2_000_000 - 256);
+    let above = fix(&above, "k3s", &["--kubernetes-version", "1.34"]);
+    assert!(above.files["k3s.service.d/90-tunecheck.conf"].ends_with("[Service]\nLimitNOFILE=2000000:2000000\n"));
     assert_eq!(above.files.len(), 1, "{above:?}");
     let beyond = fix(&report("pod", true, "6.1", &[table(1000, 2_097_152)]), "k3s", &["--kubernetes-version", "1.36"]);
     let config = beyond.yaml("config.yaml.d/90-tunecheck.yaml");
@@ -309,7 +312,7 @@ fn butane() {
     assert!(written.contains(&("net.ipv4.ip_local_port_range", "10240 65535")), "{written:?}");
     let later = |name: &str| {
         let mut fix = sysctl("fs.nr_open", 1_048_576, 2_000_000);
-        fix["edit"]["boot_line"] = json!(format!("/etc/sysctl.d/{name}:3"));
+        fix["edit"]["boot"]["at"] = json!(format!("/etc/sysctl.d/{name}:3"));
         [finding("files/nr-open", &[fix]), ports()]
     };
     for (name, ours) in [("50-a.conf", "90-tunecheck.conf"), ("99-local.conf", "zz-tunecheck.conf")] {

@@ -193,7 +193,7 @@ fn every_value_is_text_in_quotes() {
 }
 
 fn replaced_lists_are_told() {
-    let fixes = fix(&all_of("pod"), "kubernetes", &["--kubernetes-version", "1.30"]);
+    let fixes = fix(&all_of("pod"), "kubernetes", &["--kubernetes-version", "1.30", "--max-safety", "manual"]);
     for (path, lists) in [
         ("pod-patch.yaml", &["securityContext.sysctls", "tolerations", "dnsConfig.options"][..]),
         ("component/patch.yaml", &["securityContext.sysctls", "tolerations", "dnsConfig.options"]),
@@ -212,10 +212,15 @@ fn replaced_lists_are_told() {
 fn resolver() {
     let ask = finding("conntrack/insert-failed", &[json!({ "site": "pod-manifest", "edit": { "kind": "ndots" } })]);
     for kind in ["pod", "host-network-pod"] {
+        let report = report(kind, true, "6.1", std::slice::from_ref(&ask));
         // No sysctl is to be written, so no release is asked for.
-        let fixes = fix(&report(kind, true, "6.1", std::slice::from_ref(&ask)), "kubernetes", &[]);
+        let fixes = fix(&report, "kubernetes", &["--max-safety", "manual"]);
         let spec = &fixes.yaml("pod-patch.yaml")["spec"]["template"]["spec"];
         assert_eq!(*spec, json!({ "dnsConfig": { "options": [{ "name": "ndots", "value": "2" }] } }), "{kind}");
+        // A report does not tell what it is now, so a person looks.
+        let default = fix(&report, "kubernetes", &[]);
+        assert!(default.files.is_empty(), "{default:?}");
+        assert!(default.why("dnsConfig").contains("above --max-safety review"), "{default:?}");
     }
     let safe = fix(&report("pod", true, "6.1", &[ask]), "kubernetes", &["--max-safety", "safe"]);
     assert!(safe.files.is_empty() && safe.why("dnsConfig").contains("above --max-safety safe"), "{safe:?}");

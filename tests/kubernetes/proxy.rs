@@ -20,24 +20,46 @@ fn table(old: impl Into<Value>, new: i64) -> Value {
     finding("conntrack/max", &[sysctl("net.netfilter.nf_conntrack_max", old, new)])
 }
 
+/// A table that is full is asked to be doubled.
+fn full(old: i64) -> Value {
+    finding("conntrack/fill", &[sysctl("net.netfilter.nf_conntrack_max", old, 2 * old)])
+}
+
 fn established(old: i64, new: i64) -> Value {
     let timeout = sysctl("net.netfilter.nf_conntrack_tcp_timeout_established", old, new);
-    finding("conntrack/established-timeout", &[timeout])
+    let mut finding = finding("conntrack/established-timeout", &[timeout]);
+    // The rule asks for twice the time that keep-alive takes.
+    finding["want"]["warn_below"] = json!(new / 2);
+    finding
 }
 
 fn of(release: &str, findings: &[Value]) -> Fixes {
     fix(&report("host", true, "6.1", findings), "kubernetes", &["--kubernetes-version", release])
 }
 
+/// The same for a declared load that takes a table of this size: 1.34 entries for each connection.
+fn of_load(release: &str, finding: Value, entries: i64) -> Fixes {
+    let mut report = report("host", true, "6.1", &[finding]);
+    report["workload"]["connections"] = json!((entries as f64 / 1.34) as i64);
+    fix(&report, "kubernetes", &["--kubernetes-version", release])
+}
+
 fn kube_proxy_never_lowers_a_node() {
     for minor in [25, 28, 29, 35, 36, 37] {
-        for (per_core, least, cores) in [(32768, 131_072, 2), (32768, 131_072, 16), (65536, 0, 8), (0, 131_072, 4)] {
+        for (per_core, least, cores) in [
+            (32768, 131_072, 2),
+            (32768, 131_072, 16),
+            (32768, 300_000, 2),
+            (65536, 0, 8),
+            (0, 131_072, 4),
+            (0, 300_000, 4),
+        ] {
             // What the node has now, by that configuration or by its own.
             let live: i64 = (per_core * cores).max(least).min(CAP);
-            for wanted in
-                [live + 1, live * 2, 262_144, CAP].into_iter().filter(|wanted| *wanted > live && *wanted <= CAP)
-            {
-                let fixes = of(&format!("1.{minor}"), &[table(live, wanted)]);
+            // No rule asks for less than 262144.
+            let asked = (live + 1).max(262_144)..=CAP;
+            for wanted in [live + 1, live * 2, 262_144, CAP].into_iter().filter(|wanted| asked.contains(wanted)) {
+                let fixes = of_load(&format!("1.{minor}"), table(live, wanted), wanted);
                 let conntrack = &fixes.yaml("kube-proxy.yaml")["conntrack"];
                 assert_eq!(*conntrack, json!({ "min": wanted }), "maxPerCore stays what it is");
                 let after =
@@ -51,15 +73,15 @@ fn kube_proxy_never_lowers_a_node() {
 fn beyond_the_cap() {
     let big = 2 * CAP;
     for release in ["1.25", "1.35"] {
-        assert_eq!(of(release, &[table(CAP, big)]).yaml("kube-proxy.yaml")["conntrack"], json!({ "min": big }));
+        assert_eq!(of(release, &[full(CAP)]).yaml("kube-proxy.yaml")["conntrack"], json!({ "min": big }));
     }
     for release in ["1.36", "1.37"] {
-        let fixes = of(release, &[table(CAP, big)]);
+        let fixes = of(release, &[full(CAP)]);
         assert_eq!(fixes.yaml("kube-proxy.yaml")["conntrack"], json!({ "maxPerCore": 0 }), "{release}");
         let text = &fixes.files["kube-proxy.yaml"];
         assert!(text.contains(&format!("net.netfilter.nf_conntrack_max = {big}")), "the node's line is beside it");
     }
-    let (refused, _) = run_fix(&report("host", true, "6.1", &[table(CAP, big)]), &["--to", "kubernetes"]);
+    let (refused, _) = run_fix(&report("host", true, "6.1", &[full(CAP)]), &["--to", "kubernetes"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("kubectl get nodes"), "{}", refused.stderr);
 }
 
@@ -77,7 +99,7 @@ fn an_unknown_value() {
 }
 
 fn timeouts() {
-    for (new, written) in [(601, "86400s"), (86_400, "86400s"), (100_000, "100000s")] {
+    for (new, written) in [(1300, "86400s"), (86_400, "86400s"), (100_000, "100000s")] {
         let fixes = of("1.34", &[established(600, new)]);
         assert_eq!(fixes.yaml("kube-proxy.yaml")["conntrack"], json!({ "tcpEstablishedTimeout": written }));
         let k3s = fix(&report("host", true, "6.1", &[established(600, new)]), "k3s", &[]);
@@ -96,12 +118,14 @@ fn timeouts() {
 
 /// With kube-proxy told to keep its hands off, the node grows the hash itself.
 fn the_hash() {
-    let buckets = sysctl("net.netfilter.nf_conntrack_buckets", 65536, 524_288);
-    let both =
-        |new: i64| finding("conntrack/max", &[buckets.clone(), sysctl("net.netfilter.nf_conntrack_max", CAP, new)]);
-    let within = finding("conntrack/max", &[buckets.clone(), sysctl("net.netfilter.nf_conntrack_max", 65536, CAP)]);
+    // A full table: twice as many entries, and half as many buckets as it had entries.
+    let doubled = |old: i64| {
+        let buckets = sysctl("net.netfilter.nf_conntrack_buckets", 65536, old / 2);
+        finding("conntrack/fill", &[sysctl("net.netfilter.nf_conntrack_max", old, 2 * old), buckets])
+    };
+    let within = doubled(CAP / 2);
     assert!(of("1.36", &[within]).why("net.netfilter.nf_conntrack_buckets").contains("a quarter"));
-    let why = of("1.36", &[both(2 * CAP)]);
+    let why = of("1.36", &[doubled(CAP)]);
     let why = why.why("net.netfilter.nf_conntrack_buckets");
     assert!(!why.contains("a quarter") && why.contains("--to sysctl.d"), "{why}");
     for (target, path) in [
@@ -111,7 +135,7 @@ fn the_hash() {
         ("bottlerocket", "settings.toml"),
         ("talos", "machine-patch.yaml"),
     ] {
-        let fixes = fix(&report("host", true, "6.1", &[both(2 * CAP)]), target, &["--kubernetes-version", "1.36"]);
+        let fixes = fix(&report("host", true, "6.1", &[doubled(CAP)]), target, &["--kubernetes-version", "1.36"]);
         let text = &fixes.files[path];
         let at = |name: &str, value: i64| {
             let mut lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
