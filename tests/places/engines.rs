@@ -205,19 +205,25 @@ fn every_sysctl(report: &str) -> (Value, BTreeSet<&'static str>) {
             let live = Run::of(script("unshare --net cat \"$1\"", &[Path::new(&path)])).stdout;
             let live: Vec<i64> = live.split_whitespace().filter_map(|word| word.parse().ok()).collect();
             let (old, new) = match (&fix.change, live.as_slice()) {
-                (Change::Raise(_), [live]) if fix.name.starts_with("net.") => (json!(live), json!(live + 1)),
+                // Lower than anything that a rule asks for.
+                (Change::Raise(_), [live]) if fix.name.starts_with("net.") => (json!(1), json!(live + 1)),
                 (Change::Raise(_), _) => (Value::Null, json!(1000)),
                 (Change::Set(value), _) => match value.plain().parse::<i64>() {
-                    Ok(number) => (Value::Null, json!(number)),
-                    Err(_) => (Value::Null, json!(value.plain())),
+                    Ok(number) => (json!(9), json!(number)),
+                    Err(_) => (json!("none"), json!(value.plain())),
                 },
                 (Change::Widen(low, high), _) => (json!([32768, 60999]), json!([low, high])),
                 (Change::Add(_), _) => (json!(""), json!("40000")),
             };
-            json!({ "site": "here", "edit": { "kind": "sysctl", "name": fix.name, "old": old, "new": new } })
+            // Changes are worked out from figures, and never below what a boot file gives.
+            let boot = new.is_number().then(|| json!({ "at": "/etc/sysctl.d/60-site.conf:1", "value": new }));
+            let edit = json!({ "kind": "sysctl", "name": fix.name, "old": old, "new": new, "boot": boot });
+            json!({ "site": "here", "edit": edit })
         });
         let edits: Vec<Value> = edits.collect();
-        findings.push(json!({ "rule": rule.id, "outcome": "fail", "fix": edits }));
+        let want = json!({ "limit": 1, "warn_below": 1, "fail_below": 1 });
+        let now = edits[0]["edit"]["old"].clone();
+        findings.push(json!({ "rule": rule.id, "outcome": "fail", "now": now, "want": want, "fix": edits }));
     }
     let mut report: Value = serde_json::from_str(report).unwrap();
     report["findings"] = findings.into();

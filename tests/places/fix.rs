@@ -505,6 +505,10 @@ fn shellcheck_has_nothing_to_say(scene: &Scene) {
             let mut fix = scene.tunecheck();
             fix.args(["fix", "--to", "script", "--snapshot"]).arg(&entry).args(more);
             let run = Run::of(fix);
+            // In a container there is nothing for a script to do.
+            if run.code == Some(2) && run.stderr.contains("nothing of this plan can be written in that form") {
+                continue;
+            }
             assert_eq!(run.code, Some(0), "{run:?}");
             let path = scene.folder.join("fix.sh");
             fs::write(&path, run.stdout).unwrap();
