@@ -236,6 +236,11 @@ fn an_untouched_report_gives_a_script_that_shows_its_steps() {
         let folder = scratch("untouched");
         fs::write(folder.join("report.json"), report.to_string()).unwrap();
         let made = run(&folder, BINARY, &["fix", "--from", "report.json", "--to", "script"]);
+        if report["place"]["kind"] == "container" {
+            // Nothing is for a script to do there.
+            assert!(made.status.code() == Some(2) && made.stdout.is_empty(), "{made:?}");
+            continue;
+        }
         assert_eq!(made.status.code(), Some(0), "{made:?}");
         assert!(String::from_utf8_lossy(&made.stdout).starts_with("#!/bin/sh\n"));
     }
