@@ -5,7 +5,7 @@ use crate::model::action::{Action, Edit, How, NofileEdit, Site, SysctlEdit};
 use crate::model::check::Check;
 use crate::model::fact::Value;
 use crate::model::facts::grouped;
-use crate::model::finding::Outcome;
+use crate::model::finding::{Finding, Outcome};
 use crate::model::place::Place;
 use crate::model::ports::Ports;
 use crate::model::report::Report;
@@ -88,8 +88,7 @@ impl Plan {
             }
             for action in &finding.fix {
                 plan.add(Step {
-                    // What is owned is a value; words for a person have no owner but that person.
-                    owner: finding.owner.clone().filter(|_| is_mending(&action.edit)),
+                    owner: owner(finding, action),
                     short: short.clone().filter(|_| is_widened(&action.edit).is_some()),
                     rules: vec![rule.id],
                     subjects: finding.subject.iter().cloned().collect(),
@@ -160,6 +159,20 @@ impl Plan {
         old.action.takes_effect = old.action.takes_effect.max(new.action.takes_effect);
         old.rules.extend(new.rules.iter().filter(|rule| !old.rules.contains(rule)).copied().collect::<Vec<_>>());
         old.subjects.extend(new.subjects);
+    }
+}
+
+/// Who writes a value last: of a sysctl the line that sets this one, since a rule may change several. Words for a person
+/// have no owner but that person.
+fn owner(finding: &Finding, action: &Action) -> Option<String> {
+    let of_rule = finding.owner.clone().filter(|_| is_mending(&action.edit));
+    match &action.edit {
+        _ if action.site == Site::KubeProxy => of_rule,
+        Edit::Sysctl(SysctlEdit { boot_line: Some(at), boot: Some(value), tuned: None, .. }) => {
+            Some(format!("{at} sets {}", value.plain()))
+        }
+        Edit::Sysctl(_) => of_rule.filter(|owner| !owner.starts_with('/')),
+        _ => of_rule,
     }
 }
 
