@@ -69,6 +69,12 @@ pub(crate) const PLACES: &[Place] = &[
         trial: made_again,
     },
     Place {
+        name: "undo_leaves_what_another_plan_relies_on",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: undo_leaves_what_another_plan_relies_on,
+    },
+    Place {
         name: "a_reader_that_goes_away_stops_no_change_half_way",
         needs: &[Need::Root, Need::Machine, Need::Program("ip")],
         own: NETWORK,
@@ -319,6 +325,28 @@ fn made_again(scene: &Scene) {
     assert_eq!(get("net/ipv4/tcp_syncookies"), "0", "the first script took the rest back");
 }
 
+fn undo_leaves_what_another_plan_relies_on(scene: &Scene) {
+    let _listener = trouble();
+    let path = made(scene, LOAD);
+    let first = scene.folder.join("first.sh");
+    fs::copy(&path, &first).unwrap();
+    made(scene, &["--burst", "5000"]);
+    let run = |script: &Path, verb: &str| {
+        let mut shell = program("sh");
+        shell.arg(script).arg(verb).env("TUNECHECK_STATE", scene.folder.join("state"));
+        Run::of(shell)
+    };
+    assert_eq!(run(&first, "apply").code, Some(0));
+    assert_eq!(run(&path, "apply").code, Some(0));
+    let undone = run(&first, "undo");
+    assert_eq!(undone.code, Some(1));
+    assert!(undone.stdout.contains("net.core.somaxconn = 65535: another plan relies on it"), "{}", undone.stdout);
+    assert_eq!(run(&path, "check").code, Some(0), "the second plan lost nothing");
+    assert_eq!(run(&path, "undo").code, Some(1), "the first one is still in force, and is named");
+    assert_eq!(run(&first, "undo").code, Some(0));
+    assert_eq!((get("net/core/somaxconn"), get("net/ipv4/tcp_syncookies")), ("128".to_owned(), "0".to_owned()));
+}
+
 fn a_reader_that_goes_away(scene: &Scene) {
     let _listener = trouble();
     made(scene, LOAD);
@@ -425,12 +453,19 @@ fn persist_writes_files_that_undo_takes_away(scene: &Scene) {
     assert_eq!(sh(scene, &["undo"]).code, Some(0));
     assert!(!Path::new(ours).exists());
     assert_eq!(sh(scene, &["apply", "--persist"]).code, Some(0));
-    fs::write(ours, "vm.swappiness = 10\n").unwrap();
+    let text = fs::read_to_string(ours).unwrap();
+    fs::write(ours, format!("{text}vm.swappiness = 10\n")).unwrap();
     let left = sh(scene, &["undo"]);
     assert!(left.code == Some(1) && left.stdout.contains("somebody changed it since"), "{}", left.stdout);
+    assert!(left.stdout.contains("Take the lines of this plan out"), "{}", left.stdout);
+    assert!(scene.folder.join("state").exists());
+    // Done as it says, it ends.
+    fs::write(ours, "vm.swappiness = 10\n").unwrap();
+    let settled = sh(scene, &["undo"]);
+    assert!(settled.code == Some(0) && settled.stdout.contains("nothing of this plan is in it"), "{}", settled.stdout);
     assert_eq!(fs::read_to_string(ours).unwrap(), "vm.swappiness = 10\n");
     fs::remove_file(ours).unwrap();
-    fs::remove_dir_all(scene.folder.join("state")).unwrap();
+    assert!(!scene.folder.join("state").exists());
 
     // A file that is read later and says otherwise has the last word: that is no success.
     fs::write("/etc/sysctl.d/zzz.conf", "net/core/somaxconn=512\n").unwrap();

@@ -35,7 +35,8 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 let mut text = format!("{ABOUT}\n{}{LOOK}", notes::comment(step, "#"));
                 // pam_limits refuses a session whose limit the kernel refuses, root's as well.
                 text += &ceiling::first(order, edit, "#", "; a limit above it keeps every login out");
-                let mark = ceiling::mark(order, step, edit);
+                // What a login has now is not known, and a line of this file could take a higher limit away.
+                let mark = "# left to you: ";
                 for who in ["*", "root"] {
                     text += &format!("{mark}{who} soft nofile {}\n{mark}{who} hard nofile {}\n", edit.soft, edit.hard);
                 }

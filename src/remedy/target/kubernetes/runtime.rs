@@ -67,7 +67,8 @@ pub(super) fn crio(order: Order<'_>) -> Option<File> {
          # WARNING: default_ulimits is one list: this one REPLACES what earlier files set. Look first, and add it \
          below:\n\
          #   grep -rn default_ulimits /etc/crio\n\
-         #\n{}[crio.runtime]\ndefault_ulimits = [\"nofile={}:{}\"]\n",
+         #\n{}# It is the default of every container, and one that has more by it now would get less: the greater belongs here.\n\
+         [crio.runtime]\n# left to you: default_ulimits = [\"nofile={}:{}\"]\n",
         told(step, edit),
         edit.soft,
         edit.hard,

@@ -49,7 +49,10 @@ about() { if [ "$mode" = plan ]; then cat; fi; }
 
 # What undo goes back to is what was there before the last write, also where somebody changed it in between.
 save_value() {
-  if ! holds "$how" "$@" && [ "$(last value "$name")" != "$path|$live" ]; then
+  if holds "$how" "$@"; then
+    # Another plan may have given it: its undo asks whether somebody relies on it.
+    if ! remembered needs "$name"; then printf 'needs|%s|\n' "$name"; fi
+  elif [ "$(last value "$name")" != "$path|$live" ]; then
     printf 'value|%s|%s|%s\n' "$name" "$path" "$live"
   fi
 }

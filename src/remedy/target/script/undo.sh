@@ -13,6 +13,31 @@ in_use() {
   number "$used"
 }
 
+# Whether another plan found a value good when it was applied; its script is in $by.
+relied_on() {
+  set +f
+  for other in "$folder"/*.sh; do
+    set -f
+    of=${other##*/}
+    of=${of%.sh}
+    if [ "${of#"${of%%.*}"}" = "$space" ] && [ "$folder/$of" != "$state_file" ] &&
+      grep -q "^needs|$1|" "$folder/$of" 2>/dev/null; then
+      by=$other
+      return 0
+    fi
+  done
+  set -f
+  return 1
+}
+
+# Whether a file of sysctls still has a line that was written here.
+has_ours() {
+  while IFS='|' read -r kind one two; do
+    if [ "$kind" = wrote ] && grep -qxF -e "$one = $two" "$1"; then return 0; fi
+  done <"$state_file"
+  return 1
+}
+
 # Puts back a value that is still the one that was written here.
 undo_value() {
   name=$1 path=$2 old=$3
@@ -30,7 +55,19 @@ undo_value() {
     failed=1
     return 0
   fi
+  if relied_on "$name"; then
+    say "LEFT       $name = $live: another plan relies on it; sh $by undo comes first"
+    kept=1 failed=1
+    return 0
+  fi
+  if [ "$table" ] && [ "$name" = net.netfilter.nf_conntrack_buckets ]; then
+    say "LEFT       $name = $live: the table that it serves is left as large as it is"
+    kept=1 failed=1
+    return 0
+  fi
   if in_use "$name" && number "$old" && [ "$used" -ge "$old" ]; then
+    case $name in net.netfilter.nf_conntrack_max) table=1 ;; esac
+    kept=1
     say "LEFT       $name = $live: $used are in use, and it was $old before; undo it when they are fewer"
     failed=1
     return 0
@@ -49,8 +86,27 @@ undo_file() {
   case $undone in *"|$file|"*) return 0 ;; esac
   undone="$undone$file|"
   sum=$(last sum "$file")
+  if [ "$kept" ] && [ -e "$file" ]; then
+    case $file in
+      /etc/systemd/*) ;;
+      *)
+        say "LEFT       $file: it keeps what is left above; undo again once that is settled"
+        failed=1
+        return 0
+        ;;
+    esac
+  fi
   if [ -e "$file" ] && [ "$(cksum <"$file")" != "$sum" ]; then
-    say "LEFT       $file: somebody changed it since${copy:+; $copy is what was there before}"
+    case $file in
+      /etc/sysctl.d/*)
+        if ! has_ours "$file"; then
+          say "settled    $file: nothing of this plan is in it any more"
+          return 0
+        fi
+        kept=1
+        ;;
+    esac
+    say "LEFT       $file: somebody changed it since${copy:+; $copy is what was there before}. Take the lines of this plan out, or the file, and undo again"
     failed=1
     return 0
   fi
@@ -95,7 +151,7 @@ undo() {
     return 0
   fi
   lock
-  undone='|'
+  undone='|' kept='' table=''
   reload=
   # The last change is taken back first.
   reversed=
@@ -103,9 +159,14 @@ undo() {
     reversed="$line
 $reversed"
   done <"$state_file"
+  # Values before the files that keep them: what is left keeps its file.
   while IFS='|' read -r kind one two three; do
+    if [ "$kind" = value ]; then undo_value "$one" "$two" "$three"; fi
+  done <<LINES
+$reversed
+LINES
+  while IFS='|' read -r kind one two _; do
     case $kind in
-      value) undo_value "$one" "$two" "$three" ;;
       file) undo_file "$one" "$two" ;;
       folder) rmdir "$one" 2>/dev/null && say "removed    $one" ;;
     esac
