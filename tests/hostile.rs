@@ -342,3 +342,31 @@ fn a_plan_that_may_eat_the_memory_is_not_applied_by_itself() {
     assert!(!raised(steps(&folder, &huge, &[])));
     assert!(raised(steps(&folder, &huge, &["--max-safety", "manual"])));
 }
+
+/// What a boot file is said to give is held to the same bounds as what is proposed.
+#[test]
+fn a_forged_boot_file_takes_no_ports_and_asks_for_nothing_absurd() {
+    let folder = scratch("forged-boot");
+    let bases = [
+        json(&["--snapshot", "fixtures/hosts/child-netns", "--workload", "gateway", "--connections", "90000"]),
+        reports()[0].clone(),
+    ];
+    for report in bases {
+        let honest = steps(&folder, &report, &[]);
+        for value in [json!("1-65535"), json!([1, 65535]), json!([0, 70000]), json!(i64::MAX), json!(9_999_999_999_u64)]
+        {
+            let mut bad = report.clone();
+            for finding in bad["findings"].as_array_mut().unwrap() {
+                for action in finding["fix"].as_array_mut().unwrap() {
+                    if action["edit"]["kind"] == "sysctl" {
+                        action["edit"]["boot"] = json!({ "at": "/etc/sysctl.d/50-a.conf:1", "value": value });
+                    }
+                }
+            }
+            let values = |steps: &[String]| -> Vec<String> {
+                steps.iter().map(|step| step.rsplit_once("/proc/sys/").unwrap_or(("", step)).1.to_owned()).collect()
+            };
+            assert_eq!(values(&steps(&folder, &bad, &[])), values(&honest), "{value}");
+        }
+    }
+}

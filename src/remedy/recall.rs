@@ -127,7 +127,8 @@ fn figure(rule: &Rule, figures: &Figures, facts: &mut Facts) {
                 known(facts, format!("sysctl.{name}"), old.clone());
                 known(facts, format!("boot[{name}].live"), old.clone());
             }
-            if let Some((at, value)) = boot.as_ref().filter(|(at, _)| is_line_of(at, &["sysctl.d", "sysctl.conf"])) {
+            let told = boot.as_ref().filter(|(at, _)| is_line_of(at, &["sysctl.d", "sysctl.conf"]));
+            if let Some((at, value)) = told.filter(|(_, value)| is_bearable(&fix.change, old.as_ref(), value)) {
                 facts.put(format!("boot[{name}].value"), Ok(value.clone()), at.clone());
             }
             if let Some((at, value)) = tuned.as_ref().filter(|(at, _)| is_line_of(at, &["tuned"])) {
@@ -167,6 +168,30 @@ fn figure(rule: &Rule, figures: &Figures, facts: &mut Facts) {
                 facts.put(name, Ok(value), at.clone());
             }
         }
+    }
+}
+
+/// Whether what a boot file is said to give can be taken into a change: no list that reserves most ports, no range that
+/// begins below what the rule asks for and what is there.
+fn is_bearable(change: &Change, old: Option<&Value>, boot: &Value) -> bool {
+    match (change, boot) {
+        (Change::Add(_), Value::Ports(list)) => {
+            let held = match old {
+                Some(Value::Ports(held)) => held.clone(),
+                _ => Ports::default(),
+            };
+            list.difference(&held).count() <= MOST_PORTS
+        }
+        (Change::Widen(low, _), Value::Numbers(ends)) => {
+            let least = match old {
+                Some(Value::Numbers(old)) => old.first().copied().unwrap_or(*low).min(*low),
+                _ => *low,
+            };
+            matches!(ends.as_slice(), [first, last] if *first >= least && first <= last && *last <= 65535)
+        }
+        (Change::Raise(_), Value::Number(_)) => true,
+        (Change::Set(_), _) => true,
+        _ => false,
     }
 }
 

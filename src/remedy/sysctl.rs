@@ -45,7 +45,9 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
         },
     };
     // What the machine is told at boot is never less, either.
-    let boot = situation.facts.value(&format!("boot[{}].value", fix.name)).ok();
+    // A number that the kernel refuses it refused at boot too.
+    let taken = |boot: &&Value| boot.limit().is_none_or(|number| number <= most(fix.name));
+    let boot = situation.facts.value(&format!("boot[{}].value", fix.name)).ok().filter(taken);
     let new = boot.and_then(|boot| both(how(&fix.change), &new, boot)).unwrap_or(new);
     Ok((live != Ok(&new)).then_some(new))
 }

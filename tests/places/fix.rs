@@ -105,6 +105,18 @@ pub(crate) const PLACES: &[Place] = &[
         trial: what_a_boot_file_gives_already_is_left_to_it,
     },
     Place {
+        name: "lists_and_ranges_keep_what_boot_files_give_them",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: lists_and_ranges_keep_what_boot_files_give_them,
+    },
+    Place {
+        name: "without_awk_no_file_is_touched",
+        needs: &[Need::Root, Need::Machine, Need::Program("busybox"), Need::Program("dash")],
+        own: MOUNTS,
+        trial: without_awk_no_file_is_touched,
+    },
+    Place {
         name: "undo_leaves_a_limit_that_is_in_use",
         needs: &[Need::Root, Need::Machine],
         own: MOUNTS,
@@ -505,10 +517,59 @@ fn what_a_boot_file_gives_already_is_left_to_it(scene: &Scene) {
     let own = persisted("90-tunecheck.conf", "net/core/somaxconn=131072\nvm.swappiness = 10\n");
     assert_eq!(own, None, "the file's own higher line stays");
     assert_eq!(persisted("90-tunecheck.conf", "net.core.somaxconn=512\n"), ours, "and a lower one is replaced");
+    // A name with a blank is a name, and what nobody can read as a number is no success.
+    let refused = |file: &str, text: &str, says: &str| {
+        let path = Path::new("/etc/sysctl.d").join(file);
+        fs::write(&path, text).unwrap();
+        let run = sh(scene, &["apply", "--persist"]);
+        assert!(run.code == Some(1) && run.stdout.contains(says), "{}{}", run.stdout, run.stderr);
+        assert_eq!(kept(), None);
+        assert_eq!(sh(scene, &["undo"]).code, Some(0));
+        fs::remove_file(&path).unwrap();
+    };
+    refused("99 a.conf", "net.core.somaxconn = 1024\n", "/etc/sysctl.d/99 a.conf is read later and sets 1024");
+    refused("60-a.conf", "net.core.somaxconn = 4096 # handbook\n", "60-a.conf sets \"4096 # handbook\"");
     // A link to /dev/null masks the file of that name in another folder.
     fs::write("/usr/lib/sysctl.d/99-vendor.conf", "net.core.somaxconn = 256\n").unwrap();
     symlink("/dev/null", "/etc/sysctl.d/99-vendor.conf").unwrap();
     assert_eq!(persisted("60-admin.conf", ""), ours);
+}
+
+fn lists_and_ranges_keep_what_boot_files_give_them(scene: &Scene) {
+    stand_ins(scene);
+    for (name, value) in [("ip_local_port_range", "32768\t40000\n"), ("ip_local_reserved_ports", "7000\n")] {
+        let file = scene.folder.join(name);
+        fs::write(&file, value).unwrap();
+        done(script(&format!("mount --bind \"$1\" /proc/sys/net/ipv4/{name}"), &[&file]));
+    }
+    made(scene, &["--workload", "gateway", "--connections", "30000", "--waive", "boot/drift"]);
+    // Written since the script was made.
+    let admin = "net.ipv4.ip_local_reserved_ports = 8080,9999\nnet.ipv4.ip_local_port_range = 5000 60999\n";
+    fs::write("/etc/sysctl.d/60-admin.conf", admin).unwrap();
+    let run = sh(scene, &["apply", "--persist"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let text = fs::read_to_string("/etc/sysctl.d/90-tunecheck.conf").unwrap();
+    let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+    assert_eq!(of("net.ipv4.ip_local_port_range = "), "5000 65535", "{text}");
+    let list = of("net.ipv4.ip_local_reserved_ports = ");
+    for port in ["7000", "8080", "9999"] {
+        assert!(list.split(',').any(|held| held == port), "{port} is not in {list}");
+    }
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+}
+
+fn without_awk_no_file_is_touched(scene: &Scene) {
+    stand_ins(scene);
+    made(scene, &["--waive", "boot/drift"]);
+    let applets = busybox_without_sysctl(scene);
+    fs::remove_file(applets.join("awk")).unwrap();
+    let ours = "/etc/sysctl.d/90-tunecheck.conf";
+    fs::write(ours, "net.core.rmem_max = 16777216\n").unwrap();
+    let mut shell = program("dash");
+    shell.env("PATH", &applets);
+    let run = ran(scene, shell, &["apply", "--persist"]);
+    assert!(run.code == Some(1) && run.stderr.contains("there is no awk here"), "{run:?}");
+    assert_eq!((get("net/core/somaxconn"), fs::read_to_string(ours).unwrap().lines().count()), ("128".to_owned(), 1));
 }
 
 fn undo_leaves_a_limit_that_is_in_use(scene: &Scene) {

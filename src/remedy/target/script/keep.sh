@@ -4,11 +4,12 @@
 boot_files() {
   {
     set +f
-    for other in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf; do
-      if [ -e "$other" ] || [ -L "$other" ]; then printf '%s %s\n' "${other##*/}" "$other"; fi
+    for other in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf /lib/sysctl.d/*.conf; do
+      # Behind the name, which no slash is in, the path.
+      if [ -e "$other" ] || [ -L "$other" ]; then printf '%s/%s\n' "${other##*/}" "$other"; fi
     done
     set -f
-  } | awk '!seen[$1]++' | sort | sed 's/^[^ ]* //'
+  } | awk -F / '!seen[$1]++' | sort -t / -k 1,1 | sed 's#^[^/]*/##'
   # Only sysctl --system reads it: systemd-sysctl does not, or by a name that is in the list above.
   if [ ! -d /run/systemd/system ]; then printf '%s\n' /etc/sysctl.conf; fi
 }
@@ -34,11 +35,17 @@ keep_value() {
     return 0
   fi
   now=$live last_file=
-  for other in $(boot_files); do
+  while IFS= read -r other; do
     if set_by "$other"; then last_file=$other last_value=$live; fi
-  done
+  done <"$state_file.files"
   if [ "$last_file" ]; then
     live=$last_value
+    # A comment behind a number, or another word: nobody can say what a boot makes of it.
+    if ! readable "$how"; then
+      say "NOT KEPT   $name: $last_file sets \"$live\", which cannot be held against $now"
+      failed=1
+      return 0
+    fi
     if holds "$how" "$@"; then
       if [ "$last_file" != "$keep_file" ]; then say "kept       $name: $last_file sets $live"; fi
       return 0
@@ -49,13 +56,41 @@ keep_value() {
       return 0
     fi
   fi
+  # A list keeps what files give it, a range their ends.
+  live=$now
+  if [ "$last_file" ]; then
+    live=$last_value
+    # shellcheck disable=SC2086
+    case $how in
+      add) work_out add "$now" ;;
+      widen) work_out widen $now ;;
+      *) want=$now ;;
+    esac
+    now=$want
+  fi
+  if [ "$last_file" != "$keep_file" ] && set_by "$keep_file" && readable "$how"; then
+    # shellcheck disable=SC2086
+    case $how in
+      add) work_out add "$now" ;;
+      widen) work_out widen $now ;;
+      *) want=$now ;;
+    esac
+    now=$want
+  fi
   want=$now
-  # Our own file may hold more ports than are live now.
-  if [ "$how" = add ] && set_by "$keep_file"; then want="$live,$now"; fi
   printf '%s = %s\n' "$name" "$want" >>"$state_file.lines"
-  if set_by /etc/sysctl.conf && ! holds "$how" "$@"; then
+  if set_by /etc/sysctl.conf && { ! readable "$how" || ! holds "$how" "$@"; }; then
     say "but        $name: sysctl --system reads /etc/sysctl.conf last and sets $live; change that line too"
   fi
+}
+
+# Whether $live is of the form that a sysctl of this kind has.
+readable() {
+  case $1 in
+    raise) number "$live" ;;
+    widen) number "${live%% *}" && number "${live##* }" && [ "$live" = "${live%% *} ${live##* }" ] ;;
+    add) case $live in *[!0-9,-]*) return 1 ;; esac ;;
+  esac
 }
 
 # Whether the first of two files sorts after the second.
@@ -66,13 +101,14 @@ merged() {
   if [ -f "$1" ]; then
     awk 'function key(line) { sub(/=.*/, "", line); gsub(/[[:space:]]/, "", line); sub(/^-/, "", line); gsub("/", ".", line); return line }
       NR == FNR { ours[key($0)] = 1; next }
-      /^[[:space:]]*[#;]/ || !/=/ || !(key($0) in ours)' "$2" "$1"
+      /^[[:space:]]*[#;]/ || !/=/ || !(key($0) in ours)' "$2" "$1" || return 1
   fi
   cat "$2"
 }
 
 keep() {
   rm -f "$state_file.lines" "$state_file.modules"
+  boot_files >"$state_file.files" || die "cannot write $state_file.files"
   mode=keep
   steps
   mode=apply

@@ -19,8 +19,8 @@ lock() {
     fi
     rm -rf "$state_file.lock" || die "cannot remove $state_file.lock"
   done
-  trap 'rm -rf "$state_file.lock" "$state_file.new" "$state_file.text" "$state_file.lines" "$state_file.modules" ${new:+"$new"}
-    rmdir "$folder" 2>/dev/null || :' EXIT
+  trap 'rm -rf "$state_file.lock" "$state_file.new" "$state_file.text" "$state_file.lines" "$state_file.modules" "$state_file.files" ${new:+"$new"}
+    if [ "$(ls -A "$folder" 2>/dev/null)" = .made ]; then rm -f "$folder/.made"; rmdir "$folder" 2>/dev/null || :; fi' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
@@ -30,8 +30,16 @@ lock() {
 # Keeps what is there now, before the first write, whole or not at all, and this script, which can take it back.
 save() {
   umask 077
+  # Without them no file could be merged, and one that is there would lose its lines.
+  for tool in awk sort sed grep cmp; do
+    command -v "$tool" >/dev/null 2>&1 || die "there is no $tool here"
+  done
+  made=
+  if [ ! -d "$folder" ]; then made=1; fi
   mkdir -p "$folder" 2>/dev/null || die "cannot make $folder: be root, or let TUNECHECK_STATE name a folder of yours"
   [ -w "$folder" ] || die "cannot write to $folder: be root, or let TUNECHECK_STATE name a folder of yours"
+  # A folder of somebody's is not taken away with the last state.
+  if [ "$made" ]; then : >"$folder/.made"; fi
   lock
   mode=save
   if [ -f "$state_file" ]; then cat "$state_file"; fi >"$state_file.new" || die "cannot write $state_file.new"
@@ -39,6 +47,12 @@ save() {
   mode=apply
   mv "$state_file.new" "$state_file" || die "cannot write $state_file"
   if [ -f "$0" ] && grep -qx "id=$id" "$0"; then cp "$0" "$state_file.sh"; fi
+}
+
+# Whether a file is still as it was written here.
+is_ours() {
+  ours=$(last ours "$1")
+  [ "$ours" ] && cmp -s "$1" "$ours"
 }
 
 # Writes standard input to a file, whole or not at all. A file that was there is kept for undo.
@@ -60,7 +74,7 @@ put() {
     return 0
   fi
   # Undo goes back to what is there now, unless that is what was written here before.
-  if [ ! -e "$file" ] || [ "$(cksum <"$file")" != "$(last sum "$file")" ]; then
+  if [ ! -e "$file" ] || ! is_ours "$file"; then
     if [ -e "$file" ]; then
       copies=$((${copies:-0} + 1))
       copy=$state_file.copy.$$.$copies
@@ -70,8 +84,10 @@ put() {
       remember "file|$file|"
     fi
   fi
-  sum=$(cksum <"$new")
-  remember "sum|$file|$sum"
+  copies=$((${copies:-0} + 1))
+  ours=$state_file.ours.$$.$copies
+  cp "$new" "$ours" || die "cannot keep a copy of what is written to $file"
+  remember "ours|$file|$ours"
   mv "$new" "$file" || die "cannot write $file"
   changed=$((changed + 1))
   say "wrote      $file"

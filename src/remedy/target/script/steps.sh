@@ -147,4 +147,5 @@ running() {
   fi
 }
 
-at_least() { [ "$1" = infinity ] || [ "$1" = unlimited ] || { number "$1" && [ "$1" -ge "$2" ]; }; }
+# No limit goes by three names; the last is the number that stands for it.
+at_least() { [ "$1" = infinity ] || [ "$1" = 18446744073709551615 ] || [ "$1" = unlimited ] || { number "$1" && [ "$1" -ge "$2" ]; }; }

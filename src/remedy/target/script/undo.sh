@@ -85,7 +85,9 @@ undo_file() {
   file=$1 copy=$2 new=$1.tunecheck-new
   case $undone in *"|$file|"*) return 0 ;; esac
   undone="$undone$file|"
-  sum=$(last sum "$file")
+  # Put back, or taken away, by an undo before.
+  if [ "$copy" ] && cmp -s "$copy" "$file"; then return 0; fi
+  if [ -z "$copy" ] && [ ! -e "$file" ]; then return 0; fi
   if [ "$kept" ] && [ -e "$file" ]; then
     case $file in
       /etc/systemd/*) ;;
@@ -96,7 +98,7 @@ undo_file() {
         ;;
     esac
   fi
-  if [ -e "$file" ] && [ "$(cksum <"$file")" != "$sum" ]; then
+  if [ -e "$file" ] && ! is_ours "$file"; then
     case $file in
       /etc/sysctl.d/*)
         if ! has_ours "$file"; then
@@ -112,7 +114,6 @@ undo_file() {
   fi
   if [ -n "$copy" ]; then
     if cp -p "$copy" "$new" && mv "$new" "$file"; then
-      rm -f "$copy"
       say "restored   $file"
     else
       say "LEFT       $file: it cannot be written; $copy is what was there before"
@@ -175,7 +176,9 @@ $reversed
 LINES
   if [ "$reload" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
   if [ "$failed" -eq 0 ]; then
-    rm -f "$state_file" "$state_file.sh"
+    set +f
+    rm -f "$state_file" "$state_file.sh" "$state_file".copy.* "$state_file".ours.*
+    set -f
     others
   fi
 }

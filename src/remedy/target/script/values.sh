@@ -24,7 +24,7 @@ die() {
   printf 'fix.sh: %s\n' "$*" >&2
   case $mode$changed in
     apply0 | save0) printf 'Nothing was changed.\n' >&2 ;;
-    apply*) printf 'Stopped after %s change(s): sh fix.sh undo takes them back.\n' "$changed" >&2 ;;
+    apply* | keep*) printf 'Stopped after %s change(s): sh fix.sh undo takes them back.\n' "$changed" >&2 ;;
   esac
   exit 1
 }
