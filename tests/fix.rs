@@ -203,7 +203,7 @@ fn tuned_is_asked_where_it_has_the_last_word_and_named_where_it_has_not() {
     };
     put("proc/sys/net/core/somaxconn", "128\n");
     put("etc/tuned/active_profile", "ours\n");
-    put("etc/tuned/ours/tuned.conf", "[main]\ninclude=base\n[sysctl]\nnet.core.somaxconn=>128\n");
+    put("etc/tuned/ours/tuned.conf", "[main]\ninclude=base\n[sysctl]\nnet.core.somaxconn=128\n");
     put("usr/lib/tuned/base/tuned.conf", "[sysctl]\nvm.swappiness=10\n");
     let tree = root.to_str().unwrap();
 

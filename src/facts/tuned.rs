@@ -131,9 +131,11 @@ impl Settings {
             }
         }
         for (key, value, at) in own {
-            // `=>` raises only: the value begins with the greater-than sign.
-            let value = value.strip_prefix('>').unwrap_or(&value).trim().to_owned();
-            self.values.insert(key, (value, at));
+            // `=>` raises only, and leaves alone what is higher: such a line writes over nothing.
+            match value.starts_with('>') {
+                true => _ = self.values.remove(&key),
+                false => _ = self.values.insert(key, (value, at)),
+            }
         }
     }
 }
@@ -177,7 +179,7 @@ mod tests {
         let facts = facts(&[
             (ACTIVE, "ours\n"),
             ("/etc/tuned/ours/tuned.conf", "[main]\ninclude=base\n[sysctl]\nnet.core.somaxconn = 1024\n"),
-            ("/usr/lib/tuned/base/tuned.conf", "[sysctl]\nnet.core.somaxconn=>2048\nvm.swappiness=10\n[vm]\nx=1\n"),
+            ("/usr/lib/tuned/base/tuned.conf", "[sysctl]\nnet.core.somaxconn=2048\nvm.swappiness=10\n[vm]\nx=1\n"),
         ]);
         assert_eq!(facts.value("tuned[net.core.somaxconn].value"), Ok(&Value::Number(1024)));
         assert_eq!(facts.get("tuned[vm.swappiness].value").unwrap().source, "/usr/lib/tuned/base/tuned.conf:3");
@@ -195,9 +197,10 @@ mod tests {
     fn profiles_that_include_each_other_end() {
         let facts = facts(&[
             (ACTIVE, "a ../../etc/passwd"),
-            ("/etc/tuned/a/tuned.conf", "[main]\ninclude=b\n[sysctl]\nvm.swappiness=>5\n"),
+            ("/etc/tuned/a/tuned.conf", "[main]\ninclude=b\n[sysctl]\nvm.swappiness=5\nnet.core.somaxconn=>2048\n"),
             ("/etc/tuned/b/tuned.conf", "[main]\ninclude=a\n"),
         ]);
         assert_eq!(facts.value("tuned[vm.swappiness].value"), Ok(&Value::Number(5)));
+        assert!(facts.value("tuned[net.core.somaxconn].value").is_err(), "what only raises owns nothing");
     }
 }

@@ -27,6 +27,10 @@ pub fn nofile(host: &dyn Host, unit: &str) -> Result<(i128, i128), Gap> {
     let paths = names.iter().flat_map(|name| FOLDERS.iter().map(move |folder| format!("{folder}/{name}")));
     let mut file = None;
     for path in paths {
+        // An alias: the drop-ins of the unit that it stands for count as well.
+        if host.link(&path).is_ok() {
+            return Err(Gap::new(Cause::Unsupported, format!("{path} is a link to another unit")));
+        }
         match host.read(&path) {
             Ok(bytes) => {
                 file = Some(bytes);
@@ -39,12 +43,27 @@ pub fn nofile(host: &dyn Host, unit: &str) -> Result<(i128, i128), Gap> {
     let file = file.ok_or_else(|| Gap::new(Cause::Absent, format!("there is no unit {unit}")))?;
     let default = default(host)?;
     let mut limits = assigned(&text(&file), "Service", "LimitNOFILE", default, None);
-    let folders: Vec<String> =
-        FOLDERS.iter().flat_map(|folder| names.iter().map(move |name| format!("{folder}/{name}.d"))).collect();
+    let folders: Vec<String> = names
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(prefixes(unit))
+        .flat_map(|name| FOLDERS.iter().map(move |folder| format!("{folder}/{name}.d")))
+        .collect();
     for bytes in drop_ins(host, &folders)? {
         limits = assigned(&text(&bytes), "Service", "LimitNOFILE", default, limits);
     }
     Ok(limits.unwrap_or(default))
+}
+
+/// The names of drop-in folders that a unit shares with others, the nearest first: `a-b.service` has those of
+/// `a-.service` and of every `service`.
+fn prefixes(unit: &str) -> Vec<String> {
+    let stem = unit.strip_suffix(".service").unwrap_or(unit);
+    let dashes = stem.char_indices().filter(|(_, c)| *c == '-').filter_map(|(at, _)| stem.get(..=at));
+    let mut names: Vec<String> = dashes.map(|prefix| format!("{prefix}.service")).collect();
+    names.reverse();
+    names.push("service".to_owned());
+    names
 }
 
 fn default(host: &dyn Host) -> Result<(i128, i128), Gap> {
@@ -95,7 +114,9 @@ fn assigned(
 ) -> Option<(i128, i128)> {
     let mut within = false;
     let mut limits = before;
-    for line in text.lines().map(str::trim) {
+    // A backslash at the end of a line joins it to the next one (systemd.syntax(7)).
+    let joined = text.replace("\\\n", " ");
+    for line in joined.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             within = name == section;
         } else if let Some((_, value)) = line.split_once('=').filter(|(name, _)| within && name.trim() == key) {
@@ -172,6 +193,34 @@ mod tests {
             ("/etc/systemd/system/a.service.d/override.conf", "[Service]\nLimitNOFILE=4096:infinity\n"),
         ];
         assert_eq!(limits(&files, "a.service"), Ok((4096, i128::MAX)));
+    }
+
+    #[test]
+    fn drop_ins_for_many_units_and_joined_lines_count() {
+        let unit = ("/lib/systemd/system/gw-a.service", "[Service]\nExecStart=/bin/a\n");
+        let of = |path: &'static str, text: &'static str| limits(&[unit, (path, text)], "gw-a.service");
+        let high = Ok((1_048_576, 1_048_576));
+        assert_eq!(of("/etc/systemd/system/service.d/x.conf", "[Service]\nLimitNOFILE=1048576\n"), high);
+        assert_eq!(of("/etc/systemd/system/gw-.service.d/x.conf", "[Service]\nLimitNOFILE=1048576\n"), high);
+        assert_eq!(of("/etc/systemd/system/gw-a.service.d/x.conf", "[Service]\nLimitNOFILE= \\\n 1048576\n"), high);
+    }
+
+    #[test]
+    fn an_alias_is_left_to_a_person() {
+        struct Alias;
+        impl Host for Alias {
+            fn ask(&self, query: Query<'_>) -> Answer {
+                match query.ask {
+                    Ask::Link if query.of.starts_with("/etc/") => Ok(b"b.service".to_vec()),
+                    _ => Err(Refusal::Errno(2)),
+                }
+            }
+
+            fn source(&self) -> String {
+                "alias".into()
+            }
+        }
+        assert_eq!(nofile(&Alias, "a.service").unwrap_err().cause, Cause::Unsupported);
     }
 
     #[test]

@@ -379,8 +379,11 @@ fn two_runs_do_not_meet(scene: &Scene) {
     let state = scene.folder.join("state");
     assert_eq!(sh(scene, &["apply"]).code, Some(0));
     let plan = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
-    let mut lock =
-        plan.into_iter().find(|path| path.extension().is_none_or(|end| end != "sh")).unwrap().into_os_string();
+    let is_state = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        !name.starts_with('.') && !name.ends_with(".sh")
+    };
+    let mut lock = plan.into_iter().find(is_state).unwrap().into_os_string();
     lock.push(".lock");
     let lock = PathBuf::from(lock);
     fs::create_dir(&lock).unwrap();

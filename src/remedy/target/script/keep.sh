@@ -28,7 +28,10 @@ set_by() {
 # Sees to it that a value is there after a boot too. What a file keeps already is left to it, and nothing is kept that was
 # not written here: a value that somebody else gave is theirs to keep.
 keep_value() {
-  remembered writing "$name" || return 0
+  if ! remembered writing "$name"; then
+    say "not kept   $name = $live: it was not set by this script, and is left to whoever set it"
+    return 0
+  fi
   if [ "$lost" ]; then
     say "NOT KEPT   $name: what is set in a network namespace is lost with it: whoever makes it has to set it"
     failed=1

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::super::{Step, file, quoted};
-use super::{File, Order, Rendered, Target, disputed, elsewhere, is_change, notes};
+use super::{File, Order, Rendered, Target, ceiling, disputed, elsewhere, is_change, notes};
 use crate::model::action::{Edit, Site, SysctlEdit};
 use crate::model::fact::Value;
 use crate::model::place::Kind;
@@ -30,6 +30,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let (site, place) = where_to(order);
     let (mut steps, mut others, mut count) = (String::new(), String::new(), 0);
+    let mut changes = String::new();
     let mut files = Files::default();
     for step in &order.plan.steps {
         match acting(step, order, site, place, &mut files) {
@@ -37,6 +38,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 count += 1;
                 steps += &about(&notes::told_with(step, "sh fix.sh undo"));
                 steps += &data;
+                changes += &data;
             }
             None => {
                 others += &about(&[notes::told(step), vec![String::new()]].concat());
@@ -55,7 +57,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         others += &about(&[format!("{what}: {why}"), String::new()]);
     }
     let data = [
-        ("id", format!("{:016x}", fingerprint(&format!("{steps}{others}{place}{}", files.kept)))),
+        ("id", format!("{:016x}", fingerprint(&format!("{changes}{place}{}", files.kept)))),
         ("made_for", quoted(&notes::one_line(order.plan.node.as_deref().unwrap_or_default()))),
         ("place", place.to_owned()),
         ("count", count.to_string()),
@@ -102,6 +104,8 @@ fn acting(step: &Step, order: Order<'_>, site: Site, place: &str, files: &mut Fi
             }
             Some(sysctl_step(edit, lost))
         }
+        // Above fs.nr_open the kernel refuses it, and the service would run with less.
+        Edit::Nofile(edit) if !ceiling::mark(order, step, edit).is_empty() => None,
         Edit::Nofile(edit) if step.action.site == Site::Service && !order.options.units.is_empty() => {
             let mut lines = String::new();
             for unit in &order.options.units {
