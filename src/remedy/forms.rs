@@ -1,15 +1,11 @@
 //! The form that a sysctl's new value takes in each place.
 
-use super::{KUBE_PROXY_MOST, Situation, file, kube_proxy_key, place, quoted, sysctl, words};
+use super::{KUBE_PROXY_ESTABLISHED, KUBE_PROXY_MOST, Situation, file, kube_proxy_key, place, quoted, sysctl, words};
 use crate::model::action::{Action, Edit, How, Site, SysctlEdit};
 use crate::model::fact::{Cause, Scope, Value};
 use crate::model::fix::{Effect, Pod, Safety, SysctlFix};
 use crate::model::place::{Kind, Netns};
 use crate::model::rule::Rule;
-
-/// Seconds that kube-proxy gives established connections unless it is told otherwise: a setting below it would lower the
-/// timeout on every node.
-const KUBE_PROXY_ESTABLISHED: i128 = 86_400;
 
 /// The edit that gives one sysctl of a rule's fix its new value.
 pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situation<'_>) -> SysctlEdit {

@@ -27,6 +27,9 @@ pub use plan::{Conflict, Plan, Step};
 
 /// Largest nf_conntrack_max that kube-proxy sets since 1.36.
 const KUBE_PROXY_MOST: i128 = 1_048_576;
+/// Seconds that kube-proxy gives established connections unless it is told otherwise: a setting below it would lower the
+/// timeout on every node.
+const KUBE_PROXY_ESTABLISHED: i128 = 86_400;
 
 /// What an action is worked out from.
 #[derive(Clone, Copy, Debug)]

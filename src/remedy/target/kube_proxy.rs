@@ -7,10 +7,7 @@ use super::Order;
 use super::admission::is_of_pod;
 use crate::model::action::{How, SysctlEdit};
 use crate::model::version::Version;
-use crate::remedy::KUBE_PROXY_MOST;
-
-/// Seconds that kube-proxy gives established connections unless it is told otherwise.
-const ESTABLISHED: i128 = 86_400;
+use crate::remedy::{KUBE_PROXY_ESTABLISHED, KUBE_PROXY_MOST};
 
 /// A setting below `conntrack` of a KubeProxyConfiguration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +27,7 @@ impl Setting {
             Self::Min(_) => None,
             Self::LeftToNode(value) => Some(format!("needs    nf_conntrack_max = {value} from the node")),
             Self::Established(seconds) => Some(format!(
-                "written  {seconds}s: less than kube-proxy's own {ESTABLISHED}s would lower it on every node"
+                "written  {seconds}s: less than kube-proxy's own {KUBE_PROXY_ESTABLISHED}s would lower it on every node"
             )),
         }
     }
@@ -56,8 +53,9 @@ pub(super) fn setting(edit: &SysctlEdit, order: Order<'_>) -> Result<Setting, Re
         );
     }
     match edit.name.as_str() {
-        // A smaller one would lower what every node has.
-        "net.netfilter.nf_conntrack_tcp_timeout_established" => Ok(Setting::Established(new.max(ESTABLISHED))),
+        "net.netfilter.nf_conntrack_tcp_timeout_established" => {
+            Ok(Setting::Established(new.max(KUBE_PROXY_ESTABLISHED)))
+        }
         "net.netfilter.nf_conntrack_max" if new <= KUBE_PROXY_MOST => Ok(Setting::Min(new)),
         "net.netfilter.nf_conntrack_max" => match order.options.kubernetes {
             Some(release) if (release.major, release.minor) < (1, 36) => Ok(Setting::Min(new)),
