@@ -70,13 +70,8 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
 }
 
 fn head(order: Order<'_>) -> String {
-    let node = order.plan.node.as_deref().map(|node| format!(" for {}", notes::one_line(node))).unwrap_or_default();
     let lines = [
-        format!(
-            "Made by tunecheck {}{node}, {}.",
-            env!("CARGO_PKG_VERSION"),
-            notes::one_line(&order.plan.place.words())
-        ),
+        notes::made_by(order),
         "It raises and never lowers: each host's own value is read first, and the greater one stays.".to_owned(),
         "Ports to reserve are those of the host it was made for: --limit it to that one, or to its like.".to_owned(),
         "Services are not restarted: they take new limits when you do that.".to_owned(),

@@ -1,6 +1,7 @@
 //! What every target says of a step, in the comments of its form.
 
 use super::super::Step;
+use super::Order;
 use crate::model::action::{Edit, Site};
 use crate::model::fact::Value;
 use crate::model::facts::grouped;
@@ -12,6 +13,12 @@ use crate::model::text::is_hostile;
 const SUBJECTS: usize = 4;
 /// Columns of a comment.
 const WIDTH: usize = 100;
+
+/// Who made a form, and for which place.
+pub(super) fn made_by(order: Order<'_>) -> String {
+    let node = order.plan.node.as_deref().map(|node| format!(" for {node}")).unwrap_or_default();
+    one_line(&format!("Made by tunecheck {}{node}, {}.", env!("CARGO_PKG_VERSION"), order.plan.place.words()))
+}
 
 /// A step in one line: what becomes what.
 pub(super) fn title(step: &Step) -> String {

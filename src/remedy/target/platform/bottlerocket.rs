@@ -21,9 +21,7 @@ const TAKES: Takes = Takes {
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     let parts = Parts::of(order, &TAKES, &mut rendered)?;
-    if !parts.writes_sysctls() && !parts.writes_others() {
-        parts.without_sysctls(&mut rendered);
-        parts.without_others(&mut rendered);
+    if parts.writes_nothing(&mut rendered) {
         return Ok(rendered);
     }
     let mut text = format!(

@@ -187,6 +187,16 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Whether nothing at all is written out; every step is left out then.
+    pub(super) fn writes_nothing(&self, rendered: &mut Rendered) -> bool {
+        let nothing = !self.writes_sysctls() && !self.writes_others();
+        if nothing {
+            self.without_sysctls(rendered);
+            self.without_others(rendered);
+        }
+        nothing
+    }
+
     /// The sysctls by name, their values as text.
     pub(super) fn map(&self) -> Value {
         Value::Object(self.taken().map(|entry| (entry.edit.name.clone(), entry.value.clone().into())).collect())
