@@ -282,6 +282,13 @@ fn a_limit_that_the_kernel_refuses_is_no_line_of_a_login_or_a_container() {
     for path in ["limits.d/90-tunecheck.conf", "systemd/gateway.service.d/50-tunecheck.conf", "ansible/tunecheck.yml"] {
         assert!(files[path].contains("raise fs.nr_open for good to 2000000 or more"), "{}", files[path]);
     }
+    let path = scratch("ceiling-script").join("report.json");
+    fs::write(&path, raised("debian-systemd").to_string()).unwrap();
+    let script = run(["fix", "--from", path.to_str().unwrap(), "--to", "script", "--unit", "gateway"]);
+    assert_eq!(script.code, Some(0), "{}", script.stderr);
+    assert!(!script.stdout.contains("\n  service '"), "{}", script.stdout);
+    let told = "2000000 hard: fs.nr_open has to be raised for good first";
+    assert!(script.stderr.contains(told), "{}", script.stderr);
     let (files, _) = written("ceiling-inside", &raised("podman-sysctl"), &[]);
     assert!(!files.contains_key("docker/daemon.json"));
     let acts = ["podman/podman-run.sh", "podman/containers.conf", "podman/quadlet.conf", "docker/compose.yaml"];

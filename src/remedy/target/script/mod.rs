@@ -43,7 +43,9 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             None => {
                 others += &about(&[notes::told(step), vec![String::new()]].concat());
                 match is_change(step) {
-                    true if order.takes(step) => rendered.leave_out(step, elsewhere(step)),
+                    true if order.takes(step) && !is_refused(step, order) => {
+                        rendered.leave_out(step, elsewhere(step));
+                    }
                     true => rendered.decline(order, [step]),
                     false => {}
                 }
@@ -104,9 +106,8 @@ fn acting(step: &Step, order: Order<'_>, site: Site, place: &str, files: &mut Fi
             }
             Some(sysctl_step(edit, lost))
         }
-        // Above fs.nr_open the kernel refuses it, and the service would run with less.
-        Edit::Nofile(edit) if !ceiling::mark(order, step, edit).is_empty() => None,
-        Edit::Nofile(edit) if step.action.site == Site::Service && !order.options.units.is_empty() => {
+        _ if is_refused(step, order) => None,
+        Edit::Nofile(edit) if is_of_units(step, order) => {
             let mut lines = String::new();
             for unit in &order.options.units {
                 files.written.insert(format!("/etc/systemd/system/{}.d/50-tunecheck.conf", unit.name));
@@ -116,6 +117,17 @@ fn acting(step: &Step, order: Order<'_>, site: Site, place: &str, files: &mut Fi
         }
         _ => None,
     }
+}
+
+/// Whether these are limits on open files for the services that the user named.
+fn is_of_units(step: &Step, order: Order<'_>) -> bool {
+    step.action.site == Site::Service && !order.options.units.is_empty()
+}
+
+/// Whether they are above `fs.nr_open`, so that the kernel would refuse them and the service run with less.
+fn is_refused(step: &Step, order: Order<'_>) -> bool {
+    let Edit::Nofile(edit) = &step.action.edit else { return false };
+    is_of_units(step, order) && !ceiling::mark(order, step, edit).is_empty()
 }
 
 /// The site that the script changes, and what it makes sure of before. A script changes one place: where there is
@@ -152,13 +164,8 @@ fn indented(lines: &[String]) -> String {
 }
 
 fn head(order: Order<'_>) -> String {
-    let node = order.plan.node.as_deref().map(|node| format!(" for {}", notes::one_line(node))).unwrap_or_default();
     let lines = [
-        format!(
-            "Made by tunecheck {}{node}, {}.",
-            env!("CARGO_PKG_VERSION"),
-            notes::one_line(&order.plan.place.words())
-        ),
+        notes::made_by(order),
         "It raises and never lowers: every value is held against the live one again before it is written.".to_owned(),
         "sh fix.sh plan | apply [--persist] | check | undo".to_owned(),
     ];
