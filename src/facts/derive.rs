@@ -145,11 +145,13 @@ const FORMULAS: &[Formula] = &[
             "ports.busy",
             Unit::Ports,
             Scope::Netns,
-            "listening ports and NodePorts",
+            "listening ports, UDP servers and NodePorts",
             "ports to reserve before the range is widened",
         ),
-        needs: &["listener[*].port"],
-        compute: |facts, _| Ok(Value::Ports(busy_ports(facts)?.difference(&Ports::range(0, 1023)))),
+        needs: &[RANGE, "listener[*].port", "udp.ports"],
+        compute: |facts, _| {
+            Ok(Value::Ports(busy_ports(facts)?.union(&udp_servers(facts)?).difference(&Ports::range(0, 1023))))
+        },
     },
 ];
 
@@ -203,7 +205,6 @@ pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
 /// Explains gaps by the place, and computes every fact that follows from those at hand. Facts that are there already
 /// stay.
 pub fn derive(facts: &mut Facts) {
-    let unread = |gap: &Gap| gap.cause == Cause::Unsupported && gap.why.ends_with("was not read");
     explain(facts);
     for formula in FORMULAS {
         let name = formula.entry.name;
@@ -214,12 +215,17 @@ pub fn derive(facts: &mut Facts) {
         for subject in subjects {
             let name = with_subject(name, subject.as_deref()).into_owned();
             // What was missing may have been read since.
-            if facts.get(&name).is_none_or(|fact| fact.reading.as_ref().is_err_and(unread)) {
+            if facts.get(&name).is_none_or(|fact| fact.reading.as_ref().is_err_and(is_unread)) {
                 let reading = (formula.compute)(facts, subject.as_deref().unwrap_or_default());
                 facts.put(name, reading, formula.entry.read);
             }
         }
     }
+}
+
+/// Whether nobody has asked for a fact yet.
+fn is_unread(gap: &Gap) -> bool {
+    gap.cause == Cause::Unsupported && gap.why.ends_with("was not read")
 }
 
 /// Replaces "does not exist" by the reason, as far as the other facts tell it, and takes back what was read and does
@@ -325,6 +331,16 @@ fn busy_ports(facts: &Facts) -> Result<Ports, Gap> {
         _ => Ports::default(),
     };
     Ok(busy.union(&nodes))
+}
+
+/// UDP ports that are surely servers': inside the range a client's looks the same. A recording of before they were
+/// asked for has none.
+fn udp_servers(facts: &Facts) -> Result<Ports, Gap> {
+    match facts.ports("udp.ports") {
+        Ok(ports) => Ok(ports.difference(&range(facts)?)),
+        Err(gap) if gap.cause == Cause::Unsupported && !is_unread(&gap) => Ok(Ports::default()),
+        Err(gap) => Err(gap),
+    }
 }
 
 fn nth(facts: &Facts, name: &str, at: usize) -> Reading {

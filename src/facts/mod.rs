@@ -21,6 +21,7 @@ mod softnet;
 mod stat_table;
 mod sysctl;
 mod tuned;
+mod udp;
 mod units;
 mod workload;
 
@@ -61,6 +62,7 @@ const SOURCES: &[Source] = &[
     softnet::SOURCE,
     neighbours::SOURCE,
     listeners::SOURCE,
+    udp::SOURCE,
     memory::SOURCE,
     cgroup::SOURCE,
     kernel::SOURCE,

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -73,6 +73,24 @@ pub(crate) const PLACES: &[Place] = &[
         needs: &[Need::Root, Need::Machine, Need::Program("ip")],
         own: NETWORK,
         trial: undo_leaves_what_another_plan_relies_on,
+    },
+    Place {
+        name: "a_boot_that_took_the_values_back_is_no_change_by_somebody",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: a_boot_that_took_the_values_back,
+    },
+    Place {
+        name: "undo_leaves_fs_nr_open_while_a_limit_lies_above_it",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: undo_leaves_nr_open_while_a_limit_lies_above_it,
+    },
+    Place {
+        name: "a_link_in_place_of_our_file_is_not_written_over",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: a_link_is_not_written_over,
     },
     Place {
         name: "a_reader_that_goes_away_stops_no_change_half_way",
@@ -219,6 +237,8 @@ fn busybox_without_sysctl(scene: &Scene) -> PathBuf {
 
 fn mended_and_given_back(scene: &Scene, shell: impl Fn() -> Command) {
     let _listener = trouble();
+    // Outside the range it can only be a server, inside it may be a client.
+    let _servers = [20053, 50900].map(|port| UdpSocket::bind(("127.0.0.1", port)).unwrap());
     let before = dump();
     let wrong = urgent(&report(scene.tunecheck(), LOAD));
     let mends = [
@@ -247,7 +267,7 @@ fn mended_and_given_back(scene: &Scene, shell: impl Fn() -> Command) {
     let left = urgent(&report(scene.tunecheck(), LOAD));
     assert_eq!(left.iter().filter(|rule| mends.contains(&rule.as_str())).collect::<Vec<_>>(), [""; 0]);
     let reserved = get("net/ipv4/ip_local_reserved_ports");
-    assert_eq!(reserved, "20000,50500-50510", "a list keeps its entries and gains the listener");
+    assert_eq!(reserved, "20000,20053,50500-50510", "a list keeps its entries and gains the listeners");
     let after = dump();
     assert_ne!(after, before);
 
@@ -357,6 +377,19 @@ fn undo_leaves_what_another_plan_relies_on(scene: &Scene) {
     assert_eq!(run(&path, "undo").code, Some(1), "the first one is still in force, and is named");
     assert_eq!(run(&first, "undo").code, Some(0));
     assert_eq!((get("net/core/somaxconn"), get("net/ipv4/tcp_syncookies")), ("128".to_owned(), "0".to_owned()));
+
+    // Each found a value of the other good: whoever is taken back first relies on nothing any more.
+    assert_eq!(run(&first, "apply").code, Some(0));
+    set("net/ipv4/tcp_syncookies", "0");
+    assert_eq!(run(&path, "apply").code, Some(0));
+    assert_eq!(run(&first, "apply").code, Some(0));
+    assert!(run(&path, "undo").stdout.contains("another plan relies on it"));
+    assert_eq!(run(&path, "apply").code, Some(0));
+    assert_eq!(run(&first, "undo").code, Some(1));
+    assert_eq!(run(&path, "undo").code, Some(1), "the first one is in force");
+    assert_eq!(run(&first, "undo").code, Some(0));
+    assert_eq!((get("net/core/somaxconn"), get("net/ipv4/tcp_syncookies")), ("128".to_owned(), "0".to_owned()));
+    assert!(!scene.folder.join("state").exists());
 }
 
 fn a_reader_that_goes_away(scene: &Scene) {
@@ -387,13 +420,18 @@ fn two_runs_do_not_meet(scene: &Scene) {
     lock.push(".lock");
     let lock = PathBuf::from(lock);
     fs::create_dir(&lock).unwrap();
-    fs::write(lock.join("pid"), std::process::id().to_string()).unwrap();
+    let owner = |began: &str| {
+        let boot = get("kernel/random/boot_id");
+        fs::write(lock.join("owner"), format!("{} {began} {boot}\n", std::process::id())).unwrap();
+    };
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    owner(stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap());
     for verb in ["apply", "undo"] {
         let run = sh(scene, &[verb]);
         assert!(run.code == Some(1) && run.stderr.contains("another run is at work here"), "{run:?}");
     }
-    // A run that was killed leaves its lock, and nobody has to take it away.
-    fs::write(lock.join("pid"), "999999999").unwrap();
+    // A run that was killed leaves its lock, and nobody has to take it away, whoever has its number now.
+    owner("1");
     assert_eq!(sh(scene, &["undo"]).code, Some(0));
     assert!(!state.exists());
 }
@@ -416,7 +454,8 @@ fn does_nothing_in_another_network_namespace(scene: &Scene) {
 fn stand_ins(scene: &Scene) {
     let fake = scene.folder.join("fake");
     fs::create_dir_all(&fake).unwrap();
-    for (name, value) in [("net/core/somaxconn", "128\n"), ("net/ipv4/tcp_syncookies", "0\n"), ("fs/nr_open", "4096\n")]
+    for (name, value) in
+        [("net/core/somaxconn", "128\n"), ("net/ipv4/tcp_syncookies", "0\n"), ("fs/nr_open", "1048576\n")]
     {
         let file = fake.join(name.replace('/', "."));
         fs::write(&file, value).unwrap();
@@ -435,7 +474,7 @@ fn persist_writes_files_that_undo_takes_away(scene: &Scene) {
     stand_ins(scene);
     let ours = "/etc/sysctl.d/90-tunecheck.conf";
     fs::write(ours, "net.ipv4.tcp_rfc1337 = 1\n").unwrap();
-    let load = ["--burst", "3000", "--waive", "boot/drift"];
+    let load = ["--burst", "3000", "--connections", "2000000", "--waive", "boot/drift"];
     made(scene, &load);
 
     // Without --persist no file is touched.
@@ -448,7 +487,7 @@ fn persist_writes_files_that_undo_takes_away(scene: &Scene) {
     assert_eq!((kept.code, kept.stderr.as_str()), (Some(0), ""), "{}", kept.stdout);
     let text = fs::read_to_string(ours).unwrap();
     assert!(text.starts_with("net.ipv4.tcp_rfc1337 = 1\n"), "a file keeps its lines: {text}");
-    for line in ["net.core.somaxconn = 65535", "net.ipv4.tcp_syncookies = 1", "fs.nr_open = 1054576"] {
+    for line in ["net.core.somaxconn = 65535", "net.ipv4.tcp_syncookies = 1", "fs.nr_open = 3048576"] {
         assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
     }
     let again = sh(scene, &["apply", "--persist"]);
@@ -458,7 +497,7 @@ fn persist_writes_files_that_undo_takes_away(scene: &Scene) {
     let undone = sh(scene, &["undo"]);
     assert_eq!(undone.code, Some(0), "{undone:?}{}", undone.stdout);
     assert_eq!(fs::read_to_string(ours).unwrap(), "net.ipv4.tcp_rfc1337 = 1\n");
-    assert_eq!((get("net/core/somaxconn"), get("fs/nr_open")), ("128".to_owned(), "4096".to_owned()));
+    assert_eq!((get("net/core/somaxconn"), get("fs/nr_open")), ("128".to_owned(), "1048576".to_owned()));
     assert!(!scene.folder.join("state").exists());
 
     // A file of its own is taken away, unless somebody wrote into it.
@@ -594,6 +633,55 @@ fn undo_leaves_a_limit_that_is_in_use(scene: &Scene) {
     set("net/netfilter/nf_conntrack_count", "500");
     assert_eq!(sh(scene, &["undo"]).code, Some(0));
     assert_eq!(get("net/netfilter/nf_conntrack_max"), "1000");
+}
+
+fn a_boot_that_took_the_values_back(scene: &Scene) {
+    stand_ins(scene);
+    let first = scene.folder.join("first.sh");
+    fs::copy(made(scene, &["--waive", "boot/drift"]), &first).unwrap();
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    assert_eq!(get("net/core/somaxconn"), "65535");
+    let id = scene.folder.join("boot_id");
+    fs::write(&id, "9e0b0c5e-0000-4000-8000-000000000000\n").unwrap();
+    done(script("mount --bind \"$1\" /proc/sys/kernel/random/boot_id", &[&id]));
+    // As the distribution's own files leave it after a boot: neither the old value nor ours.
+    set("net/core/somaxconn", "4096");
+    made(scene, &["--waive", "boot/drift", "--burst", "9000"]);
+    let other = sh(scene, &["undo"]);
+    assert_eq!(other.code, Some(0), "a plan that a boot took back is not in force: {}", other.stdout);
+    fs::rename(&first, scene.folder.join("fix.sh")).unwrap();
+    let undone = sh(scene, &["undo"]);
+    assert_eq!(undone.code, Some(0), "{}", undone.stdout);
+    assert!(undone.stdout.contains("somaxconn = 4096: a boot took back what was written"), "{}", undone.stdout);
+    assert!(!scene.folder.join("state").exists());
+}
+
+fn undo_leaves_nr_open_while_a_limit_lies_above_it(scene: &Scene) {
+    stand_ins(scene);
+    set("fs/nr_open", "128");
+    made(scene, &["--waive", "boot/drift"]);
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    let raised = get("fs/nr_open");
+    assert_ne!(raised, "128");
+    // The hard limit of this very test lies above the 128 of before.
+    let undone = sh(scene, &["undo"]);
+    assert_eq!(undone.code, Some(1), "{}", undone.stdout);
+    assert!(undone.stdout.contains("a process or a unit has a limit of"), "{}", undone.stdout);
+    assert_eq!((get("fs/nr_open"), get("net/core/somaxconn")), (raised, "128".to_owned()));
+}
+
+fn a_link_is_not_written_over(scene: &Scene) {
+    stand_ins(scene);
+    made(scene, &["--waive", "boot/drift"]);
+    let (ours, theirs) = ("/etc/sysctl.d/90-tunecheck.conf", "/etc/sysctl.d/site.conf");
+    fs::write(theirs, "# of the site\n").unwrap();
+    symlink(theirs, ours).unwrap();
+    let run = sh(scene, &["apply", "--persist"]);
+    assert!(run.code == Some(1) && run.stderr.contains("is a link, and is not written over"), "{run:?}");
+    assert_eq!(fs::read_to_string(theirs).unwrap(), "# of the site\n");
+    assert!(fs::symlink_metadata(ours).unwrap().is_symlink());
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+    assert_eq!(get("net/core/somaxconn"), "128");
 }
 
 fn shellcheck_has_nothing_to_say(scene: &Scene) {

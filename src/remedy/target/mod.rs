@@ -20,7 +20,7 @@ mod sysctl_d;
 mod systemd;
 mod yaml;
 
-use super::{Conflict, Plan, Step};
+use super::{Conflict, Plan, Step, file};
 use crate::model::action::{Edit, How, Site, SysctlEdit};
 use crate::model::fix::Safety;
 use crate::model::place::Kind;
@@ -228,6 +228,9 @@ fn elsewhere(step: &Step) -> &'static str {
 fn unfit_at_boot(step: &Step, edit: &SysctlEdit, order: Order<'_>) -> Option<&'static str> {
     if step.action.site == Site::Here && order.plan.place.kind == Kind::Namespace && edit.netns {
         return Some("it is lost with the network namespace: whoever makes the namespace sets it");
+    }
+    if edit.boot_line.as_deref().is_some_and(file::is_beaten_by) {
+        return Some("the file that sets it now sorts after each of ours and would win: change its line");
     }
     let blind = edit.how != How::Set && edit.old.is_none();
     blind.then_some("the value there is not known, and a line of a file could lower it: `--to script` looks first")

@@ -2,12 +2,13 @@
 # A namespace has a state of its own: another one must not be undone by it.
 where() {
   space=
+  boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || boot=unknown
   state_file=$folder/$id
   if [ "$place" = namespace ]; then
     space=$(readlink /proc/self/ns/net 2>/dev/null) || die 'cannot tell which network namespace this is'
     space=${space#net:\[}
     # The number of a namespace is given again, to another one at the latest after a boot.
-    space=.${space%\]}.$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+    space=.${space%\]}.$boot
     state_file=$state_file$space
     [ ! -e /proc/sys/net/core/netdev_max_backlog ] ||
       die "this was worked out for another network namespace; here is the host's own"

@@ -44,7 +44,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 others += &about(&[notes::told(step), vec![String::new()]].concat());
                 match is_change(step) {
                     true if order.takes(step) && !is_refused(step, order) => {
-                        rendered.leave_out(step, elsewhere(step));
+                        rendered.leave_out(step, if is_of_host(step, place) { OF_HOST } else { elsewhere(step) });
                     }
                     true => rendered.decline(order, [step]),
                     false => {}
@@ -95,9 +95,9 @@ impl Default for Files {
 /// The lines that make a step, if it is for this script.
 fn acting(step: &Step, order: Order<'_>, site: Site, place: &str, files: &mut Files) -> Option<String> {
     match &step.action.edit {
-        _ if !order.takes(step) => None,
+        _ if !order.takes(step) || is_of_host(step, place) => None,
         Edit::Sysctl(edit) if step.action.site == site => {
-            let lost = place == "namespace" && edit.netns;
+            let lost = place == "namespace";
             if !lost {
                 files.written.remove(files.kept);
                 files.kept = files.kept.max(file::after(edit.boot_line.as_deref()));
@@ -117,6 +117,20 @@ fn acting(step: &Step, order: Order<'_>, site: Site, place: &str, files: &mut Fi
         }
         _ => None,
     }
+}
+
+const OF_HOST: &str =
+    "it is the host's and not of this network namespace: a script that is made on the host sets it, and can undo it";
+
+/// Whether a step changes the host in a script for a network namespace. What is remembered for undo belongs to the
+/// namespace and goes with it.
+fn is_of_host(step: &Step, place: &str) -> bool {
+    let of_host = match &step.action.edit {
+        Edit::Sysctl(edit) => step.action.site == Site::Here && !edit.netns,
+        Edit::Nofile(_) => step.action.site == Site::Service,
+        _ => false,
+    };
+    place == "namespace" && of_host
 }
 
 /// Whether these are limits on open files for the services that the user named.

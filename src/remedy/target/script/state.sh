@@ -7,24 +7,34 @@ last() { if [ -f "$state_file" ]; then sed -n "s#^$1|$2|##p" "$state_file" | tai
 
 remember() { printf '%s\n' "$1" >>"$state_file" || die "cannot write $state_file"; }
 
-# One run at a time. The lock of a run that was killed is taken over.
+# When a process began, in ticks since boot; its number is given again to another one.
+began() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+
+# One run at a time. The lock of a run that was killed is taken over, by the one who is first to mark it.
 lock() {
-  until mkdir "$state_file.lock" 2>/dev/null; do
-    owner=$(cat "$state_file.lock/pid" 2>/dev/null) || owner=
-    if [ "$owner" ] && kill -0 "$owner" 2>/dev/null; then die "another run is at work here (process $owner)"; fi
+  lock_folder=$state_file.lock
+  until mkdir "$lock_folder" 2>/dev/null; do
+    owner=$(cat "$lock_folder/owner" 2>/dev/null) || owner=
     if [ -z "$owner" ] && [ "${waited:-0}" -lt 2 ]; then
       waited=$((${waited:-0} + 1))
       sleep 1
       continue
     fi
-    rm -rf "$state_file.lock" || die "cannot remove $state_file.lock"
+    [ "$owner" ] || die "another run begins here; if there is none, remove $lock_folder"
+    at=$(began "${owner%% *}")
+    if [ "$at" ] && [ "$at $boot" = "${owner#* }" ]; then die "another run is at work here (process ${owner%% *})"; fi
+    if mkdir "$lock_folder/after ${owner%% *}" 2>/dev/null; then
+      if [ "$(cat "$lock_folder/owner" 2>/dev/null)" = "$owner" ]; then break; fi
+      rmdir "$lock_folder/after ${owner%% *}"
+    fi
+    die "another run takes over here; if there is none, remove $lock_folder"
   done
-  trap 'rm -rf "$state_file.lock" "$state_file.new" "$state_file.text" "$state_file.lines" "$state_file.modules" "$state_file.files" ${new:+"$new"}
+  trap 'rm -rf "$lock_folder" "$state_file.new" "$state_file.text" "$state_file.lines" "$state_file.modules" "$state_file.files" ${new:+"$new"}
     if [ "$(ls -A "$folder" 2>/dev/null)" = .made ]; then rm -f "$folder/.made"; rmdir "$folder" 2>/dev/null || :; fi' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  printf '%s\n' "$$" >"$state_file.lock/pid"
+  printf '%s %s %s\n' "$$" "$(began $$)" "$boot" >"$lock_folder/owner"
 }
 
 # Keeps what is there now, before the first write, whole or not at all, and this script, which can take it back.
@@ -42,7 +52,7 @@ save() {
   if [ "$made" ]; then : >"$folder/.made"; fi
   lock
   mode=save
-  if [ -f "$state_file" ]; then cat "$state_file"; fi >"$state_file.new" || die "cannot write $state_file.new"
+  { if [ -f "$state_file" ]; then cat "$state_file"; fi && printf 'boot|%s|\n' "$boot"; } >"$state_file.new" || die "cannot write $state_file.new"
   steps >>"$state_file.new" || die "cannot write $state_file.new"
   mode=apply
   mv "$state_file.new" "$state_file" || die "cannot write $state_file"
@@ -58,6 +68,7 @@ is_ours() {
 # Writes standard input to a file, whole or not at all. A file that was there is kept for undo.
 put() {
   file=$1
+  [ ! -L "$file" ] || die "$file is a link, and is not written over: keep the lines where it leads, or remove it"
   parent=${file%/*}
   if [ ! -d "$parent" ]; then
     (umask 022 && mkdir -p "$parent") || die "cannot make $parent"

@@ -13,21 +13,39 @@ in_use() {
   number "$used"
 }
 
-# Whether another plan found a value good when it was applied; its script is in $by.
-relied_on() {
+# The highest hard limit on open files that a process has or a unit is given, in $used; fails where none is known.
+highest_nofile() {
+  set +f
+  used=$({
+    sed -n 's/^Max open files *[^ ]* *\([^ ]*\).*/\1/p' /proc/[0-9]*/limits
+    if [ -d /run/systemd/system ]; then systemctl show -p LimitNOFILE --value '*.service' | grep .; fi
+  } 2>/dev/null | grep -v '[^0-9]' | sort -n | tail -n 1)
+  set -f
+  number "$used"
+}
+
+# Scripts of other plans that are in force here, a line each: those of the same namespace, with a state beside them that is
+# of this boot or kept by files.
+in_force() {
   set +f
   for other in "$folder"/*.sh; do
-    set -f
     of=${other##*/}
     of=${of%.sh}
-    if [ "${of#"${of%%.*}"}" = "$space" ] && [ "$folder/$of" != "$state_file" ] &&
-      grep -q "^needs|$1|" "$folder/$of" 2>/dev/null; then
-      by=$other
-      return 0
+    [ "${of#"${of%%.*}"}" = "$space" ] || continue
+    of=$folder/$of
+    if [ -f "$of" ] && [ "$of" != "$state_file" ] && grep -q -e "^boot|$boot|" -e '^file|' "$of"; then
+      printf '%s\n' "$other"
     fi
   done
   set -f
-  return 1
+}
+
+# Whether another plan found a value good when it was applied; its script is in $by.
+relied_on() {
+  by=$(in_force | while IFS= read -r other; do
+    if grep -q "^needs|$1|" "${other%.sh}"; then printf '%s\n' "$other"; fi
+  done | head -n 1)
+  [ "$by" ]
 }
 
 # Whether a file of sysctls still has a line that was written here.
@@ -51,6 +69,10 @@ undo_value() {
   fi
   if [ "$live" = "$old" ]; then return 0; fi
   if [ -n "$written" ] && [ "$live" != "$written" ]; then
+    if [ "$rebooted" ]; then
+      say "settled    $name = $live: a boot took back what was written"
+      return 0
+    fi
     say "LEFT       $name = $live: somebody changed it since ($written was written); it was ${old:-empty} before"
     failed=1
     return 0
@@ -63,6 +85,11 @@ undo_value() {
   if [ "$table" ] && [ "$name" = net.netfilter.nf_conntrack_buckets ]; then
     say "LEFT       $name = $live: the table that it serves is left as large as it is"
     kept=1 failed=1
+    return 0
+  fi
+  if [ "$name" = fs.nr_open ] && highest_nofile && [ "$used" -gt "$old" ]; then
+    say "LEFT       $name = $live: a process or a unit has a limit of $used open files, and it was $old before; restart it, then undo again"
+    failed=1
     return 0
   fi
   if in_use "$name" && number "$old" && [ "$used" -ge "$old" ]; then
@@ -130,18 +157,14 @@ undo_file() {
 
 # What other plans have changed here and not taken back, with the script that can.
 others() {
-  set +f
-  for other in "$folder"/*.sh; do
-    set -f
-    of=${other##*/}
-    of=${of%.sh}
-    # Those of the same namespace, and with a state beside them.
-    if [ "${of#"${of%%.*}"}" = "$space" ] && [ -f "$folder/$of" ] && [ "$folder/$of" != "$state_file" ]; then
-      say "Another plan is in force here: sh $other undo takes it back."
-      failed=1
-    fi
-  done
-  set -f
+  left=$(in_force)
+  [ "$left" ] || return 0
+  failed=1
+  while IFS= read -r other; do
+    say "Another plan is in force here: sh $other undo takes it back."
+  done <<LINES
+$left
+LINES
 }
 
 undo() {
@@ -152,7 +175,11 @@ undo() {
     return 0
   fi
   lock
-  undone='|' kept='' table=''
+  undone='|' kept='' table='' rebooted=''
+  remembered boot "$boot" || rebooted=1
+  # A plan that is taken back relies on nothing any more: two that rely on each other would never end.
+  grep -v '^needs|' "$state_file" >"$state_file.new"
+  mv "$state_file.new" "$state_file" || die "cannot write $state_file"
   reload=
   # The last change is taken back first.
   reversed=
