@@ -1,10 +1,11 @@
 //! Facts that follow from others, and the reasons behind gaps. Pure.
 
+mod ports;
+
 use super::Wanted;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
-use crate::model::ports::Ports;
 use crate::model::version::Version;
 
 /// A fact computed from others. With `[*]` in its name it is computed for each subject.
@@ -18,18 +19,14 @@ const fn entry(name: &'static str, unit: Unit, scope: Scope, read: &'static str,
     Entry { name, unit, scope, meaning, read, document: "derived" }
 }
 
-const RANGE: &str = "sysctl.net.ipv4.ip_local_port_range";
-const RESERVED: &str = "sysctl.net.ipv4.ip_local_reserved_ports";
 const TCP_MEM: &str = "sysctl.net.ipv4.tcp_mem";
 const KEEPALIVE: [&str; 3] = [
     "sysctl.net.ipv4.tcp_keepalive_time",
     "sysctl.net.ipv4.tcp_keepalive_intvl",
     "sysctl.net.ipv4.tcp_keepalive_probes",
 ];
-/// Default of the API server's --service-node-port-range.
-const NODE_PORTS: (u16, u16) = (30000, 32767);
 
-const FORMULAS: &[Formula] = &[
+const OTHERS: &[Formula] = &[
     Formula {
         entry: entry(
             "conntrack.used",
@@ -96,63 +93,6 @@ const FORMULAS: &[Formula] = &[
             Ok(Value::Number(time?.saturating_add(interval?.saturating_mul(probes?))))
         },
     },
-    Formula {
-        entry: entry(
-            "ports.low",
-            Unit::Count,
-            Scope::Netns,
-            "ip_local_port_range",
-            "first port for outgoing connections",
-        ),
-        needs: &[RANGE],
-        compute: |facts, _| nth(facts, RANGE, 0),
-    },
-    Formula {
-        entry: entry(
-            "ports.high",
-            Unit::Count,
-            Scope::Netns,
-            "ip_local_port_range",
-            "last port for outgoing connections",
-        ),
-        needs: &[RANGE],
-        compute: |facts, _| nth(facts, RANGE, 1),
-    },
-    Formula {
-        entry: entry(
-            "ports.usable",
-            Unit::Count,
-            Scope::Netns,
-            "range less reserved ports",
-            "ports for outgoing connections to one destination",
-        ),
-        needs: &[RANGE, RESERVED],
-        compute: |facts, _| Ok(Value::Number(range(facts)?.difference(facts.ports(RESERVED)?).count().into())),
-    },
-    Formula {
-        entry: entry(
-            "ports.must_reserve",
-            Unit::Ports,
-            Scope::Netns,
-            "listening ports and NodePorts inside the range",
-            "ports that an outgoing connection must not take",
-        ),
-        needs: &[RANGE, "listener[*].port"],
-        compute: |facts, _| Ok(Value::Ports(busy_ports(facts)?.intersection(&range(facts)?))),
-    },
-    Formula {
-        entry: entry(
-            "ports.busy",
-            Unit::Ports,
-            Scope::Netns,
-            "listening ports, UDP servers and NodePorts",
-            "ports to reserve before the range is widened",
-        ),
-        needs: &[RANGE, "listener[*].port", "udp.ports"],
-        compute: |facts, _| {
-            Ok(Value::Ports(busy_ports(facts)?.union(&udp_servers(facts)?).difference(&Ports::range(0, 1023))))
-        },
-    },
 ];
 
 /// Facts about the place and the workload that follow from several others; filled by `place` and `workload`.
@@ -182,15 +122,19 @@ const PLACE: &[Entry] = &[
     ),
 ];
 
+fn formulas() -> impl Iterator<Item = &'static Formula> {
+    OTHERS.iter().chain(ports::FORMULAS)
+}
+
 /// The catalogue entries of derived facts.
 pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
-    FORMULAS.iter().map(|formula| &formula.entry).chain(PLACE)
+    formulas().map(|formula| &formula.entry).chain(PLACE)
 }
 
 /// The wanted names and those that they are computed from.
 pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
     let mut all = wanted;
-    for formula in FORMULAS {
+    for formula in formulas() {
         if all.contains(formula.entry.name) {
             all.extend(formula.needs.iter().map(|name| Name::from(*name)));
         }
@@ -206,7 +150,7 @@ pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
 /// stay.
 pub fn derive(facts: &mut Facts) {
     explain(facts);
-    for formula in FORMULAS {
+    for formula in formulas() {
         let name = formula.entry.name;
         let subjects = match name.split_once("[*]") {
             Some(_) => formula.needs.iter().flat_map(|need| facts.subjects(need)).map(Some).collect(),
@@ -314,51 +258,12 @@ fn is_child_netns(facts: &Facts) -> bool {
     matches!(facts.value("namespace.net.init"), Ok(Value::Number(0)))
 }
 
-/// Every port that something listens on or is declared to, and on a Kubernetes node every NodePort.
-fn busy_ports(facts: &Facts) -> Result<Ports, Gap> {
-    facts.family("listener[*].port")?;
-    let subjects = facts.subjects("listener[*].port");
-    if subjects.is_empty() {
-        facts.value("listeners.count")?;
-    }
-    let mut busy = facts.ports("workload.ports").cloned().unwrap_or_default();
-    for subject in subjects {
-        let port = facts.number(&format!("listener[{subject}].port"))?;
-        busy = u16::try_from(port).map_or_else(|_| busy.clone(), |port| busy.union(&Ports::range(port, port)));
-    }
-    let nodes = match facts.value("kubernetes.node")? {
-        Value::Number(1) => Ports::range(NODE_PORTS.0, NODE_PORTS.1),
-        _ => Ports::default(),
-    };
-    Ok(busy.union(&nodes))
-}
-
-/// UDP ports that are surely servers': inside the range a client's looks the same. A recording of before they were
-/// asked for has none.
-fn udp_servers(facts: &Facts) -> Result<Ports, Gap> {
-    match facts.ports("udp.ports") {
-        Ok(ports) => Ok(ports.difference(&range(facts)?)),
-        Err(gap) if gap.cause == Cause::Unsupported && !is_unread(&gap) => Ok(Ports::default()),
-        Err(gap) => Err(gap),
-    }
-}
-
 fn nth(facts: &Facts, name: &str, at: usize) -> Reading {
     match facts.value(name)? {
         Value::Numbers(list) => list.get(at).map(|&number| Value::Number(number)),
         _ => None,
     }
     .ok_or_else(|| Gap::new(Cause::Unparsable, format!("{name} has no number {}", at + 1)))
-}
-
-fn range(facts: &Facts) -> Result<Ports, Gap> {
-    let end = |at| match nth(facts, RANGE, at)? {
-        Value::Number(port) => {
-            u16::try_from(port).map_err(|_| Gap::new(Cause::Unparsable, format!("{port} is not a port")))
-        }
-        _ => Err(Gap::new(Cause::Unparsable, RANGE)),
-    };
-    Ok(Ports::range(end(0)?, end(1)?))
 }
 
 #[cfg(test)]

@@ -101,11 +101,13 @@ mod tests {
         facts.put("listener[0.0.0.0:22].port", Ok(Value::Number(22)), "");
         facts.put("listener[0.0.0.0:22].backlog", Ok(Value::Number(128)), "");
         facts.put("kubernetes.node", Ok(Value::Number(0)), "");
+        facts.put("sysctl.net.ipv4.ip_local_port_range", Ok(Value::Numbers(vec![32768, 60999])), "");
+        facts.put("udp.ports", Ok(Value::Ports("20053,40053".parse().unwrap())), "");
         declare(&mut facts, &on(&[22, 8443]));
         assert_eq!(facts.subjects("listener[*].backlog"), ["*:8443", "0.0.0.0:22"]);
         assert_eq!(facts.value("listener[*:8443].backlog").unwrap_err().cause, Cause::Unsupported);
         super::super::derive(&mut facts);
-        assert_eq!(facts.ports("ports.busy").unwrap().to_string(), "8443");
+        assert_eq!(facts.ports("ports.busy").unwrap().to_string(), "8443,20053");
     }
 
     #[test]

@@ -39,7 +39,10 @@ esac
 fn merge() {
     let fixes = fixes();
     let ours = &fixes.yaml("pod-patch.yaml")["spec"]["template"]["spec"];
-    let run = |name: &str, spec: Value| {
+    let run = |name: &str, mut spec: Value| {
+        if name != "no-template" {
+            spec["containers"] = json!([]);
+        }
         let folder = scratch(&format!("kubernetes-merge-{name}"));
         let workload = json!({ "metadata": { "resourceVersion": "7" }, "spec": { "template": { "spec": spec } } });
         let files = [
@@ -65,7 +68,7 @@ fn merge() {
         (output.status.code(), said, merged.map(|text| serde_json::from_str::<Value>(&text).unwrap()))
     };
     // Nothing there: what comes out is the patch.
-    let (code, said, merged) = run("empty", json!({ "containers": [] }));
+    let (code, said, merged) = run("empty", json!({}));
     let patch = json!({ "metadata": { "resourceVersion": "7" }, "spec": { "template": { "spec": ours } } });
     assert_eq!((code, merged), (Some(0), Some(patch)), "{said}");
     assert!(said.contains("the difference") && said.contains("--type merge --patch-file pod-merged.json"), "{said}");
@@ -89,6 +92,9 @@ fn merge() {
         merged["dnsConfig"]["options"],
         json!([{ "name": "timeout", "value": "1" }, { "name": "ndots", "value": "2" }])
     );
+    let (code, said, merged) = run("no-template", json!({}));
+    assert_eq!((code, merged), (Some(2), None), "{said}");
+    assert!(said.contains("deployment is no Deployment, StatefulSet, DaemonSet"), "{said}");
     // Another value of the same name is for a person to decide.
     let other = json!({ "securityContext": { "sysctls": [{ "name": "net.core.somaxconn", "value": "900000" }] } });
     let (code, said, merged) = run("other", other);

@@ -126,10 +126,8 @@ impl Rendered {
     /// Leaves out steps that do not act, where without them nothing of a form would.
     fn decline<'a>(&mut self, order: Order<'_>, steps: impl IntoIterator<Item = &'a Step>) {
         for step in steps {
-            match order.takes(step) {
-                true => self.leave_out(step, "fs.nr_open has to be raised for good first: --to plan says to how much"),
-                false => self.leave_out(step, format!("above --max-safety {}", order.options.max_safety.word())),
-            }
+            let first = || "fs.nr_open has to be raised for good first: --to plan says to how much".to_owned();
+            self.leave_out(step, order.told_only(step).unwrap_or_else(first));
         }
     }
 }

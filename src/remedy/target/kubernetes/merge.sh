@@ -4,6 +4,8 @@ for tool in kubectl jq; do
   command -v "$tool" >/dev/null || { echo "pod-merge.sh: it needs $tool" >&2; exit 2; }
 done
 has=$(kubectl get "$@" -o json)
+printf '%s\n' "$has" | jq -e '.spec.template.spec.containers' >/dev/null ||
+  { echo "pod-merge.sh: $1 is no Deployment, StatefulSet, DaemonSet or other workload with a pod template" >&2; exit 2; }
 # Entries of one name with another value.
 differ=$(printf '%s\n' "$has" | jq -r --argjson want "$want" '
   def entries: [.securityContext.sysctls[]?, .dnsConfig.options[]?][] | .name |= gsub("/"; ".");

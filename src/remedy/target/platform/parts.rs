@@ -7,7 +7,7 @@ use super::super::kube_proxy::{Refused, Setting, setting};
 use super::super::{Order, PodSecurity, Rendered, is_change, notes, unfit_at_boot};
 use super::{Takes, elsewhere};
 use crate::model::action::{Edit, NofileEdit, Site, SysctlEdit};
-use crate::remedy::{Step, file};
+use crate::remedy::{Step, file, kube_proxy_key};
 
 /// A sysctl of the node with the value that is written.
 pub(super) struct Entry<'a> {
@@ -53,7 +53,12 @@ impl<'a> Parts<'a> {
     fn sysctl(&mut self, step: &'a Step, edit: &'a SysctlEdit, takes: &Takes) -> Result<Result<(), String>, String> {
         let mut note = None;
         let written = match step.action.site {
-            Site::Node | Site::Here => (takes.sysctl)(edit).and_then(|()| self.of_node(step, edit)),
+            Site::Node | Site::Here => {
+                note = kube_proxy_key(&edit.name).map(|key| {
+                    format!("on a node with kube-proxy its conntrack.{key}, which writes over this at every start (--to kubernetes)")
+                });
+                (takes.sysctl)(edit).and_then(|()| self.of_node(step, edit))
+            }
             // What reaches the pods changes the node too.
             Site::PodManifest | Site::ContainerRun if (takes.every_pod)(&edit.name) => self.at_boot(step, edit),
             Site::PodManifest | Site::ContainerRun => Err("it is a pod's: --to kubernetes".to_owned()),

@@ -59,32 +59,27 @@ keep_value() {
       return 0
     fi
   fi
-  # A list keeps what files give it, a range their ends.
-  live=$now
   if [ "$last_file" ]; then
     live=$last_value
-    # shellcheck disable=SC2086
-    case $how in
-      add) work_out add "$now" ;;
-      widen) work_out widen $now ;;
-      *) want=$now ;;
-    esac
-    now=$want
+    join_live
   fi
   if [ "$last_file" != "$keep_file" ] && set_by "$keep_file" && readable "$how"; then
-    # shellcheck disable=SC2086
-    case $how in
-      add) work_out add "$now" ;;
-      widen) work_out widen $now ;;
-      *) want=$now ;;
-    esac
-    now=$want
+    join_live
   fi
   want=$now
   printf '%s = %s\n' "$name" "$want" >>"$state_file.lines"
   if set_by /etc/sysctl.conf && { ! readable "$how" || ! holds "$how" "$@"; }; then
     say "but        $name: sysctl --system reads /etc/sysctl.conf last and sets $live; change that line too"
   fi
+}
+
+# Adds what a file gives, in $live, to the value that is to be kept: a list keeps its entries, a range its ends.
+join_live() {
+  # shellcheck disable=SC2086
+  case $how in
+    add) work_out add "$now" && now=$want ;;
+    widen) work_out widen $now && now=$want ;;
+  esac
 }
 
 # Whether $live is of the form that a sysctl of this kind has.
