@@ -93,6 +93,12 @@ pub(crate) const PLACES: &[Place] = &[
         trial: a_link_is_not_written_over,
     },
     Place {
+        name: "a_later_namespace_of_the_same_number_is_another_one",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: a_later_namespace_of_the_same_number,
+    },
+    Place {
         name: "a_reader_that_goes_away_stops_no_change_half_way",
         needs: &[Need::Root, Need::Machine, Need::Program("ip")],
         own: NETWORK,
@@ -374,7 +380,8 @@ fn undo_leaves_what_another_plan_relies_on(scene: &Scene) {
     assert_eq!(undone.code, Some(1));
     assert!(undone.stdout.contains("net.core.somaxconn = 65535: another plan relies on it"), "{}", undone.stdout);
     assert_eq!(run(&path, "check").code, Some(0), "the second plan lost nothing");
-    assert_eq!(run(&path, "undo").code, Some(1), "the first one is still in force, and is named");
+    let undone = run(&path, "undo");
+    assert!(undone.code == Some(0) && undone.stdout.contains("Another plan is in force here"), "{}", undone.stdout);
     assert_eq!(run(&first, "undo").code, Some(0));
     assert_eq!((get("net/core/somaxconn"), get("net/ipv4/tcp_syncookies")), ("128".to_owned(), "0".to_owned()));
 
@@ -386,10 +393,29 @@ fn undo_leaves_what_another_plan_relies_on(scene: &Scene) {
     assert!(run(&path, "undo").stdout.contains("another plan relies on it"));
     assert_eq!(run(&path, "apply").code, Some(0));
     assert_eq!(run(&first, "undo").code, Some(1));
-    assert_eq!(run(&path, "undo").code, Some(1), "the first one is in force");
+    assert_eq!(run(&path, "undo").code, Some(0));
     assert_eq!(run(&first, "undo").code, Some(0));
     assert_eq!((get("net/core/somaxconn"), get("net/ipv4/tcp_syncookies")), ("128".to_owned(), "0".to_owned()));
     assert!(!scene.folder.join("state").exists());
+}
+
+/// The kernel gives the number of a namespace to the next one.
+fn a_later_namespace_of_the_same_number(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    let text = "ip netns add $3
+        ip netns exec $3 sh -c 'readlink /proc/self/ns/net; echo 128 >/proc/sys/net/core/somaxconn; sh \"$1\" apply >&2' sh \"$1\"
+        ip netns del $3; sleep 1; ip netns add $3
+        ip netns exec $3 sh -c 'readlink /proc/self/ns/net; echo 65535 >/proc/sys/net/core/somaxconn; sh \"$1\" undo >&2
+            cat /proc/sys/net/core/somaxconn' sh \"$1\"
+        ip netns del $3";
+    let name = PathBuf::from(format!("tc{}", std::process::id()));
+    let mut shell = script(text, &[&scene.folder.join("fix.sh"), &scene.folder.join("state"), &name]);
+    shell.env("TUNECHECK_STATE", scene.folder.join("state"));
+    let said = done(shell);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], lines[1], "another number proves nothing");
+    assert_eq!(lines[2], "65535", "what the second one was given is its own");
 }
 
 fn a_reader_that_goes_away(scene: &Scene) {

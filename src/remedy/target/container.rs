@@ -44,10 +44,13 @@ impl<'a> Given<'a> {
             return None;
         }
         let path = format!("{engine}-run.sh");
-        let head = [
-            format!("{engine} run with what tunecheck proposes: sh {path} [OPTION]... IMAGE [COMMAND]..."),
-            "Not with --network host: there the sysctls are the node's, and the flags are refused.".to_owned(),
-        ];
+        let mut head =
+            vec![format!("{engine} run with what tunecheck proposes: sh {path} [OPTION]... IMAGE [COMMAND]...")];
+        if !self.sysctls.is_empty() {
+            head.push(
+                "Not with --network host: there the sysctls are the node's, and the flags are refused.".to_owned(),
+            );
+        }
         let mut text = format!("#!/bin/sh\n{}", notes::commented(&head, "#"));
         for (step, edit) in &self.sysctls {
             let flag = quoted(&format!("{}={}", edit.name, edit.new.plain()));

@@ -202,7 +202,7 @@ fn host_sysctls<'a>(order: Order<'a>, rendered: &mut Rendered) -> Vec<(&'a Step,
 fn elsewhere(step: &Step) -> &'static str {
     match (step.action.site, &step.action.edit) {
         (Site::Here, Edit::RemoveLine { .. }) => "a line of a file that is not ours: a person takes it out",
-        (Site::Here, _) => "it is set on this machine: --to script, --to sysctl.d",
+        (Site::Here, _) => "it is set on this machine: --to script, --to sysctl.d (the host's own)",
         (Site::Node, _) => "it is set on the node: audit there, or give it --to sysctl.d, --to ansible",
         (Site::Tuned, _) => {
             "TuneD would write over it at its next start: a person writes it into the profile (--to plan)"

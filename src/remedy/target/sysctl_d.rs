@@ -14,8 +14,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         return Ok(rendered);
     }
     let mut name = file::FIRST;
-    let mut text =
-        String::from("# Sysctls that tunecheck proposes. The last assignment of a key wins, by file name.\n");
+    let mut text = String::new();
     for (step, edit) in &kept {
         text += &format!("\n{}", notes::comment(step, "#"));
         if let Some(module) = edit.module {
@@ -27,6 +26,8 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             name = file::after(edit.boot_line.as_deref());
         }
     }
+    let head = format!("# {name}: what tunecheck proposes. The last assignment of a key wins, by file name.\n");
+    text.insert_str(0, &head);
     let apply = format!(
         "to `{name}` on the host, then `sysctl -p {name}`. Undo: remove the file and write the former values back."
     );

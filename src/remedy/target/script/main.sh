@@ -7,8 +7,14 @@ where() {
   if [ "$place" = namespace ]; then
     space=$(readlink /proc/self/ns/net 2>/dev/null) || die 'cannot tell which network namespace this is'
     space=${space#net:\[}
-    # The number of a namespace is given again, to another one at the latest after a boot.
+    # The number of a namespace is given again, to another one, and a boot begins anew. What tells two of one number apart
+    # is where the kernel keeps their netlink sockets (rtnetlink, uevent, generic), unless kptr_restrict hides that.
     space=.${space%\]}.$boot
+    if [ -r /proc/net/netlink ]; then
+      while read -r socket protocol owner _; do
+        case $protocol/$owner in 0/0 | 15/0 | 16/0) space=$space.${socket#00000000} ;; esac
+      done </proc/net/netlink
+    fi
     state_file=$state_file$space
     [ ! -e /proc/sys/net/core/netdev_max_backlog ] ||
       die "this was worked out for another network namespace; here is the host's own"

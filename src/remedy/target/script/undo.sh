@@ -159,7 +159,6 @@ undo_file() {
 others() {
   left=$(in_force)
   [ "$left" ] || return 0
-  failed=1
   while IFS= read -r other; do
     say "Another plan is in force here: sh $other undo takes it back."
   done <<LINES
@@ -172,6 +171,7 @@ undo() {
   if [ ! -f "$state_file" ]; then
     say 'There is nothing to undo of this plan: apply changed nothing here, or was undone.'
     others
+    [ -z "$left" ] || failed=1
     return 0
   fi
   lock
