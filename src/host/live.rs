@@ -61,8 +61,9 @@ fn access(path: &str, mode: AccessFlags) -> Answer {
 
 /// Reads a file in 4 KiB steps: the kernel allocates as much as it is asked for.
 ///
-/// A file below /proc/sys answers whole in its first read. Any other may stop short of a full buffer where its next
-/// record does not fit (seq_file), so only a read of nothing is the end.
+/// A file below /proc/sys answers whole in its first read, or not at all: a list that the buffer cuts has no rest. Any
+/// other may stop short of a full buffer where its next record does not fit (seq_file), so only a read of nothing is the
+/// end.
 fn read(path: &str) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let whole_at_once = path.starts_with("/proc/sys/");
@@ -73,6 +74,9 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             other => other?,
         };
+        if whole_at_once && count == step.len() {
+            return read_at_once(path);
+        }
         content.extend_from_slice(step.get(..count).unwrap_or_default());
         if count == 0 || (whole_at_once && count < step.len()) {
             return Ok(content);
@@ -81,6 +85,14 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
             return Err(Errno::EFBIG.into());
         }
     }
+}
+
+/// A long list of ports is at most 32,768 numbers of five digits, each with a comma.
+fn read_at_once(path: &str) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; 256 << 10];
+    let count = File::open(path)?.read(&mut content)?;
+    content.truncate(count);
+    Ok(content)
 }
 
 fn list(path: &str) -> io::Result<Vec<u8>> {

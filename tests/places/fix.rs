@@ -99,6 +99,31 @@ pub(crate) const PLACES: &[Place] = &[
         trial: a_later_namespace_of_the_same_number,
     },
     Place {
+        name: "a_list_longer_than_a_buffer_keeps_every_entry_in_bash",
+        needs: &[Need::Root, Need::Machine, Need::Program("bash")],
+        own: NETWORK,
+        trial: |scene| a_long_list(scene, || program("bash")),
+    },
+    Place {
+        name: "a_list_longer_than_a_buffer_keeps_every_entry_in_busybox",
+        needs: &[Need::Root, Need::Machine, Need::Program("busybox")],
+        own: NETWORK,
+        trial: |scene| {
+            let applets = busybox_without_sysctl(scene);
+            a_long_list(scene, || {
+                let mut shell = Command::new(applets.join("ash"));
+                shell.env("PATH", &applets);
+                shell
+            });
+        },
+    },
+    Place {
+        name: "undo_leaves_what_somebody_set_where_the_kernel_had_refused",
+        needs: &[Need::Root, Need::Machine],
+        own: NETWORK,
+        trial: undo_leaves_what_somebody_set_where_the_kernel_had_refused,
+    },
+    Place {
         name: "a_reader_that_goes_away_stops_no_change_half_way",
         needs: &[Need::Root, Need::Machine, Need::Program("ip")],
         own: NETWORK,
@@ -399,6 +424,39 @@ fn undo_leaves_what_another_plan_relies_on(scene: &Scene) {
     assert!(!scene.folder.join("state").exists());
 }
 
+/// Two buffers of what cat, printf and a page hold.
+fn a_long_list(scene: &Scene, shell: impl Fn() -> Command) {
+    let _listener = trouble();
+    let list: Vec<String> = (0..2000).map(|n| (20_001 + 2 * n).to_string()).collect();
+    let list = list.join(",");
+    // In one write, which the kernel takes in pieces that end between two numbers.
+    done(script(
+        &format!("dd of=/proc/sys/net/ipv4/ip_local_reserved_ports bs=262144 2>/dev/null <<L\n{list}\nL"),
+        &[],
+    ));
+    let held = || done(script("dd if=/proc/sys/net/ipv4/ip_local_reserved_ports bs=262144 count=1 2>/dev/null", &[]));
+    assert_eq!(held().trim(), list);
+    made(scene, LOAD);
+    let applied = ran(scene, shell(), &["apply"]);
+    assert!(applied.code == Some(0) && applied.stderr.is_empty(), "{applied:?}");
+    // The listener's port joins the range that begins beside it.
+    assert_eq!(held().trim(), format!("20000-{list}"));
+    assert_eq!(ran(scene, shell(), &["undo"]).code, Some(0));
+    assert_eq!(held().trim(), list);
+}
+
+fn undo_leaves_what_somebody_set_where_the_kernel_had_refused(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    set("net/ipv4/ip_unprivileged_port_start", "20001");
+    assert_eq!(sh(scene, &["apply"]).code, Some(1), "the range is refused");
+    set("net/ipv4/ip_unprivileged_port_start", "1024");
+    set("net/ipv4/ip_local_port_range", "40000 50001");
+    let undone = sh(scene, &["undo"]);
+    assert_eq!(undone.code, Some(0), "{}", undone.stdout);
+    assert_eq!(get("net/ipv4/ip_local_port_range"), "40000 50001");
+}
+
 /// The kernel gives the number of a namespace to the next one.
 fn a_later_namespace_of_the_same_number(scene: &Scene) {
     let _listener = trouble();
@@ -437,14 +495,7 @@ fn two_runs_do_not_meet(scene: &Scene) {
     made(scene, LOAD);
     let state = scene.folder.join("state");
     assert_eq!(sh(scene, &["apply"]).code, Some(0));
-    let plan = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
-    let is_state = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        !name.starts_with('.') && !name.ends_with(".sh")
-    };
-    let mut lock = plan.into_iter().find(is_state).unwrap().into_os_string();
-    lock.push(".lock");
-    let lock = PathBuf::from(lock);
+    let lock = state.join("lock");
     fs::create_dir(&lock).unwrap();
     let owner = |began: &str| {
         let boot = get("kernel/random/boot_id");
@@ -674,10 +725,10 @@ fn a_boot_that_took_the_values_back(scene: &Scene) {
     set("net/core/somaxconn", "4096");
     made(scene, &["--waive", "boot/drift", "--burst", "9000"]);
     let other = sh(scene, &["undo"]);
-    assert_eq!(other.code, Some(0), "a plan that a boot took back is not in force: {}", other.stdout);
+    assert_eq!(other.code, Some(0), "a plan that a boot took back is not in force: {other:?}");
     fs::rename(&first, scene.folder.join("fix.sh")).unwrap();
     let undone = sh(scene, &["undo"]);
-    assert_eq!(undone.code, Some(0), "{}", undone.stdout);
+    assert_eq!(undone.code, Some(0), "{undone:?} {}", undone.stdout);
     assert!(undone.stdout.contains("somaxconn = 4096: a boot took back what was written"), "{}", undone.stdout);
     assert!(!scene.folder.join("state").exists());
 }
@@ -692,7 +743,7 @@ fn undo_leaves_nr_open_while_a_limit_lies_above_it(scene: &Scene) {
     // The hard limit of this very test lies above the 128 of before.
     let undone = sh(scene, &["undo"]);
     assert_eq!(undone.code, Some(1), "{}", undone.stdout);
-    assert!(undone.stdout.contains("a process or a unit has a limit of"), "{}", undone.stdout);
+    assert!(undone.stdout.contains("a process, a unit or a login has a limit of"), "{}", undone.stdout);
     assert_eq!((get("fs/nr_open"), get("net/core/somaxconn")), (raised, "128".to_owned()));
 }
 

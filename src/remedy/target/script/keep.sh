@@ -112,8 +112,8 @@ keep() {
   mode=apply
   if [ -f "$state_file.modules" ]; then
     file=/etc/modules-load.d/tunecheck.conf
-    { if [ -f "$file" ]; then cat "$file"; fi; cat "$state_file.modules"; } | awk '!seen[$0]++' >"$state_file.text" ||
-      die "cannot write $state_file.text"
+    if [ ! -e "$file" ]; then set -- "$state_file.modules"; else set -- "$file" "$state_file.modules"; fi
+    awk '!seen[$0]++' "$@" >"$state_file.text" || die "cannot write $state_file.text"
     put "$file" <"$state_file.text"
   fi
   if [ -f "$state_file.lines" ]; then

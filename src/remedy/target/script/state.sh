@@ -10,9 +10,9 @@ remember() { printf '%s\n' "$1" >>"$state_file" || die "cannot write $state_file
 # When a process began, in ticks since boot; its number is given again to another one.
 began() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 
-# One run at a time. The lock of a run that was killed is taken over, by the one who is first to mark it.
+# One run at a time, of whatever plan: another one may change the same value or file. The lock of a run that was killed is taken over, by the one who is first to mark it.
 lock() {
-  lock_folder=$state_file.lock
+  lock_folder=$folder/lock
   until mkdir "$lock_folder" 2>/dev/null; do
     owner=$(cat "$lock_folder/owner" 2>/dev/null) || owner=
     if [ -z "$owner" ] && [ "${waited:-0}" -lt 2 ]; then
@@ -52,7 +52,7 @@ save() {
   if [ "$made" ]; then : >"$folder/.made"; fi
   lock
   mode=save
-  { if [ -f "$state_file" ]; then cat "$state_file"; fi && printf 'boot|%s|\n' "$boot"; } >"$state_file.new" || die "cannot write $state_file.new"
+  { if [ -f "$state_file" ]; then grep -v '^undoing|' "$state_file" || :; fi && printf 'boot|%s|\n' "$boot"; } >"$state_file.new" || die "cannot write $state_file.new"
   steps >>"$state_file.new" || die "cannot write $state_file.new"
   mode=apply
   mv "$state_file.new" "$state_file" || die "cannot write $state_file"

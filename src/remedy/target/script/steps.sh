@@ -64,12 +64,12 @@ apply_value() {
   fi
   work_out "$how" "$@"
   before=$live
-  remember "writing|$name|"
-  # One write of the whole value: the kernel takes or refuses it at once.
-  { printf '%s\n' "$want" >"$path"; } 2>/dev/null
+  remember "writing|$name|$want"
+  write "$path" "$want" || :
   look "$path" || die "$name cannot be read back"
-  holds "$how" "$@" || die "$name: the kernel did not take $want (it is ${live:-empty}); are you root, in the right place?"
   remember "wrote|$name|$live"
+  holds "$how" "$@" || die "$name: the kernel did not take $want (it is ${live:-empty}); are you root, in the right place?"
+  if [ "$how" = add ] && ! covers "$live" "$before"; then die "$name lost entries: it was $before and is $live"; fi
   changed=$((changed + 1))
   say "changed    $name: ${before:-empty} -> $live"
 }
@@ -94,13 +94,13 @@ service() {
     failed=1
     return 0
   fi
-  if [ "$mode" = save ]; then return 0; fi
   now_soft=$(systemctl show -p LimitNOFILESoft --value "$unit")
   now_hard=$(systemctl show -p LimitNOFILE --value "$unit")
   at_least "$now_soft" "$soft" && soft=$now_soft
   at_least "$now_hard" "$hard" && hard=$now_hard
   if [ "$soft:$hard" = "$now_soft:$now_hard" ]; then
     case $mode in
+      save) if ! remembered needs "$unit"; then printf 'needs|%s|\n' "$unit"; fi ;;
       plan) say "  now      $unit $now_soft:$now_hard: holds already"; say '' ;;
       check) running ;;
       *) say "holds      $unit LimitNOFILE=$now_soft:$now_hard" ;;

@@ -13,11 +13,12 @@ in_use() {
   number "$used"
 }
 
-# The highest hard limit on open files that a process has or a unit is given, in $used; fails where none is known.
+# The highest hard limit on open files that a process has, or a unit or a login is given, in $used; fails where none is known.
 highest_nofile() {
   set +f
   used=$({
     sed -n 's/^Max open files *[^ ]* *\([^ ]*\).*/\1/p' /proc/[0-9]*/limits
+    sed -n 's/^[^#]*[[:space:]]nofile[[:space:]]\{1,\}\([0-9]*\).*/\1/p' /etc/security/limits.conf /etc/security/limits.d/*.conf
     if [ -d /run/systemd/system ]; then systemctl show -p LimitNOFILE --value '*.service' | grep .; fi
   } 2>/dev/null | grep -v '[^0-9]' | sort -n | tail -n 1)
   set -f
@@ -40,10 +41,13 @@ in_force() {
   set -f
 }
 
-# Whether another plan found a value good when it was applied; its script is in $by.
+# Whether another plan found a value good when it was applied, or gave the live one; its script is in $by. One that is being
+# taken back relies on nothing any more: two that rely on each other would never end.
 relied_on() {
   by=$(in_force | while IFS= read -r other; do
-    if grep -q "^needs|$1|" "${other%.sh}"; then printf '%s\n' "$other"; fi
+    if ! grep -q '^undoing|' "${other%.sh}" && grep -q -e "^needs|$1|" -e "^wrote|$1|$live\$" "${other%.sh}"; then
+      printf '%s\n' "$other"
+    fi
   done | head -n 1)
   [ "$by" ]
 }
@@ -56,6 +60,9 @@ has_ours() {
   return 1
 }
 
+# The same, where no other plan could have given that line.
+leaves_ours() { [ -z "$(in_force)" ] && has_ours "$1"; }
+
 # Puts back a value that is still the one that was written here.
 undo_value() {
   name=$1 path=$2 old=$3
@@ -63,12 +70,27 @@ undo_value() {
   undone="$undone$name|"
   remembered writing "$name" || return 0
   written=$(last wrote "$name")
+  # Nobody knows how far an apply came that was killed.
+  if [ "$(sed -n "s#^\(wr[a-z]*\)|$name|.*#\1#p" "$state_file" | tail -n 1)" = writing ]; then
+    written=$(last writing "$name")
+  fi
+  # The kernel refused what was to be written.
+  if [ "$written" = "$old" ]; then return 0; fi
   if ! look "$path"; then
     say "LEFT       $name does not exist here any more; it was ${old:-empty} before"
     return 0
   fi
   if [ "$live" = "$old" ]; then return 0; fi
-  if [ -n "$written" ] && [ "$live" != "$written" ]; then
+  if [ "$rebooted" ] && ! grep -q '^file|/etc/sysctl.d/' "$state_file"; then
+    say "settled    $name = $live: a boot took back what was written"
+    return 0
+  fi
+  if [ "$live" != "$written" ]; then
+    if relied_on "$name"; then
+      say "LEFT       $name = $live: another plan changed it since; sh $by undo comes first"
+      kept=1 failed=1
+      return 0
+    fi
     if [ "$rebooted" ]; then
       say "settled    $name = $live: a boot took back what was written"
       return 0
@@ -88,8 +110,8 @@ undo_value() {
     return 0
   fi
   if [ "$name" = fs.nr_open ] && highest_nofile && [ "$used" -gt "$old" ]; then
-    say "LEFT       $name = $live: a process or a unit has a limit of $used open files, and it was $old before; restart it, then undo again"
-    failed=1
+    say "LEFT       $name = $live: a process, a unit or a login has a limit of $used open files, and it was $old before; restart it, then undo again"
+    kept=1 failed=1
     return 0
   fi
   if in_use "$name" && number "$old" && [ "$used" -ge "$old" ]; then
@@ -99,7 +121,7 @@ undo_value() {
     failed=1
     return 0
   fi
-  { printf '%s\n' "$old" >"$path"; } 2>/dev/null
+  write "$path" "$old" || :
   look "$path" || :
   if [ "$live" = "$old" ]; then say "restored   $name = ${old:-empty}"; else
     say "LEFT       $name = $live: the kernel did not take ${old:-empty} back"
@@ -112,6 +134,31 @@ undo_file() {
   file=$1 copy=$2 new=$1.tunecheck-new
   case $undone in *"|$file|"*) return 0 ;; esac
   undone="$undone$file|"
+  case $file in
+    /etc/systemd/system/*.d/*)
+      name=${file#/etc/systemd/system/}
+      name=${name%%.d/*} live=
+      if relied_on "$name"; then
+        say "LEFT       $file: another plan relies on it; sh $by undo comes first"
+        failed=1
+        return 0
+      fi
+      ;;
+    /etc/modules-load.d/*)
+      if [ "$(in_force)" ] && [ -e "$file" ]; then
+        say "LEFT       $file: another plan may need it; take that one back first"
+        failed=1
+        return 0
+      fi
+      ;;
+    /etc/sysctl.d/*)
+      if [ "$copy" ] && cmp -s "$copy" "$file" && leaves_ours "$file"; then
+        say "LEFT       $file: it still has lines of this plan; take them out, and undo again"
+        failed=1
+        return 0
+      fi
+      ;;
+  esac
   # Put back, or taken away, by an undo before.
   if [ "$copy" ] && cmp -s "$copy" "$file"; then return 0; fi
   if [ -z "$copy" ] && [ ! -e "$file" ]; then return 0; fi
@@ -142,6 +189,10 @@ undo_file() {
   if [ -n "$copy" ]; then
     if cp -p "$copy" "$new" && mv "$new" "$file"; then
       say "restored   $file"
+      if leaves_ours "$file"; then
+        say "LEFT       $file: it still has lines of this plan; take them out, and undo again"
+        failed=1
+      fi
     else
       say "LEFT       $file: it cannot be written; $copy is what was there before"
       failed=1
@@ -177,9 +228,7 @@ undo() {
   lock
   undone='|' kept='' table='' rebooted=''
   remembered boot "$boot" || rebooted=1
-  # A plan that is taken back relies on nothing any more: two that rely on each other would never end.
-  grep -v '^needs|' "$state_file" >"$state_file.new"
-  mv "$state_file.new" "$state_file" || die "cannot write $state_file"
+  remembered undoing '' || remember 'undoing||'
   reload=
   # The last change is taken back first.
   reversed=

@@ -1,6 +1,7 @@
 
 # What was there before is kept in this folder until `undo`.
 folder=${TUNECHECK_STATE:-/var/lib/tunecheck}
+case $folder in /*) ;; *) folder=$PWD/$folder ;; esac
 persist=
 lost=
 skipped=
@@ -34,26 +35,34 @@ number() {
   [ "${#1}" -le 19 ]
 }
 
-# The live value of a sysctl, its words with one blank between them, in $live.
+# The live value of a sysctl, its words with one blank between them, in $live. A long list is whole in one read alone: a
+# second one is told that nothing is left.
 look() {
-  live=$(cat "$1" 2>/dev/null) || return 1
+  live=$(dd if="$1" bs=262144 count=1 2>/dev/null) || return 1
   # shellcheck disable=SC2086
   set -- $live
   live=$*
 }
 
-# A list with blanks in place of its commas.
-parted() { printf '%s' "$1" | sed 's/,/ /g'; }
+# Writes a value to a sysctl. The pieces in which a shell writes a long one would be taken for lists of their own, and end
+# within a number.
+write() {
+  if [ "${#2}" -lt 1000 ]; then
+    { printf '%s\n' "$2" >"$1"; } 2>/dev/null
+  else
+    printf '%s\n' "$2" >"$state_file.text" && dd if="$state_file.text" of="$1" bs=262144 2>/dev/null
+  fi
+}
 
-# Whether every range of ports in $2 lies within one of $1. The kernel prints neighbouring ranges as one.
+# Whether every port of the list $2 is in the list $1. The kernel prints neighbours as one range.
 covers() {
-  for wanted in $(parted "$2"); do
-    found=
-    for held in $(parted "$1"); do
-      if [ "${held%-*}" -le "${wanted%-*}" ] && [ "${held#*-}" -ge "${wanted#*-}" ]; then found=1; fi
-    done
-    [ "$found" ] || return 1
-  done
+  printf '%s\n' "$1" "$2" | awk -F , '
+    { for (i = 1; i <= NF; i++) {
+        split($i, end, "-")
+        for (port = end[1]; port <= (end[2] == "" ? end[1] : end[2]); port++)
+          if (NR == 1) held[port + 0] = 1; else if (!((port + 0) in held)) exit missing = 1
+    } }
+    END { exit missing }'
 }
 
 # Whether $live is as good as what is asked for: how, then the value.
