@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use nix::errno::Errno;
+
 use super::{Answer, Ask, Host, Query, Refusal};
 use crate::model::sysctl;
 
@@ -16,6 +18,8 @@ pub struct Dump {
     name: String,
     values: BTreeMap<String, String>,
     odd_lines: usize,
+    /// Whether what it lacks the kernel or the namespace lacks too.
+    whole: bool,
 }
 
 impl Dump {
@@ -30,6 +34,7 @@ impl Dump {
                 _ => dump.odd_lines += 1,
             }
         }
+        dump.whole = dump.missing().is_empty();
         dump
     }
 
@@ -66,6 +71,7 @@ impl Host for Dump {
         match query.ask {
             Ask::Read if query.of.starts_with("/proc/sys/") => match self.values.get(query.of) {
                 Some(value) => Ok(value.clone().into_bytes()),
+                None if self.whole => Err(Refusal::Errno(Errno::ENOENT as i32)),
                 None => Err(Refusal::Unsupported("this dump does not hold it".into())),
             },
             _ => Err(Refusal::Unsupported("a sysctl dump cannot tell".into())),
