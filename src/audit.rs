@@ -1,5 +1,9 @@
 //! The whole flow, from a host to a report.
 
+mod sample;
+
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::evaluate::{Context, evaluate, explain};
@@ -41,9 +45,13 @@ pub struct Read {
 
 /// Reads what judging these rules needs, and derives what follows.
 pub fn read<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload) -> Read {
+    read_over(host, rules, workload, 0)
+}
+
+fn read_over<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload, window: u64) -> Read {
     let header = place::WANTED.iter().chain(&HEADER);
     let wanted = rules.flat_map(Rule::judged_by).chain(header.copied()).map(Name::from).collect();
-    let mut facts = Facts::default();
+    let mut facts = facts::looking_for(window);
     facts::gather(host, wanted, &mut facts);
     let place = place::of(&facts);
     place::describe(&place, &mut facts);
@@ -59,14 +67,47 @@ pub fn read_more<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, rea
     facts::derive(&mut read.facts);
 }
 
+/// How often counters are read before they are judged, and how far apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sampling {
+    /// From one reading to the next.
+    pub(crate) interval: Duration,
+    /// Readings, the first and the last included.
+    pub(crate) count: u32,
+}
+
+impl Sampling {
+    /// From the first reading to the last, as it is meant to be.
+    fn milliseconds(self) -> u64 {
+        u64::try_from(self.interval.saturating_mul(self.count.saturating_sub(1)).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 /// Audits a host: every rule, and for each warn or fail what to change.
 ///
 /// # Errors
 /// [`NothingReadable`], with what was tried. Anything less is in the report.
 pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Report, NothingReadable> {
-    let mut declared = Facts::default();
+    audit_over(host, rules, workload, None)
+}
+
+/// As [`audit`]. With sampling, counters are judged by what they do meanwhile, and a use of a limit by the highest reading.
+///
+/// # Errors
+/// [`NothingReadable`], with what was tried. Anything less is in the report.
+pub(crate) fn audit_over(
+    host: &dyn Host,
+    rules: &RuleSet,
+    workload: &Workload,
+    sampling: Option<Sampling>,
+) -> Result<Report, NothingReadable> {
+    let window = sampling.map_or(0, Sampling::milliseconds);
+    let mut declared = facts::looking_for(window);
     facts::declare(&mut declared, workload);
-    let mut read = self::read(host, rules.iter().filter(|rule| may_apply(rule, workload.role, &declared)), workload);
+    let asked = || rules.iter().filter(|rule| may_apply(rule, workload.role, &declared));
+    let seen = sampling.map(|sampling| sample::watched(host, asked(), sampling));
+    let mut read = read_over(host, asked(), workload, window);
+    let window = seen.map(|seen| seen.close(&mut read.facts));
     // What links and directories tell needs no file to be opened, and judges nothing.
     let opened = |name: &str| name != "process.fds" && !name.starts_with("namespace.");
     let readable =
@@ -93,6 +134,7 @@ pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Re
         memory: read.facts.number("memory.total").ok(),
         place: read.place,
         workload: workload.clone(),
+        window,
         notes,
         findings,
     })
@@ -130,6 +172,7 @@ pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRu
         memory: recorded.memory,
         place: read.place,
         workload: recorded.workload.clone(),
+        window: None,
         notes: vec![
             "Worked out from a recorded report: the figures are those of then, the sentences its own.".to_owned(),
         ],

@@ -1,12 +1,12 @@
 //! What is typed. What it means is decided in `settings`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::values::{count, count_or_none, duration, release, targets, unit};
 use crate::model::version::Version;
-use crate::remedy::target::{KUBERNETES, TARGETS, is_service};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -138,6 +138,8 @@ pub(super) struct AuditArgs {
     pub(super) load: LoadArgs,
     #[command(flatten)]
     pub(super) source: SourceArgs,
+    #[command(flatten)]
+    pub(super) sample: SampleArgs,
 
     /// table for people, json for programs
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
@@ -202,6 +204,20 @@ pub(super) struct SourceArgs {
     pub(super) waive: Vec<String>,
 }
 
+/// Whether counters are looked at for a while.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct SampleArgs {
+    /// Look at counters for this long: what rises meanwhile counts as happening (2s, 500ms, 1m)
+    #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration, conflicts_with_all = ["source", "interval", "count"])]
+    pub(super) sample: Option<Duration>,
+    /// Time from one reading to the next, with --count
+    #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration, conflicts_with = "source")]
+    pub(super) interval: Option<Duration>,
+    /// Readings: the first and the last make the window, the highest use counts
+    #[arg(long, value_name = "N", help_heading = "What to read", value_parser = clap::value_parser!(u32).range(2..=100_000), conflicts_with = "source")]
+    pub(super) count: Option<u32>,
+}
+
 #[derive(Args, Clone, Debug)]
 pub(super) struct FixArgs {
     #[command(flatten)]
@@ -230,57 +246,6 @@ pub(super) struct FixArgs {
     /// The systemd service that carries the load (may be repeated)
     #[arg(long, value_name = "UNIT", value_delimiter = ',', help_heading = "Output", value_parser = unit)]
     pub(super) unit: Vec<String>,
-}
-
-fn targets() -> PossibleValuesParser {
-    TARGETS.iter().map(|target| PossibleValue::new(target.name).help(target.about)).collect::<Vec<_>>().into()
-}
-
-/// A Kubernetes release that this tunecheck knows the rules of.
-fn release(text: &str) -> Result<Version, String> {
-    let release: Version = text.parse()?;
-    let (oldest, newest) = KUBERNETES;
-    let of = |(major, minor)| Version { major, minor, patch: 0 };
-    match (of(oldest)..of((newest.0, newest.1 + 1))).contains(&release) {
-        true => Ok(release),
-        false => Err(format!("known are {}.{} to {}.{}", oldest.0, oldest.1, newest.0, newest.1)),
-    }
-}
-
-/// A systemd unit by its name; without an ending it is a service.
-fn unit(text: &str) -> Result<String, String> {
-    const OTHERS: [&str; 10] =
-        ["socket", "slice", "scope", "target", "timer", "mount", "automount", "path", "swap", "device"];
-    if let Some((_, ending)) = text.rsplit_once('.').filter(|(_, ending)| OTHERS.contains(ending)) {
-        return Err(format!("a .{ending} has no limit on open files: name the service"));
-    }
-    let name = if text.ends_with(".service") { text.to_owned() } else { format!("{text}.service") };
-    match is_service(&name) && !name.ends_with(".service.service") {
-        true => Ok(name),
-        false => Err("the name of a service, such as gateway or gateway.service".to_owned()),
-    }
-}
-
-/// Most connections anybody can mean.
-const MOST: u64 = 1_000_000_000;
-
-/// A number from 1 as people write it: `30000`, `30,000`, `30_000`, `30k`, `1m`.
-fn count(text: &str) -> Result<u64, String> {
-    match count_or_none(text)? {
-        0 => Err("it has to be 1 or more".to_owned()),
-        number => Ok(number),
-    }
-}
-
-fn count_or_none(text: &str) -> Result<u64, String> {
-    let plain = text.replace([',', '_'], "").to_lowercase();
-    let (digits, unit) = match (plain.strip_suffix('k'), plain.strip_suffix('m')) {
-        (Some(digits), _) => (digits, 1000),
-        (_, Some(digits)) => (digits, 1_000_000),
-        _ => (plain.as_str(), 1),
-    };
-    let number = digits.parse().ok().and_then(|number: u64| number.checked_mul(unit));
-    number.filter(|&number| number <= MOST).ok_or_else(|| format!("a whole number up to {MOST}, such as 30000 or 30k"))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

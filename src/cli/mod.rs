@@ -7,6 +7,7 @@ mod fix;
 mod rules;
 mod settings;
 mod terminal;
+mod values;
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
@@ -20,7 +21,7 @@ pub use exit::Exit;
 use args::{AuditArgs, AuditOnly, Command, Format};
 use terminal::{Terminal, complain, print};
 
-use crate::audit::{audit, read, read_more};
+use crate::audit::{audit_over, read, read_more};
 use crate::host::{Live, Recorder, write_snapshot};
 use crate::model::workload::Role;
 use crate::report;
@@ -69,7 +70,7 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     let rules = ManuallyDrop::new(settings::rules(&args.source.rules)?);
     let workload = settings::workload(&args.load, &rules)?;
     let host = settings::host(&args.source)?;
-    let mut report = ManuallyDrop::new(audit(host.as_ref(), &rules, &workload)?);
+    let mut report = ManuallyDrop::new(audit_over(host.as_ref(), &rules, &workload, settings::sampling(&args.sample))?);
     report.waive(&args.source.waive);
     let terminal = Terminal::stdout();
     let text = match args.format {

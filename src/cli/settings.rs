@@ -1,11 +1,13 @@
 //! What was decided: rules loaded, workload worked out, host opened.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::args::{AuditArgs, Color, FixArgs, LoadArgs, MaxSafety, PodSecurity, SourceArgs};
+use super::args::{AuditArgs, Color, FixArgs, LoadArgs, MaxSafety, PodSecurity, SampleArgs, SourceArgs};
 use super::terminal::Terminal;
+use crate::audit::Sampling;
 use crate::facts;
 use crate::host::{Dump, Host, Live, Replay, Tree, input};
 use crate::model::catalogue::Catalogue;
@@ -127,6 +129,16 @@ pub(super) fn host(args: &SourceArgs) -> Result<Box<dyn Host>> {
         return Ok(Box::new(dump));
     }
     Ok(Box::new(Live))
+}
+
+/// How long counters are looked at; not at all if nothing says so.
+pub(super) fn sampling(args: &SampleArgs) -> Option<Sampling> {
+    const PAUSE: Duration = Duration::from_secs(1);
+    match (args.sample, args.interval, args.count) {
+        (Some(interval), _, _) => Some(Sampling { interval, count: 2 }),
+        (None, None, None) => None,
+        (None, interval, count) => Some(Sampling { interval: interval.unwrap_or(PAUSE), count: count.unwrap_or(2) }),
+    }
 }
 
 /// How the report is to look on this output.

@@ -63,8 +63,12 @@ pub(super) fn judge(
             let limit = if limit >= i64::MAX.into() { i128::MAX } else { limit };
             Ok(usage(number()?, limit, (*warn, *fail), unit))
         }
-        Check::NotRising { otherwise } => {
-            let outcome = if number()? > 0 { outcome(*otherwise) } else { Outcome::Pass };
+        Check::NotRising { otherwise, rising } => {
+            let outcome = match (context.facts.rise(fact), number()?) {
+                (Some(Ok(1..)), _) => outcome(*rising),
+                (_, 1..) => outcome(*otherwise),
+                _ => Outcome::Pass,
+            };
             let want = Want { text: "0".into(), warn_above: Some(0), ..Want::default() };
             Ok(Judgement { outcome, want, share: None })
         }

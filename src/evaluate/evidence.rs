@@ -1,32 +1,59 @@
 //! Counters and gauges beside a finding, with the window they cover.
 
 use super::Context;
+use crate::model::check::Check;
 use crate::model::fact::{Gap, Scope, Unit};
-use crate::model::facts::humane;
+use crate::model::facts::{grouped, humane};
 use crate::model::finding::Proof;
 use crate::model::place::Netns;
-use crate::model::rule::Rule;
+use crate::model::rule::{Evidence, Rule};
+use crate::model::window::Window;
 
 /// The rule's evidence, read.
 pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -> Vec<Proof> {
-    let proof = |evidence: &crate::model::rule::Evidence| {
+    let proof = |evidence: &Evidence| {
         let fact = super::name_of(evidence.fact, subject);
         let value: Result<i128, Gap> = context.facts.number(&fact);
         let entry = context.catalogue.find(&fact);
-        let window = match evidence.plain {
+        let since = match evidence.plain {
             true => "",
             false if fact.starts_with("conntrack.stat.") => ", since nf_conntrack was loaded",
             false => since(entry.map(|entry| entry.scope), context),
         };
         let unit = entry.map_or(Unit::Count, |entry| entry.unit);
+        let rise = if evidence.plain { None } else { context.facts.rise(&fact) };
         let says = match (&value, context.facts.value(&fact)) {
-            (Ok(_), Ok(shown)) => format!("{} {}{window}", humane(shown, unit), evidence.says),
+            (Ok(_), Ok(shown)) => {
+                let total = humane(shown, unit);
+                match (context.facts.window(), &rise) {
+                    (Some(window), Some(Ok(rise))) => rising(window, *rise, evidence.says, &total, since),
+                    _ => format!("{total} {}{since}", evidence.says),
+                }
+            }
             (Err(gap), _) => format!("{}: {gap}", evidence.says),
             (_, Err(gap)) => format!("{}: {gap}", evidence.says),
         };
-        Proof { fact, value, says, total: !evidence.plain }
+        Proof { fact, value, rise: rise.and_then(Result::ok), says, total: !evidence.plain }
     };
-    rule.evidence.iter().map(proof).collect()
+    // A counter that is judged says of itself since when it counts.
+    let judged = matches!(rule.check, Check::NotRising { .. }).then(|| Evidence {
+        fact: rule.fact,
+        says: "in all",
+        fails: false,
+        rising_fails: false,
+        plain: false,
+    });
+    rule.evidence.iter().chain(&judged).map(proof).collect()
+}
+
+/// What moved in the window stands first; without a move the total is only what has happened.
+fn rising(window: &Window, rise: i128, what: &str, total: &str, since: &str) -> String {
+    match rise {
+        0 => format!("{total} {what}{since}; none {}", window.words()),
+        _ => {
+            format!("{} {what} {} ({}); {total}{since}", grouped(rise), window.words(), window.rate(rise))
+        }
+    }
 }
 
 /// The beginning of a counter's total.
@@ -41,5 +68,7 @@ fn since(scope: Option<Scope>, context: Context<'_>) -> &'static str {
 
 /// Whether the counters show that it is already breaking.
 pub(super) fn breaking(rule: &Rule, proofs: &[Proof]) -> bool {
-    rule.evidence.iter().zip(proofs).any(|(evidence, proof)| evidence.fails && matches!(proof.value, Ok(1..)))
+    rule.evidence.iter().zip(proofs).any(|(evidence, proof)| {
+        evidence.fails && matches!(proof.value, Ok(1..)) || evidence.rising_fails && matches!(proof.rise, Some(1..))
+    })
 }

@@ -8,6 +8,7 @@ mod owner;
 pub use example::{Verdict, run as run_example};
 
 use crate::model::catalogue::Catalogue;
+use crate::model::check::Check;
 use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::{Facts, Name, with_subject};
 use crate::model::finding::{Finding, Outcome, Want};
@@ -60,6 +61,7 @@ fn judge(rule: &Rule, context: Context<'_>, findings: &mut Vec<Finding>) {
         source: Name::default(),
         want: Want::default(),
         share: None,
+        rise: None,
         evidence: Vec::new(),
         owner: None,
         says: String::new(),
@@ -156,6 +158,9 @@ fn conclude(rule: &Rule, context: Context<'_>, mut finding: Finding) -> Finding 
     finding.outcome = outcome;
     finding.want = want;
     finding.share = share;
+    if matches!(rule.check, Check::NotRising { .. }) {
+        finding.rise = context.facts.rise(&finding.fact).and_then(Result::ok);
+    }
     finding.owner = owner::of(rule, context, &finding.fact);
     finding
 }

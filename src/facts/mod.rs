@@ -33,7 +33,7 @@ use std::sync::LazyLock;
 pub use derive::derive;
 pub use sysctl::parse as parse_sysctl;
 pub use units::nofile as unit_nofile;
-pub use workload::declare;
+pub use workload::{declare, looking_for};
 
 use crate::host::Host;
 use crate::model::catalogue::{Catalogue, Entry};

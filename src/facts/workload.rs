@@ -4,6 +4,7 @@ use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 use crate::model::facts::Facts;
 use crate::model::ports::Ports;
+use crate::model::window::seconds;
 use crate::model::workload::Workload;
 
 const fn entry(name: &'static str, meaning: &'static str) -> Entry {
@@ -13,6 +14,11 @@ const fn entry(name: &'static str, meaning: &'static str) -> Entry {
 pub(super) const ENTRIES: &[Entry] = &[
     Entry { unit: Unit::Text, ..entry("workload.role", "client, server or gateway") },
     Entry { unit: Unit::Ports, scope: Scope::Netns, ..entry("workload.ports", "ports that the service listens on") },
+    Entry {
+        unit: Unit::Milliseconds,
+        ..entry("window.milliseconds", "how long counters are looked at (--sample, watch); 0 where they are read once")
+    },
+    Entry { unit: Unit::Text, ..entry("window.words", "that time, in words") },
     entry("workload.connections", "connections open at the same time"),
     entry("workload.burst", "new connections before the application calls accept() again"),
     entry("workload.destinations", "address:port pairs that outgoing connections go to"),
@@ -22,6 +28,16 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("workload.sockets", "sockets that carry the load: incoming and outgoing"),
     entry("workload.per_destination", "outgoing connections toward one destination"),
 ];
+
+/// The facts of a run that looks at counters for so many milliseconds; 0 for one that reads them once.
+pub fn looking_for(milliseconds: u64) -> Facts {
+    let mut facts = Facts::default();
+    let words =
+        if milliseconds == 0 { "since the beginning".to_owned() } else { format!("in {}", seconds(milliseconds)) };
+    facts.put("window.milliseconds", Ok(Value::Number(milliseconds.into())), "");
+    facts.put("window.words", Ok(Value::Text(words)), "");
+    facts
+}
 
 /// Puts the declared load among the facts. Numbers that are there already, as in a worked example, take its place.
 pub fn declare(facts: &mut Facts, workload: &Workload) {

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the module that touches the machine")]
 
+mod clock;
 mod dump;
 mod identity;
 pub mod input;
@@ -17,6 +18,7 @@ mod tree;
 
 use std::fmt;
 
+pub use clock::Clock;
 pub use dump::Dump;
 pub use live::Live;
 pub use output::write_new;

@@ -105,8 +105,10 @@ pub enum Check {
     },
     /// A counter that should stand still.
     NotRising {
-        /// Outcome if it has moved.
+        /// Outcome if it has moved at all.
         otherwise: Severity,
+        /// Outcome if it moves while it is looked at.
+        rising: Severity,
     },
 }
 

@@ -6,6 +6,7 @@ use std::ops::Bound;
 
 use super::fact::{Cause, Gap, Reading, Unit, Value};
 use super::ports::Ports;
+use super::window::Window;
 
 /// The name of a fact. Most are written in rules or in the code and are not copied.
 pub type Name = Cow<'static, str>;
@@ -22,22 +23,51 @@ pub struct Fact {
 /// The facts of one audit. A fact about one of several subjects carries the subject in its name:
 /// `listener[0.0.0.0:443].backlog`.
 #[derive(Clone, Debug, Default)]
-pub struct Facts(BTreeMap<Name, Fact>);
+pub struct Facts {
+    all: BTreeMap<Name, Fact>,
+    window: Option<Window>,
+}
 
 impl Facts {
     /// Records a reading, replacing an earlier one of the same name.
     pub fn put(&mut self, name: impl Into<Name>, reading: Reading, source: impl Into<Name>) {
-        self.0.insert(name.into(), Fact { reading, source: source.into() });
+        self.all.insert(name.into(), Fact { reading, source: source.into() });
+    }
+
+    /// Puts a higher number, seen in an earlier reading, in place of the one that is there.
+    pub fn raise(&mut self, name: &str, peak: i128) {
+        if let Some(fact) = self.all.get_mut(name)
+            && matches!(fact.reading, Ok(Value::Number(now)) if now < peak)
+        {
+            fact.reading = Ok(Value::Number(peak));
+            fact.source = format!("{} (the highest reading)", fact.source).into();
+        }
+    }
+
+    /// Says what was read before: from here on counters have a rise.
+    pub fn look_back(&mut self, window: Window) {
+        self.window = Some(window);
+    }
+
+    /// The span since an earlier reading, if there was one.
+    pub fn window(&self) -> Option<&Window> {
+        self.window.as_ref()
+    }
+
+    /// How far a counter rose since the earlier reading; none without one.
+    pub fn rise(&self, name: &str) -> Option<Result<i128, Gap>> {
+        let window = self.window.as_ref()?;
+        Some(self.number(name).and_then(|now| window.rise(name, now)))
     }
 
     /// The fact of this name, if anything was said about it.
     pub fn get(&self, name: &str) -> Option<&Fact> {
-        self.0.get(name)
+        self.all.get(name)
     }
 
     /// The value of this name, or the reason why there is none: its own, or that of its whole family.
     pub fn value(&self, name: &str) -> Result<&Value, Gap> {
-        match self.0.get(name) {
+        match self.all.get(name) {
             Some(Fact { reading: Ok(value), .. }) => Ok(value),
             Some(Fact { reading: Err(gap), .. }) => Err(gap.clone()),
             None => {
@@ -54,7 +84,7 @@ impl Facts {
     /// # Errors
     /// The gap that was recorded under the pattern itself.
     pub fn family(&self, pattern: &str) -> Result<(), Gap> {
-        match self.0.get(pattern) {
+        match self.all.get(pattern) {
             Some(Fact { reading: Err(gap), .. }) => Err(gap.clone()),
             _ => Ok(()),
         }
@@ -62,13 +92,13 @@ impl Facts {
 
     /// Whether there is a fact whose name starts so.
     pub fn any_of(&self, start: &str) -> bool {
-        let mut from = self.0.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        let mut from = self.all.range::<str, _>((Bound::Included(start), Bound::Unbounded));
         from.next().is_some_and(|(name, _)| name.starts_with(start))
     }
 
     /// Takes back every fact whose name starts so.
     pub fn forget(&mut self, start: &str) {
-        self.0.retain(|name, _| !name.starts_with(start));
+        self.all.retain(|name, _| !name.starts_with(start));
     }
 
     /// The value as a number; `Unlimited` is above every number.
@@ -100,14 +130,14 @@ impl Facts {
 
     /// All facts, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Fact)> {
-        self.0.iter().map(|(name, fact)| (name.as_ref(), fact))
+        self.all.iter().map(|(name, fact)| (name.as_ref(), fact))
     }
 
     /// The subjects for which a pattern such as `listener[*].backlog` has facts, in order of name.
     pub fn subjects(&self, pattern: &str) -> Vec<String> {
         let Some((head, tail)) = pattern.split_once("[*]") else { return Vec::new() };
         let start = format!("{head}[");
-        let names = self.0.range(Name::from(start.clone())..).map(|(name, _)| name);
+        let names = self.all.range(Name::from(start.clone())..).map(|(name, _)| name);
         names
             .take_while(|name| name.starts_with(&start))
             .filter_map(|name| name.strip_prefix(&start)?.strip_suffix(tail)?.strip_suffix(']'))

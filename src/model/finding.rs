@@ -64,6 +64,8 @@ pub struct Proof {
     pub fact: Name,
     /// Its value, or why there is none.
     pub value: Result<i128, Gap>,
+    /// How far it rose while it was looked at.
+    pub rise: Option<i128>,
     /// The sentence for a person, with its window.
     pub says: String,
     /// Whether the figure is a total since a beginning (a gauge otherwise).
@@ -101,6 +103,8 @@ pub struct Finding {
     pub want: Want,
     /// Use as a share of the limit, in percent.
     pub share: Option<i128>,
+    /// How far the judged counter rose while it was looked at.
+    pub rise: Option<i128>,
     /// Counters and gauges.
     pub evidence: Vec<Proof>,
     /// Who writes the value last, as far as it shows.

@@ -15,4 +15,5 @@ pub mod rule;
 pub mod sysctl;
 pub mod text;
 pub mod version;
+pub mod window;
 pub mod workload;

@@ -21,6 +21,8 @@ pub struct Report {
     pub place: Place,
     /// The declared load.
     pub workload: Workload,
+    /// How long counters were looked at, in milliseconds; none where they were read once.
+    pub window: Option<u64>,
     /// What the reader has to know about the whole report, one sentence each.
     pub notes: Vec<String>,
     /// What the rules say, worst first.

@@ -167,6 +167,8 @@ pub struct Evidence {
     pub says: &'static str,
     /// Whether a value above zero turns a warn into a fail.
     pub fails: bool,
+    /// Whether a rise while it is looked at turns a warn into a fail.
+    pub rising_fails: bool,
     /// Whether it is a gauge: a figure now, not a total since a beginning.
     pub plain: bool,
 }

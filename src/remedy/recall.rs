@@ -48,6 +48,7 @@ pub fn finding(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) -> Fi
         source: Name::Borrowed("report"),
         want: Want { fail_below: recorded.fail_below, warn_below: recorded.warn_below, ..Want::default() },
         share: None,
+        rise: None,
         evidence: Vec::new(),
         owner: None,
         says: recorded.says.clone(),

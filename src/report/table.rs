@@ -13,6 +13,7 @@ use crate::model::facts::{grouped, humane};
 use crate::model::finding::{Finding, Outcome};
 use crate::model::place::{Netns, Writable};
 use crate::model::report::Report;
+use crate::model::window::seconds;
 
 /// Cells of a usage bar.
 const BAR: i128 = 8;
@@ -124,6 +125,10 @@ fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
         words.join(" · ")
     );
     writeln!(out, "{}", hanging("workload  ", &line, width))?;
+    if let Some(window) = report.window {
+        let line = format!("counters were looked at for {}: what rose then is told as such", seconds(window));
+        writeln!(out, "{}", hanging("window    ", &line, width))?;
+    }
     for note in &report.notes {
         writeln!(out, "{}", hanging("note      ", note, width))?;
     }
@@ -170,7 +175,10 @@ fn table(rows: &[&Group<'_>], width: u16) -> String {
 
 fn now(finding: &Finding) -> String {
     match (&finding.now, finding.outcome) {
-        (Some(value), _) => humane(value, finding.unit),
+        (Some(value), _) => match finding.rise {
+            Some(rise @ 1..) => format!("{} (+{})", humane(value, finding.unit), grouped(rise)),
+            _ => humane(value, finding.unit),
+        },
         (None, Outcome::Unknown) => finding.gap.as_ref().map(|gap| gap.cause.to_string()).unwrap_or_default(),
         (None, Outcome::Pass) => "not there".into(),
         (None, _) => "-".into(),

@@ -70,6 +70,7 @@ impl<'a> From<&'a Report> for ReportV1<'a> {
                 outgoing: load.outgoing(),
                 ports: &load.ports,
             },
+            window_milliseconds: report.window,
             notes: &report.notes,
             summary: SummaryV1 {
                 fail: report.count(Outcome::Fail),
@@ -117,6 +118,7 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
                 one_of: want.one_of.iter().map(ValueV1::from).collect(),
             },
             share_percent: finding.share.map(Number),
+            rise: finding.rise.map(Number),
             evidence: finding.evidence.iter().map(ProofV1::from).collect(),
             owner: finding.owner.as_deref(),
             says: &finding.says,
@@ -143,6 +145,7 @@ impl<'a> From<&'a Proof> for ProofV1<'a> {
         Self {
             fact: &proof.fact,
             value: proof.value.as_ref().ok().copied().filter(|&number| number != i128::MAX).map(Number),
+            rise: proof.rise.map(Number),
             gap: proof.value.as_ref().err().map(GapV1::from),
             says: &proof.says,
             total: proof.total,

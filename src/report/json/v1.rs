@@ -19,6 +19,8 @@ pub(super) struct ReportV1<'a> {
     pub(super) memory_bytes: Option<Number>,
     pub(super) place: PlaceV1<'a>,
     pub(super) workload: WorkloadV1<'a>,
+    /// How long counters were looked at; null where everything was read once.
+    pub(super) window_milliseconds: Option<u64>,
     /// What the reader has to know about the whole report.
     pub(super) notes: &'a [String],
     pub(super) summary: SummaryV1,
@@ -107,6 +109,8 @@ pub(super) struct FindingV1<'a> {
     pub(super) source: &'a str,
     pub(super) want: WantV1<'a>,
     pub(super) share_percent: Option<Number>,
+    /// How far the judged counter rose in the window; null without one, and for what is no counter.
+    pub(super) rise: Option<Number>,
     pub(super) evidence: Vec<ProofV1<'a>>,
     pub(super) owner: Option<&'a str>,
     pub(super) says: &'a str,
@@ -149,6 +153,8 @@ pub(super) struct ProofV1<'a> {
     pub(super) fact: &'a str,
     /// Null where there is a gap, and where it is unlimited.
     pub(super) value: Option<Number>,
+    /// How far it rose in the window; null without one.
+    pub(super) rise: Option<Number>,
     pub(super) gap: Option<GapV1<'a>>,
     pub(super) says: &'a str,
     /// Whether the value is a total since a beginning; a figure now otherwise.

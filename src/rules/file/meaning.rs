@@ -149,7 +149,10 @@ impl CheckFile {
         checks.extend(self.covers.map(|c| Check::Covers { of: kept(c.of), otherwise: c.otherwise }));
         checks.extend(self.absent.map(|a| Check::Absent { otherwise: a.otherwise }));
         checks.extend(self.usage.map(|u| Check::Usage { of: kept(u.of), warn: u.warn, fail: u.fail }));
-        checks.extend(self.not_rising.map(|n| Check::NotRising { otherwise: n.otherwise }));
+        checks.extend(self.not_rising.map(|n| Check::NotRising {
+            otherwise: n.otherwise,
+            rising: n.rising.unwrap_or(n.otherwise).max(n.otherwise),
+        }));
         match (checks.pop(), checks.is_empty()) {
             (Some(Check::Range { fail, warn }), true) if (&fail, &warn) == (&Band::default(), &Band::default()) => {
                 Err(("check:", "at_least, at_most and between take `fail`, `warn` or both".to_owned()))
@@ -162,7 +165,13 @@ impl CheckFile {
 
 impl From<EvidenceFile> for Evidence {
     fn from(typed: EvidenceFile) -> Self {
-        Self { fact: kept(typed.fact), says: kept(typed.says), fails: typed.fails, plain: typed.plain }
+        Self {
+            fact: kept(typed.fact),
+            says: kept(typed.says),
+            fails: typed.fails,
+            rising_fails: typed.rising_fails,
+            plain: typed.plain,
+        }
     }
 }
 

@@ -124,7 +124,7 @@ pub(super) struct CheckFile {
     pub(super) covers: Option<CoversFile>,
     pub(super) absent: Option<OtherwiseFile>,
     pub(super) usage: Option<UsageFile>,
-    pub(super) not_rising: Option<OtherwiseFile>,
+    pub(super) not_rising: Option<RisingFile>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -181,6 +181,17 @@ pub(super) struct OtherwiseFile {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RisingFile {
+    /// Outcome if the counter has moved at all.
+    #[schemars(with = "SeverityWord")]
+    pub(super) otherwise: Severity,
+    /// Outcome if it moves while it is looked at; without it the same.
+    #[schemars(with = "Option<SeverityWord>")]
+    pub(super) rising: Option<Severity>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct UsageFile {
     pub(super) of: String,
     pub(super) warn: u32,
@@ -192,8 +203,12 @@ pub(super) struct UsageFile {
 pub(super) struct EvidenceFile {
     pub(super) fact: String,
     pub(super) says: String,
+    /// A value above zero turns a warn into a fail.
     #[serde(default)]
     pub(super) fails: bool,
+    /// A rise while it is looked at turns a warn into a fail.
+    #[serde(default)]
+    pub(super) rising_fails: bool,
     #[serde(default)]
     pub(super) plain: bool,
 }

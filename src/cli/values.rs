@@ -1,0 +1,68 @@
+//! Values of arguments: what is taken, and what is said of the rest.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValue, PossibleValuesParser};
+
+use crate::model::version::Version;
+use crate::remedy::target::{KUBERNETES, TARGETS, is_service};
+
+pub(super) fn targets() -> PossibleValuesParser {
+    TARGETS.iter().map(|target| PossibleValue::new(target.name).help(target.about)).collect::<Vec<_>>().into()
+}
+
+/// A Kubernetes release that this tunecheck knows the rules of.
+pub(super) fn release(text: &str) -> Result<Version, String> {
+    let release: Version = text.parse()?;
+    let (oldest, newest) = KUBERNETES;
+    let of = |(major, minor)| Version { major, minor, patch: 0 };
+    match (of(oldest)..of((newest.0, newest.1 + 1))).contains(&release) {
+        true => Ok(release),
+        false => Err(format!("known are {}.{} to {}.{}", oldest.0, oldest.1, newest.0, newest.1)),
+    }
+}
+
+/// A systemd unit by its name; without an ending it is a service.
+pub(super) fn unit(text: &str) -> Result<String, String> {
+    const OTHERS: [&str; 10] =
+        ["socket", "slice", "scope", "target", "timer", "mount", "automount", "path", "swap", "device"];
+    if let Some((_, ending)) = text.rsplit_once('.').filter(|(_, ending)| OTHERS.contains(ending)) {
+        return Err(format!("a .{ending} has no limit on open files: name the service"));
+    }
+    let name = if text.ends_with(".service") { text.to_owned() } else { format!("{text}.service") };
+    match is_service(&name) && !name.ends_with(".service.service") {
+        true => Ok(name),
+        false => Err("the name of a service, such as gateway or gateway.service".to_owned()),
+    }
+}
+
+/// A time that can be waited for: `2s`, `500ms`, `1m 30s`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}, as in 2s, 500ms or 1m"))?;
+    match (Duration::from_millis(10)..=Duration::from_secs(86_400)).contains(&time) {
+        true => Ok(time),
+        false => Err("from 10ms to a day".to_owned()),
+    }
+}
+
+/// Most connections anybody can mean.
+const MOST: u64 = 1_000_000_000;
+
+/// A number from 1 as people write it: `30000`, `30,000`, `30_000`, `30k`, `1m`.
+pub(super) fn count(text: &str) -> Result<u64, String> {
+    match count_or_none(text)? {
+        0 => Err("it has to be 1 or more".to_owned()),
+        number => Ok(number),
+    }
+}
+
+pub(super) fn count_or_none(text: &str) -> Result<u64, String> {
+    let plain = text.replace([',', '_'], "").to_lowercase();
+    let (digits, unit) = match (plain.strip_suffix('k'), plain.strip_suffix('m')) {
+        (Some(digits), _) => (digits, 1000),
+        (_, Some(digits)) => (digits, 1_000_000),
+        _ => (plain.as_str(), 1),
+    };
+    let number = digits.parse().ok().and_then(|number: u64| number.checked_mul(unit));
+    number.filter(|&number| number <= MOST).ok_or_else(|| format!("a whole number up to {MOST}, such as 30000 or 30k"))
+}
