@@ -223,6 +223,7 @@ fn of_findings(place: Place, workload: Workload, findings: Vec<Finding>) -> Repo
         memory: None,
         place,
         workload,
+        window: None,
         notes: Vec::new(),
         findings,
     }
