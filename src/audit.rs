@@ -2,6 +2,8 @@
 
 mod sample;
 
+pub(crate) use sample::counters;
+
 use std::time::Duration;
 
 use thiserror::Error;
@@ -181,7 +183,7 @@ pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRu
 }
 
 /// Says what is wrong and what to change, for everything that warns or fails.
-fn mend(findings: &mut [Finding], rules: &RuleSet, read: &Read, role: Role) {
+pub(crate) fn mend(findings: &mut [Finding], rules: &RuleSet, read: &Read, role: Role) {
     let situation = Situation { facts: &read.facts, place: &read.place, catalogue: facts::catalogue() };
     let told = findings.iter().filter_map(|finding| Some((rules.get(finding.rule)?, finding)));
     let wishes = Wishes::of(told, situation);
@@ -195,12 +197,12 @@ fn mend(findings: &mut [Finding], rules: &RuleSet, read: &Read, role: Role) {
 }
 
 /// Whether the declared load alone leaves a rule applicable. What does not apply is not read either.
-fn may_apply(rule: &Rule, role: Role, declared: &Facts) -> bool {
+pub(crate) fn may_apply(rule: &Rule, role: Role, declared: &Facts) -> bool {
     let fails = |condition: &Condition| declared.value(condition.fact).is_ok_and(|value| !condition.test.holds(value));
     rule.asks(role) && !rule.when.iter().any(fails)
 }
 
-fn context(read: &Read, role: Role) -> Context<'_> {
+pub(crate) fn context(read: &Read, role: Role) -> Context<'_> {
     Context { facts: &read.facts, place: &read.place, catalogue: facts::catalogue(), role }
 }
 

@@ -42,5 +42,6 @@ pub mod place;
 pub mod remedy;
 pub mod report;
 pub mod rules;
+mod watch;
 
 pub use audit::{NoSuchRule, NothingReadable, Read, audit, read, read_more, recalled};

@@ -28,7 +28,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["model"]),
     // The flow itself.
     ("audit", &["model", "host", "facts", "place", "rules", "evaluate", "remedy", "report"]),
-    ("cli", &["model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "audit"]),
+    ("watch", &["model", "host", "facts", "place", "rules", "evaluate", "audit"]),
+    ("cli", &["model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "audit", "watch"]),
 ];
 /// Where each outside thing may be used, and why nowhere else.
 const ONLY_IN: &[(&str, &[&str])] = &[

@@ -59,7 +59,7 @@ impl Seen {
 }
 
 /// The facts of a rule whose rise is evidence.
-fn counters(rule: &Rule) -> impl Iterator<Item = Name> {
+pub(crate) fn counters(rule: &Rule) -> impl Iterator<Item = Name> {
     let judged = matches!(rule.check, Check::NotRising { .. }).then_some(rule.fact);
     let beside = rule.evidence.iter().filter(|evidence| !evidence.plain).map(|evidence| evidence.fact);
     judged.into_iter().chain(beside).map(Name::from)

@@ -15,5 +15,6 @@ pub mod rule;
 pub mod sysctl;
 pub mod text;
 pub mod version;
+pub mod watch;
 pub mod window;
 pub mod workload;

@@ -10,6 +10,7 @@ use super::fact::{Scope, Value};
 use super::facts::Name;
 use super::fix::{Change, Effect, Fix, Pod};
 use super::version::Version;
+use super::watch::Watch;
 use super::workload::Role;
 
 /// One rule: when it applies, which fact, which bound, what to do, and why.
@@ -41,6 +42,8 @@ pub struct Rule {
     pub says: &'static str,
     /// Counters and usage that prove or disprove pressure.
     pub evidence: Vec<Evidence>,
+    /// How it takes part when limits are watched, if it does.
+    pub watch: Option<Watch>,
     /// When a fix acts.
     pub takes_effect: Effect,
     /// Whether a pod may set the sysctls of the fix.

@@ -7,6 +7,7 @@ use crate::model::fix::{Change, Fix, NofileFix, Pod, SysctlFix};
 use crate::model::rule::{Condition, Doc, Evidence, Example, Rule, Test};
 use crate::model::sysctl;
 use crate::model::version::Version;
+use crate::model::watch::Watch;
 
 /// Keeps a text until the process ends, as the texts of the built-in rules are.
 fn kept(text: String) -> &'static str {
@@ -97,6 +98,7 @@ impl RuleFile {
             absent_says: kept(self.absent_says),
             says: kept(self.says),
             evidence: self.evidence.into_iter().map(Evidence::from).collect(),
+            watch: self.watch.map(Watch::from),
             takes_effect: self.takes_effect,
             pod,
             module: self.module.map(kept),
@@ -171,6 +173,17 @@ impl From<EvidenceFile> for Evidence {
             fails: typed.fails,
             rising_fails: typed.rising_fails,
             plain: typed.plain,
+        }
+    }
+}
+
+impl From<WatchFile> for Watch {
+    fn from(typed: WatchFile) -> Self {
+        Self {
+            limit: kept(typed.limit),
+            stage: typed.stage,
+            follows: typed.follows.into_iter().map(kept).collect(),
+            saturation: typed.saturation,
         }
     }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::words::{EffectWord, IfAbsentWord, RoleWord, SafetyWord, ScopeWord, SeverityWord};
+use super::words::{EffectWord, IfAbsentWord, RoleWord, SafetyWord, ScopeWord, SeverityWord, StageWord};
 use crate::model::check::Severity;
 use crate::model::fact::Scope;
 use crate::model::fix::{Effect, Safety};
 use crate::model::rule::IfAbsent;
+use crate::model::watch::Stage;
 use crate::model::workload::Role;
 
 #[derive(Deserialize, JsonSchema)]
@@ -40,6 +41,9 @@ pub(super) struct RuleFile {
     pub(super) says: String,
     #[serde(default)]
     pub(super) evidence: Vec<EvidenceFile>,
+    /// How it takes part in `tunecheck watch`; without it, it does not.
+    #[serde(default)]
+    pub(super) watch: Option<WatchFile>,
     #[serde(default)]
     #[schemars(with = "Option<EffectWord>")]
     pub(super) takes_effect: Effect,
@@ -211,6 +215,22 @@ pub(super) struct EvidenceFile {
     pub(super) rising_fails: bool,
     #[serde(default)]
     pub(super) plain: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WatchFile {
+    /// The limit that it speaks of, in words; several rules may speak of one.
+    pub(super) limit: String,
+    /// What fails for a client when it is reached.
+    #[schemars(with = "StageWord")]
+    pub(super) stage: Stage,
+    /// Rules whose limit explains this one.
+    #[serde(default)]
+    pub(super) follows: Vec<String>,
+    /// A shortage that slows everything down, and no limit that refuses.
+    #[serde(default)]
+    pub(super) saturation: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -50,3 +50,10 @@ pub(super) enum SafetyWord {
     Review,
     Manual,
 }
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum StageWord {
+    Handshakes,
+    Connections,
+    Latency,
+}

@@ -1,0 +1,146 @@
+//! Reads every limit that is watched, as often as it is asked.
+
+use std::collections::BTreeMap;
+
+use crate::audit::{Read, context, counters, may_apply, mend};
+use crate::evaluate::evaluate;
+use crate::facts::{self, Wanted};
+use crate::host::Host;
+use crate::model::check::Check;
+use crate::model::facts::{Facts, Name};
+use crate::model::finding::{Finding, Outcome};
+use crate::model::place::Place;
+use crate::model::rule::Rule;
+use crate::model::watch::{Meter, Rise, State, Tick, Watch};
+use crate::model::window::Window;
+use crate::model::workload::Workload;
+use crate::place;
+use crate::rules::RuleSet;
+
+/// Reads the limits of one place.
+pub(crate) struct Watcher<'a> {
+    host: &'a dyn Host,
+    rules: &'a RuleSet,
+    watched: Vec<&'a Rule>,
+    wanted: Wanted,
+    counters: Wanted,
+    workload: &'a Workload,
+    place: Place,
+    before: Option<(u64, BTreeMap<Name, i128>)>,
+}
+
+impl<'a> Watcher<'a> {
+    /// Looks once at where it stands.
+    pub(crate) fn new(host: &'a dyn Host, rules: &'a RuleSet, workload: &'a Workload) -> Self {
+        let mut declared = facts::looking_for(1);
+        facts::declare(&mut declared, workload);
+        let watched: Vec<&Rule> = rules
+            .iter()
+            .filter(|rule| rule.watch.is_some() && may_apply(rule, workload.role, &declared))
+            .collect();
+        let mut standing = Facts::default();
+        facts::gather(host, place::WANTED.iter().copied().map(Name::from).collect(), &mut standing);
+        let place = place::of(&standing);
+        let wanted = watched.iter().flat_map(|rule| rule.judged_by()).map(Name::from).collect();
+        let counters = watched.iter().flat_map(|rule| counters(rule)).collect();
+        Self { host, rules, watched, wanted, counters, workload, place, before: None }
+    }
+
+    /// Where it stands.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Reads every limit at a time in milliseconds. `hit` is told of each limit that refuses, with what the rule says of it
+    /// and what to change, if it asks for that.
+    pub(crate) fn tick(&mut self, at: u64, mut hit: impl FnMut(&Meter) -> bool) -> (Tick, Vec<Finding>) {
+        let window = self.before.as_ref().map(|(then, _)| at.saturating_sub(*then).max(1));
+        let mut facts = facts::looking_for(window.unwrap_or(1));
+        facts::gather(self.host, self.wanted.clone(), &mut facts);
+        place::describe(&self.place, &mut facts);
+        facts::declare(&mut facts, self.workload);
+        facts::derive(&mut facts);
+        let numbers = self.numbers(&facts);
+        if let (Some(milliseconds), Some((_, before))) = (window, self.before.take()) {
+            facts.look_back(Window { milliseconds, before });
+        }
+        self.before = Some((at, numbers));
+        let mut read = Read { facts, place: self.place.clone() };
+        let findings = evaluate(self.watched.iter().copied(), context(&read, self.workload.role));
+        let mut meters = Vec::with_capacity(findings.len());
+        let mut asked = Vec::new();
+        for finding in findings {
+            let rule = self.watched.iter().find(|rule| rule.id == finding.rule);
+            let Some((rule, watch)) = rule.and_then(|rule| Some((rule, rule.watch.as_ref()?))) else { continue };
+            let Some(meter) = meter(rule, watch, &finding) else { continue };
+            if meter.state == State::Hit && hit(&meter) {
+                asked.push(finding);
+            }
+            meters.push(meter);
+        }
+        if !asked.is_empty() {
+            self.explain(&mut asked, &mut read);
+        }
+        meters.sort_by_key(|meter| std::cmp::Reverse((meter.state, meter.share)));
+        (Tick { at, meters }, asked)
+    }
+
+    /// Says of a limit that was hit what to change. That it warns or fails is what being hit means.
+    fn explain(&self, findings: &mut [Finding], read: &mut Read) {
+        for finding in findings.iter_mut() {
+            finding.outcome = finding.outcome.max(Outcome::Warn);
+        }
+        let rules = findings.iter().filter_map(|finding| self.rules.get(finding.rule)).collect::<Vec<_>>();
+        crate::audit::read_more(self.host, rules.into_iter(), read);
+        mend(findings, self.rules, read, self.workload.role);
+    }
+
+    fn numbers(&self, facts: &Facts) -> BTreeMap<Name, i128> {
+        let number = |name: &Name| Some((name.clone(), facts.number(name).ok()?));
+        self.counters.iter().filter_map(number).collect()
+    }
+}
+
+/// A finding as a limit; none where the rule does not apply.
+fn meter(rule: &Rule, watch: &Watch, finding: &Finding) -> Option<Meter> {
+    if finding.outcome == Outcome::NotApplicable {
+        return None;
+    }
+    let counts = matches!(rule.check, Check::NotRising { .. });
+    let mut rises: Vec<Rise> = finding
+        .evidence
+        .iter()
+        .zip(&rule.evidence)
+        .filter(|(proof, evidence)| !evidence.plain && proof.rise.is_some_and(|rise| rise > 0))
+        .map(|(proof, evidence)| Rise { fact: proof.fact.clone(), what: evidence.says, by: proof.rise.unwrap_or(0) })
+        .collect();
+    rises.extend(finding.rise.filter(|&rise| rise > 0).map(|by| Rise {
+        fact: finding.fact.clone(),
+        what: "in all",
+        by,
+    }));
+    let state = match (&rule.check, finding.outcome) {
+        (_, Outcome::Unknown) => State::Unknown,
+        (Check::NotRising { .. }, _) if finding.rise.is_some_and(|rise| rise > 0) => State::Hit,
+        // A total only has happened.
+        (Check::NotRising { .. }, _) => State::Calm,
+        (_, Outcome::Fail) => State::Hit,
+        // Of a share over a span of time there is only one bound.
+        (Check::Range { .. }, Outcome::Warn) => State::Hit,
+        (_, Outcome::Warn) => State::Near,
+        _ => State::Calm,
+    };
+    Some(Meter {
+        rule: rule.id,
+        limit: watch.limit,
+        stage: watch.stage,
+        subject: finding.subject.clone(),
+        used: finding.now.as_ref().and_then(|value| value.limit()),
+        of: if counts { None } else { finding.want.limit },
+        share: finding.share,
+        unit: finding.unit,
+        rises,
+        state,
+        gap: finding.gap.as_ref().map(|gap| gap.why.clone()),
+    })
+}
