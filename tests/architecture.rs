@@ -34,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Where each outside thing may be used, and why nowhere else.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("std::fs", &["host"]),
-    ("std::process::Command", &[]),
+    ("std::process::Command", &["host"]),
     ("std::os::unix::net", &["host"]),
     ("std::time::SystemTime", &["host"]),
     ("std::time::Instant", &["host"]),
@@ -46,6 +46,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("io::stdout", &["cli"]),
     ("io::stderr", &["cli"]),
     ("nix", &["host", "cli"]),
+    ("signal_hook", &["host"]),
     ("sysinfo", &["host"]),
     ("tar", &["host"]),
     ("flate2", &["host"]),

@@ -10,16 +10,23 @@ use crate::model::report::Report;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// The gate holds, or the work is done.
-    Done = 0,
+    Done,
     /// The gate trips.
-    Tripped = 1,
+    Tripped,
     /// tunecheck could not do its work.
-    Failed = 2,
+    Failed,
+    /// A wrapped command ended with this code, or was ended by a signal: 128 and its number, as shells say it.
+    Command(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Tripped => 1,
+            Exit::Failed => 2,
+            Exit::Command(code) => code,
+        })
     }
 }
 

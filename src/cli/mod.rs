@@ -5,9 +5,11 @@ mod exit;
 mod explain;
 mod fix;
 mod rules;
+mod screen;
 mod settings;
 mod terminal;
 mod values;
+mod watch;
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
@@ -50,6 +52,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         None => audit_verb(&cli.audit),
         Some(Command::Audit(args)) => audit_verb(&args),
         Some(Command::Fix(args)) => fix::run(&args),
+        Some(Command::Watch(args)) => watch::run(&args),
         Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
         Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
         Some(Command::Rules { command }) => rules::run(command),

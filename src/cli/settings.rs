@@ -141,10 +141,15 @@ pub(super) fn sampling(args: &SampleArgs) -> Option<Sampling> {
     }
 }
 
+/// Columns to fill on this output.
+pub(super) fn width(terminal: Terminal) -> u16 {
+    terminal.columns.unwrap_or(PIPE_WIDTH).max(60)
+}
+
 /// How the report is to look on this output.
 pub(super) fn style(args: &AuditArgs, terminal: Terminal) -> Style {
     Style {
-        width: terminal.columns.unwrap_or(PIPE_WIDTH).max(60),
+        width: width(terminal),
         height: terminal.rows,
         colour: match args.color {
             Color::Always => true,

@@ -22,10 +22,19 @@ pub(super) struct Terminal {
 impl Terminal {
     /// Of standard output.
     pub(super) fn stdout() -> Self {
+        Self::of(io::stdout())
+    }
+
+    /// Of standard error.
+    pub(super) fn stderr() -> Self {
+        Self::of(io::stderr())
+    }
+
+    fn of(stream: impl IsTerminal + AsFd) -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let plain = set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let interactive = io::stdout().is_terminal();
-        let size = if interactive { terminal_size::terminal_size_of(io::stdout()) } else { None };
+        let interactive = stream.is_terminal();
+        let size = if interactive { terminal_size::terminal_size_of(stream) } else { None };
         // Behind a pager the terminal is still there, on another descriptor.
         let nearby = || terminal_size::terminal_size_of(io::stderr());
         let number = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
@@ -40,13 +49,21 @@ impl Terminal {
 /// # Errors
 /// Those of writing: a full disk, a closed descriptor.
 pub(super) fn print(bytes: &[u8]) -> io::Result<()> {
+    print_to_reader(bytes).map(|_| ())
+}
+
+/// As [`print`], and says whether there is still a reader.
+///
+/// # Errors
+/// Those of writing.
+pub(super) fn print_to_reader(bytes: &[u8]) -> io::Result<bool> {
     let stdout = io::stdout();
     let mut rest = bytes;
     while !rest.is_empty() {
         match nix::unistd::write(stdout.as_fd(), rest) {
             Ok(count) => rest = rest.get(count..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
-            Err(Errno::EPIPE) => return Ok(()),
+            Err(Errno::EPIPE) => return Ok(false),
             Err(Errno::EAGAIN) => {
                 let mut wait = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
                 poll(&mut wait, PollTimeout::NONE)?;
@@ -54,7 +71,12 @@ pub(super) fn print(bytes: &[u8]) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Writes text to standard error, as [`complain`] does.
+pub(super) fn complain_text(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Writes a line to standard error. Where that fails there is nobody left to tell.

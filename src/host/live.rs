@@ -14,7 +14,7 @@ use nix::unistd::{AccessFlags, faccessat};
 use super::{Answer, Ask, Host, Query, Refusal, sock_diag};
 
 /// Most that is read of one file. Nothing an audit reads is near it; a bigger file is refused, not cut.
-const LARGEST: usize = 4 << 20;
+pub(super) const LARGEST: usize = 4 << 20;
 
 /// The machine tunecheck runs on, seen from its own namespaces.
 #[derive(Debug, Default)]
@@ -107,7 +107,7 @@ fn errno(error: Errno) -> Refusal {
     Refusal::Errno(error as i32)
 }
 
-fn refusal(error: &io::Error) -> Refusal {
+pub(super) fn refusal(error: &io::Error) -> Refusal {
     match error.raw_os_error() {
         Some(number) => Refusal::Errno(number),
         None => Refusal::Unsupported(error.to_string()),

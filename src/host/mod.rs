@@ -5,10 +5,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the module that touches the machine")]
 
+mod child;
 mod clock;
 mod dump;
 mod identity;
 pub mod input;
+mod kept;
 mod live;
 mod output;
 mod recorder;
@@ -18,10 +20,12 @@ mod tree;
 
 use std::fmt;
 
+pub use child::{Came, Child, End, Signals};
 pub use clock::Clock;
 pub use dump::Dump;
+pub use kept::Kept;
 pub use live::Live;
-pub use output::write_new;
+pub use output::{create, write_new};
 pub use recorder::Recorder;
 pub use snapshot::{Replay, write as write_snapshot};
 pub use tree::Tree;

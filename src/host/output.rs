@@ -19,6 +19,14 @@ pub(super) fn fresh(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Makes a file that the user named; one that is there is written over, as by a shell.
+///
+/// # Errors
+/// Those of opening it for writing.
+pub fn create(path: &Path) -> Result<fs::File> {
+    fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Writes files, each as its path and its text, into a folder, which is made if it is missing and has to be empty.
 ///
 /// # Errors

@@ -7,9 +7,14 @@ mod json;
 mod style;
 mod table;
 mod text;
+mod verdict;
 
 pub use explain::{catalogue as facts_table, rule as explain, rule_list};
-pub use json::{Unreadable, print as json, read as recorded, schema as json_schema};
+pub use json::{
+    Unreadable, print as json, read as recorded, schema as json_schema, tick as tick_json, tick_schema,
+    verdict as verdict_json, verdict_schema,
+};
 pub use style::Style;
 pub use table::print as table;
 pub use text::sanitized;
+pub use verdict::{markdown as verdict_markdown, print as verdict};

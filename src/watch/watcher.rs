@@ -34,10 +34,8 @@ impl<'a> Watcher<'a> {
     pub(crate) fn new(host: &'a dyn Host, rules: &'a RuleSet, workload: &'a Workload) -> Self {
         let mut declared = facts::looking_for(1);
         facts::declare(&mut declared, workload);
-        let watched: Vec<&Rule> = rules
-            .iter()
-            .filter(|rule| rule.watch.is_some() && may_apply(rule, workload.role, &declared))
-            .collect();
+        let watched: Vec<&Rule> =
+            rules.iter().filter(|rule| rule.watch.is_some() && may_apply(rule, workload.role, &declared)).collect();
         let mut standing = Facts::default();
         facts::gather(host, place::WANTED.iter().copied().map(Name::from).collect(), &mut standing);
         let place = place::of(&standing);

@@ -3,12 +3,17 @@
 mod convert;
 mod read;
 mod v1;
+mod watch;
 
 pub use read::{Unreadable, read};
 
+use serde::Serialize;
+
 use super::text::escaped;
 use crate::model::report::Report;
+use crate::model::watch::{Tick, Verdict};
 use v1::{OutcomeV1, ReportV1};
+use watch::{TickV1, VerdictV1};
 
 /// The report as JSON, indented if a person looks at it; `only_failed` leaves out findings that ask for nothing.
 ///
@@ -21,7 +26,27 @@ pub fn print(report: &Report, indent: bool, only_failed: bool) -> serde_json::Re
             .findings
             .retain(|finding| matches!(finding.outcome, OutcomeV1::Fail | OutcomeV1::Warn | OutcomeV1::Unknown));
     }
-    let text = if indent { serde_json::to_string_pretty(&report)? } else { serde_json::to_string(&report)? };
+    written(&report, indent)
+}
+
+/// A reading of every limit as one line of JSON.
+///
+/// # Errors
+/// As [`print`].
+pub fn tick(tick: &Tick) -> serde_json::Result<String> {
+    written(&TickV1::from(tick), false)
+}
+
+/// What a run came to as JSON, indented if a person looks at it.
+///
+/// # Errors
+/// As [`print`].
+pub fn verdict(verdict: &Verdict, indent: bool) -> serde_json::Result<String> {
+    written(&VerdictV1::from(verdict), indent)
+}
+
+fn written(value: &impl Serialize, indent: bool) -> serde_json::Result<String> {
+    let text = if indent { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
     // Only texts hold such characters, and JSON knows them by number as well.
     let number = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
     Ok(escaped(&text, number).into_owned() + "\n")
@@ -30,4 +55,14 @@ pub fn print(report: &Report, indent: bool, only_failed: bool) -> serde_json::Re
 /// The JSON Schema of a report.
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(ReportV1)
+}
+
+/// The JSON Schema of a reading.
+pub fn tick_schema() -> schemars::Schema {
+    schemars::schema_for!(TickV1)
+}
+
+/// The JSON Schema of a verdict.
+pub fn verdict_schema() -> schemars::Schema {
+    schemars::schema_for!(VerdictV1)
 }

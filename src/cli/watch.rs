@@ -1,0 +1,208 @@
+//! `tunecheck watch`: the loop that reads, around a command or alone.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::args::{Color, WatchArgs, WatchFormat, WatchGate};
+use super::exit::Exit;
+use super::terminal::{Terminal, complain_text, print_to_reader};
+use super::{screen, settings};
+use crate::host::{Child, Clock, End, Kept, Signals, create};
+use crate::model::watch::{Tick, Verdict};
+use crate::report;
+use crate::watch::{Course, Ended, Watcher, verdict};
+
+/// How long a signal, or the end of a command, may go unnoticed.
+const NAP: Duration = Duration::from_millis(20);
+
+pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
+    let rules = settings::rules(&args.rules)?;
+    let workload = settings::workload(&args.load, &rules)?;
+    let host = Kept::default();
+    let terminal = Terminal::stdout();
+    let format = match (args.format, args.command.is_empty()) {
+        (WatchFormat::Auto, false) => WatchFormat::Table,
+        (WatchFormat::Auto, true) if terminal.interactive && args.output.is_none() => WatchFormat::Screen,
+        (WatchFormat::Auto, true) => WatchFormat::Ndjson,
+        (WatchFormat::Screen, false) => {
+            bail!("a screen would meet the output of the command: leave --format screen out")
+        }
+        (WatchFormat::Screen, true) if !terminal.interactive => {
+            bail!("--format screen needs a terminal; here ndjson would do")
+        }
+        (WatchFormat::Screen, true) if args.output.is_some() => {
+            bail!("--output takes what --format ndjson, table, json or markdown print")
+        }
+        (format, true) if format != WatchFormat::Screen && format != WatchFormat::Ndjson && args.duration.is_none() => {
+            bail!("a verdict needs an end: --duration 1m, or -- COMMAND")
+        }
+        (format, _) => format,
+    };
+    let watcher = Watcher::new(&host, &rules, &workload);
+    if format == WatchFormat::Screen {
+        return screen::run(watcher, &rules, args.interval.unwrap_or(Duration::from_secs(1)), args.duration);
+    }
+    let mut run = Run {
+        watcher,
+        course: Course::default(),
+        clock: Clock::start(),
+        sink: Sink::of(args)?,
+        signals: Signals::caught().context("cannot catch signals")?,
+        lines: format == WatchFormat::Ndjson,
+        interval: args.interval.unwrap_or(Duration::from_millis(if args.command.is_empty() { 1000 } else { 200 })),
+        ended_by: None,
+    };
+    let ended = if args.command.is_empty() { run.alone(args.duration)? } else { run.around(args)? };
+    let verdict = verdict(&run.course, &rules, ended);
+    run.sink.tell(&told(&verdict, format, args, terminal)?)?;
+    Ok(run.ended_by.map_or_else(|| code(&verdict, args.fail_on), |signal| Exit::Command(after(signal))))
+}
+
+/// One run, and what it needs at each reading.
+struct Run<'a> {
+    watcher: Watcher<'a>,
+    course: Course,
+    clock: Clock,
+    sink: Sink,
+    signals: Signals,
+    lines: bool,
+    interval: Duration,
+    /// The signal that ended it, where no command was there to take it.
+    ended_by: Option<i32>,
+}
+
+impl Run<'_> {
+    fn alone(&mut self, duration: Option<Duration>) -> Result<Ended> {
+        let mut due = Duration::ZERO;
+        loop {
+            self.read()?;
+            due = (due + self.interval).max(self.clock.elapsed());
+            let last = duration.is_some_and(|end| due > end);
+            while !last && self.clock.elapsed() < due {
+                if let Some(came) = self.signals.came().first() {
+                    self.ended_by = Some(came.number);
+                    return Ok(Ended::default());
+                }
+                self.clock.wait_until(due.min(self.clock.elapsed() + NAP));
+            }
+            if last || self.sink.is_closed() {
+                return Ok(Ended::default());
+            }
+        }
+    }
+
+    /// A reading before the command, readings while it runs, and some while the load settles.
+    fn around(&mut self, args: &WatchArgs) -> Result<Ended> {
+        self.read()?;
+        let program = args.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut child = Child::start(&args.command).with_context(|| format!("cannot run {program}"))?;
+        let mut due = self.clock.elapsed() + self.interval;
+        let end = loop {
+            for came in self.signals.came().iter().filter(|came| came.sent) {
+                child.signal(came.number);
+            }
+            if let Some(end) = child.ended().context("cannot wait for the command")? {
+                break end;
+            }
+            if self.clock.elapsed() >= due {
+                self.read()?;
+                due = (due + self.interval).max(self.clock.elapsed());
+            }
+            self.clock.wait_until(due.min(self.clock.elapsed() + NAP));
+        };
+        self.read()?;
+        let settled = self.clock.elapsed() + args.settle;
+        while self.clock.elapsed() < settled {
+            self.clock.wait_until(settled.min(self.clock.elapsed() + self.interval));
+            self.read()?;
+        }
+        let End { exit, signal } = end;
+        let command = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        Ok(Ended { command, exit, signal })
+    }
+
+    fn read(&mut self) -> Result<()> {
+        let at = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let course = &self.course;
+        let (tick, findings) = self.watcher.tick(at, |meter| !course.was_hit(meter));
+        self.course.take(&tick, findings);
+        if self.lines { self.tell_tick(&tick) } else { Ok(()) }
+    }
+
+    fn tell_tick(&mut self, tick: &Tick) -> Result<()> {
+        let line = report::tick_json(tick)?;
+        self.sink.tell(&line)
+    }
+}
+
+/// Where the result goes.
+enum Sink {
+    Stdout { closed: bool },
+    Stderr,
+    File(File),
+}
+
+impl Sink {
+    fn of(args: &WatchArgs) -> Result<Self> {
+        Ok(match &args.output {
+            Some(path) => Self::File(create(path)?),
+            None if args.command.is_empty() => Self::Stdout { closed: false },
+            None => Self::Stderr,
+        })
+    }
+
+    fn tell(&mut self, text: &str) -> Result<()> {
+        match self {
+            Self::Stdout { closed } => *closed = !print_to_reader(text.as_bytes())?,
+            Self::Stderr => complain_text(text),
+            Self::File(file) => file.write_all(text.as_bytes()).context("cannot write --output")?,
+        }
+        Ok(())
+    }
+
+    /// Whether nobody reads any more.
+    fn is_closed(&self) -> bool {
+        matches!(self, Self::Stdout { closed: true })
+    }
+}
+
+fn told(verdict: &Verdict, format: WatchFormat, args: &WatchArgs, terminal: Terminal) -> Result<String> {
+    Ok(match format {
+        // Readings without a command have no verdict of their own.
+        WatchFormat::Ndjson if args.command.is_empty() => String::new(),
+        WatchFormat::Ndjson => report::verdict_json(verdict, false)?,
+        WatchFormat::Json => report::verdict_json(verdict, true)?,
+        WatchFormat::Markdown => report::verdict_markdown(verdict),
+        _ => {
+            let to = if args.command.is_empty() { terminal } else { Terminal::stderr() };
+            let colour = match args.color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::Auto => args.output.is_none() && to.interactive && !to.plain,
+            };
+            report::verdict(verdict, settings::width(to), colour)
+        }
+    })
+}
+
+fn code(verdict: &Verdict, gate: WatchGate) -> Exit {
+    let trips = match gate {
+        WatchGate::Never => false,
+        WatchGate::Fail => !verdict.hit.is_empty(),
+        WatchGate::Unknown => !verdict.hit.is_empty() || !verdict.unknown.is_empty(),
+    };
+    match (verdict.exit, verdict.signal) {
+        (Some(0) | None, None) if trips => Exit::Tripped,
+        (Some(0) | None, None) => Exit::Done,
+        (Some(code), _) => Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)),
+        (None, Some(signal)) => Exit::Command(after(signal)),
+    }
+}
+
+/// The exit code of what a signal ended.
+fn after(signal: i32) -> u8 {
+    u8::try_from(signal).unwrap_or(0).saturating_add(128)
+}

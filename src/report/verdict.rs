@@ -1,0 +1,196 @@
+//! What a run came to, for people: which limit was hit first, when, and what to change.
+
+use std::fmt::{self, Write};
+
+use super::details;
+use super::groups::groups;
+use super::style::Style;
+use super::text::{hanging, sanitized};
+use crate::model::fact::Value;
+use crate::model::facts::{grouped, humane};
+use crate::model::finding::Finding;
+use crate::model::watch::{Stage, Trace, Verdict};
+use crate::model::window::seconds;
+
+/// Limits that only moved and are named.
+const MOVED: usize = 8;
+/// Columns of a small chart.
+const CHART: usize = 24;
+
+/// The verdict as text.
+pub fn print(verdict: &Verdict, width: u16, colour: bool) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut out, verdict, Style { width, height: None, colour, only_failed: false, verbose: false });
+    out
+}
+
+fn write(out: &mut String, verdict: &Verdict, style: Style) -> fmt::Result {
+    let width = usize::from(style.width);
+    let mut plain = String::new();
+    writeln!(plain, "\n{}", hanging("tunecheck ", &headline(verdict), width))?;
+    for stage in Stage::ALL {
+        writeln!(plain, "{}", hanging(&format!("{:<12}", stage.word()), &of_stage(verdict, stage), width))?;
+    }
+    let rows: Vec<[String; 5]> = told(verdict).map(|(word, trace)| row(word, trace)).collect();
+    if !rows.is_empty() {
+        writeln!(plain)?;
+        let columns = widths(&rows);
+        for row in &rows {
+            let cells = row.iter().zip(columns).map(|(cell, width)| format!("{cell:<width$}"));
+            writeln!(plain, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+    }
+    for (rule, why) in &verdict.unknown {
+        writeln!(plain, "{}", hanging("?         ", &format!("{rule}: {why}"), width))?;
+    }
+    if verdict.left_out > 0 {
+        writeln!(plain, "{} readings of further listeners or destinations were not followed.", verdict.left_out)?;
+    }
+    out.push_str(&sanitized(&plain));
+    let findings = findings(verdict);
+    details::write(out, &groups(&findings), style)
+}
+
+/// The verdict for a pull request.
+pub fn markdown(verdict: &Verdict) -> String {
+    let mut out = format!("### tunecheck: {}\n\n", cell(&headline(verdict)));
+    for stage in Stage::ALL {
+        out += &format!("- **{}**: {}\n", stage.word(), cell(&of_stage(verdict, stage)));
+    }
+    let mut rows = told(verdict).peekable();
+    if rows.peek().is_some() {
+        out += "\n| | limit | peak | evidence | course |\n|---|---|---|---|---|\n";
+    }
+    for (word, trace) in rows {
+        out += &format!("| {} |\n", row(word, trace).map(|text| cell(&text)).join(" | "));
+    }
+    for finding in findings(verdict) {
+        out += &format!("\n**{}**: {}\n", cell(finding.rule), cell(&finding.says));
+        for line in finding.fix.iter().flat_map(|action| &action.lines) {
+            out += &format!("- `{}`\n", sanitized(line).replace('`', "'").replace('\n', " "));
+        }
+    }
+    for (rule, why) in &verdict.unknown {
+        out += &format!("\nNot checked: {}: {}\n", cell(rule), cell(why));
+    }
+    out
+}
+
+/// Text that is no markup.
+fn cell(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in sanitized(text).chars() {
+        match c {
+            '\n' => out.push(' '),
+            '|' | '*' | '_' | '`' | '<' | '[' | ']' | '\\' => out.extend(['\\', c]),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+fn headline(verdict: &Verdict) -> String {
+    let first = match verdict.hit.first() {
+        Some(trace) => format!("{} was hit first, {} after the start", named(trace), at(trace.hit)),
+        None => "no limit was hit".to_owned(),
+    };
+    let end = match (verdict.command.is_empty(), verdict.exit, verdict.signal) {
+        (true, _, _) => String::new(),
+        (_, Some(code), _) => format!(" · {} ended with {code}", verdict.command.join(" ")),
+        (_, _, Some(signal)) => format!(" · {} was ended by signal {signal}", verdict.command.join(" ")),
+        _ => format!(" · {}", verdict.command.join(" ")),
+    };
+    format!("{first} · {} readings in {}{end}", grouped(verdict.ticks.into()), seconds(verdict.milliseconds))
+}
+
+/// What of a stage was hit, or how near it came.
+fn of_stage(verdict: &Verdict, stage: Stage) -> String {
+    let at_stage = |traces: &'_ [Trace]| -> Vec<String> {
+        traces
+            .iter()
+            .filter(|trace| trace.last.stage == stage)
+            .map(|trace| format!("{} {}", named(trace), at(trace.hit)))
+            .collect()
+    };
+    let mut hit = at_stage(&verdict.hit);
+    hit.dedup();
+    let short = at_stage(&verdict.saturated);
+    let nearest = verdict.moved.iter().find(|trace| trace.last.stage == stage);
+    match (hit.is_empty(), short.is_empty(), nearest) {
+        (false, _, _) => format!("{}: {}", stage.words(), [hit, short].concat().join(", ")),
+        (_, false, _) => format!("no limit was hit; short of {}", short.join(", ")),
+        (_, _, Some(trace)) => match trace.peak_share {
+            Some((share, _)) => format!("no limit was hit; nearest was {} at {share} %", named(trace)),
+            None => format!("no limit was hit; {} moved", named(trace)),
+        },
+        _ => "no limit was hit".to_owned(),
+    }
+}
+
+/// The limit with its subject.
+fn named(trace: &Trace) -> String {
+    match &trace.last.subject {
+        Some(subject) => format!("{} of {subject}", trace.last.limit),
+        None => trace.last.limit.to_owned(),
+    }
+}
+
+fn at(milliseconds: Option<u64>) -> String {
+    milliseconds.map_or_else(String::new, |time| format!("at {}", seconds(time)))
+}
+
+/// Every limit that is worth a row, each with the word for what became of it.
+fn told(verdict: &Verdict) -> impl Iterator<Item = (&'static str, &Trace)> {
+    fn all<'a>(word: &'static str, traces: &'a [Trace]) -> impl Iterator<Item = (&'static str, &'a Trace)> {
+        traces.iter().map(move |trace| (word, trace))
+    }
+    let reached = all("HIT", &verdict.hit).chain(all("followed", &verdict.followed));
+    reached.chain(all("short", &verdict.saturated)).chain(all("moved", &verdict.moved).take(MOVED))
+}
+
+fn row(word: &str, trace: &Trace) -> [String; 5] {
+    let shown = |number: i128| match number {
+        i128::MAX => "unlimited".to_owned(),
+        number => humane(&Value::Number(number), trace.last.unit),
+    };
+    let peak = match (trace.peak, trace.peak_share) {
+        (Some((used, Some(of))), Some((share, _))) => format!("{} of {}, {share} %", shown(used), shown(of)),
+        (Some((used, _)), Some((share, _))) => format!("{}, {share} %", shown(used)),
+        // Of a counter the rise counts, not the total.
+        _ if trace.last.of.is_none() && !trace.rises.is_empty() => String::new(),
+        (Some((used, _)), None) => shown(used),
+        _ => String::new(),
+    };
+    let rises: Vec<String> = trace.rises.iter().map(|rise| format!("+{} {}", grouped(rise.by), rise.fact)).collect();
+    [
+        format!("{word} {}", at(trace.hit)).trim_end().to_owned(),
+        named(trace),
+        peak,
+        rises.join(", "),
+        chart(&trace.chart),
+    ]
+}
+
+/// The course in a line; the tallest bar is the highest value.
+fn chart(values: &[i128]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let top = values.iter().copied().max().unwrap_or(0).max(1);
+    let each = values.len().div_ceil(CHART).max(1);
+    let bar = |span: &[i128]| {
+        let value = span.iter().copied().max().unwrap_or(0).clamp(0, top);
+        usize::try_from(value.saturating_mul(7) / top).ok().and_then(|index| BARS.get(index)).copied().unwrap_or(' ')
+    };
+    values.chunks(each).map(bar).collect()
+}
+
+fn widths(rows: &[[String; 5]]) -> [usize; 5] {
+    let widest =
+        |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    [0, 1, 2, 3, 4].map(widest)
+}
+
+/// What the rules say of the limits that were hit, each rule's sentence once.
+fn findings(verdict: &Verdict) -> Vec<Finding> {
+    verdict.hit.iter().chain(&verdict.saturated).filter_map(|trace| trace.finding.as_deref().cloned()).collect()
+}
