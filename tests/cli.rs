@@ -118,7 +118,7 @@ fn words_that_nothing_is_known_about_end_with_the_next_step() {
 }
 
 /// The commands of the help text.
-const COMMANDS: [&str; 6] = ["audit", "explain", "snapshot", "rules", "completions", "man"];
+const COMMANDS: [&str; 7] = ["audit", "diff", "explain", "snapshot", "rules", "completions", "man"];
 
 #[test]
 fn every_shell_gets_a_completion_script_that_knows_every_command_and_option() {

@@ -1,9 +1,13 @@
 //! What is typed. What it means is decided in `settings`.
 
+mod diff;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
 
 use super::values::{count, count_or_none, duration, release, targets, unit};
 use crate::model::version::Version;
@@ -59,6 +63,9 @@ pub(super) enum Command {
     /// Print what to change, as a script or as files, in the order in which to apply it; applies nothing
     #[command(after_help = FIX_EXAMPLES)]
     Fix(Box<FixArgs>),
+    /// Compare two reports or snapshots: what changed, better or worse
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(Box<DiffArgs>),
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
         after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
@@ -127,8 +134,11 @@ pub(super) enum RulesCommand {
     /// Print the JSON Schema of a rule file
     Schema {
         /// The schema of a report instead
-        #[arg(long)]
+        #[arg(long, conflicts_with = "diff")]
         report: bool,
+        /// The schema of what diff prints as JSON instead
+        #[arg(long)]
+        diff: bool,
     },
 }
 
@@ -159,7 +169,7 @@ pub(super) struct AuditArgs {
 }
 
 /// The declared load.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LoadArgs {
     /// client, server, gateway, or a YAML file
     #[arg(long, value_name = "ROLE|FILE", help_heading = "Workload")]

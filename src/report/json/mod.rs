@@ -1,9 +1,13 @@
-//! The report for programs: `tunecheck.report/v1`.
+//! For programs: the report, `tunecheck.report/v1`, and what differs between two, `tunecheck.diff/v1`.
 
 mod convert;
+mod diff;
+mod diff_v1;
+mod measured;
 mod read;
 mod v1;
 
+pub use diff::{print as diff, schema as diff_schema};
 pub use read::{Unreadable, read};
 
 use super::text::escaped;
@@ -21,7 +25,12 @@ pub fn print(report: &Report, indent: bool, only_failed: bool) -> serde_json::Re
             .findings
             .retain(|finding| matches!(finding.outcome, OutcomeV1::Fail | OutcomeV1::Warn | OutcomeV1::Unknown));
     }
-    let text = if indent { serde_json::to_string_pretty(&report)? } else { serde_json::to_string(&report)? };
+    text(&report, indent)
+}
+
+/// A document as JSON text without a character that drives a terminal.
+fn text(document: &impl serde::Serialize, indent: bool) -> serde_json::Result<String> {
+    let text = if indent { serde_json::to_string_pretty(document)? } else { serde_json::to_string(document)? };
     // Only texts hold such characters, and JSON knows them by number as well.
     let number = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
     Ok(escaped(&text, number).into_owned() + "\n")
