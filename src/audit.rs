@@ -152,7 +152,7 @@ pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRu
     place::describe(&recorded.place, &mut facts);
     facts::declare(&mut facts, &recorded.workload);
     let mut told = Vec::with_capacity(recorded.findings.len());
-    for finding in &recorded.findings {
+    for finding in recorded.asking() {
         told.push((rules.get(&finding.rule).ok_or_else(|| NoSuchRule(finding.rule.clone()))?, finding));
     }
     let mut findings: Vec<Finding> =

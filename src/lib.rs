@@ -10,6 +10,7 @@
 //!  snapshot ┘                                ▲                                                        │
 //!  workload flags or file ───────────────────┘                     recorded report ──► remedy::Plan ◄─┘
 //!                                                                                          └──► remedy::target
+//!                                    two recorded reports ──► compare ──► Diff ──► report::diff
 //! ```
 //!
 //! One direction, no back edges. Only [`host`] touches the machine; everything after it is a pure function, so the
@@ -30,10 +31,12 @@
 //! | site | where a change has to be made: this host, a unit, the pod's manifest, the kubelet, kube-proxy, ... |
 //! | plan | the changes of all findings, each once, in order, by site |
 //! | target | a form in which a plan is written: a script, sysctl.d, systemd, docker, kubernetes, ansible, a node platform |
+//! | diff | what changed from one audit to another, finding by finding: worse, appeared, better, gone, ... |
 //! | snapshot | the raw bytes of everything an audit reads, errors included |
 
 mod audit;
 pub mod cli;
+pub mod compare;
 pub mod evaluate;
 pub mod facts;
 pub mod host;

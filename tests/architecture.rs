@@ -26,10 +26,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("evaluate", &["model"]),
     ("remedy", &["model"]),
     ("report", &["model"]),
+    ("compare", &["model"]),
     // The flow itself.
     ("audit", &["model", "host", "facts", "place", "rules", "evaluate", "remedy", "report"]),
     ("watch", &["model", "host", "facts", "place", "rules", "evaluate", "audit"]),
-    ("cli", &["model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "audit", "watch"]),
+    ("cli", &["model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "compare", "audit", "watch"]),
 ];
 /// Where each outside thing may be used, and why nowhere else.
 const ONLY_IN: &[(&str, &[&str])] = &[

@@ -1,10 +1,15 @@
 //! What is typed. What it means is decided in `settings`.
 
-use std::ffi::OsString;
+mod diff;
+mod watch;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
+pub(super) use watch::{WatchArgs, WatchFormat, WatchGate};
 
 use super::values::{count, count_or_none, duration, release, targets, unit};
 use crate::model::version::Version;
@@ -32,17 +37,6 @@ Examples:
   tunecheck fix --to script,systemd,ansible --output remedy    files, with a README
 
 Exit codes: 0 printed (also where nothing is wrong), 2 tunecheck could not do its work.";
-
-const WATCH_EXAMPLES: &str = "\
-Examples:
-  tunecheck watch                                  a live screen: every limit, worst first
-  tunecheck watch --format ndjson --duration 1m    one JSON object a second
-  tunecheck watch -- k6 run load.js                run a load test; then which limit was hit first, and what to change
-  tunecheck watch --workload gateway --destinations 2 --fail-on fail -- wrk -c 5000 -d 30s http://10.0.0.5/
-  tunecheck watch --format markdown --output verdict.md -- oha -n 100000 http://127.0.0.1:8080/
-
-The command has this program's input, output and signals; the verdict goes to standard error, or to --output.
-Exit codes: that of the command (128 and the signal that ended it); else 1 if --fail-on trips, 2 if watching failed.";
 
 /// Audits the tuning of this host, container or pod for tens of thousands of connections.
 #[derive(Debug, Parser)]
@@ -72,8 +66,11 @@ pub(super) enum Command {
     #[command(after_help = FIX_EXAMPLES)]
     Fix(Box<FixArgs>),
     /// Watch limits: a live screen, a JSON object a second, or a command's load test with a verdict at its end
-    #[command(after_help = WATCH_EXAMPLES)]
+    #[command(after_help = watch::EXAMPLES)]
     Watch(Box<WatchArgs>),
+    /// Compare two reports or snapshots: what changed, better or worse
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(Box<DiffArgs>),
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
         after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
@@ -142,8 +139,17 @@ pub(super) enum RulesCommand {
     /// Print the JSON Schema of a rule file
     Schema {
         /// The schema of a report instead
-        #[arg(long)]
+        #[arg(long, group = "of")]
         report: bool,
+        /// The schema of what diff prints as JSON instead
+        #[arg(long, group = "of")]
+        diff: bool,
+        /// The schema of a line that watch prints instead
+        #[arg(long, group = "of")]
+        tick: bool,
+        /// The schema of what watch prints as JSON at the end instead
+        #[arg(long, group = "of")]
+        verdict: bool,
     },
 }
 
@@ -174,7 +180,7 @@ pub(super) struct AuditArgs {
 }
 
 /// The declared load.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LoadArgs {
     /// client, server, gateway, or a YAML file
     #[arg(long, value_name = "ROLE|FILE", help_heading = "Workload")]
@@ -231,64 +237,6 @@ pub(super) struct SampleArgs {
     /// Readings: the first and the last make the window, the highest use counts
     #[arg(long, value_name = "N", help_heading = "What to read", value_parser = clap::value_parser!(u32).range(2..=100_000), conflicts_with = "source")]
     pub(super) count: Option<u32>,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(super) struct WatchArgs {
-    #[command(flatten)]
-    pub(super) load: LoadArgs,
-    /// Add or replace rules by id (a file or a directory; may be repeated)
-    #[arg(long, value_name = "PATH", help_heading = "What to read")]
-    pub(super) rules: Vec<PathBuf>,
-    /// Time from one reading to the next: a second, and a fifth of one around a command
-    #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration)]
-    pub(super) interval: Option<Duration>,
-    /// Stop after this time; without it, at the end of the command, or never
-    #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration, conflicts_with = "command")]
-    pub(super) duration: Option<Duration>,
-    /// Go on after the command has ended, while the load settles
-    #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration, default_value = "1s")]
-    pub(super) settle: Duration,
-
-    /// auto: a table after a command, else the screen on a terminal and ndjson elsewhere
-    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
-    pub(super) format: WatchFormat,
-    /// Colour: auto asks the terminal and NO_COLOR
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
-    pub(super) color: Color,
-    /// Write into this file instead
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(super) output: Option<PathBuf>,
-    /// Exit 1 if a limit was hit (fail), or also where one could not be read (unknown), and the command succeeded
-    #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Output")]
-    pub(super) fail_on: WatchGate,
-    /// The command to run, with its arguments
-    #[arg(last = true, value_name = "COMMAND")]
-    pub(super) command: Vec<OsString>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum WatchFormat {
-    #[default]
-    Auto,
-    /// A live screen
-    Screen,
-    /// One JSON object a reading
-    Ndjson,
-    /// The verdict for people
-    Table,
-    /// The verdict for programs
-    Json,
-    /// The verdict for a pull request
-    Markdown,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum WatchGate {
-    #[default]
-    Never,
-    Fail,
-    Unknown,
 }
 
 #[derive(Args, Clone, Debug)]

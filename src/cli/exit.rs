@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::args::FailOn;
+use super::args::{DiffFailOn, FailOn};
+use crate::model::diff::{Change, Diff};
 use crate::model::finding::Outcome;
 use crate::model::report::Report;
 
@@ -39,4 +40,14 @@ pub(super) fn gate(report: &Report, fail_on: FailOn) -> Exit {
         FailOn::Never => &[],
     };
     if trips.iter().any(|&outcome| report.count(outcome) > 0) { Exit::Tripped } else { Exit::Done }
+}
+
+/// Whether what differs trips the gate.
+pub(super) fn diff_gate(diff: &Diff<'_>, fail_on: DiffFailOn) -> Exit {
+    let trips: fn(&Change<'_>) -> bool = match fail_on {
+        DiffFailOn::New => |change| change.is_new(),
+        DiffFailOn::Worse => |change| change.is_worse(),
+        DiffFailOn::Never => |_| false,
+    };
+    if diff.changes.iter().any(trips) { Exit::Tripped } else { Exit::Done }
 }

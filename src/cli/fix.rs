@@ -16,9 +16,6 @@ use crate::remedy::target::{self, Order, Rendered, Target};
 use crate::report;
 use crate::rules::RuleSet;
 
-/// Largest report that is read back.
-const LARGEST_REPORT: u64 = 64 << 20;
-
 pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     let rules = settings::rules(&args.source.rules)?;
     let (mut report, host) = match &args.from {
@@ -83,6 +80,6 @@ fn single(name: &str, rendered: &Rendered, plan: &Plan) -> Result<()> {
 
 /// A report that was recorded, with its changes worked out anew.
 fn recorded(path: &Path, rules: &RuleSet) -> Result<Report> {
-    let bytes = input::read(path, LARGEST_REPORT).context("cannot read it")?;
+    let bytes = input::read(path, settings::LARGEST_REPORT).context("cannot read it")?;
     Ok(recalled(&report::recorded(&bytes)?, rules)?)
 }

@@ -1,6 +1,7 @@
 //! The command line: what was typed, what was decided, one file per verb.
 
 mod args;
+mod diff;
 mod exit;
 mod explain;
 mod fix;
@@ -53,6 +54,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Audit(args)) => audit_verb(&args),
         Some(Command::Fix(args)) => fix::run(&args),
         Some(Command::Watch(args)) => watch::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
         Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
         Some(Command::Rules { command }) => rules::run(command),

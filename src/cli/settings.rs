@@ -20,6 +20,8 @@ use crate::rules::{Problem, RuleSet, file};
 
 /// Largest dump that is read.
 const LARGEST_DUMP: u64 = 16 << 20;
+/// Largest report that is read back.
+pub(super) const LARGEST_REPORT: u64 = 64 << 20;
 /// Columns of a report that does not go to a terminal.
 const PIPE_WIDTH: u16 = 100;
 
@@ -148,16 +150,21 @@ pub(super) fn width(terminal: Terminal) -> u16 {
 
 /// How the report is to look on this output.
 pub(super) fn style(args: &AuditArgs, terminal: Terminal) -> Style {
+    Style { only_failed: args.only_failed, verbose: args.verbose, ..plain_style(args.color, terminal) }
+}
+
+/// How text for people is to look on this output.
+pub(super) fn plain_style(color: Color, terminal: Terminal) -> Style {
     Style {
         width: width(terminal),
         height: terminal.rows,
-        colour: match args.color {
+        colour: match color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => terminal.interactive && !terminal.plain,
         },
-        only_failed: args.only_failed,
-        verbose: args.verbose,
+        only_failed: false,
+        verbose: false,
     }
 }
 

@@ -1,6 +1,5 @@
 //! `tunecheck watch`: the loop that reads, around a command or alone.
 
-use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
 
@@ -142,7 +141,7 @@ impl Run<'_> {
 enum Sink {
     Stdout { closed: bool },
     Stderr,
-    File(File),
+    File(Box<dyn Write>),
 }
 
 impl Sink {

@@ -1,6 +1,7 @@
 //! Folders that the user names to be written.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -23,8 +24,9 @@ pub(super) fn fresh(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// Those of opening it for writing.
-pub fn create(path: &Path) -> Result<fs::File> {
-    fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))
+pub fn create(path: &Path) -> Result<Box<dyn Write>> {
+    let file = fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Box::new(file))
 }
 
 /// Writes files, each as its path and its text, into a folder, which is made if it is missing and has to be empty.

@@ -1,6 +1,7 @@
-//! A report that was recorded in JSON, as far as fixes are worked out from it: figures, and no changes.
+//! A report that was recorded in JSON, as far as it is read back: what it found, and the figures that fixes are worked
+//! out from, but no changes.
 
-use super::fact::Value;
+use super::fact::{Unit, Value};
 use super::finding::Outcome;
 use super::place::Place;
 use super::workload::Workload;
@@ -8,6 +9,10 @@ use super::workload::Workload;
 /// What a recorded report tells.
 #[derive(Clone, Debug)]
 pub struct Recorded {
+    /// The version of tunecheck that made it.
+    pub tunecheck: String,
+    /// What was read.
+    pub source: String,
     /// The host name.
     pub node: Option<String>,
     /// The kernel release.
@@ -20,11 +25,28 @@ pub struct Recorded {
     pub place: Place,
     /// The load that was declared.
     pub workload: Workload,
-    /// What warned or failed, and what could not be checked.
+    /// How long counters were looked at, in milliseconds; none where they were read once.
+    pub window: Option<u64>,
+    /// Whether it left out what passed, was waived or did not apply (`--only-failed`).
+    pub partial: bool,
+    /// What the rules said.
     pub findings: Vec<RecordedFinding>,
 }
 
-/// A finding that warned or failed, or could not be checked.
+impl Recorded {
+    /// What warned or failed, and what could not be checked.
+    pub fn asking(&self) -> impl Iterator<Item = &RecordedFinding> {
+        let asks = |outcome| matches!(outcome, Outcome::Fail | Outcome::Warn | Outcome::Unknown);
+        self.findings.iter().filter(move |finding| asks(finding.outcome))
+    }
+
+    /// How many findings have this outcome.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.findings.iter().filter(|finding| finding.outcome == outcome).count()
+    }
+}
+
+/// What a rule said about one subject.
 #[derive(Clone, Debug)]
 pub struct RecordedFinding {
     /// The rule's id.
@@ -33,10 +55,14 @@ pub struct RecordedFinding {
     pub subject: Option<String>,
     /// The outcome.
     pub outcome: Outcome,
-    /// Why it is unknown.
+    /// Why it is unknown or not applicable.
     pub reason: String,
     /// The value that was judged.
     pub now: Option<Value>,
+    /// What the value counts.
+    pub unit: Unit,
+    /// What was asked of it, in words.
+    pub want: String,
     /// The limit that a use was measured against.
     pub limit: Option<i128>,
     /// Below it the outcome is fail.
@@ -45,8 +71,21 @@ pub struct RecordedFinding {
     pub warn_below: Option<i128>,
     /// The sentence of the report.
     pub says: String,
+    /// Counters and gauges beside it.
+    pub evidence: Vec<RecordedProof>,
     /// Figures that its changes were worked out from.
     pub figures: Vec<Figures>,
+}
+
+/// A counter or gauge beside a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedProof {
+    /// The fact.
+    pub fact: String,
+    /// Its value; none where there was a gap, or no limit.
+    pub value: Option<i128>,
+    /// Whether it is a total since a beginning (a gauge otherwise).
+    pub total: bool,
 }
 
 /// Figures that a change was worked out from.

@@ -1,6 +1,7 @@
 //! Report to bytes: one file per format. Pure.
 
 mod details;
+mod diff;
 mod explain;
 mod groups;
 mod json;
@@ -9,10 +10,11 @@ mod table;
 mod text;
 mod verdict;
 
+pub use diff::{markdown as diff_markdown, table as diff_table};
 pub use explain::{catalogue as facts_table, rule as explain, rule_list};
 pub use json::{
-    Unreadable, print as json, read as recorded, schema as json_schema, tick as tick_json, tick_schema,
-    verdict as verdict_json, verdict_schema,
+    Unreadable, diff as diff_json, diff_schema, print as json, read as recorded, schema as json_schema,
+    tick as tick_json, tick_schema, verdict as verdict_json, verdict_schema,
 };
 pub use style::Style;
 pub use table::print as table;

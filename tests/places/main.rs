@@ -16,6 +16,7 @@
 mod ansible;
 mod boot_files;
 mod containers;
+mod diff;
 mod engine;
 mod engines;
 mod fix;
@@ -48,6 +49,7 @@ fn main() {
         service::PLACES,
         ssh::PLACES,
         overflow::PLACES,
+        diff::PLACES,
         sysctl_files::PLACES,
         limits::PLACES,
         output::PLACES,

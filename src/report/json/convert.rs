@@ -21,6 +21,19 @@ impl From<&Value> for ValueV1 {
     }
 }
 
+impl From<Outcome> for OutcomeV1 {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Pass => Self::Pass,
+            Outcome::Warn => Self::Warn,
+            Outcome::Fail => Self::Fail,
+            Outcome::Unknown => Self::Unknown,
+            Outcome::NotApplicable => Self::NotApplicable,
+            Outcome::Waived => Self::Waived,
+        }
+    }
+}
+
 impl<'a> From<&'a Report> for ReportV1<'a> {
     fn from(report: &'a Report) -> Self {
         let (place, load) = (&report.place, &report.workload);
@@ -94,14 +107,7 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
             manual: finding.manual,
             scope: finding.scope.word(),
             subject: finding.subject.as_deref(),
-            outcome: match finding.outcome {
-                Outcome::Pass => OutcomeV1::Pass,
-                Outcome::Warn => OutcomeV1::Warn,
-                Outcome::Fail => OutcomeV1::Fail,
-                Outcome::Unknown => OutcomeV1::Unknown,
-                Outcome::NotApplicable => OutcomeV1::NotApplicable,
-                Outcome::Waived => OutcomeV1::Waived,
-            },
+            outcome: OutcomeV1::from(finding.outcome),
             reason: &finding.reason,
             gap: finding.gap.as_ref().map(GapV1::from),
             fact: &finding.fact,

@@ -1,10 +1,14 @@
-//! The report for programs: `tunecheck.report/v1`.
+//! For programs: the report, what differs between two, a reading of every limit, and what a run of them came to.
 
 mod convert;
+mod diff;
+mod diff_v1;
+mod measured;
 mod read;
 mod v1;
 mod watch;
 
+pub use diff::{print as diff, schema as diff_schema};
 pub use read::{Unreadable, read};
 
 use serde::Serialize;
@@ -26,7 +30,7 @@ pub fn print(report: &Report, indent: bool, only_failed: bool) -> serde_json::Re
             .findings
             .retain(|finding| matches!(finding.outcome, OutcomeV1::Fail | OutcomeV1::Warn | OutcomeV1::Unknown));
     }
-    written(&report, indent)
+    text(&report, indent)
 }
 
 /// A reading of every limit as one line of JSON.
@@ -34,7 +38,7 @@ pub fn print(report: &Report, indent: bool, only_failed: bool) -> serde_json::Re
 /// # Errors
 /// As [`print`].
 pub fn tick(tick: &Tick) -> serde_json::Result<String> {
-    written(&TickV1::from(tick), false)
+    text(&TickV1::from(tick), false)
 }
 
 /// What a run came to as JSON, indented if a person looks at it.
@@ -42,11 +46,12 @@ pub fn tick(tick: &Tick) -> serde_json::Result<String> {
 /// # Errors
 /// As [`print`].
 pub fn verdict(verdict: &Verdict, indent: bool) -> serde_json::Result<String> {
-    written(&VerdictV1::from(verdict), indent)
+    text(&VerdictV1::from(verdict), indent)
 }
 
-fn written(value: &impl Serialize, indent: bool) -> serde_json::Result<String> {
-    let text = if indent { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
+/// A document as JSON text without a character that drives a terminal.
+fn text(document: &impl Serialize, indent: bool) -> serde_json::Result<String> {
+    let text = if indent { serde_json::to_string_pretty(document)? } else { serde_json::to_string(document)? };
     // Only texts hold such characters, and JSON knows them by number as well.
     let number = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
     Ok(escaped(&text, number).into_owned() + "\n")

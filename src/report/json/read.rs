@@ -1,4 +1,4 @@
-//! A recorded report read back: what a plan is made of, and nothing else. Unknown keys are passed over.
+//! A recorded report read back: what plans and comparisons are made of, and nothing else. Unknown keys are passed over.
 
 use std::borrow::Cow;
 
@@ -6,18 +6,25 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::convert::SCHEMA;
+use super::measured::{ProofIn, SummaryIn, unit};
 use crate::model::fact::Value;
 use crate::model::finding::Outcome;
 use crate::model::place::{Kind, Netns, Place, Writable};
-use crate::model::recorded::{Figures, Recorded, RecordedFinding};
+use crate::model::recorded::{Figures, Recorded, RecordedFinding, RecordedProof};
 use crate::model::workload::{Role, Workload};
 
 /// Why a report cannot be read back.
 #[derive(Debug, Error)]
 pub enum Unreadable {
     /// It is no JSON, or not of this shape.
-    #[error("this is no tunecheck report: {0}")]
-    Shape(#[from] serde_json::Error),
+    #[error("this is no tunecheck report: {0} (tunecheck --format json > FILE records one)")]
+    Shape(serde_json::Error),
+    /// It is what people read.
+    #[error("this is no tunecheck report but the table of one: tunecheck --format json > FILE records one")]
+    Table,
+    /// It stops before its end.
+    #[error("this is no whole tunecheck report: it ends early ({0}); copy it again, or record a new one")]
+    Cut(serde_json::Error),
     /// Another format, or another version of it.
     #[error("the format is {0:?}; this tunecheck reads {SCHEMA} (tunecheck --format json)")]
     Format(String),
@@ -31,15 +38,24 @@ pub enum Unreadable {
 /// # Errors
 /// [`Unreadable`]: no JSON, not of this format, or a value that is none.
 pub fn read(bytes: &[u8]) -> Result<Recorded, Unreadable> {
-    let format: FormatIn = serde_json::from_slice(bytes)?;
+    let shape = |error: serde_json::Error| match () {
+        () if bytes.starts_with(b"tunecheck ") => Unreadable::Table,
+        () if error.is_eof() => Unreadable::Cut(error),
+        () => Unreadable::Shape(error),
+    };
+    let format: FormatIn = serde_json::from_slice(bytes).map_err(shape)?;
     if format.schema != SCHEMA {
         return Err(Unreadable::Format(format.schema.chars().take(60).collect()));
     }
-    let report: ReportIn = serde_json::from_slice(bytes)?;
-    let findings = report.findings.into_iter().filter_map(FindingIn::meaning).collect();
+    let report: ReportIn = serde_json::from_slice(bytes).map_err(shape)?;
+    let findings: Vec<RecordedFinding> = report.findings.into_iter().filter_map(FindingIn::meaning).collect();
     let kernel = report.kernel.map(Cow::into_owned);
     let release = kernel.as_deref().and_then(|release| release.parse().ok());
     Ok(Recorded {
+        tunecheck: report.tunecheck.into_owned(),
+        source: report.source.into_owned(),
+        window: report.window_milliseconds,
+        partial: report.summary.counts_more_than(&findings),
         node: report.node.map(Cow::into_owned),
         cpus: report.cpus.map(i128::from),
         memory: report.memory_bytes.map(i128::from),
@@ -58,6 +74,12 @@ struct FormatIn {
 
 #[derive(Deserialize)]
 struct ReportIn<'a> {
+    #[serde(borrow, default)]
+    tunecheck: Cow<'a, str>,
+    #[serde(borrow, default)]
+    source: Cow<'a, str>,
+    #[serde(default)]
+    summary: SummaryIn,
     #[serde(borrow)]
     node: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -68,6 +90,7 @@ struct ReportIn<'a> {
     place: PlaceIn<'a>,
     #[serde(borrow)]
     workload: WorkloadIn<'a>,
+    window_milliseconds: Option<u64>,
     #[serde(borrow)]
     findings: Vec<FindingIn<'a>>,
 }
@@ -195,16 +218,19 @@ struct FindingIn<'a> {
     #[serde(borrow, default)]
     says: Cow<'a, str>,
     now: Option<ValueIn>,
-    #[serde(default)]
-    want: WantIn,
+    #[serde(borrow, default)]
+    unit: Cow<'a, str>,
+    #[serde(borrow, default)]
+    want: WantIn<'a>,
+    #[serde(borrow, default)]
+    evidence: Vec<ProofIn<'a>>,
     #[serde(default)]
     fix: Vec<ActionIn>,
 }
 
 impl FindingIn<'_> {
     fn meaning(self) -> Option<RecordedFinding> {
-        let asks = [Outcome::Fail, Outcome::Warn, Outcome::Unknown];
-        let outcome = asks.into_iter().find(|outcome| outcome.word() == self.outcome)?;
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.word() == self.outcome)?;
         let limit = |limit: Option<i64>| limit.map(i128::from);
         Some(RecordedFinding {
             rule: self.rule.into_owned(),
@@ -212,17 +238,22 @@ impl FindingIn<'_> {
             outcome,
             reason: self.reason.into_owned(),
             now: self.now.map(Value::from),
+            unit: unit(&self.unit),
+            want: self.want.text.into_owned(),
             limit: limit(self.want.limit),
             fail_below: limit(self.want.fail_below),
             warn_below: limit(self.want.warn_below),
             says: self.says.into_owned(),
+            evidence: self.evidence.into_iter().map(RecordedProof::from).collect(),
             figures: self.fix.into_iter().filter_map(|action| action.edit.meaning()).collect(),
         })
     }
 }
 
 #[derive(Deserialize, Default)]
-struct WantIn {
+struct WantIn<'a> {
+    #[serde(borrow, default)]
+    text: Cow<'a, str>,
     warn_below: Option<i64>,
     fail_below: Option<i64>,
     limit: Option<i64>,
@@ -252,9 +283,10 @@ struct SettingIn {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a value is a number of at most 64 bits, a list of such numbers, or a text")]
 enum ValueIn {
     Number(i64),
+    Large(u64),
     Numbers(Vec<i64>),
     Text(String),
 }
@@ -263,6 +295,7 @@ impl From<ValueIn> for Value {
     fn from(value: ValueIn) -> Self {
         match value {
             ValueIn::Number(number) => Self::Number(number.into()),
+            ValueIn::Large(number) => Self::Number(number.into()),
             ValueIn::Numbers(list) => Self::Numbers(list.into_iter().map(i128::from).collect()),
             ValueIn::Text(text) if text == "unlimited" => Self::Unlimited,
             ValueIn::Text(text) => Self::Text(text),

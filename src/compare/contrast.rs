@@ -1,0 +1,83 @@
+//! What sets two audits apart as a whole: another load, another machine, another place.
+
+use crate::model::diff::{Contrast, Trait};
+use crate::model::fact::{Unit, Value};
+use crate::model::facts::{grouped, humane};
+use crate::model::place::{Netns, Place};
+use crate::model::recorded::Recorded;
+use crate::model::workload::Workload;
+
+/// What sets two audits apart, what matters most first.
+pub(super) fn contrasts(a: &Recorded, b: &Recorded) -> Vec<Contrast> {
+    let differs = |of: Trait, words: fn(&Recorded) -> String| {
+        let (a, b) = (words(a), words(b));
+        (a != b).then_some(Contrast { of, a, b })
+    };
+    [
+        differs(Trait::Workload, |report| load(&report.workload)),
+        differs(Trait::Node, |report| report.node.clone().unwrap_or_else(unknown)),
+        differs(Trait::Place, |report| place(&report.place)),
+        differs(Trait::Size, size),
+        differs(Trait::Kernel, |report| report.kernel.clone().unwrap_or_else(unknown)),
+        differs(Trait::User, |report| match report.place.uid {
+            Some(0) => "root".into(),
+            Some(uid) => format!("uid {uid}"),
+            None => unknown(),
+        }),
+        differs(Trait::Window, |report| window(report.window)),
+        differs(Trait::Version, |report| report.tunecheck.clone()),
+        differs(Trait::Extent, |report| if report.partial { "only what failed" } else { "everything" }.into()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn unknown() -> String {
+    "unknown".into()
+}
+
+/// In whole seconds: the clock of two like windows differs by a little.
+fn window(milliseconds: Option<u64>) -> String {
+    match milliseconds.map(|milliseconds| milliseconds.saturating_add(500) / 1000) {
+        None => "counters read once".into(),
+        Some(0) => "counters looked at for less than a second".into(),
+        Some(seconds) => format!("counters looked at for {} s", grouped(seconds.into())),
+    }
+}
+
+/// Every number of the load, so that two loads that differ read differently.
+fn load(load: &Workload) -> String {
+    let mut words = vec![
+        format!("{} connections", grouped(load.connections.into())),
+        format!("burst {}", grouped(load.burst.into())),
+    ];
+    if load.outgoing() > 0 || load.destinations > 1 {
+        let plural = if load.destinations == 1 { "" } else { "s" };
+        let (outgoing, destinations) = (grouped(load.outgoing().into()), grouped(load.destinations.into()));
+        words.push(format!("{outgoing} outgoing to {destinations} destination{plural}"));
+    }
+    if load.streams > 1 {
+        words.push(format!("{} streams on each", grouped(load.streams.into())));
+    }
+    if !load.ports.is_empty() {
+        words.push(format!("on port {}", load.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")));
+    }
+    format!("{}: {}", load.role.word(), words.join(" · "))
+}
+
+fn place(place: &Place) -> String {
+    let namespace = match place.netns {
+        Netns::Init => "init network namespace",
+        Netns::Child => "network namespace of its own",
+        Netns::Unknown => "network namespace unknown",
+    };
+    // Not the unit: every login has another session's.
+    format!("{} · {namespace}", place.words())
+}
+
+fn size(report: &Recorded) -> String {
+    let cpus = report.cpus.map_or_else(unknown, |cpus| cpus.to_string());
+    let memory = report.memory.map_or_else(unknown, |bytes| humane(&Value::Number(bytes), Unit::Bytes));
+    format!("{cpus} CPU{} · {memory}", if report.cpus == Some(1) { "" } else { "s" })
+}
