@@ -44,12 +44,12 @@ impl Stage {
         }
     }
 
-    /// What a client sees.
+    /// The question that it answers.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Handshakes => "handshakes fail or take seconds",
-            Self::Connections => "connections fail",
-            Self::Latency => "answers come late",
+            Self::Handshakes => "why handshakes fail or take seconds",
+            Self::Connections => "why connections fail",
+            Self::Latency => "why answers come late",
         }
     }
 }

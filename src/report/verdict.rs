@@ -1,5 +1,6 @@
 //! What a run came to, for people: which limit was hit first, when, and what to change.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::details;
@@ -28,7 +29,7 @@ pub fn print(verdict: &Verdict, width: u16, colour: bool) -> String {
 fn write(out: &mut String, verdict: &Verdict, style: Style) -> fmt::Result {
     let width = usize::from(style.width);
     let mut plain = String::new();
-    writeln!(plain, "\n{}", hanging("tunecheck ", &headline(verdict), width))?;
+    writeln!(plain, "\n{}", hanging("tunecheck   ", &headline(verdict), width))?;
     for stage in Stage::ALL {
         writeln!(plain, "{}", hanging(&format!("{:<12}", stage.word()), &of_stage(verdict, stage), width))?;
     }
@@ -36,13 +37,15 @@ fn write(out: &mut String, verdict: &Verdict, style: Style) -> fmt::Result {
     if !rows.is_empty() {
         writeln!(plain)?;
         let columns = widths(&rows);
+        // The picture goes first where there is no room for it.
+        let shown = if columns.iter().sum::<usize>() + 8 > width { 4 } else { 5 };
         for row in &rows {
-            let cells = row.iter().zip(columns).map(|(cell, width)| format!("{cell:<width$}"));
+            let cells = row.iter().zip(columns).take(shown).map(|(cell, width)| format!("{cell:<width$}"));
             writeln!(plain, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
         }
     }
-    for (rule, why) in &verdict.unknown {
-        writeln!(plain, "{}", hanging("?         ", &format!("{rule}: {why}"), width))?;
+    for (why, rules) in unknown(verdict) {
+        writeln!(plain, "{}", hanging("?           ", &format!("{}   ({why})", rules.join(", ")), width))?;
     }
     if verdict.left_out > 0 {
         writeln!(plain, "{} readings of further listeners or destinations were not followed.", verdict.left_out)?;
@@ -71,10 +74,19 @@ pub fn markdown(verdict: &Verdict) -> String {
             out += &format!("- `{}`\n", sanitized(line).replace('`', "'").replace('\n', " "));
         }
     }
-    for (rule, why) in &verdict.unknown {
-        out += &format!("\nNot checked: {}: {}\n", cell(rule), cell(why));
+    for (why, rules) in unknown(verdict) {
+        out += &format!("\nNot checked: {} ({})\n", cell(&rules.join(", ")), cell(why));
     }
     out
+}
+
+/// What could not be read, by the reason.
+fn unknown(verdict: &Verdict) -> BTreeMap<&str, Vec<&str>> {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (rule, why) in &verdict.unknown {
+        reasons.entry(why).or_default().push(rule);
+    }
+    reasons
 }
 
 /// Text that is no markup.
@@ -92,7 +104,7 @@ fn cell(text: &str) -> String {
 
 fn headline(verdict: &Verdict) -> String {
     let first = match verdict.hit.first() {
-        Some(trace) => format!("{} was hit first, {} after the start", named(trace), at(trace.hit)),
+        Some(trace) => format!("hit first: {}, {}", named(trace), at(trace.hit)),
         None => "no limit was hit".to_owned(),
     };
     let end = match (verdict.command.is_empty(), verdict.exit, verdict.signal) {
@@ -118,7 +130,7 @@ fn of_stage(verdict: &Verdict, stage: Stage) -> String {
     let short = at_stage(&verdict.saturated);
     let nearest = verdict.moved.iter().find(|trace| trace.last.stage == stage);
     match (hit.is_empty(), short.is_empty(), nearest) {
-        (false, _, _) => format!("{}: {}", stage.words(), [hit, short].concat().join(", ")),
+        (false, _, _) => [hit, short].concat().join(", "),
         (_, false, _) => format!("no limit was hit; short of {}", short.join(", ")),
         (_, _, Some(trace)) => match trace.peak_share {
             Some((share, _)) => format!("no limit was hit; nearest was {} at {share} %", named(trace)),
@@ -137,7 +149,11 @@ fn named(trace: &Trace) -> String {
 }
 
 fn at(milliseconds: Option<u64>) -> String {
-    milliseconds.map_or_else(String::new, |time| format!("at {}", seconds(time)))
+    match milliseconds {
+        None => String::new(),
+        Some(0) => "at the start".to_owned(),
+        Some(time) => format!("at {}", seconds(time)),
+    }
 }
 
 /// Every limit that is worth a row, each with the word for what became of it.
@@ -162,7 +178,9 @@ fn row(word: &str, trace: &Trace) -> [String; 5] {
         (Some((used, _)), None) => shown(used),
         _ => String::new(),
     };
-    let rises: Vec<String> = trace.rises.iter().map(|rise| format!("+{} {}", grouped(rise.by), rise.fact)).collect();
+    let counter = |fact: &str| fact.rsplit('.').next().unwrap_or_default().to_owned();
+    let rises: Vec<String> =
+        trace.rises.iter().map(|rise| format!("+{} {}", grouped(rise.by), counter(&rise.fact))).collect();
     [
         format!("{word} {}", at(trace.hit)).trim_end().to_owned(),
         named(trace),

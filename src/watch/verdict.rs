@@ -28,8 +28,11 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
     let named = |id: &str| reached.iter().any(|other| other.last.rule == id);
     let follows = |trace: &Trace| watch(trace).is_some_and(|watch: &Watch| watch.follows.iter().any(|id| named(id)));
     let (followed, hit): (Vec<&Trace>, Vec<&Trace>) = reached.iter().copied().partition(|trace| follows(trace));
+    let hit = each_once(&hit);
     let calm = |trace: &&&Trace| trace.hit.is_none() && trace.last.state != State::Unknown;
-    let mut moved: Vec<&Trace> = limits.iter().filter(calm).copied().filter(|trace| rose(trace)).collect();
+    let told = |trace: &Trace| hit.iter().any(|other| other.last.limit == trace.last.limit);
+    let mut moved: Vec<&Trace> =
+        limits.iter().filter(calm).copied().filter(|trace| rose(trace) && !told(trace)).collect();
     moved.sort_by_key(|trace| Reverse(trace.peak_share));
     let unknown = limits.iter().filter(|trace| trace.last.state == State::Unknown);
     let owned = |traces: Vec<&Trace>| traces.into_iter().cloned().collect();
@@ -39,7 +42,7 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
         signal: ended.signal,
         milliseconds: course.at(),
         ticks: course.ticks(),
-        hit: owned(hit),
+        hit,
         followed: owned(followed),
         saturated: owned(saturated.into_iter().filter(|trace| trace.hit.is_some()).collect()),
         moved: owned(moved),
@@ -48,9 +51,33 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
     }
 }
 
-/// Whether a use went up, by a percent of its limit at least, or a counter rose.
+/// Each limit once: what only a counter of the whole namespace shows goes to the subject that was seen at its limit.
+fn each_once(hit: &[&Trace]) -> Vec<Trace> {
+    let mut kept: Vec<Trace> = Vec::new();
+    for trace in hit {
+        let same = |other: &&mut Trace| {
+            other.last.limit == trace.last.limit && (trace.last.subject.is_none() || other.last.subject.is_none())
+        };
+        let Some(first) = kept.iter_mut().find(same) else {
+            kept.push((*trace).clone());
+            continue;
+        };
+        for rise in &trace.rises {
+            if !first.rises.iter().any(|other| other.fact == rise.fact) {
+                first.rises.push(rise.clone());
+            }
+        }
+        // The one with a figure of its own says more.
+        if first.peak_share.is_none() && trace.peak_share.is_some() {
+            let rises = std::mem::take(&mut first.rises);
+            *first = Trace { hit: first.hit, rises, ..(*trace).clone() };
+        }
+    }
+    kept
+}
+
+/// Whether a use went up, by a percent of its limit at least.
 fn rose(trace: &Trace) -> bool {
-    let shares = || trace.chart.iter().copied();
-    let climbed = shares().max().unwrap_or(0) > trace.chart.first().copied().unwrap_or(0);
-    (trace.last.share.is_some() && climbed) || !trace.rises.is_empty()
+    let highest = trace.chart.iter().copied().max().unwrap_or(0);
+    trace.last.share.is_some() && highest > trace.chart.first().copied().unwrap_or(0)
 }
