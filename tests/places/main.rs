@@ -17,6 +17,7 @@ mod ansible;
 mod boot_files;
 mod containers;
 mod diff;
+mod descriptors;
 mod engine;
 mod engines;
 mod fix;
@@ -52,6 +53,7 @@ fn main() {
         diff::PLACES,
         sysctl_files::PLACES,
         limits::PLACES,
+        descriptors::PLACES,
         output::PLACES,
         readonly::PLACES,
         recordings::PLACES,
