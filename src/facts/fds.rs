@@ -28,9 +28,10 @@ fn read(gather: &mut Gather<'_>) {
         Ok(bytes) => Top::parse(&text(&bytes)).ok_or_else(|| Gap::unparsable(SOURCE_NAME, &bytes)),
         Err(refusal) => Err(refusal.gap(SOURCE_NAME)),
     };
-    for name in gather.wanted("fds") {
-        let reading = found.as_ref().map_err(Gap::clone).and_then(|top| top.reading(&name));
-        gather.put(name, reading, SOURCE_NAME);
+    // All of one pass, wanted or not: another pass may name another process.
+    for Entry { name, .. } in SOURCE.entries {
+        let reading = found.as_ref().map_err(Gap::clone).and_then(|top| top.reading(name));
+        gather.put(*name, reading, SOURCE_NAME);
     }
 }
 
@@ -86,6 +87,30 @@ mod tests {
         assert_eq!(top.reading("fds.top.limit"), Ok(Value::Number(64)));
         assert_eq!(top.reading("fds.top.process"), Ok(Value::Text("nginx: worker 812".into())));
         assert_eq!(top.reading("fds.denied"), Ok(Value::Number(3)));
+    }
+
+    /// A machine on which every pass finds another process.
+    struct Changing(std::cell::Cell<u32>);
+
+    impl crate::host::Host for Changing {
+        fn ask(&self, _: Query<'_>) -> crate::host::Answer {
+            self.0.set(self.0.get() + 1);
+            Ok(format!("looked=1 denied=0\n{} 1 2 x\n", self.0.get()).into_bytes())
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn the_process_that_is_named_is_the_one_that_was_judged() {
+        let host = Changing(Default::default());
+        let mut facts = crate::model::facts::Facts::default();
+        for name in ["fds.top.used", "fds.top.process"] {
+            super::super::gather(&host, [name.into()].into(), &mut facts);
+        }
+        assert_eq!(facts.text("fds.top.process"), Some("x 1"));
     }
 
     #[test]
