@@ -7,6 +7,9 @@ use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
 const SOURCE_NAME: &str = "/proc/PID/fd, /proc/PID/limits";
 
+/// Percent of its limit at which a process is worth telling of, whatever those hold that cannot be looked into.
+const CLOSE: i128 = 75;
+
 const fn entry(name: &'static str, unit: Unit, meaning: &'static str) -> Entry {
     let document = "https://man7.org/linux/man-pages/man5/proc_pid_limits.5.html";
     Entry { name, unit, scope: Scope::Pidns, meaning, read: SOURCE_NAME, document }
@@ -68,6 +71,15 @@ impl Top {
             let cause = if self.denied > 0 { Cause::Denied } else { Cause::Absent };
             Gap::new(cause, format!("no process could be looked into, {} were refused", self.denied))
         })?;
+        // One that is close tells enough. One that is not says nothing of those that are hidden.
+        if self.denied > 0 && used.saturating_mul(100) < limit.saturating_mul(CLOSE) {
+            let why = format!(
+                "{} processes could not be looked into by this user; of the others {process} is nearest to its limit, with \
+                 {used} of {limit}",
+                self.denied
+            );
+            return Err(Gap::new(Cause::Denied, why));
+        }
         match name {
             "fds.top.used" => Ok(Value::Number(*used)),
             "fds.top.limit" => Ok(Value::Number(*limit)),
@@ -111,6 +123,17 @@ mod tests {
             super::super::gather(&host, [name.into()].into(), &mut facts);
         }
         assert_eq!(facts.text("fds.top.process"), Some("x 1"));
+    }
+
+    #[test]
+    fn processes_that_cannot_be_looked_into_are_not_taken_to_be_far_from_their_limit() {
+        let top = Top::parse("looked=1 denied=46\n90 5 1024 tunecheck\n").unwrap();
+        let gap = top.reading("fds.top.used").unwrap_err();
+        assert!(
+            gap.cause == Cause::Denied && gap.why.contains("46 processes") && gap.why.contains("5 of 1024"),
+            "{gap}"
+        );
+        assert_eq!(top.reading("fds.denied"), Ok(Value::Number(46)));
     }
 
     #[test]
