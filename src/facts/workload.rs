@@ -27,10 +27,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("workload.outgoing", "connections opened here"),
     entry("workload.sockets", "sockets that carry the load: incoming and outgoing"),
     entry("workload.per_destination", "outgoing connections toward one destination"),
-    Entry {
-        unit: Unit::Milliseconds,
-        ..entry("window.milliseconds", "time between the two readings; 0 without --sample")
-    },
 ];
 
 /// The facts of a run that looks at counters for so many milliseconds; 0 for one that reads them once.
@@ -66,7 +62,6 @@ pub fn declare(facts: &mut Facts, workload: &Workload) {
         ("workload.outgoing", workload.outgoing()),
         ("workload.sockets", workload.sockets()),
         ("workload.per_destination", workload.per_destination()),
-        ("window.milliseconds", 0),
     ];
     let numbers = numbers.map(|(name, number)| (name.to_owned(), Value::Number(number.into())));
     let role = ("workload.role".to_owned(), Value::Text(workload.role.word().into()));

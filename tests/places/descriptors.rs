@@ -17,19 +17,6 @@ pub(crate) const PLACES: &[Place] = &[Place {
 const LIMIT: u32 = 64;
 const OPEN: u32 = 62;
 
-/// The built-in rule without its condition that the audit is sampling.
-const RULE: &str = "
-title: Every process is far below its limit on open files
-scope: pidns
-fact: fds.top.used
-check: { usage: { of: fds.top.limit, warn: 75, fail: 95 } }
-says: '{fds.top.process} has {fds.top.used} of {fds.top.limit}'
-evidence: [{ fact: fds.denied, says: could not be looked into, plain: true }]
-fix: { application: raise the limit }
-why: a trial
-examples: [{ given: { fds.top.used: 62, fds.top.limit: 64 }, expect: fail }]
-";
-
 /// A shell that has `open` descriptors open, those it inherited included, then may have `limit`, and waits until its input
 /// ends.
 fn holding(open: u32, limit: u32) -> Child {
@@ -53,19 +40,19 @@ fn the_process_nearest_to_its_limit_on_open_files_is_named(scene: &Scene) {
     for (child, open) in [(&near, OPEN), (&sandboxed, 20)] {
         assert_eq!(fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count(), open as usize);
     }
-    let rules = scene.folder.join("rules/site");
-    fs::create_dir_all(&rules).unwrap();
-    fs::write(rules.join("fds.yaml"), RULE).unwrap();
     let mut audit = scene.tunecheck();
-    audit.args(["--format", "json", "--rules"]).arg(scene.folder.join("rules"));
+    audit.args(["--format", "json", "--sample", "200ms"]);
     let report = Run::of(audit).report();
-    let finding = report.finding("site/fds");
+    assert_eq!(report.subjects("files/fds"), [format!("bash {}", near.id())]);
+    let finding = report.finding("files/fds");
     assert_eq!(
         (&finding["outcome"], &finding["now"], &finding["want"]["limit"], &finding["share_percent"]),
         (&"fail".into(), &OPEN.into(), &LIMIT.into(), &96.into())
     );
-    assert_eq!(finding["says"], format!("bash {} has {OPEN} of {LIMIT}", near.id()));
     assert_eq!(finding["evidence"][0]["value"], 0, "root looks into all");
+    let mut once = scene.tunecheck();
+    once.args(["--format", "json"]);
+    assert_eq!(Run::of(once).report().finding("files/fds")["outcome"], "not-applicable");
     for child in [&mut near, &mut sandboxed] {
         drop(child.stdin.take());
         child.wait().unwrap();
