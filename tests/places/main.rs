@@ -16,8 +16,8 @@
 mod ansible;
 mod boot_files;
 mod containers;
-mod diff;
 mod descriptors;
+mod diff;
 mod engine;
 mod engines;
 mod fix;
