@@ -104,7 +104,13 @@ fn bounded(mut answers: Answers) -> Answers {
         (format!("{group}/memory.max"), "1073741824\n"),
         (format!("{group}/memory.current"), "1000000000\n"),
         (format!("{group}/memory.stat"), "anon 5\ninactive_file 4096\n"),
-        (format!("{group}/memory.events"), "max 4\noom 1\noom_kill 1\n"),
+        (format!("{group}/memory.events"), "high 8\nmax 4\noom 1\noom_kill 1\n"),
+        (format!("{group}/cpu.pressure"), STALLED),
+        (format!("{group}/memory.pressure"), STALLED),
+        (format!("{group}/io.pressure"), STALLED),
+        ("/proc/pressure/cpu".to_owned(), STALLED),
+        ("/proc/pressure/memory".to_owned(), STALLED),
+        ("/proc/pressure/io".to_owned(), STALLED),
         (format!("{group}/pids.max"), "100\n"),
         (format!("{group}/pids.current"), "91\n"),
         (format!("{group}/pids.events"), "max 3\n"),
@@ -118,8 +124,15 @@ fn bounded(mut answers: Answers) -> Answers {
     for file in ["cpu.max", "memory.max", "pids.max"] {
         answers.insert((Ask::Read, format!("/sys/fs/cgroup/{file}")), Err(Refusal::Errno(2)));
     }
+    answers.insert((Ask::Exists, "/sys/fs/cgroup/cgroup.controllers".into()), Ok(Vec::new()));
+    let processes = "looked=212 denied=3\n812 62 64 nginx: worker\n1 281 32768 systemd\n";
+    answers.insert((Ask::FdUse, String::new()), Ok(processes.into()));
     answers
 }
+
+/// What a file of PSI says.
+const STALLED: &str = "some avg10=37.99 avg60=10.12 avg300=4.24 total=1547860123\n\
+                       full avg10=0.05 avg60=0.00 avg300=0.00 total=95763788\n";
 
 /// Bytes that a failure prints as text.
 #[derive(Clone)]
@@ -613,5 +626,13 @@ fn the_seed_with_every_limit_has_every_limit() {
     let Read { facts, .. } = read_all(&Told(seeds()[0].clone()), rules(), &rules().workload(Role::Server));
     for name in ["cpu.throttled_share", "memory.working_set", "memory.oom_kills", "pids.current", "pids.refused"] {
         assert!(facts.number(&format!("cgroup.{name}")).is_ok(), "{name}");
+    }
+    for name in [
+        "cgroup.pressure.cpu.full.avg10",
+        "pressure.io.some.avg10",
+        "fds[nginx: worker 812].used",
+        "cgroup.memory.events.high",
+    ] {
+        assert!(facts.number(name).is_ok(), "{name}");
     }
 }

@@ -1,5 +1,6 @@
 //! Facts that follow from others, and the reasons behind gaps. Pure.
 
+mod memory;
 mod ports;
 
 use super::Wanted;
@@ -81,6 +82,20 @@ const OTHERS: &[Formula] = &[
     },
     Formula {
         entry: entry(
+            "cgroup.cpu.throttled_share",
+            Unit::Percent,
+            Scope::Cgroup,
+            "cgroup.cpu.throttled / cgroup.cpu.periods",
+            "share of periods in which the quota ran out, since the cgroup began",
+        ),
+        needs: &["cgroup.cpu.throttled", "cgroup.cpu.periods"],
+        compute: |facts, _| {
+            let throttled = facts.number("cgroup.cpu.throttled")?.saturating_mul(100);
+            Ok(Value::Number(throttled / facts.number("cgroup.cpu.periods")?.max(1)))
+        },
+    },
+    Formula {
+        entry: entry(
             "keepalive.total",
             Unit::Seconds,
             Scope::Netns,
@@ -123,7 +138,7 @@ const PLACE: &[Entry] = &[
 ];
 
 fn formulas() -> impl Iterator<Item = &'static Formula> {
-    OTHERS.iter().chain(ports::FORMULAS)
+    OTHERS.iter().chain(ports::FORMULAS).chain(memory::FORMULAS)
 }
 
 /// The catalogue entries of derived facts.

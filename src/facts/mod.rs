@@ -8,11 +8,13 @@ mod cgroup;
 mod conntrack;
 mod counters;
 mod derive;
+mod fds;
 mod files;
 mod kernel;
 mod listeners;
 mod memory;
 mod neighbours;
+mod pressure;
 mod process;
 mod resolver;
 mod signs;
@@ -64,6 +66,8 @@ const SOURCES: &[Source] = &[
     listeners::SOURCE,
     udp::SOURCE,
     memory::SOURCE,
+    pressure::SOURCE,
+    fds::SOURCE,
     cgroup::SOURCE,
     kernel::SOURCE,
     signs::SOURCE,

@@ -8,6 +8,7 @@
 mod child;
 mod clock;
 mod dump;
+mod fd_use;
 mod identity;
 pub mod input;
 mod kept;
@@ -56,6 +57,9 @@ pub enum Ask {
     SockDiag,
     /// Whether an environment variable of tunecheck itself is set: an empty answer, or a refusal. Never its value.
     Env,
+    /// `looked=N denied=N`, and a line `PID USED SOFT COMM` for each of the ten processes that are nearest to their soft
+    /// limit on open files, the nearest first. A pass over every process: some ten microseconds for each.
+    FdUse,
 }
 
 /// One question.

@@ -16,6 +16,7 @@
 mod ansible;
 mod boot_files;
 mod containers;
+mod descriptors;
 mod diff;
 mod engine;
 mod engines;
@@ -52,6 +53,7 @@ fn main() {
         diff::PLACES,
         sysctl_files::PLACES,
         limits::PLACES,
+        descriptors::PLACES,
         output::PLACES,
         readonly::PLACES,
         recordings::PLACES,

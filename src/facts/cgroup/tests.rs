@@ -56,3 +56,86 @@ fn limits_that_no_mount_shows_exist_all_the_same() {
     let facts = read(&[(SELF, "0::/\n")]);
     assert_eq!(facts.value("cgroup.memory.limit").unwrap_err().cause, Cause::NotVisibleHere);
 }
+
+/// Reads these facts, and what follows from them.
+fn read_these(files: &'static [(&'static str, &'static str)], names: &[&'static str]) -> Facts {
+    let mut facts = Facts::default();
+    super::super::gather(&Files(files), names.iter().copied().map(Into::into).collect(), &mut facts);
+    super::super::derive(&mut facts);
+    facts
+}
+
+#[test]
+fn time_stood_still_is_microseconds_on_either_version() {
+    let names = ["cgroup.cpu.throttled_share", "cgroup.cpu.throttled_usec"];
+    let v1 = read_these(
+        &[
+            (SELF, "1:cpu,cpuacct:/c\n"),
+            ("/sys/fs/cgroup/cpu/c/cpu.cfs_quota_us", "50000\n"),
+            ("/sys/fs/cgroup/cpu/c/cpu.cfs_period_us", "100000\n"),
+            ("/sys/fs/cgroup/cpu/c/cpu.stat", "nr_periods 51\nnr_throttled 48\nthrottled_time 2405771206\n"),
+        ],
+        &names,
+    );
+    let v2 = read_these(
+        &[
+            (SELF, "0::/c\n"),
+            ("/sys/fs/cgroup/c/cpu.max", "50000 100000\n"),
+            (
+                "/sys/fs/cgroup/c/cpu.stat",
+                "usage_usec 2543190\nuser_usec 2540000\nsystem_usec 3190\nnr_periods 51\nnr_throttled 48\n\
+                 throttled_usec 2405771\nnr_bursts 0\nburst_usec 0\n",
+            ),
+        ],
+        &names,
+    );
+    for facts in [v1, v2] {
+        assert_eq!(facts.number("cgroup.cpu.throttled_usec"), Ok(2_405_771));
+        assert_eq!(facts.number("cgroup.cpu.periods"), Ok(51));
+        assert_eq!(facts.number("cgroup.cpu.throttled_share"), Ok(94));
+    }
+}
+
+#[test]
+fn events_of_memory_are_read_without_a_limit_too() {
+    const EVENTS: &str = "low 0\nhigh 812\nmax 3\noom 0\noom_kill 0\noom_group_kill 0\n";
+    let names = ["cgroup.memory.events.high", "cgroup.memory.events.max", "cgroup.memory.failcnt"];
+    let facts = read_these(
+        &[(SELF, "0::/c\n"), ("/sys/fs/cgroup/c/memory.max", "max\n"), ("/sys/fs/cgroup/c/memory.events", EVENTS)],
+        &names,
+    );
+    assert_eq!(facts.number("cgroup.memory.events.high"), Ok(812));
+    assert_eq!(facts.number("cgroup.memory.events.max"), Ok(3));
+    assert_eq!(facts.value("cgroup.memory.failcnt").unwrap_err().cause, Cause::Absent);
+    let facts = read_these(
+        &[
+            (SELF, "4:memory:/c\n"),
+            ("/sys/fs/cgroup/memory/c/memory.limit_in_bytes", "268435456\n"),
+            ("/sys/fs/cgroup/memory/c/memory.failcnt", "77\n"),
+        ],
+        &names,
+    );
+    assert_eq!(facts.number("cgroup.memory.failcnt"), Ok(77));
+    assert_eq!(facts.value("cgroup.memory.events.high").unwrap_err().cause, Cause::Absent);
+}
+
+#[test]
+fn pressure_is_that_of_the_own_cgroup_of_version_2() {
+    const NAME: &str = "cgroup.pressure.cpu.full.avg10";
+    const PSI: &str =
+        "some avg10=91.20 avg60=60.00 avg300=9.00 total=9\nfull avg10=88.71 avg60=50.00 avg300=8.00 total=8\n";
+    let own = [
+        (SELF, "2:memory:/m\n0::/u\n"),
+        ("/sys/fs/cgroup/unified", ""),
+        ("/sys/fs/cgroup/unified/cgroup.controllers", ""),
+        ("/sys/fs/cgroup/unified/u/cpu.pressure", PSI),
+    ];
+    let facts = read_these(Box::leak(Box::new(own)), &[NAME, "cgroup.pressure.io.some.total"]);
+    assert_eq!(facts.number(NAME), Ok(88));
+    let off = facts.value("cgroup.pressure.io.some.total").unwrap_err();
+    assert!(off.cause == Cause::Absent && off.why.contains("psi=1"), "{off}");
+    let v1 = read_these(&[(SELF, "2:memory:/m\n0::/\n")], &[NAME]);
+    assert_eq!(v1.value(NAME).unwrap_err(), Gap::new(Cause::Absent, "cgroup version 1 keeps no PSI"));
+    let hidden = read_these(&[(SELF, "0::/\n")], &[NAME]);
+    assert_eq!(hidden.value(NAME).unwrap_err().cause, Cause::NotVisibleHere);
+}

@@ -1,0 +1,98 @@
+//! What is known of a cgroup, by name.
+
+use super::ROOT;
+use crate::model::catalogue::Entry;
+use crate::model::fact::{Scope, Unit};
+
+const fn entry(name: &'static str, unit: Unit, meaning: &'static str) -> Entry {
+    let document = "https://docs.kernel.org/admin-guide/cgroup-v2.html";
+    Entry { name, unit, scope: Scope::Cgroup, meaning, read: ROOT, document }
+}
+
+pub(super) const ENTRIES: &[Entry] = &[
+    entry("cgroup.version", Unit::Text, "v1, v2 or hybrid"),
+    entry("cgroup.path", Unit::Text, "the process's cgroup, as this cgroup namespace shows it"),
+    entry("cgroup.cpu.limit", Unit::Millicpu, "CPU quota"),
+    entry("cgroup.cpu.periods", Unit::Count, "periods of the quota in which a task ran, since the cgroup began"),
+    entry("cgroup.cpu.throttled", Unit::Count, "periods in which the quota ran out, since the cgroup began"),
+    entry(
+        "cgroup.cpu.throttled_usec",
+        Unit::Microseconds,
+        "time that tasks stood still for the quota, since the cgroup began",
+    ),
+    entry("cgroup.memory.limit", Unit::Bytes, "memory limit"),
+    entry("cgroup.memory.working_set", Unit::Bytes, "memory used, less inactive file cache"),
+    entry("cgroup.memory.oom_kills", Unit::Count, "processes killed at the memory limit, since the cgroup began"),
+    entry(
+        "cgroup.memory.events.high",
+        Unit::Count,
+        "times tasks were slowed down at memory.high, since the cgroup began (version 2)",
+    ),
+    entry(
+        "cgroup.memory.events.max",
+        Unit::Count,
+        "times the limit was met and memory had to be reclaimed, since the cgroup began (version 2)",
+    ),
+    entry("cgroup.memory.failcnt", Unit::Count, "times the limit was met, since the cgroup began (version 1)"),
+    entry("cgroup.pids.limit", Unit::Count, "most tasks"),
+    entry("cgroup.pids.current", Unit::Count, "tasks now"),
+    entry("cgroup.pids.refused", Unit::Count, "forks refused at the limit, since the cgroup began"),
+    entry("cgroup.pressure.cpu.some.avg10", Unit::Percent, "time in which some task here waited for a CPU, last 10 s"),
+    entry("cgroup.pressure.cpu.some.avg60", Unit::Percent, "time in which some task here waited for a CPU, last 60 s"),
+    entry(
+        "cgroup.pressure.cpu.some.total",
+        Unit::Microseconds,
+        "time in which some task here waited for a CPU, since the cgroup began",
+    ),
+    entry("cgroup.pressure.cpu.full.avg10", Unit::Percent, "time in which every task here waited for a CPU, last 10 s"),
+    entry("cgroup.pressure.cpu.full.avg60", Unit::Percent, "time in which every task here waited for a CPU, last 60 s"),
+    entry(
+        "cgroup.pressure.cpu.full.total",
+        Unit::Microseconds,
+        "time in which every task here waited for a CPU, since the cgroup began",
+    ),
+    entry(
+        "cgroup.pressure.memory.some.avg10",
+        Unit::Percent,
+        "time in which some task here waited for memory, last 10 s",
+    ),
+    entry(
+        "cgroup.pressure.memory.some.avg60",
+        Unit::Percent,
+        "time in which some task here waited for memory, last 60 s",
+    ),
+    entry(
+        "cgroup.pressure.memory.some.total",
+        Unit::Microseconds,
+        "time in which some task here waited for memory, since the cgroup began",
+    ),
+    entry(
+        "cgroup.pressure.memory.full.avg10",
+        Unit::Percent,
+        "time in which every task here waited for memory, last 10 s",
+    ),
+    entry(
+        "cgroup.pressure.memory.full.avg60",
+        Unit::Percent,
+        "time in which every task here waited for memory, last 60 s",
+    ),
+    entry(
+        "cgroup.pressure.memory.full.total",
+        Unit::Microseconds,
+        "time in which every task here waited for memory, since the cgroup began",
+    ),
+    entry("cgroup.pressure.io.some.avg10", Unit::Percent, "time in which some task here waited for a disk, last 10 s"),
+    entry("cgroup.pressure.io.some.avg60", Unit::Percent, "time in which some task here waited for a disk, last 60 s"),
+    entry(
+        "cgroup.pressure.io.some.total",
+        Unit::Microseconds,
+        "time in which some task here waited for a disk, since the cgroup began",
+    ),
+    entry("cgroup.pressure.io.full.avg10", Unit::Percent, "time in which every task here waited for a disk, last 10 s"),
+    entry("cgroup.pressure.io.full.avg60", Unit::Percent, "time in which every task here waited for a disk, last 60 s"),
+    entry(
+        "cgroup.pressure.io.full.total",
+        Unit::Microseconds,
+        "time in which every task here waited for a disk, since the cgroup began",
+    ),
+];
