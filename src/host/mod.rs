@@ -13,6 +13,7 @@ pub mod input;
 mod kept;
 mod live;
 mod output;
+mod owners;
 mod recorder;
 mod snapshot;
 pub mod sock_diag;
@@ -56,6 +57,9 @@ pub enum Ask {
     SockDiag,
     /// Whether an environment variable of tunecheck itself is set: an empty answer, or a refusal. Never its value.
     Env,
+    /// Which processes hold sockets, by inode numbers with commas between them: lines `INODE PID NAME`, then `denied N`
+    /// and `cut N` for processes that could not be looked into or through while a socket had no owner.
+    SocketOwners,
 }
 
 /// One question.
