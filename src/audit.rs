@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::evaluate::{Context, evaluate, explain};
+use crate::evaluate::{Context, evaluate, explain, tell_listener};
 use crate::facts;
 use crate::host::Host;
 use crate::model::fact::Cause;
@@ -90,7 +90,16 @@ impl Sampling {
 /// # Errors
 /// [`NothingReadable`], with what was tried. Anything less is in the report.
 pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Report, NothingReadable> {
-    audit_over(host, rules, workload, None)
+    audit_over(host, rules, workload, None, Told::Wrong)
+}
+
+/// What a report tells in full.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Told {
+    /// What warns or fails.
+    Wrong,
+    /// What holds as well: who listens is asked of a healthy machine too.
+    Everything,
 }
 
 /// As [`audit`]. With sampling, counters are judged by what they do meanwhile, and a use of a limit by the highest reading.
@@ -102,6 +111,7 @@ pub(crate) fn audit_over(
     rules: &RuleSet,
     workload: &Workload,
     sampling: Option<Sampling>,
+    told: Told,
 ) -> Result<Report, NothingReadable> {
     let window = sampling.map_or(0, Sampling::milliseconds);
     let mut declared = facts::looking_for(window);
@@ -118,9 +128,11 @@ pub(crate) fn audit_over(
         return Err(nothing_readable(host));
     }
     let mut findings = evaluate(rules.iter(), context(&read, workload.role));
-    let urgent = |finding: &&mut Finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail);
-    let wrong = findings.iter_mut().filter(urgent).filter_map(|finding| rules.get(finding.rule));
-    read_more(host, wrong.collect::<Vec<_>>().into_iter(), &mut read);
+    let told = findings.iter().filter(|finding| match told {
+        Told::Wrong => matches!(finding.outcome, Outcome::Warn | Outcome::Fail),
+        Told::Everything => finding.outcome != Outcome::NotApplicable,
+    });
+    read_more(host, told.filter_map(|finding| rules.get(finding.rule)), &mut read);
     mend(&mut findings, rules, &read, workload.role);
     let mut notes = host.notes();
     if workload.role != Role::Client && workload.ports.is_empty() {
@@ -159,6 +171,7 @@ pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRu
         told.iter().map(|(rule, finding)| recall::finding(rule, finding, &mut facts)).collect();
     told.retain(|(_, finding)| matches!(finding.outcome, Outcome::Warn | Outcome::Fail));
     recall::rest(&told, &mut facts);
+    facts::derive(&mut facts);
     let read = Read { facts, place: recorded.place.clone() };
     let says: Vec<String> = findings.iter().map(|finding| finding.says.clone()).collect();
     mend(&mut findings, rules, &read, recorded.workload.role);
@@ -194,6 +207,7 @@ pub(crate) fn mend(findings: &mut [Finding], rules: &RuleSet, read: &Read, role:
             finding.fix = remedy::actions(rule, finding, &wishes, situation);
         }
     }
+    findings.iter_mut().for_each(|finding| tell_listener(finding, &read.facts));
 }
 
 /// Whether the declared load alone leaves a rule applicable. What does not apply is not read either.
@@ -216,4 +230,51 @@ fn nothing_readable(host: &dyn Host) -> NothingReadable {
         ("live", _) => why.to_owned(),
         (source, _) => format!("{source} holds nothing that an audit reads ({why})"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Answer, Ask, Query, Recorder, Refusal};
+
+    /// A machine with a listener of this backlog, and else nothing but a somaxconn.
+    struct Listening(u32);
+
+    impl Host for Listening {
+        fn ask(&self, query: Query<'_>) -> Answer {
+            match (query.ask, query.of) {
+                (Ask::Read, "/proc/sys/net/core/somaxconn") => Ok(b"65535\n".to_vec()),
+                (Ask::SockDiag, "inet") => {
+                    let zeroes = [0u8; 56];
+                    let header = [&88u32.to_ne_bytes()[..], &20u16.to_ne_bytes(), &[0; 10], &[2, 0, 0, 0]].concat();
+                    Ok([&header, &zeroes[..], &self.0.to_ne_bytes(), &[0; 4], &7u32.to_ne_bytes()].concat())
+                }
+                (Ask::SocketOwners, "7") => Ok(b"7 812 nginx\n".to_vec()),
+                _ => Err(Refusal::Errno(2)),
+            }
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+    }
+
+    /// Whether it was asked who listens, and who that is by the report.
+    fn heard(backlog: u32, told: Told) -> (bool, Option<String>) {
+        let rules = RuleSet::built_in();
+        let host = Listening(backlog);
+        let recorder = Recorder::new(&host);
+        let report = audit_over(&recorder, &rules, &rules.workload(Role::Server), None, told).unwrap();
+        let finding = report.findings.iter().find(|finding| finding.rule == "listen/backlog").unwrap();
+        assert_eq!(finding.outcome, if backlog < 600 { Outcome::Warn } else { Outcome::Pass });
+        let process = finding.listener.clone().map(|listener| listener.process.unwrap());
+        (recorder.into_answers().keys().any(|(ask, _)| *ask == Ask::SocketOwners), process)
+    }
+
+    #[test]
+    fn a_healthy_machine_is_not_asked_who_listens_unless_everything_is_to_be_told() {
+        assert_eq!(heard(4096, Told::Wrong), (false, None));
+        assert_eq!(heard(4096, Told::Everything), (true, Some("nginx 812".to_owned())));
+        assert_eq!(heard(128, Told::Wrong), (true, Some("nginx 812".to_owned())));
+    }
 }

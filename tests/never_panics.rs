@@ -395,6 +395,52 @@ proptest! {
     }
 }
 
+/// What is said of the owner of one socket: whole lines, parts of them, any bytes.
+fn owners() -> impl Strategy<Value = Vec<u8>> {
+    let inode =
+        prop_oneof![3 => Just("77".to_owned()), 1 => any::<u128>().prop_map(|n| n.to_string()), 1 => "[ -9a-z]{0,9}"];
+    let pid = prop_oneof![4 => any::<u32>().prop_map(|pid| pid.to_string()), 1 => "[ -9a-z]{0,9}"];
+    let name = prop_oneof![1 => Just(b"nginx".to_vec()), 3 => prop::collection::vec(any::<u8>(), 0..20)];
+    let owner = (inode, pid, name)
+        .prop_map(|(inode, pid, name)| [inode.as_bytes(), b" ", pid.as_bytes(), b" ", &name, b"\n"].concat());
+    let line = prop_oneof![6 => owner, 1 => Just(b"denied 3\n".to_vec()), 1 => Just(b"cut 1\n".to_vec())];
+    prop_oneof![
+        3 => prop::collection::vec(line, 0..5).prop_map(|lines| lines.concat()),
+        1 => prop::collection::vec(any::<u8>(), 0..200),
+    ]
+}
+
+proptest! {
+    #![proptest_config(cases(600))]
+
+    #[test]
+    fn any_bytes_about_owners_are_an_owner_or_a_reason(said in owners(), backlog in any::<u32>()) {
+        let mut body = [0u8; 72];
+        body[0] = 2;
+        body[60..64].copy_from_slice(&backlog.to_ne_bytes());
+        body[68..72].copy_from_slice(&77u32.to_ne_bytes());
+        let message = [&88u32.to_ne_bytes()[..], &20u16.to_ne_bytes(), &[0; 10], &body].concat();
+        let host = Told(BTreeMap::from([
+            ((Ask::SockDiag, "inet".to_owned()), Ok(message)),
+            ((Ask::SocketOwners, "77".to_owned()), Ok(said)),
+            ((Ask::Read, "/proc/sys/net/core/somaxconn".to_owned()), Ok(b"4096\n".to_vec())),
+        ]));
+        let mut facts = Facts::default();
+        facts::gather(&host, BTreeSet::from(["listener[*].knob".into()]), &mut facts);
+        facts::derive(&mut facts);
+        match facts.value("listener[0.0.0.0:0].owner") {
+            Ok(owner) => {
+                let owner = owner.plain();
+                let (name, pid) = owner.rsplit_once(' ').unwrap();
+                prop_assert!(!name.is_empty() && !name.contains('\n') && pid.parse::<u32>().is_ok(), "{owner:?}");
+            }
+            Err(gap) => prop_assert!(!gap.why.is_empty()),
+        }
+        prop_assert!(facts.text("listener[0.0.0.0:0].knob").is_some_and(|knob| !knob.contains("not read")));
+        prop_assert!(facts.text("listener[0.0.0.0:0].limited_by").is_some());
+    }
+}
+
 /// Writes a recording of these answers.
 fn write_recording(answers: Answers, folder: &Path) {
     if folder.exists() {

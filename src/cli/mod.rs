@@ -24,7 +24,7 @@ pub use exit::Exit;
 use args::{AuditArgs, AuditOnly, Command, Format};
 use terminal::{Terminal, complain, print};
 
-use crate::audit::{audit_over, read, read_more};
+use crate::audit::{Told, audit_over, read, read_more};
 use crate::host::{Live, Recorder, write_snapshot};
 use crate::model::workload::Role;
 use crate::report;
@@ -75,7 +75,9 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     let rules = ManuallyDrop::new(settings::rules(&args.source.rules)?);
     let workload = settings::workload(&args.load, &rules)?;
     let host = settings::host(&args.source)?;
-    let mut report = ManuallyDrop::new(audit_over(host.as_ref(), &rules, &workload, settings::sampling(&args.sample))?);
+    let told = if args.verbose { Told::Everything } else { Told::Wrong };
+    let sampling = settings::sampling(&args.sample);
+    let mut report = ManuallyDrop::new(audit_over(host.as_ref(), &rules, &workload, sampling, told)?);
     report.waive(&args.source.waive);
     let terminal = Terminal::stdout();
     let text = match args.format {

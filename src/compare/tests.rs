@@ -16,6 +16,8 @@ fn finding(rule: &str, outcome: Outcome, now: i128) -> RecordedFinding {
         limit: None,
         fail_below: None,
         warn_below: None,
+        process: None,
+        queue_limit: None,
         says: String::new(),
         evidence: Vec::new(),
         figures: Vec::new(),

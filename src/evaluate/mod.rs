@@ -9,9 +9,10 @@ pub use example::{Verdict, run as run_example};
 
 use crate::model::catalogue::Catalogue;
 use crate::model::check::Check;
-use crate::model::fact::{Cause, Gap, Unit};
+use crate::model::fact::{Cause, Gap, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
 use crate::model::finding::{Finding, Outcome, Want};
+use crate::model::listener::{Limit, Listener};
 use crate::model::place::Place;
 use crate::model::rule::{IfAbsent, Rule};
 use crate::model::workload::Role;
@@ -64,6 +65,7 @@ fn judge(rule: &Rule, context: Context<'_>, findings: &mut Vec<Finding>) {
         rise: None,
         evidence: Vec::new(),
         owner: None,
+        listener: None,
         says: String::new(),
         also: String::new(),
         fix: Vec::new(),
@@ -163,6 +165,15 @@ fn conclude(rule: &Rule, context: Context<'_>, mut finding: Finding) -> Finding 
     }
     finding.owner = owner::of(rule, context, &finding.fact);
     finding
+}
+
+/// Tells of the listener that a finding is about, if somebody asked who listens.
+pub fn tell_listener(finding: &mut Finding, facts: &Facts) {
+    let Some(subject) = finding.subject.as_deref().filter(|_| finding.fact.starts_with("listener[")) else { return };
+    finding.listener = facts.get(&format!("listener[{subject}].owner")).map(|owner| Listener {
+        process: owner.reading.as_ref().map(Value::plain).map_err(Gap::clone),
+        limit: facts.text(&format!("listener[{subject}].limited_by")).and_then(Limit::of),
+    });
 }
 
 /// Says what is wrong, in the rule's own words with the values in them.

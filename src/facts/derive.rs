@@ -1,9 +1,12 @@
 //! Facts that follow from others, and the reasons behind gaps. Pure.
 
+mod knobs;
+mod listeners;
 mod memory;
 mod ports;
 
 use super::Wanted;
+use super::owners::{INODE, OWNER};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
@@ -43,19 +46,6 @@ const OTHERS: &[Formula] = &[
                 "this network namespace tracks nothing itself; the node's table is visible in the node's network namespace",
             )),
             count => Ok(Value::Number(count)),
-        },
-    },
-    Formula {
-        entry: entry(
-            "listener[*].capacity",
-            Unit::Count,
-            Scope::Netns,
-            "listener[*].backlog + 1",
-            "connections that the accept queue holds",
-        ),
-        needs: &["listener[*].backlog"],
-        compute: |facts, subject| {
-            Ok(Value::Number(facts.number(&format!("listener[{subject}].backlog"))?.saturating_add(1)))
         },
     },
     Formula {
@@ -138,7 +128,7 @@ const PLACE: &[Entry] = &[
 ];
 
 fn formulas() -> impl Iterator<Item = &'static Formula> {
-    OTHERS.iter().chain(ports::FORMULAS).chain(memory::FORMULAS)
+    OTHERS.iter().chain(listeners::FORMULAS).chain(ports::FORMULAS).chain(memory::FORMULAS)
 }
 
 /// The catalogue entries of derived facts.
@@ -153,6 +143,9 @@ pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
         if all.contains(formula.entry.name) {
             all.extend(formula.needs.iter().map(|name| Name::from(*name)));
         }
+    }
+    if all.contains(OWNER) {
+        all.insert(INODE.into());
     }
     // Whoever asks for a sysctl also wants to know which file sets it at boot.
     if all.iter().any(|name| name.starts_with("sysctl.")) {

@@ -20,11 +20,16 @@ pub(super) const SOURCE: Source = Source {
         entry("listener[*].backlog", "effective backlog: the lesser of what listen() asked for and somaxconn then"),
         entry("listener[*].queue", "connections that wait for accept() now"),
         entry("listener[*].port", "the port"),
+        entry("listener[*].inode", "inode number of the socket: what its owner is found by"),
         entry("listeners.count", "listening TCP sockets"),
     ],
 };
 
 fn read(gather: &mut Gather<'_>) {
+    // Who listens is asked of the processes, and later.
+    if gather.family("listener").chain(gather.family("listeners")).all(|name| name.ends_with("].owner")) {
+        return;
+    }
     let mut listeners = Vec::new();
     let mut count = Ok(());
     for family in ["inet", "inet6"] {
@@ -43,7 +48,7 @@ fn read(gather: &mut Gather<'_>) {
                     }
                 } else if count.is_ok() {
                     // A subject of its own, so that the IPv4 listeners keep their values.
-                    for key in ["backlog", "queue", "port"] {
+                    for key in ["backlog", "queue", "port", "inode"] {
                         gather.put(format!("listener[[::]:*].{key}"), Err(gap.clone()), "sock_diag");
                     }
                 }
@@ -54,9 +59,12 @@ fn read(gather: &mut Gather<'_>) {
     let number = i128::try_from(listeners.len()).unwrap_or(i128::MAX);
     gather.put("listeners.count", count.map(|()| Value::Number(number)), "sock_diag");
     for (subject, listener) in named(listeners) {
-        for (key, number) in
-            [("backlog", listener.backlog), ("queue", listener.queue), ("port", u32::from(listener.address.port()))]
-        {
+        for (key, number) in [
+            ("backlog", listener.backlog),
+            ("queue", listener.queue),
+            ("port", u32::from(listener.address.port())),
+            ("inode", listener.inode),
+        ] {
             gather.put(format!("listener[{subject}].{key}"), Ok(Value::Number(number.into())), "sock_diag");
         }
     }
@@ -74,6 +82,7 @@ struct Listener {
     address: SocketAddr,
     queue: u32,
     backlog: u32,
+    inode: u32,
 }
 
 /// Listeners by address. Sockets that share one (SO_REUSEPORT, one per worker) are told apart by a number.
@@ -105,7 +114,8 @@ fn listener(body: &[u8]) -> Option<Listener> {
         10 => Ipv6Addr::from(*body.get(8..24)?.first_chunk::<16>()?).into(),
         _ => return None,
     };
-    Some(Listener { address: SocketAddr::new(address, port), queue: number(56)?, backlog: number(60)? })
+    let address = SocketAddr::new(address, port);
+    Some(Listener { address, queue: number(56)?, backlog: number(60)?, inode: number(68)? })
 }
 
 #[cfg(test)]
@@ -118,6 +128,7 @@ mod tests {
         body[4..6].copy_from_slice(&port.to_be_bytes());
         body[56..60].copy_from_slice(&queue.to_ne_bytes());
         body[60..64].copy_from_slice(&backlog.to_ne_bytes());
+        body[68..72].copy_from_slice(&(u32::from(port) + 1000).to_ne_bytes());
         let mut bytes = (88u32).to_ne_bytes().to_vec();
         bytes.extend([20, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend(body);
@@ -130,7 +141,8 @@ mod tests {
         bytes.extend(&message(2, 1, 1, 1)[..40]);
         let found = parse(&bytes);
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0], Listener { address: "0.0.0.0:8080".parse().unwrap(), queue: 9, backlog: 8 });
+        let first = Listener { address: "0.0.0.0:8080".parse().unwrap(), queue: 9, backlog: 8, inode: 9080 };
+        assert_eq!(found[0], first);
         assert_eq!(found[1].address.to_string(), "[::]:443");
     }
 

@@ -14,6 +14,7 @@ mod kernel;
 mod listeners;
 mod memory;
 mod neighbours;
+mod owners;
 mod pressure;
 mod process;
 mod resolver;
@@ -52,7 +53,8 @@ struct Source {
     entries: &'static [Entry],
 }
 
-/// Every source. `boot` compares with what `sysctl` read, so it comes later.
+/// Every source. `boot` compares with what `sysctl` read, and `owners` looks for what `listeners` read, so they come
+/// later.
 const SOURCES: &[Source] = &[
     sysctl::SOURCE,
     boot::SOURCE,
@@ -64,6 +66,7 @@ const SOURCES: &[Source] = &[
     softnet::SOURCE,
     neighbours::SOURCE,
     listeners::SOURCE,
+    owners::SOURCE,
     udp::SOURCE,
     memory::SOURCE,
     pressure::SOURCE,
@@ -101,11 +104,11 @@ pub fn gather(host: &dyn Host, wanted: Wanted, facts: &mut Facts) {
     *facts = gather.facts;
 }
 
-/// Whether a name, or for a name with a subject its whole family, was read before.
+/// Whether a name was read before; for a name with a subject, whether that of any subject was.
 fn known(facts: &Facts, name: &str) -> bool {
-    match name.split_once('[') {
-        Some((family, _)) => facts.any_of(&format!("{family}[")),
-        None => facts.get(name).is_some(),
+    match (name.split_once('['), name.rsplit_once(']')) {
+        (Some((family, _)), Some((_, key))) => facts.any_of(&format!("{family}["), &format!("]{key}")),
+        _ => facts.get(name).is_some(),
     }
 }
 

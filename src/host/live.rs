@@ -11,7 +11,7 @@ use nix::sys::statfs::statfs;
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Answer, Ask, Host, Query, Refusal, fd_use, sock_diag};
+use super::{Answer, Ask, Host, Query, Refusal, fd_use, owners, sock_diag};
 
 /// Most that is read of one file. Nothing an audit reads is near it; a bigger file is refused, not cut.
 pub(super) const LARGEST: usize = 4 << 20;
@@ -47,6 +47,7 @@ impl Host for Live {
             }
             Ask::SockDiag => sock_diag::listening(of).map_err(errno),
             Ask::FdUse => fd_use::answer().map_err(|error| refusal(&error)),
+            Ask::SocketOwners => owners::find(of).map_err(|error| refusal(&error)),
             Ask::Env => std::env::var_os(of).map(|_| Vec::new()).ok_or(Refusal::Errno(Errno::ENOENT as i32)),
         }
     }

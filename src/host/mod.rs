@@ -14,6 +14,7 @@ pub mod input;
 mod kept;
 mod live;
 mod output;
+mod owners;
 mod recorder;
 mod snapshot;
 pub mod sock_diag;
@@ -60,6 +61,9 @@ pub enum Ask {
     /// `looked=N denied=N`, and a line `PID USED SOFT COMM` for each of the ten processes that are nearest to their soft
     /// limit on open files, the nearest first. A pass over every process: some ten microseconds for each.
     FdUse,
+    /// Which processes hold sockets, by inode numbers with commas between them: lines `INODE PID NAME`, then `denied N`
+    /// and `cut N` for processes that could not be looked into or through while a socket had no owner.
+    SocketOwners,
 }
 
 /// One question.

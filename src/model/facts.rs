@@ -90,10 +90,10 @@ impl Facts {
         }
     }
 
-    /// Whether there is a fact whose name starts so.
-    pub fn any_of(&self, start: &str) -> bool {
-        let mut from = self.all.range::<str, _>((Bound::Included(start), Bound::Unbounded));
-        from.next().is_some_and(|(name, _)| name.starts_with(start))
+    /// Whether there is a fact whose name starts and ends so.
+    pub fn any_of(&self, start: &str, end: &str) -> bool {
+        let from = self.all.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        from.map(|(name, _)| name).take_while(|name| name.starts_with(start)).any(|name| name.ends_with(end))
     }
 
     /// Takes back every fact whose name starts so.

@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::fact::{Gap, Scope, Unit, Value};
 use super::facts::Name;
+use super::listener::Listener;
 
 /// The result of a rule. Worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +110,8 @@ pub struct Finding {
     pub evidence: Vec<Proof>,
     /// Who writes the value last, as far as it shows.
     pub owner: Option<String>,
+    /// The listener that was judged; none where nobody asked who listens.
+    pub listener: Option<Listener>,
     /// The rule's own sentence, with values in it.
     pub says: String,
     /// What must not be forgotten when it is changed.

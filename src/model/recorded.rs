@@ -3,6 +3,7 @@
 
 use super::fact::{Unit, Value};
 use super::finding::Outcome;
+use super::listener::Limit;
 use super::place::Place;
 use super::workload::Workload;
 
@@ -69,6 +70,10 @@ pub struct RecordedFinding {
     pub fail_below: Option<i128>,
     /// Below it the outcome is warn.
     pub warn_below: Option<i128>,
+    /// Command name and pid of who holds the socket that was judged, if that was known.
+    pub process: Option<String>,
+    /// What bounds its queue.
+    pub queue_limit: Option<Limit>,
     /// The sentence of the report.
     pub says: String,
     /// Counters and gauges beside it.

@@ -2,7 +2,7 @@
 //! that somebody tampered with can ask for nothing that its rules would not.
 
 use crate::model::check::{Bound, Check};
-use crate::model::fact::{Unit, Value};
+use crate::model::fact::{Cause, Gap, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
 use crate::model::finding::{Finding, Want};
 use crate::model::fix::Change;
@@ -12,6 +12,8 @@ use crate::model::rule::Rule;
 
 /// Most ports that a report may add to a list: all NodePorts, and as many listeners as a machine has.
 const MOST_PORTS: u32 = 4096;
+/// Most characters of a command's name, each of 15 bytes as `\xHH`, with a number.
+const LONGEST_NAME: usize = 15 * 4 + 11;
 
 /// Puts what a report tells of the machine among the facts.
 pub fn machine(recorded: &Recorded, facts: &mut Facts) {
@@ -28,6 +30,9 @@ pub fn finding(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) -> Fi
     let fact = with_subject(rule.fact, subject).into_owned();
     if let Some(now) = &recorded.now {
         known(facts, fact.clone(), now.clone());
+    }
+    if let Some(subject) = subject.filter(|_| rule.fact.starts_with("listener[")) {
+        listener(subject, recorded, facts);
     }
     bounds(rule, recorded, facts);
     for figures in &recorded.figures {
@@ -51,9 +56,21 @@ pub fn finding(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) -> Fi
         rise: None,
         evidence: Vec::new(),
         owner: None,
+        listener: None,
         says: recorded.says.clone(),
         also: String::new(),
         fix: Vec::new(),
+    }
+}
+
+/// Puts among the facts who listens and what bounds the queue, in known words.
+fn listener(subject: &str, recorded: &RecordedFinding, facts: &mut Facts) {
+    let is_name = |name: &&String| name.len() <= LONGEST_NAME && name.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let untold = || Gap::new(Cause::Unsupported, "the report does not tell");
+    let process = recorded.process.as_ref().filter(is_name).cloned().map(Value::Text).ok_or_else(untold);
+    facts.put(format!("listener[{subject}].owner"), process, "report");
+    if let Some(limit) = recorded.queue_limit {
+        known(facts, format!("listener[{subject}].limited_by"), Value::Text(limit.words().to_owned()));
     }
 }
 

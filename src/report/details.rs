@@ -33,10 +33,14 @@ fn details<'a>(
 ) -> fmt::Result {
     let finding = group.first;
     let width = usize::from(style.width);
-    let subjects = if group.subjects.is_empty() { String::new() } else { format!("  {}", group.subjects(", ")) };
+    let subjects =
+        if group.subjects.is_empty() { String::new() } else { format!("  {}", group.subjects(", ", style.verbose)) };
     writeln!(out, "{} {}", label(finding.outcome), one_line(&format!("{}{subjects}", finding.rule)))?;
     if !finding.says.is_empty() {
         writeln!(out, "{}", wrapped(&finding.says, "  ", width))?;
+    }
+    if let Some(Err(gap)) = finding.listener.as_ref().map(|listener| &listener.process) {
+        writeln!(out, "{}", hanging("  listens  ", &format!("unknown ({gap})"), width))?;
     }
     if let Some(owner) = &finding.owner {
         writeln!(out, "{}", hanging("  owner    ", owner, width))?;

@@ -1,5 +1,8 @@
 //! Findings of one rule that say the same, told as one.
 
+use std::borrow::Cow;
+
+use crate::model::fact::Gap;
 use crate::model::finding::Finding;
 
 /// Subjects named before the rest is counted.
@@ -8,7 +11,8 @@ const NAMED: usize = 3;
 /// Findings of one rule that say the same.
 pub(super) struct Group<'a> {
     pub(super) first: &'a Finding,
-    pub(super) subjects: Vec<&'a str>,
+    /// The subjects, each with the process that holds it, if it is known.
+    pub(super) subjects: Vec<Cow<'a, str>>,
 }
 
 /// The groups, in the order of their first finding.
@@ -19,20 +23,35 @@ pub(super) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
             let other = group.first;
             (&other.rule, other.outcome, &other.now, &other.want.text, &other.reason)
                 == (&finding.rule, finding.outcome, &finding.now, &finding.want.text, &finding.reason)
+                && (&other.says, &other.fix, unknown(other)) == (&finding.says, &finding.fix, unknown(finding))
         };
         match groups.iter_mut().rev().find(same) {
-            Some(group) => group.subjects.extend(finding.subject.as_deref()),
-            None => groups.push(Group { first: finding, subjects: finding.subject.as_deref().into_iter().collect() }),
+            Some(group) => group.subjects.extend(subject(finding)),
+            None => groups.push(Group { first: finding, subjects: subject(finding).into_iter().collect() }),
         }
     }
     groups
 }
 
+/// Why it is not known who holds the socket of a finding.
+fn unknown(finding: &Finding) -> Option<&Gap> {
+    finding.listener.as_ref()?.process.as_ref().err()
+}
+
+fn subject(finding: &Finding) -> Option<Cow<'_, str>> {
+    let subject = finding.subject.as_deref()?;
+    Some(match finding.listener.as_ref().map(|listener| &listener.process) {
+        Some(Ok(process)) => format!("{subject} {process}").into(),
+        _ => subject.into(),
+    })
+}
+
 impl Group<'_> {
-    /// The subjects, the first few by name.
-    pub(super) fn subjects(&self, separator: &str) -> String {
-        let named: Vec<&str> = self.subjects.iter().take(NAMED).copied().collect();
-        let more = self.subjects.len().saturating_sub(NAMED);
+    /// The subjects: all of them, or the first few and how many more.
+    pub(super) fn subjects(&self, separator: &str, all: bool) -> String {
+        let count = if all { self.subjects.len() } else { NAMED };
+        let named: Vec<&str> = self.subjects.iter().take(count).map(Cow::as_ref).collect();
+        let more = self.subjects.len().saturating_sub(count);
         let rest = if more > 0 { format!("{separator}and {more} more") } else { String::new() };
         named.join(separator) + &rest
     }

@@ -33,7 +33,7 @@ fn write(out: &mut String, report: &Report, style: Style) -> fmt::Result {
     let groups = groups(&report.findings);
     let rows = rows_to_show(&groups, style);
     if !rows.is_empty() {
-        let table = table(&rows, style.width);
+        let table = table(&rows, style);
         for line in table.lines() {
             writeln!(out, " {}", if style.colour { coloured_row(line, &rows) } else { line.to_owned() })?;
         }
@@ -155,17 +155,17 @@ fn rows_to_show<'a, 'b>(groups: &'a [Group<'b>], style: Style) -> Vec<&'a Group<
         .collect()
 }
 
-fn table(rows: &[&Group<'_>], width: u16) -> String {
+fn table(rows: &[&Group<'_>], style: Style) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(width.saturating_sub(1).max(40));
+    table.set_width(style.width.saturating_sub(1).max(40));
     table.set_header(["", "rule", "now", "want", "evidence"]);
     for group in rows {
         let finding = group.first;
         let rule = match group.subjects.is_empty() {
             true => finding.rule.to_owned(),
-            false => format!("{}\n{}", finding.rule, group.subjects("\n")),
+            false => format!("{}\n{}", finding.rule, group.subjects("\n", style.verbose)),
         };
         let cells = [label(finding.outcome), &rule, &now(finding), &finding.want.text, &evidence(finding)];
         table.add_row(cells.map(sanitized));

@@ -27,6 +27,7 @@ mod harness;
 #[path = "../support/leftovers.rs"]
 mod leftovers;
 mod limits;
+mod listeners;
 mod namespaces;
 #[path = "../support/needs.rs"]
 mod needs;
@@ -62,5 +63,6 @@ fn main() {
         units::PLACES,
         ansible::PLACES,
         boot_files::PLACES,
+        listeners::PLACES,
     ]);
 }

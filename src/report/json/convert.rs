@@ -5,6 +5,7 @@ use crate::model::action::{Action, Edit, NofileEdit, SysctlEdit};
 use crate::model::fact::{Gap, Value};
 use crate::model::finding::{Finding, Outcome, Proof};
 use crate::model::fix::Effect;
+use crate::model::listener::{Limit, Listener};
 use crate::model::place::{Kind, Netns, Writable};
 use crate::model::report::Report;
 
@@ -127,6 +128,7 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
             rise: finding.rise.map(Number),
             evidence: finding.evidence.iter().map(ProofV1::from).collect(),
             owner: finding.owner.as_deref(),
+            listens: finding.listener.as_ref().map(ListensV1::from),
             says: &finding.says,
             also: &finding.also,
             fix: finding.fix.iter().map(ActionV1::from).collect(),
@@ -137,6 +139,16 @@ impl<'a> From<&'a Finding> for FindingV1<'a> {
 impl<'a> From<(&'a str, &'a Value)> for SettingV1<'a> {
     fn from((at, value): (&'a str, &'a Value)) -> Self {
         Self { at, value: ValueV1::from(value) }
+    }
+}
+
+impl<'a> From<&'a Listener> for ListensV1<'a> {
+    fn from(listener: &'a Listener) -> Self {
+        Self {
+            process: listener.process.as_deref().ok(),
+            gap: listener.process.as_ref().err().map(GapV1::from),
+            limited_by: listener.limit.map(Limit::words),
+        }
     }
 }
 

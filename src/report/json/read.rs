@@ -9,6 +9,7 @@ use super::convert::SCHEMA;
 use super::measured::{ProofIn, SummaryIn, unit};
 use crate::model::fact::Value;
 use crate::model::finding::Outcome;
+use crate::model::listener::Limit;
 use crate::model::place::{Kind, Netns, Place, Writable};
 use crate::model::recorded::{Figures, Recorded, RecordedFinding, RecordedProof};
 use crate::model::workload::{Role, Workload};
@@ -217,6 +218,8 @@ struct FindingIn<'a> {
     reason: Cow<'a, str>,
     #[serde(borrow, default)]
     says: Cow<'a, str>,
+    #[serde(borrow)]
+    listens: Option<ListensIn<'a>>,
     now: Option<ValueIn>,
     #[serde(borrow, default)]
     unit: Cow<'a, str>,
@@ -243,11 +246,21 @@ impl FindingIn<'_> {
             limit: limit(self.want.limit),
             fail_below: limit(self.want.fail_below),
             warn_below: limit(self.want.warn_below),
+            queue_limit: self.listens.as_ref().and_then(|listens| Limit::of(listens.limited_by.as_deref()?)),
+            process: self.listens.and_then(|listens| listens.process).map(Cow::into_owned),
             says: self.says.into_owned(),
             evidence: self.evidence.into_iter().map(RecordedProof::from).collect(),
             figures: self.fix.into_iter().filter_map(|action| action.edit.meaning()).collect(),
         })
     }
+}
+
+#[derive(Deserialize)]
+struct ListensIn<'a> {
+    #[serde(borrow)]
+    process: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    limited_by: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize, Default)]

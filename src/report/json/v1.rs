@@ -113,6 +113,8 @@ pub(super) struct FindingV1<'a> {
     pub(super) rise: Option<Number>,
     pub(super) evidence: Vec<ProofV1<'a>>,
     pub(super) owner: Option<&'a str>,
+    /// The listening socket that was judged; null for other findings, and where nobody had to know who listens.
+    pub(super) listens: Option<ListensV1<'a>>,
     pub(super) says: &'a str,
     /// What must not be forgotten when it is changed; else empty.
     pub(super) also: &'a str,
@@ -128,6 +130,16 @@ pub(super) enum OutcomeV1 {
     Unknown,
     NotApplicable,
     Waived,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ListensV1<'a> {
+    /// Command name and pid of the first process that holds it: `nginx 812`.
+    pub(super) process: Option<&'a str>,
+    /// Why the process is not known.
+    pub(super) gap: Option<GapV1<'a>>,
+    /// `somaxconn`, `the application`, or either of them.
+    pub(super) limited_by: Option<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]

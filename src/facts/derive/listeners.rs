@@ -1,0 +1,156 @@
+//! Listeners: what bounds the queue of each, and what to change in whose program.
+
+use std::cmp::Ordering;
+
+use super::knobs::{Asks, knob};
+use super::{Formula, entry, is_unread};
+use crate::facts::owners::OWNER;
+use crate::model::fact::{Gap, Scope, Unit, Value};
+use crate::model::facts::Facts;
+use crate::model::listener::Limit;
+
+const BACKLOG: &str = "listener[*].backlog";
+const SOMAXCONN: &str = "sysctl.net.core.somaxconn";
+
+pub(super) const FORMULAS: &[Formula] = &[
+    Formula {
+        entry: entry(
+            "listener[*].capacity",
+            Unit::Count,
+            Scope::Netns,
+            "listener[*].backlog + 1",
+            "connections that the accept queue holds",
+        ),
+        needs: &[BACKLOG],
+        compute: |facts, subject| Ok(Value::Number(backlog(facts, subject)?.saturating_add(1))),
+    },
+    Formula {
+        entry: entry(
+            "listener[*].limited_by",
+            Unit::Text,
+            Scope::Netns,
+            "listener[*].backlog against net.core.somaxconn",
+            "what bounds the accept queue: somaxconn, or the application",
+        ),
+        needs: &[BACKLOG, SOMAXCONN],
+        compute: |facts, subject| Ok(Value::Text(limit(facts, subject)?.words().to_owned())),
+    },
+    Formula {
+        entry: entry(
+            "listener[*].knob",
+            Unit::Text,
+            Scope::Netns,
+            "listener[*].owner and listener[*].limited_by",
+            "what to change for a longer accept queue",
+        ),
+        needs: &[BACKLOG, SOMAXCONN, OWNER],
+        compute: |facts, subject| Ok(Value::Text(advice(facts, subject)?)),
+    },
+];
+
+fn backlog(facts: &Facts, subject: &str) -> Result<i128, Gap> {
+    facts.number(&format!("listener[{subject}].backlog"))
+}
+
+/// What bounds the queue of a listener.
+fn limit(facts: &Facts, subject: &str) -> Result<Limit, Gap> {
+    Ok(match backlog(facts, subject)?.cmp(&facts.number(SOMAXCONN)?) {
+        Ordering::Equal => Limit::Somaxconn,
+        Ordering::Less => Limit::Application,
+        Ordering::Greater => Limit::Former,
+    })
+}
+
+/// What to change, and whether raising somaxconn helps.
+fn advice(facts: &Facts, subject: &str) -> Result<String, Gap> {
+    let owner = facts.value(&format!("listener[{subject}].owner"));
+    if let Err(gap) = &owner
+        && is_unread(gap)
+    {
+        return Err(gap.clone());
+    }
+    let owner = owner.map(Value::plain);
+    // The number comes last, and a name may hold blanks.
+    let name = owner.as_ref().map(|owner| owner.rsplit_once(' ').map_or(owner.as_str(), |(name, _)| name));
+    let (change, asks) = match name {
+        Ok(name) => (knob(name).change, knob(name).asks),
+        Err(_) => ("the backlog that the application gives to listen()", Asks::ForItself),
+    };
+    let limit = facts.text(&format!("listener[{subject}].limited_by")).and_then(Limit::of);
+    const RAISE: &str = "raise net.core.somaxconn (listen/somaxconn)";
+    Ok(match (limit, asks) {
+        (Some(Limit::Somaxconn), Asks::ForSomaxconn) => format!("{RAISE}, then restart it: {change}"),
+        (Some(Limit::Somaxconn), Asks::ForItself) => {
+            format!("{RAISE} and let the application ask for as much, then restart it: {change}")
+        }
+        (Some(Limit::Application), Asks::ForSomaxconn) => {
+            format!("restart it, somaxconn is higher now than what it got: {change}")
+        }
+        (Some(Limit::Application), Asks::ForItself) => {
+            format!("{change}; then restart it. Raising net.core.somaxconn alone changes nothing here")
+        }
+        (Some(Limit::Application | Limit::Somaxconn), Asks::Always) => {
+            format!("{change}. Raising net.core.somaxconn changes nothing here")
+        }
+        (Some(Limit::Former), _) => format!("{RAISE} before any restart, which cuts the queue to it: {change}"),
+        (None, _) => change.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::derive;
+    use crate::model::fact::Cause;
+
+    /// What is said of a listener with this backlog and owner where somaxconn is 4096.
+    fn said(backlog: i128, owner: Result<&str, Gap>) -> (String, String) {
+        let mut facts = Facts::default();
+        facts.put(SOMAXCONN, Ok(Value::Number(4096)), "");
+        facts.put("listener[[::]:80].backlog", Ok(Value::Number(backlog)), "");
+        // Derived once before anybody asked who listens, as an audit does.
+        derive(&mut facts);
+        assert!(facts.value("listener[[::]:80].knob").is_err_and(|gap| is_unread(&gap)));
+        facts.put("listener[[::]:80].owner", owner.map(|owner| Value::Text(owner.into())), "");
+        derive(&mut facts);
+        let text = |key: &str| facts.text(&format!("listener[[::]:80].{key}")).unwrap().to_owned();
+        (text("limited_by"), text("knob"))
+    }
+
+    #[test]
+    fn a_backlog_below_somaxconn_is_the_applications_and_somaxconn_does_not_help() {
+        let (limit, knob) = said(511, Ok("nginx 812"));
+        assert_eq!(limit, "the application");
+        assert!(knob.starts_with("backlog=") && knob.contains("somaxconn alone changes nothing"), "{knob}");
+    }
+
+    #[test]
+    fn a_backlog_at_somaxconn_is_cut_by_it_and_raising_it_helps() {
+        let (limit, knob) = said(4096, Ok("nginx 812"));
+        assert_eq!(limit, "somaxconn");
+        assert!(knob.starts_with("raise net.core.somaxconn") && knob.contains("backlog="), "{knob}");
+        let (_, knob) = said(4096, Ok("caddy 812"));
+        assert!(knob.starts_with("raise net.core.somaxconn") && !knob.contains("ask for as much"), "{knob}");
+    }
+
+    #[test]
+    fn a_program_that_takes_somaxconn_and_got_less_started_too_early() {
+        let (limit, knob) = said(128, Ok("caddy 812"));
+        assert_eq!(limit, "the application");
+        assert!(knob.starts_with("restart it"), "{knob}");
+    }
+
+    #[test]
+    fn a_backlog_above_somaxconn_is_lost_at_a_restart() {
+        let (limit, knob) = said(65535, Ok("node 1"));
+        assert_eq!(limit, "the application or a former, higher somaxconn");
+        assert!(knob.starts_with("raise net.core.somaxconn"), "{knob}");
+    }
+
+    #[test]
+    fn without_an_owner_it_is_still_known_what_limits_the_queue() {
+        let (_, knob) = said(5, Err(Gap::new(Cause::Denied, "seen only by root or the owner of the process")));
+        assert!(knob.starts_with("the backlog that the application gives to listen()"), "{knob}");
+        assert!(knob.contains("somaxconn alone changes nothing"), "what limits the queue is known: {knob}");
+    }
+}

@@ -1,0 +1,115 @@
+//! Who listens: the process that holds each listening socket.
+
+use std::collections::BTreeMap;
+
+use super::{Gather, Source, text};
+use crate::host::{Ask, Query};
+use crate::model::catalogue::Entry;
+use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
+
+pub(super) const OWNER: &str = "listener[*].owner";
+/// What an owner is found by.
+pub(super) const INODE: &str = "listener[*].inode";
+const READ: &str = "/proc/PID/fd, /proc/PID/comm";
+
+const OWNED: Entry = Entry {
+    name: OWNER,
+    unit: Unit::Text,
+    scope: Scope::Netns,
+    meaning: "command name and pid, as seen here, of the first process that holds the socket",
+    read: READ,
+    document: "https://man7.org/linux/man-pages/man5/proc_pid_fd.5.html",
+};
+
+pub(super) const SOURCE: Source = Source { families: &["listener"], read, entries: &[OWNED] };
+
+const DENIED: &str = "seen only by root or the owner of the process";
+const CUT: &str = "it is not among the first 1,024 descriptors of any process";
+const ELSEWHERE: &str = "no process that is visible here holds it: another pid namespace, or the kernel itself";
+
+fn read(gather: &mut Gather<'_>) {
+    if !gather.family("listener").any(|name| name.ends_with("].owner")) {
+        return;
+    }
+    let inode = |subject: &str| gather.facts.number(&format!("listener[{subject}].inode")).unwrap_or(0);
+    let subjects = gather.facts.subjects(INODE).into_iter();
+    let sockets: Vec<(i128, String)> = subjects.map(|subject| (inode(&subject), subject)).collect();
+    let asked: Vec<String> = sockets.iter().map(|(inode, _)| inode.to_string()).collect();
+    if asked.is_empty() {
+        return;
+    }
+    let answer = gather.host.ask(Query { ask: Ask::SocketOwners, of: &asked.join(",") });
+    let owners = answer.map(|bytes| Owners::parse(&bytes)).map_err(|refusal| refusal.gap(READ));
+    for (inode, subject) in sockets {
+        let reading = match &owners {
+            Ok(owners) => owners.of(inode).map(|owner| Value::Text(owner.to_owned())),
+            Err(gap) => Err(gap.clone()),
+        };
+        gather.put(format!("listener[{subject}].owner"), reading, READ);
+    }
+}
+
+/// What the host says of sockets and processes.
+struct Owners {
+    /// By inode number.
+    known: BTreeMap<i128, String>,
+    /// Why any other socket has no owner.
+    otherwise: Gap,
+}
+
+impl Owners {
+    fn parse(bytes: &[u8]) -> Self {
+        let mut owners = Self { known: BTreeMap::new(), otherwise: Gap::new(Cause::NotVisibleHere, ELSEWHERE) };
+        for line in text(bytes).lines() {
+            let mut parts = line.splitn(3, ' ');
+            let (first, second, name) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+            match (first.parse(), second.and_then(|pid| pid.parse::<u32>().ok()), name) {
+                (Ok(inode), Some(pid), Some(name)) => {
+                    owners.known.entry(inode).or_insert_with(|| words(name, pid));
+                }
+                _ if first == "denied" => owners.otherwise = Gap::new(Cause::Denied, DENIED),
+                _ if first == "cut" && owners.otherwise.cause != Cause::Denied => {
+                    owners.otherwise = Gap::new(Cause::Unsupported, CUT);
+                }
+                _ => {}
+            }
+        }
+        owners
+    }
+
+    fn of(&self, inode: i128) -> Result<&str, Gap> {
+        self.known.get(&inode).map(String::as_str).ok_or_else(|| self.otherwise.clone())
+    }
+}
+
+/// `nginx 812`. A process may have no name at all.
+fn words(name: &str, pid: u32) -> String {
+    match name.trim() {
+        "" => format!("unnamed {pid}"),
+        name => format!("{name} {pid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_a_name_of_any_form_and_a_number() {
+        let owners = Owners::parse(b"7 812 nginx\n8 9 Web Content\n9 10  \n7 900 worker\nx y z\n12 3\n");
+        assert_eq!(owners.of(7), Ok("nginx 812"), "the first that is named");
+        assert_eq!(owners.of(8), Ok("Web Content 9"));
+        assert_eq!(owners.of(9), Ok("unnamed 10"));
+        assert_eq!(owners.of(12), Err(Gap::new(Cause::NotVisibleHere, ELSEWHERE)));
+    }
+
+    #[test]
+    fn a_socket_without_an_owner_says_why() {
+        let cause = |answer: &[u8]| Owners::parse(answer).of(7).unwrap_err().cause;
+        assert_eq!(cause(b"8 1 x\ndenied 3\n"), Cause::Denied);
+        assert_eq!(cause(b"denied 3\ncut 1\n"), Cause::Denied);
+        assert_eq!(cause(b"cut 1\n"), Cause::Unsupported);
+        assert_eq!(cause(b""), Cause::NotVisibleHere);
+        assert_eq!(cause(b"\xff\xfe 7 7\n"), Cause::NotVisibleHere);
+    }
+}

@@ -1,0 +1,217 @@
+//! Who listens, what bounds each accept queue, and what to change in that program.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::{NETWORK, Need, Place, Scene, done, program, script};
+use crate::namespaces::{as_nobody, but_for_the_user, loopback_up, report};
+use crate::report::{Report, Run, assert_same};
+
+pub(crate) const PLACES: &[Place] = &[
+    Place {
+        name: "who_listens_is_named_with_what_limits_the_queue_and_what_to_change",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("python3")],
+        own: NETWORK,
+        trial: who_listens_is_named,
+    },
+    Place {
+        name: "nobody_is_told_why_it_is_unknown_who_listens_and_the_rest_is_whole",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("python3"), Need::Program("setpriv")],
+        own: NETWORK,
+        trial: nobody_is_told_why,
+    },
+    Place {
+        name: "processes_that_come_and_go_while_owners_are_looked_for_do_no_harm",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("python3")],
+        own: NETWORK,
+        trial: processes_that_come_and_go,
+    },
+    Place {
+        name: "a_command_of_any_name_is_told_on_one_line",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("python3")],
+        own: NETWORK,
+        trial: a_command_of_any_name,
+    },
+];
+
+/// Listens on a port of its own with this backlog and never accepts, until its standard input ends.
+const SERVER: &str = "
+import socket, sys
+s = socket.socket()
+s.bind(('127.0.0.1', 0))
+s.listen(int(sys.argv[1]))
+if len(sys.argv) > 2:
+    open('/proc/self/comm', 'wb').write(bytes.fromhex(sys.argv[2]))
+print('%s:%d' % s.getsockname(), flush=True)
+sys.stdin.read()
+";
+
+const DENIED: &str = "seen only by root or the owner of the process";
+
+struct Server {
+    process: Child,
+    address: String,
+    clients: Vec<TcpStream>,
+}
+
+impl Server {
+    fn listening(arguments: &[&str]) -> Self {
+        let mut python = program("python3");
+        python.args(["-c", SERVER]).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = python.spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { process, address: address.trim().to_owned(), clients: Vec::new() }
+    }
+
+    /// Opens as many connections, which wait in the queue.
+    fn filled(mut self, connections: usize) -> Self {
+        self.clients = (0..connections).map(|_| TcpStream::connect(&self.address).unwrap()).collect();
+        self
+    }
+
+    fn owner(&self) -> String {
+        format!("python3 {}", self.process.id())
+    }
+
+    /// What is to be changed for this server, by a rule's finding.
+    fn advice<'a>(&self, report: &'a Report, rule: &str) -> &'a str {
+        report.about(rule, &self.address)["fix"][0]["lines"][0].as_str().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// Sets somaxconn of this network namespace.
+fn somaxconn(number: u32) {
+    done(script(&format!("echo {number} > /proc/sys/net/core/somaxconn"), &[]));
+}
+
+fn text_of(mut command: Command) -> String {
+    command.env("COLUMNS", "200").env("NO_COLOR", "1");
+    Run::of(command).stdout
+}
+
+fn who_listens_is_named(scene: &Scene) {
+    loopback_up();
+    somaxconn(4096);
+    let asks_little = Server::listening(&["5"]).filled(6);
+    let asks_much = Server::listening(&["5000"]);
+    let first = report(scene.tunecheck(), &["--burst", "5000"]);
+    // The queue of this one is as long as somaxconn allows, and it fills.
+    somaxconn(16);
+    let cut = Server::listening(&["5000"]).filled(17);
+    let second = report(scene.tunecheck(), &[]);
+
+    for (server, report, rule, limit) in [
+        (&asks_little, &first, "listen/queue", "limited by the application"),
+        (&asks_little, &first, "listen/backlog", "limited by the application."),
+        (&asks_much, &first, "listen/backlog", "limited by somaxconn."),
+        (&asks_little, &second, "listen/queue", "limited by the application"),
+        (&cut, &second, "listen/queue", "limited by somaxconn"),
+        (&cut, &second, "listen/backlog", "limited by somaxconn."),
+    ] {
+        let finding = report.about(rule, &server.address);
+        assert_eq!(finding["listens"]["process"], server.owner(), "{finding:#}");
+        let says = finding["says"].as_str().unwrap();
+        assert!(says.contains(limit), "{rule}: {says}");
+        let advice = server.advice(report, rule);
+        assert!(advice.contains("socket.listen(N)"), "{advice}");
+        let helps = advice.contains("raise net.core.somaxconn");
+        let useless = advice.contains("Raising net.core.somaxconn alone changes nothing");
+        assert_eq!(
+            (helps, useless),
+            if limit.contains("somaxconn") { (true, false) } else { (false, true) },
+            "{advice}"
+        );
+    }
+    assert_eq!(first.about("listen/queue", &asks_little.address)["outcome"], "fail");
+    assert_eq!(second.about("listen/queue", &cut.address)["outcome"], "fail");
+
+    // A recorded report tells enough for the same plan.
+    let recorded = scene.folder.join("report.json");
+    let mut json = scene.tunecheck();
+    json.args(["--format", "json"]);
+    fs::write(&recorded, text_of(json)).unwrap();
+    let (mut plan, mut recalled) = (scene.tunecheck(), scene.tunecheck());
+    plan.arg("fix");
+    recalled.args(["fix", "--from"]).arg(&recorded);
+    let steps = |command| {
+        let plan = text_of(command);
+        let steps = plan.split("```").filter(|step| step.contains("  rules    listen/")).map(str::to_owned);
+        steps.collect::<Vec<String>>()
+    };
+    let plan = steps(plan);
+    assert!(plan.iter().any(|step| step.contains(&cut.address) && step.contains("socket.listen(N)")), "{plan:#?}");
+    assert_eq!(plan, steps(recalled));
+
+    let heading = format!("\nFAIL listen/queue  {} {}\n", cut.address, cut.owner());
+    let text = text_of(scene.tunecheck());
+    assert!(text.contains(&heading), "{heading} in {text}");
+    // One that passes is named to whoever asks for everything.
+    let named = format!("{} {}", asks_much.address, asks_much.owner());
+    let mut verbose = scene.tunecheck();
+    verbose.arg("-v");
+    let text = text_of(verbose);
+    assert!(text.contains(&named), "{named} in {text}");
+}
+
+fn nobody_is_told_why(scene: &Scene) {
+    loopback_up();
+    somaxconn(4096);
+    let server = Server::listening(&["5"]).filled(6);
+    let (root, nobody) = (report(scene.tunecheck(), &[]), report(as_nobody(scene), &[]));
+    for rule in ["listen/queue", "listen/backlog"] {
+        assert_eq!(root.about(rule, &server.address)["listens"]["process"], server.owner());
+        let listens = &nobody.about(rule, &server.address)["listens"];
+        assert!(listens["process"].is_null(), "{listens}");
+        assert_eq!((&listens["gap"]["cause"], &listens["gap"]["why"]), (&"denied".into(), &DENIED.into()));
+        let advice = server.advice(&nobody, rule);
+        assert!(
+            advice.contains("somaxconn alone changes nothing"),
+            "who listens is unknown, the limit is not: {advice}"
+        );
+    }
+    assert_same(&but_for_the_user(root), &but_for_the_user(nobody));
+    let text = text_of(as_nobody(scene));
+    let heading = format!("\nFAIL listen/queue  {}\n", server.address);
+    assert!(text.contains(&heading), "{heading} in {text}");
+    assert!(text.contains(&format!("  listens  unknown (denied: {DENIED})\n")), "{text}");
+}
+
+fn processes_that_come_and_go(scene: &Scene) {
+    loopback_up();
+    let server = Server::listening(&["5"]);
+    let mut crowd = script("i=0; while [ $i -lt 500 ]; do sleep 0.02 & i=$((i+1)); done; wait", &[]);
+    let mut crowd = crowd.spawn().unwrap();
+    let mut audits = 0;
+    while crowd.try_wait().unwrap().is_none() {
+        let report = report(scene.tunecheck(), &[]);
+        assert_eq!(report.about("listen/backlog", &server.address)["listens"]["process"], server.owner());
+        audits += 1;
+    }
+    assert!(audits > 1, "{audits} audits");
+}
+
+fn a_command_of_any_name(scene: &Scene) {
+    loopback_up();
+    let hostile = "0a1b5b334131096e67696e782031c3";
+    let server = Server::listening(&["5", hostile]);
+    // Another program with the same backlog has another setting, so it is told by itself.
+    let other = Server::listening(&["5"]);
+    let shown = format!("\\x0a\\x1b[3A1\\x09nginx 1\\xc3 {}", server.process.id());
+    let report = report(scene.tunecheck(), &[]);
+    assert_eq!(report.about("listen/backlog", &server.address)["listens"]["process"], shown);
+    let text = text_of(scene.tunecheck());
+    for named in [format!("{} {shown}", server.address), format!("{} {}", other.address, other.owner())] {
+        let heading = format!("\nWARN listen/backlog  {named}\n");
+        assert!(text.contains(&heading), "{heading:?} in {text}");
+    }
+}
