@@ -5,6 +5,7 @@
 
 mod boot;
 mod cgroup;
+mod connections;
 mod conntrack;
 mod counters;
 mod derive;
@@ -50,7 +51,8 @@ struct Source {
     entries: &'static [Entry],
 }
 
-/// Every source. `boot` compares with what `sysctl` read, so it comes later.
+/// Every source. `boot` compares with what `sysctl` read, so it comes later; so does `connections`, after all that it
+/// needs.
 const SOURCES: &[Source] = &[
     sysctl::SOURCE,
     boot::SOURCE,
@@ -66,6 +68,7 @@ const SOURCES: &[Source] = &[
     memory::SOURCE,
     cgroup::SOURCE,
     kernel::SOURCE,
+    connections::SOURCE,
     signs::SOURCE,
     tuned::SOURCE,
     resolver::SOURCE,

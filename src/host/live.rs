@@ -46,6 +46,7 @@ impl Host for Live {
                 Ok([name.nodename(), name.release(), name.machine()].map(OsStr::as_bytes).join(&b'\n'))
             }
             Ask::SockDiag => sock_diag::listening(of).map_err(errno),
+            Ask::Connections => sock_diag::connections(of).map_err(errno),
             Ask::Env => std::env::var_os(of).map(|_| Vec::new()).ok_or(Refusal::Errno(Errno::ENOENT as i32)),
         }
     }

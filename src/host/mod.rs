@@ -54,6 +54,9 @@ pub enum Ask {
     Uname,
     /// The netlink messages that answer a sock_diag dump of listening TCP sockets; of `inet` or `inet6`.
     SockDiag,
+    /// The netlink messages that answer a sock_diag dump of all other TCP sockets, bound ones included, cut behind
+    /// state, ports and addresses; of `inet/LOW-HIGH` or `inet6/LOW-HIGH`, the local ports they are on.
+    Connections,
     /// Whether an environment variable of tunecheck itself is set: an empty answer, or a refusal. Never its value.
     Env,
 }

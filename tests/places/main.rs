@@ -31,6 +31,7 @@ mod namespaces;
 mod needs;
 mod output;
 mod overflow;
+mod ports;
 mod readonly;
 mod recordings;
 #[path = "../support/report.rs"]
@@ -50,6 +51,7 @@ fn main() {
         ssh::PLACES,
         overflow::PLACES,
         diff::PLACES,
+        ports::PLACES,
         sysctl_files::PLACES,
         limits::PLACES,
         output::PLACES,
