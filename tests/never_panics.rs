@@ -94,7 +94,8 @@ fn seeds() -> &'static [Answers] {
     })
 }
 
-/// The same machine with every limit that a cgroup can have, in a group below another.
+/// The same machine with every limit that a cgroup can have, in a group below another, and with most of its local ports
+/// in use toward one destination.
 fn bounded(mut answers: Answers) -> Answers {
     let group = "/sys/fs/cgroup/pods/web";
     for (path, content) in [
@@ -117,9 +118,16 @@ fn bounded(mut answers: Answers) -> Answers {
         ("/sys/fs/cgroup/pods/cpu.max".to_owned(), "max 100000\n"),
         ("/sys/fs/cgroup/pods/memory.max".to_owned(), "max\n"),
         ("/sys/fs/cgroup/pods/pids.max".to_owned(), "max\n"),
+        ("/proc/sys/net/ipv4/ip_local_port_range".to_owned(), "40000 40099\n"),
+        ("/proc/sys/net/ipv4/ip_local_reserved_ports".to_owned(), "\n"),
+        ("/proc/net/sockstat".to_owned(), "TCP: inuse 50 orphan 0 tw 20 alloc 70 mem 9\nUDP: inuse 1 mem 1\n"),
+        ("/proc/net/sockstat6".to_owned(), "TCP6: inuse 0\n"),
     ] {
         answers.insert((Ask::Read, path), Ok(content.into()));
     }
+    let sockets: Vec<u8> = (40000..40070u16).flat_map(outgoing).collect();
+    answers.insert((Ask::Connections, "inet/40000-40099".to_owned()), Ok(sockets));
+    answers.insert((Ask::Connections, "inet6/40000-40099".to_owned()), Ok(Vec::new()));
     // The root group has no limits.
     for file in ["cpu.max", "memory.max", "pids.max"] {
         answers.insert((Ask::Read, format!("/sys/fs/cgroup/{file}")), Err(Refusal::Errno(2)));
@@ -133,6 +141,13 @@ fn bounded(mut answers: Answers) -> Answers {
 /// What a file of PSI says.
 const STALLED: &str = "some avg10=37.99 avg60=10.12 avg300=4.24 total=1547860123\n\
                        full avg10=0.05 avg60=0.00 avg300=0.00 total=95763788\n";
+
+/// The message of an IPv4 socket on this port, from 10.0.0.1 to 10.0.0.5:443.
+fn outgoing(port: u16) -> Vec<u8> {
+    let addresses = [[10, 0, 0, 1], [10, 0, 0, 5]].map(|address| [&address[..], &[0; 12]].concat()).concat();
+    let ports = [port.to_be_bytes(), 443u16.to_be_bytes()].concat();
+    [&56u32.to_ne_bytes()[..], &20u16.to_ne_bytes(), &[0; 10], &[2, 1, 0, 0], &ports, &addresses].concat()
+}
 
 /// Bytes that a failure prints as text.
 #[derive(Clone)]
@@ -410,6 +425,29 @@ fn owners() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// A machine of 1000 usable ports and so many TCP sockets that they are asked for.
+fn busy(inet: Vec<u8>, inet6: Vec<u8>) -> Told {
+    let read = |path: &str, text: &str| ((Ask::Read, path.to_owned()), Ok(text.into()));
+    let netlink = |ask, of: &str, bytes| ((ask, of.to_owned()), Ok(bytes));
+    Told(BTreeMap::from([
+        read("/proc/sys/net/ipv4/ip_local_port_range", "1 1000"),
+        read("/proc/sys/net/ipv4/ip_local_reserved_ports", ""),
+        read("/proc/net/sockstat", "TCP: inuse 900 tw 100"),
+        read("/proc/net/sockstat6", "TCP6: inuse 0"),
+        netlink(Ask::SockDiag, "inet", Vec::new()),
+        netlink(Ask::SockDiag, "inet6", Vec::new()),
+        netlink(Ask::Connections, "inet/1-1000", inet),
+        netlink(Ask::Connections, "inet6/1-1000", inet6),
+    ]))
+}
+
+#[test]
+fn the_seeds_hold_a_destination_that_is_near_its_end() {
+    let report = audit(&Told(seeds()[0].clone()), rules(), &rules().workload(Role::Gateway)).unwrap();
+    let found = report.findings.iter().find(|finding| finding.rule == "ports/use").unwrap();
+    assert_eq!((found.subject.as_deref(), found.share), (Some("10.0.0.5:443 from 10.0.0.1"), Some(70)), "{found:?}");
+}
+
 proptest! {
     #![proptest_config(cases(600))]
 
@@ -438,6 +476,22 @@ proptest! {
         }
         prop_assert!(facts.text("listener[0.0.0.0:0].knob").is_some_and(|knob| !knob.contains("not read")));
         prop_assert!(facts.text("listener[0.0.0.0:0].limited_by").is_some());
+    }
+
+    #[test]
+    fn any_bytes_from_netlink_are_connections_or_none(inet in netlink(), inet6 in netlink(), times in 1..40usize) {
+        let host = busy(inet.repeat(times), inet6);
+        let mut facts = Facts::default();
+        let wanted = ["destination[*].ports", "destinations.count", "ports.bound"];
+        facts::gather(&host, wanted.map(Into::into).into(), &mut facts);
+        let count = facts.number("destinations.count").unwrap();
+        let subjects = facts.subjects("destination[*].ports");
+        prop_assert!(i128::try_from(subjects.len()).unwrap() <= count.min(10));
+        prop_assert_eq!(&subjects, &facts.subjects("destination[*].time_wait"));
+        for subject in subjects {
+            let [ports, waiting] = ["ports", "time_wait"].map(|key| facts.number(&format!("destination[{subject}].{key}")).unwrap());
+            prop_assert!((1..=1000).contains(&ports) && (0..=ports).contains(&waiting), "{subject}: {ports}, {waiting}");
+        }
     }
 }
 
@@ -477,7 +531,7 @@ proptest! {
     fn a_recording_replays_as_the_machine_it_was_taken_from(machine in machine(), load in role()) {
         // Only what is read as bytes is kept as bytes; names and links are text in the manifest.
         let kept = |(ask, _): &(Ask, String), answer: &Answer| {
-            matches!(ask, Ask::Read | Ask::SockDiag) || answer.as_ref().map_or(true, |bytes| std::str::from_utf8(bytes).is_ok())
+            matches!(ask, Ask::Read | Ask::SockDiag | Ask::Connections) || answer.as_ref().map_or(true, |bytes| std::str::from_utf8(bytes).is_ok())
         };
         let answers: Answers = machine.answers().into_iter().filter(|(query, answer)| kept(query, answer)).collect();
         let folder = scratch("replayed").join("node");

@@ -45,6 +45,7 @@ fn catalogue() -> &'static Catalogue {
 fn names() -> Vec<String> {
     let subjects = |name: &str| match name.split_once("[*]") {
         Some(("listener", tail)) => ["0.0.0.0:8080", "[::]:40000"].map(|at| format!("listener[{at}]{tail}")).to_vec(),
+        Some(("destination", tail)) => vec![format!("destination[10.0.0.5:443 from 10.0.0.1]{tail}")],
         Some(("boot", tail)) => {
             ["net.core.somaxconn", "vm.swappiness"].map(|key| format!("boot[{key}]{tail}")).to_vec()
         }

@@ -85,7 +85,7 @@ pub(super) enum Command {
     },
     /// Record everything an audit reads into a new directory, for --snapshot
     #[command(
-        after_help = "Examples:\n  tunecheck snapshot /tmp/node-a && tar czf node-a.tar.gz -C /tmp node-a\n  tunecheck --snapshot node-a.tar.gz\n\nA recording holds kernel settings, counters, listeners and the names of the commands that listen,\nsysctl.d files, TuneD's profile, resolv.conf and the host's name; no command lines, no values of environment variables."
+        after_help = "Examples:\n  tunecheck snapshot /tmp/node-a && tar czf node-a.tar.gz -C /tmp node-a\n  tunecheck --snapshot node-a.tar.gz\n\nA recording holds kernel settings, counters, listeners and the names of the commands that listen,\nsysctl.d files, TuneD's profile, resolv.conf and the host's name; where many TCP sockets are in use,\nalso the addresses of outgoing connections and of their peers; no command lines, no values of environment variables."
     )]
     Snapshot {
         /// The directory to make

@@ -82,7 +82,8 @@ fn judge(rule: &Rule, context: Context<'_>, findings: &mut Vec<Finding>) {
     if subjects.is_empty() {
         return findings.push(match context.facts.family(rule.fact) {
             Err(gap) => unknown(finding(None), gap),
-            Ok(()) => Finding { reason: "there is none here".into(), ..finding(None) },
+            Ok(()) if rule.absent_says.is_empty() => Finding { reason: "there is none here".into(), ..finding(None) },
+            Ok(()) => Finding { reason: rule.absent_says.into(), ..finding(None) },
         });
     }
     findings.extend(subjects.iter().map(|subject| conclude(rule, context, finding(Some(subject)))));

@@ -5,8 +5,10 @@ mod listeners;
 mod memory;
 mod ports;
 
-use super::Wanted;
+pub(super) use ports::{listening_ports, usable_ports, used_at_most as ports_used_at_most};
+
 use super::owners::{INODE, OWNER};
+use super::{Wanted, connections};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
@@ -146,6 +148,9 @@ pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
     }
     if all.contains(OWNER) {
         all.insert(INODE.into());
+    }
+    if connections::is_wanted(&all) {
+        all.extend(connections::NEEDS.iter().map(|name| Name::from(*name)));
     }
     // Whoever asks for a sysctl also wants to know which file sets it at boot.
     if all.iter().any(|name| name.starts_with("sysctl.")) {

@@ -73,7 +73,8 @@ fn read(gather: &mut Gather<'_>) {
 /// The kernel's error number for a family of addresses that it does not have.
 const EAFNOSUPPORT: i32 = 97;
 
-fn without_ipv6(refusal: &Refusal) -> bool {
+/// Whether a family is refused because this kernel has no IPv6.
+pub(super) fn without_ipv6(refusal: &Refusal) -> bool {
     refusal.is_absent() || *refusal == Refusal::Errno(EAFNOSUPPORT)
 }
 
@@ -109,13 +110,17 @@ fn parse(bytes: &[u8]) -> Vec<Listener> {
 fn listener(body: &[u8]) -> Option<Listener> {
     let number = |at: usize| Some(u32::from_ne_bytes(*body.get(at..at + 4)?.first_chunk()?));
     let port = u16::from_be_bytes(*body.get(4..6)?.first_chunk()?);
-    let address: IpAddr = match body.first()? {
-        2 => Ipv4Addr::from(*body.get(8..12)?.first_chunk::<4>()?).into(),
-        10 => Ipv6Addr::from(*body.get(8..24)?.first_chunk::<16>()?).into(),
-        _ => return None,
-    };
-    let address = SocketAddr::new(address, port);
+    let address = SocketAddr::new(address(*body.first()?, body.get(8..24)?)?, port);
     Some(Listener { address, queue: number(56)?, backlog: number(60)?, inode: number(68)? })
+}
+
+/// An address of `inet_diag_sockid`, which has room for one of IPv6.
+pub(super) fn address(family: u8, bytes: &[u8]) -> Option<IpAddr> {
+    match family {
+        2 => Some(Ipv4Addr::from(*bytes.first_chunk::<4>()?).into()),
+        10 => Some(Ipv6Addr::from(*bytes.first_chunk::<16>()?).into()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

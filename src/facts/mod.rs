@@ -5,6 +5,7 @@
 
 mod boot;
 mod cgroup;
+mod connections;
 mod conntrack;
 mod counters;
 mod derive;
@@ -53,8 +54,8 @@ struct Source {
     entries: &'static [Entry],
 }
 
-/// Every source. `boot` compares with what `sysctl` read, and `owners` looks for what `listeners` read, so they come
-/// later.
+/// Every source. `boot` compares with what `sysctl` read, `owners` looks for what `listeners` read, and `connections`
+/// comes after all that it needs.
 const SOURCES: &[Source] = &[
     sysctl::SOURCE,
     boot::SOURCE,
@@ -73,6 +74,7 @@ const SOURCES: &[Source] = &[
     fds::SOURCE,
     cgroup::SOURCE,
     kernel::SOURCE,
+    connections::SOURCE,
     signs::SOURCE,
     tuned::SOURCE,
     resolver::SOURCE,

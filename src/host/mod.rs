@@ -56,6 +56,9 @@ pub enum Ask {
     Uname,
     /// The netlink messages that answer a sock_diag dump of listening TCP sockets; of `inet` or `inet6`.
     SockDiag,
+    /// The netlink messages that answer a sock_diag dump of all other TCP sockets, bound ones included, cut behind
+    /// state, ports and addresses; of `inet/LOW-HIGH` or `inet6/LOW-HIGH`, the local ports they are on.
+    Connections,
     /// Whether an environment variable of tunecheck itself is set: an empty answer, or a refusal. Never its value.
     Env,
     /// `looked=N denied=N`, and a line `PID USED SOFT COMM` for each of the ten processes that are nearest to their soft

@@ -62,8 +62,12 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
     for ((ask, of), answer) in recorder.into_answers() {
         let answer = match (answer, ask) {
             (Err(refusal), _) => Stored::Refused(refusal),
-            (Ok(bytes), Ask::Read | Ask::SockDiag) => {
-                let name = if ask == Ask::Read { format!("files{of}") } else { format!("sock_diag/{of}") };
+            (Ok(bytes), Ask::Read | Ask::SockDiag | Ask::Connections) => {
+                let name = match ask {
+                    Ask::Read => format!("files{of}"),
+                    Ask::Connections => format!("sock_diag/connections/{of}"),
+                    _ => format!("sock_diag/{of}"),
+                };
                 let path = folder.join(&name);
                 fs::create_dir_all(path.parent().unwrap_or(folder))?;
                 fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;

@@ -1,7 +1,7 @@
-//! Listening TCP sockets over netlink: the only source of the effective backlog.
+//! TCP sockets over netlink: listeners, for their effective backlog, and connections, for the ports they hold.
 //!
-//! Source: `linux/sock_diag.h` and `linux/inet_diag.h`; `man 7 sock_diag`. Unprivileged, and filtered to LISTEN by the
-//! kernel, so that 50,000 connections cost nothing.
+//! Source: `linux/sock_diag.h` and `linux/inet_diag.h`; `man 7 sock_diag`. Unprivileged. The kernel itself picks the
+//! states and the local ports, so that 50,000 connections cost a question about listeners nothing.
 
 use std::os::fd::AsRawFd;
 
@@ -17,16 +17,67 @@ const NLM_F_DUMP_INTR: u16 = 0x10;
 const TRIES: usize = 3;
 const IPPROTO_TCP: u8 = 6;
 const TCP_LISTEN: u32 = 10;
+/// States of sockets that hold a port toward a peer: from `TCP_ESTABLISHED`, 1, to `TCP_CLOSING`, 11, but for
+/// `TCP_SYN_RECV`, whose sockets were called from outside, and `TCP_LISTEN`. `TCP_BOUND_INACTIVE`, 13, is asked for as
+/// well: sockets that are bound and not connected, in state `TCP_CLOSE`. Kernels before 6.8 have none of it and compare
+/// the bit with nothing.
+const HOLDING: [u32; 10] = [1, 2, 4, 5, 6, 7, 8, 9, 11, 13];
 const HEADER: usize = 16;
 const REQUEST: usize = HEADER + 56;
+/// Of `inet_diag_msg`, all of it.
+const WHOLE: usize = 72;
+/// Of `inet_diag_msg`, up to both addresses: what follows is of no use here, and half of the bytes.
+const ADDRESSES: usize = 40;
+/// Most that a dump may hold, so that memory is bounded: 300,000 connections.
+const LARGEST: usize = 16 << 20;
 
-/// Asks the kernel for the listening TCP sockets of a family (`inet`, `inet6`), and gives its messages as they came.
+/// Which sockets a dump is about, and how much is kept of each.
+struct Choice {
+    family: u8,
+    /// A bit for each state.
+    states: u32,
+    /// Local ports, both ends included.
+    ports: Option<(u16, u16)>,
+    /// Bytes of each `inet_diag_msg`.
+    keep: usize,
+}
+
+/// Asks the kernel for the listening TCP sockets of a family (`inet`, `inet6`), and gives its messages, without their
+/// attributes.
 ///
 /// # Errors
 /// The kernel's error; `EAFNOSUPPORT` for another family, `ENOENT` where the kernel has no tcp_diag.
 pub fn listening(family: &str) -> Result<Vec<u8>, Errno> {
+    whole(&Choice { family: number(family)?, states: 1 << TCP_LISTEN, ports: None, keep: WHOLE })
+}
+
+/// Asks the kernel for every other TCP socket, of `inet/LOW-HIGH` or `inet6/LOW-HIGH`: a family and the local ports. Its
+/// messages are cut behind the addresses.
+///
+/// # Errors
+/// Those of [`listening`]; `EINVAL` for ports that are none, `EFBIG` for more than 300,000 sockets.
+pub fn connections(of: &str) -> Result<Vec<u8>, Errno> {
+    let (family, ports) = of.split_once('/').ok_or(Errno::EINVAL)?;
+    let (low, high) = ports.split_once('-').ok_or(Errno::EINVAL)?;
+    let port = |text: &str| text.parse().map_err(|_| Errno::EINVAL);
+    let states = HOLDING.into_iter().fold(0, |states, state| states | 1 << state);
+    let ports = Some((port(low)?, port(high)?));
+    whole(&Choice { family: number(family)?, states, ports, keep: ADDRESSES })
+}
+
+/// `AF_INET` or `AF_INET6`, as `inet_diag_req_v2` wants them.
+fn number(family: &str) -> Result<u8, Errno> {
+    match family {
+        "inet" => Ok(2),
+        "inet6" => Ok(10),
+        _ => Err(Errno::EAFNOSUPPORT),
+    }
+}
+
+/// Dumps until one is whole.
+fn whole(choice: &Choice) -> Result<Vec<u8>, Errno> {
     for _ in 0..TRIES {
-        if let Some(answer) = dump(family)? {
+        if let Some(answer) = dump(choice)? {
             return Ok(answer);
         }
     }
@@ -34,17 +85,12 @@ pub fn listening(family: &str) -> Result<Vec<u8>, Errno> {
 }
 
 /// One dump; `None` if sockets came or went meanwhile, so that some may be missing or be there twice.
-fn dump(family: &str) -> Result<Option<Vec<u8>>, Errno> {
-    let family = match family {
-        "inet" => libc_family::INET,
-        "inet6" => libc_family::INET6,
-        _ => return Err(Errno::EAFNOSUPPORT),
-    };
+fn dump(choice: &Choice) -> Result<Option<Vec<u8>>, Errno> {
     let netlink =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::NetlinkSockDiag))?;
-    send(netlink.as_raw_fd(), &request(family), MsgFlags::empty())?;
+    send(netlink.as_raw_fd(), &request(choice), MsgFlags::empty())?;
     let mut answer = Vec::new();
-    let mut step = vec![0u8; 16 << 10];
+    let mut step = vec![0u8; 32 << 10];
     let mut whole = true;
     loop {
         // A dump is answered from within recv, so there is never anything to wait for.
@@ -55,35 +101,62 @@ fn dump(family: &str) -> Result<Option<Vec<u8>>, Errno> {
             match kind {
                 NLMSG_DONE => return Ok(whole.then_some(answer)),
                 NLMSG_ERROR => return Err(Errno::from_raw(-body.first_chunk().map_or(0, |b| i32::from_ne_bytes(*b)))),
-                _ => {}
+                _ => append(&mut answer, kind, body.get(..choice.keep).unwrap_or(body)),
             }
         }
         if count == 0 {
             return Ok(whole.then_some(answer));
         }
-        answer.extend_from_slice(part);
+        if answer.len() > LARGEST {
+            return Err(Errno::EFBIG);
+        }
     }
 }
 
-/// `AF_INET` and `AF_INET6`, as `inet_diag_req_v2` wants them.
-mod libc_family {
-    pub(super) const INET: u8 = 2;
-    pub(super) const INET6: u8 = 10;
+/// Puts a message of this body behind others.
+fn append(messages: &mut Vec<u8>, kind: u16, body: &[u8]) {
+    let length = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
+    messages.extend_from_slice(&length.to_ne_bytes());
+    messages.extend_from_slice(&kind.to_ne_bytes());
+    messages.extend_from_slice(&[0; HEADER - 6]);
+    messages.extend_from_slice(body);
 }
 
-fn request(family: u8) -> [u8; REQUEST] {
-    let mut bytes = [0u8; REQUEST];
-    let mut put = |at: usize, part: &[u8]| {
-        for (to, from) in bytes.iter_mut().skip(at).zip(part) {
-            *to = *from;
-        }
-    };
-    put(0, &(REQUEST as u32).to_ne_bytes());
-    put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    put(6, &NLM_F_REQUEST_DUMP.to_ne_bytes());
-    put(HEADER, &[family, IPPROTO_TCP]);
-    put(HEADER + 4, &(1u32 << TCP_LISTEN).to_ne_bytes());
+fn request(choice: &Choice) -> Vec<u8> {
+    let filter = choice.ports.map(between).unwrap_or_default();
+    let mut bytes = u32::try_from(REQUEST + filter.len()).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
+    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
+    bytes.resize(HEADER, 0);
+    bytes.extend([choice.family, IPPROTO_TCP, 0, 0]);
+    bytes.extend(choice.states.to_ne_bytes());
+    bytes.resize(REQUEST, 0);
+    bytes.extend(filter);
     bytes
+}
+
+/// The attribute `INET_DIAG_REQ_BYTECODE` that accepts local ports of a range. An operation is a code, how many bytes
+/// to go on if it holds, and how many if not; a port is the last part of an operation of its own. To go on 4 bytes
+/// beyond the end is to refuse.
+fn between((low, high): (u16, u16)) -> Vec<u8> {
+    const INET_DIAG_REQ_BYTECODE: u16 = 1;
+    const SOURCE_AT_LEAST: u8 = 2;
+    const SOURCE_AT_MOST: u8 = 3;
+    let operation = |code: u8, yes: u8, no: u16| {
+        let [a, b] = no.to_ne_bytes();
+        [code, yes, a, b]
+    };
+    let operations = [
+        operation(SOURCE_AT_LEAST, 8, 20),
+        operation(0, 0, low),
+        operation(SOURCE_AT_MOST, 8, 12),
+        operation(0, 0, high),
+    ];
+    [20u16.to_ne_bytes(), INET_DIAG_REQ_BYTECODE.to_ne_bytes()]
+        .into_iter()
+        .flatten()
+        .chain(operations.into_iter().flatten())
+        .collect()
 }
 
 /// Whether any message says that the dump lost its place.
@@ -119,5 +192,31 @@ mod tests {
             |flags: u16| [&16u32.to_ne_bytes()[..], &20u16.to_ne_bytes(), &flags.to_ne_bytes(), &[0; 8]].concat();
         assert!(!interrupted(&[message(2), message(2)].concat()));
         assert!(interrupted(&[message(2), message(0x12)].concat()));
+    }
+
+    #[test]
+    fn ports_are_picked_by_two_comparisons_that_refuse_by_going_beyond_the_end() {
+        let filter = between((0x1234, 0x5678));
+        let parts: Vec<u16> = filter.chunks(2).map(|part| u16::from_ne_bytes([part[0], part[1]])).collect();
+        let [ge, le] = [2, 3].map(|code| u16::from_ne_bytes([code, 8]));
+        assert_eq!(parts, [20, 1, ge, 20, 0, 0x1234, le, 12, 0, 0x5678]);
+        assert_eq!(&request(&Choice { family: 2, states: 1, ports: None, keep: 0 })[..4], 72u32.to_ne_bytes());
+        assert_eq!(&request(&Choice { family: 2, states: 1, ports: Some((1, 2)), keep: 0 })[..4], 92u32.to_ne_bytes());
+    }
+
+    #[test]
+    fn what_is_no_family_or_no_range_of_ports_is_not_asked() {
+        assert_eq!(connections("unix/1-2"), Err(Errno::EAFNOSUPPORT));
+        for of in ["inet", "inet/", "inet/1", "inet/1-65536", "inet/a-b"] {
+            assert_eq!(connections(of), Err(Errno::EINVAL), "{of}");
+        }
+    }
+
+    #[test]
+    fn a_cut_message_is_a_message() {
+        let mut bytes = Vec::new();
+        append(&mut bytes, 20, &[7; 40]);
+        append(&mut bytes, 20, &[8; 40]);
+        assert_eq!(messages(&bytes).collect::<Vec<_>>(), [(20, &[7; 40][..]), (20, &[8; 40][..])]);
     }
 }

@@ -28,6 +28,12 @@ impl Ports {
         self.0.is_empty()
     }
 
+    /// Whether a port is in the set.
+    pub fn contains(&self, port: u16) -> bool {
+        let above = self.0.partition_point(|&(low, _)| low <= port);
+        above.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|&(_, high)| port <= high)
+    }
+
     /// How many ports are in the set.
     pub fn count(&self) -> u32 {
         self.0.iter().map(|&(low, high)| u32::from(high) - u32::from(low) + 1).sum()
@@ -127,6 +133,8 @@ mod tests {
         assert_eq!(range.intersection(&ports("22,60000-65535")).to_string(), "60000-60999");
         assert_eq!(ports("1-5").union(&ports("6-9")).to_string(), "1-9");
         assert_eq!(ports("0-65535").count(), 65536);
+        assert!(["22", "60000", "65535"].iter().all(|port| ports("22,60000-65535").contains(port.parse().unwrap())));
+        assert!(["21", "23", "59999"].iter().all(|port| !ports("22,60000-65535").contains(port.parse().unwrap())));
         assert!(ports("5-6").difference(&ports("0-65535")).is_empty());
     }
 }

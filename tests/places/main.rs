@@ -33,6 +33,7 @@ mod namespaces;
 mod needs;
 mod output;
 mod overflow;
+mod ports;
 mod readonly;
 mod recordings;
 #[path = "../support/report.rs"]
@@ -52,6 +53,7 @@ fn main() {
         ssh::PLACES,
         overflow::PLACES,
         diff::PLACES,
+        ports::PLACES,
         sysctl_files::PLACES,
         limits::PLACES,
         descriptors::PLACES,

@@ -7,6 +7,9 @@ use crate::model::ports::Ports;
 
 const RANGE: &str = "sysctl.net.ipv4.ip_local_port_range";
 const RESERVED: &str = "sysctl.net.ipv4.ip_local_reserved_ports";
+const V4_SOCKETS: &str = "sockstat.TCP.inuse";
+const V6_SOCKETS: &str = "sockstat.TCP6.inuse";
+const TIME_WAIT_SOCKETS: &str = "sockstat.TCP.tw";
 /// Default of the API server's --service-node-port-range.
 const NODE_PORTS: (u16, u16) = (30000, 32767);
 
@@ -42,7 +45,18 @@ pub(super) const FORMULAS: &[Formula] = &[
             "ports for outgoing connections to one destination",
         ),
         needs: &[RANGE, RESERVED],
-        compute: |facts, _| Ok(Value::Number(range(facts)?.difference(facts.ports(RESERVED)?).count().into())),
+        compute: |facts, _| Ok(Value::Number(usable_ports(facts)?.count().into())),
+    },
+    Formula {
+        entry: entry(
+            "ports.used_at_most",
+            Unit::Percent,
+            Scope::Netns,
+            "sockstat TCP inuse + tw, sockstat6 TCP6 inuse, of ports.usable",
+            "all TCP sockets here as a share of the usable ports: no destination takes up more",
+        ),
+        needs: &[RANGE, RESERVED, V4_SOCKETS, TIME_WAIT_SOCKETS, V6_SOCKETS],
+        compute: |facts, _| Ok(Value::Number(used_at_most(facts)?)),
     },
     Formula {
         entry: entry(
@@ -70,18 +84,45 @@ pub(super) const FORMULAS: &[Formula] = &[
     },
 ];
 
-/// Every port that something listens on or is declared to, and on a Kubernetes node every NodePort.
-fn busy_ports(facts: &Facts) -> Result<Ports, Gap> {
+/// The ports that an outgoing connection may take: the range less what is reserved.
+pub(in crate::facts) fn usable_ports(facts: &Facts) -> Result<Ports, Gap> {
+    Ok(range(facts)?.difference(facts.ports(RESERVED)?))
+}
+
+/// All TCP sockets here in percent of the usable ports.
+pub(in crate::facts) fn used_at_most(facts: &Facts) -> Result<i128, Gap> {
+    let over_ipv6 = match facts.number(V6_SOCKETS) {
+        // A kernel without IPv6.
+        Err(gap) if gap.cause == Cause::Absent => 0,
+        other => other?,
+    };
+    let sockets = facts.number(V4_SOCKETS)?.saturating_add(facts.number(TIME_WAIT_SOCKETS)?).saturating_add(over_ipv6);
+    Ok(match usable_ports(facts)?.count() {
+        0 => 100,
+        usable => sockets.saturating_mul(100) / i128::from(usable),
+    })
+}
+
+/// Every port that something listens on.
+pub(in crate::facts) fn listening_ports(facts: &Facts) -> Result<Ports, Gap> {
     facts.family("listener[*].port")?;
     let subjects = facts.subjects("listener[*].port");
     if subjects.is_empty() {
         facts.value("listeners.count")?;
     }
-    let mut busy = facts.ports("workload.ports").cloned().unwrap_or_default();
+    let mut listening = Ports::default();
     for subject in subjects {
-        let port = facts.number(&format!("listener[{subject}].port"))?;
-        busy = u16::try_from(port).map_or_else(|_| busy.clone(), |port| busy.union(&Ports::range(port, port)));
+        if let Ok(port) = u16::try_from(facts.number(&format!("listener[{subject}].port"))?) {
+            listening = listening.union(&Ports::range(port, port));
+        }
     }
+    Ok(listening)
+}
+
+/// Every port that something listens on or is declared to, and on a Kubernetes node every NodePort.
+fn busy_ports(facts: &Facts) -> Result<Ports, Gap> {
+    let listening = listening_ports(facts)?;
+    let busy = facts.ports("workload.ports").map_or_else(|_| listening.clone(), |ports| ports.union(&listening));
     let nodes = match facts.value("kubernetes.node")? {
         Value::Number(1) => Ports::range(NODE_PORTS.0, NODE_PORTS.1),
         _ => Ports::default(),

@@ -27,7 +27,9 @@ impl Scalar {
             Self::Number(n) => Value::Number(n.into()),
             Self::Numbers(list) => Value::Numbers(list.into_iter().map(i128::from).collect()),
             Self::Text(text) if text == "unlimited" => Value::Unlimited,
-            Self::Text(text) if fact.starts_with("ports.") || fact.ends_with("reserved_ports") => {
+            Self::Text(text)
+                if fact.starts_with("ports.") || fact.ends_with("reserved_ports") || fact == "udp.ports" =>
+            {
                 Value::Ports(text.parse().map_err(|error| ("examples:", error))?)
             }
             Self::Text(text) => Value::Text(text),

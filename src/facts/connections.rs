@@ -1,0 +1,177 @@
+//! Local ports in use toward each destination, from every TCP socket that is not listening.
+//!
+//! A port is used up toward one destination at a time: for each source address, destination address and destination
+//! port. So the sockets are counted by these three, `TIME_WAIT` included.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use super::derive::{listening_ports, ports_used_at_most, usable_ports};
+use super::listeners::{address, without_ipv6};
+use super::{Gather, Source, Wanted};
+use crate::host::{Ask, Query, sock_diag};
+use crate::model::catalogue::Entry;
+use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
+use crate::model::facts::Name;
+use crate::model::ports::Ports;
+use crate::model::version::Version;
+
+const DESTINATION: &str = "destination[*].ports";
+const TIME_WAIT: &str = "destination[*].time_wait";
+const COUNT: &str = "destinations.count";
+const BOUND: &str = "ports.bound";
+
+const fn entry(name: &'static str, meaning: &'static str) -> Entry {
+    let document = "https://man7.org/linux/man-pages/man7/sock_diag.7.html";
+    Entry { name, unit: Unit::Count, scope: Scope::Netns, meaning, read: "sock_diag, all states but LISTEN", document }
+}
+
+pub(super) const SOURCE: Source = Source {
+    families: &["destination", "destinations", BOUND],
+    read,
+    entries: &[
+        entry(DESTINATION, "usable local ports in use toward a destination from one address, of the busiest ones"),
+        entry(TIME_WAIT, "those of them that only a socket in TIME_WAIT holds"),
+        entry(COUNT, "destinations from one address with any usable local port in use"),
+        entry(BOUND, "usable local ports that a socket is bound to and not connected (since Linux 6.8)"),
+    ],
+};
+
+/// Facts without which the sockets are not asked for, or cannot be told apart.
+pub(super) const NEEDS: &[&str] = &[
+    "sysctl.net.ipv4.ip_local_port_range",
+    "sysctl.net.ipv4.ip_local_reserved_ports",
+    "sockstat.TCP.inuse",
+    "sockstat.TCP.tw",
+    "sockstat.TCP6.inuse",
+    "listener[*].port",
+    "kernel.release",
+];
+
+/// Whether a fact of this source is among the wanted ones.
+pub(super) fn is_wanted(wanted: &Wanted) -> bool {
+    [DESTINATION, TIME_WAIT, COUNT, BOUND].iter().any(|name| wanted.contains(*name))
+}
+
+/// Percent of the usable ports below which there is nothing to judge: half of what is worth a warning.
+const QUARTER: i128 = 25;
+/// Destinations that are named at most.
+const NAMED: usize = 10;
+/// The first kernel that shows sockets which are bound and not connected.
+const SHOWS_BOUND: Version = Version { major: 6, minor: 8, patch: 0 };
+
+fn read(gather: &mut Gather<'_>) {
+    let (held, usable) = match holding(gather) {
+        Ok(found) => found,
+        Err(gap) => {
+            let names: Vec<Name> = SOURCE.families.iter().flat_map(|family| gather.wanted(family)).collect();
+            return names.into_iter().for_each(|name| gather.put(name, Err(gap.clone()), "sock_diag"));
+        }
+    };
+    let number = |count: usize| Ok(Value::Number(i128::try_from(count).unwrap_or(i128::MAX)));
+    let release = gather.facts.text("kernel.release").unwrap_or("of unknown release");
+    let shows_bound = !held.bound.is_empty() || release.parse().is_ok_and(|kernel: Version| kernel >= SHOWS_BOUND);
+    let hidden = format!("kernel {release} does not show sockets that are bound and not connected, Linux 6.8 does");
+    let bound = if shows_bound { number(held.bound.len()) } else { Err(Gap::new(Cause::Absent, hidden)) };
+    gather.put(BOUND, bound, "sock_diag");
+    let destinations = held.destinations();
+    gather.put(COUNT, number(destinations.len()), "sock_diag");
+    for (at, destination) in destinations.iter().take(NAMED).enumerate() {
+        // Who is far from the limit is named only if nobody is nearer.
+        if at == 0 || share(destination.ports, usable) >= QUARTER {
+            let name = |key: &str| format!("destination[{} from {}].{key}", destination.to, destination.from);
+            gather.put(name("ports"), number(destination.ports), "sock_diag");
+            gather.put(name("time_wait"), number(destination.time_wait), "sock_diag");
+        }
+    }
+}
+
+fn share(ports: usize, usable: u32) -> i128 {
+    i128::try_from(ports).unwrap_or(i128::MAX).saturating_mul(100) / i128::from(usable.max(1))
+}
+
+/// Asks for the sockets, if there are enough of them to matter. Also gives how many ports are usable.
+///
+/// One family without the other would count too few: IPv6 sockets may have IPv4 peers.
+fn holding(gather: &Gather<'_>) -> Result<(Held, u32), Gap> {
+    if ports_used_at_most(&gather.facts)? < QUARTER {
+        let why = "not asked for: all TCP sockets here together are fewer than a quarter of the usable ports";
+        return Err(Gap::new(Cause::Absent, why));
+    }
+    let usable = usable_ports(&gather.facts)?;
+    // Where something listens, the connections were accepted, and connect() passes over that port.
+    let drawn = usable.difference(&listening_ports(&gather.facts)?);
+    let mut held = Held::default();
+    if let (Some(&(low, _)), Some(&(_, high))) = (drawn.ranges().first(), drawn.ranges().last()) {
+        for family in ["inet", "inet6"] {
+            match gather.host.ask(Query { ask: Ask::Connections, of: &format!("{family}/{low}-{high}") }) {
+                Ok(bytes) => held.add(&bytes, &drawn),
+                Err(refusal) if family == "inet6" && without_ipv6(&refusal) => {}
+                Err(refusal) => return Err(refusal.gap("sock_diag for TCP")),
+            }
+        }
+    }
+    Ok((held, usable.count()))
+}
+
+/// A peer and the local address that it is called from.
+type Way = (SocketAddr, IpAddr);
+
+/// What holds local ports.
+#[derive(Debug, Default)]
+struct Held {
+    /// Local ports, and whether their socket waits: what lives is sorted before what waits.
+    toward: BTreeMap<Way, Vec<(u16, bool)>>,
+    /// Local ports of sockets that are bound and not connected.
+    bound: BTreeSet<u16>,
+}
+
+impl Held {
+    /// Adds the sockets of a dump that are on one of these ports.
+    fn add(&mut self, dump: &[u8], drawn: &Ports) {
+        let sockets = sock_diag::messages(dump).filter_map(|(_, body)| socket(body));
+        for (way, port, waits) in sockets.filter(|(_, port, _)| drawn.contains(*port)) {
+            // Every peer has a port.
+            if way.0.port() == 0 {
+                self.bound.insert(port);
+            } else {
+                self.toward.entry(way).or_default().push((port, waits));
+            }
+        }
+    }
+
+    /// Every destination, the busiest first. A port counts once, however many sockets hold it.
+    fn destinations(self) -> Vec<Destination> {
+        let counted = |((to, from), mut ports): (Way, Vec<(u16, bool)>)| {
+            ports.sort_unstable();
+            ports.dedup_by_key(|(port, _)| *port);
+            let time_wait = ports.iter().filter(|(_, waits)| *waits).count();
+            Destination { to, from, ports: ports.len(), time_wait }
+        };
+        let mut destinations: Vec<Destination> = self.toward.into_iter().map(counted).collect();
+        destinations.sort_by_key(|destination| Reverse(destination.ports));
+        destinations
+    }
+}
+
+struct Destination {
+    to: SocketAddr,
+    from: IpAddr,
+    ports: usize,
+    time_wait: usize,
+}
+
+/// Reads an `inet_diag_msg` up to its addresses: where to, from which port, and whether it is in TIME_WAIT. IPv4 peers
+/// of IPv6 sockets share the ports of IPv4.
+fn socket(body: &[u8]) -> Option<(Way, u16, bool)> {
+    const TCP_TIME_WAIT: u8 = 6;
+    let port = |at: usize| Some(u16::from_be_bytes(*body.get(at..)?.first_chunk()?));
+    let &[family, state] = body.first_chunk()?;
+    let from = address(family, body.get(8..24)?)?.to_canonical();
+    let to = address(family, body.get(24..40)?)?.to_canonical();
+    Some(((SocketAddr::new(to, port(6)?), from), port(4)?, state == TCP_TIME_WAIT))
+}
+
+#[cfg(test)]
+mod tests;

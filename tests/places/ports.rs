@@ -1,0 +1,246 @@
+//! Local ports that run out toward one destination, with real connections.
+
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, connect, listen, socket,
+};
+use serde_json::Value;
+
+use crate::harness::{NETWORK, Need, Place, Scene, done, eventually, program};
+use crate::namespaces::{loopback_up, report};
+use crate::report::{Report, Run, assert_same};
+
+pub(crate) const PLACES: &[Place] = &[
+    Place {
+        name: "a_destination_whose_ports_run_out_is_named_and_another_one_is_not",
+        needs: NEEDS,
+        own: NETWORK,
+        trial: a_destination_whose_ports_run_out_is_named,
+    },
+    Place {
+        name: "ports_in_time_wait_and_those_of_ipv6_sockets_count_and_accepted_ones_do_not",
+        needs: NEEDS,
+        own: NETWORK,
+        trial: ports_in_time_wait_and_those_of_ipv6_sockets_count,
+    },
+    Place {
+        name: "ports_of_sockets_that_are_bound_and_not_connected_are_told_apart",
+        needs: NEEDS,
+        own: NETWORK,
+        trial: ports_of_bound_sockets_are_told_apart,
+    },
+    Place {
+        name: "connect_becomes_dear_at_half_of_the_ports",
+        needs: NEEDS,
+        own: NETWORK,
+        trial: connect_becomes_dear_at_half_of_the_ports,
+    },
+];
+
+const NEEDS: &[Need] = &[Need::Root, Need::Program("ip"), Need::Program("prlimit")];
+const RULE: &str = "ports/use";
+const CLIENT: &[&str] = &["--workload", "client"];
+
+/// A network namespace that may use so many ports from 40000 on, and holds any burst; and a process that may open so
+/// many sockets.
+fn usable(ports: u32) {
+    loopback_up();
+    let mut prlimit = program("prlimit");
+    prlimit.args(["--pid", &std::process::id().to_string(), "--nofile=4096:"]);
+    done(prlimit);
+    fs::write("/proc/sys/net/ipv4/ip_local_port_range", format!("40000 {}", 39999 + ports)).unwrap();
+    fs::write("/proc/sys/net/core/somaxconn", "4096").unwrap();
+}
+
+/// A listener whose connections stay in its accept queue, which cost no descriptors there.
+struct Destination {
+    _listener: OwnedFd,
+    address: SockaddrIn,
+}
+
+impl Destination {
+    fn at(address: Ipv4Addr, port: u16) -> Self {
+        let listener = tcp(AddressFamily::Inet);
+        let address = SockaddrIn::from(SocketAddrV4::new(address, port));
+        bind(listener.as_raw_fd(), &address).unwrap();
+        listen(&listener, Backlog::new(4096).unwrap()).unwrap();
+        Self { _listener: listener, address }
+    }
+
+    fn connect(&self, count: usize) -> Vec<OwnedFd> {
+        (0..count).map(|_| connected(&self.address).unwrap()).collect()
+    }
+
+    /// The subject of the rule for connections from 127.0.0.1.
+    fn subject(&self) -> String {
+        format!("{} from 127.0.0.1", SocketAddrV4::from(self.address))
+    }
+}
+
+fn tcp(family: AddressFamily) -> OwnedFd {
+    socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap()
+}
+
+fn connected(to: &dyn SockaddrLike) -> Result<OwnedFd, Errno> {
+    let socket = tcp(to.family().unwrap());
+    connect(socket.as_raw_fd(), to).map(|()| socket)
+}
+
+/// What the rule finds about a destination: outcome, ports in use, and their share of the usable ones.
+fn found<'a>(report: &'a Report, subject: &str) -> (&'a str, u64, u64) {
+    let finding = report.about(RULE, subject);
+    let number = |value: &Value| value.as_u64().unwrap();
+    (finding["outcome"].as_str().unwrap(), number(&finding["now"]), number(&finding["share_percent"]))
+}
+
+fn proof<'a>(report: &'a Report, subject: &str, fact: &str) -> &'a Value {
+    let evidence = report.about(RULE, subject)["evidence"].as_array().unwrap();
+    evidence.iter().find(|proof| proof["fact"] == fact).unwrap()
+}
+
+fn a_destination_whose_ports_run_out_is_named(scene: &Scene) {
+    usable(1000);
+    let [busy, other] = [9000, 9001].map(|port| Destination::at(Ipv4Addr::LOCALHOST, port));
+    let mut open = other.connect(50);
+    let quiet = report(scene.tunecheck(), CLIENT);
+    assert_eq!(quiet.finding(RULE)["outcome"], "not-applicable");
+    assert!(quiet.finding(RULE)["reason"].as_str().unwrap().contains("fewer than a quarter"));
+
+    open.extend(other.connect(50));
+    open.extend(busy.connect(600));
+    let half = report(scene.tunecheck(), CLIENT);
+    assert_eq!(half.subjects(RULE), [busy.subject()]);
+    assert_eq!(found(&half, &busy.subject()), ("warn", 600, 60));
+    // Who opens no connections is not asked.
+    assert_eq!(report(scene.tunecheck(), &[]).finding(RULE)["outcome"], "not-applicable");
+
+    open.extend(busy.connect(400));
+    assert_eq!(connected(&busy.address).unwrap_err(), Errno::EADDRNOTAVAIL);
+    let full = report(scene.tunecheck(), CLIENT);
+    assert_eq!(full.subjects(RULE), [busy.subject()]);
+    assert_eq!(found(&full, &busy.subject()), ("fail", 1000, 100));
+    let mut audit = scene.tunecheck();
+    audit.args(CLIENT);
+    let text = Run::of(audit).stdout;
+    assert!(text.contains(&format!("\nFAIL {RULE}  {}\n", busy.subject())), "{text}");
+    assert!(text.contains("1,000 of 1,000 usable local ports are in use"), "{text}");
+    // The same range serves every other destination.
+    open.extend(other.connect(100));
+
+    // A recording holds it, and a list of reserved ports takes away from what is usable.
+    fs::write("/proc/sys/net/ipv4/ip_local_reserved_ports", "40000-40099,40999").unwrap();
+    let folder = scene.folder.join("node");
+    let mut snapshot = scene.tunecheck();
+    snapshot.arg("snapshot").arg(&folder);
+    done(snapshot);
+    let reserved = report(scene.tunecheck(), CLIENT);
+    assert_eq!(found(&reserved, &busy.subject()), ("fail", 899, 100));
+    let mut replay = scene.tunecheck();
+    replay.arg("--snapshot").arg(&folder);
+    let replayed = report(replay, CLIENT);
+    assert_same(&reserved.at_rest().without(&["source"]), &replayed.at_rest().without(&["source"]));
+}
+
+fn ports_in_time_wait_and_those_of_ipv6_sockets_count(scene: &Scene) {
+    usable(1000);
+    let listener = TcpListener::bind("127.0.0.1:9000").unwrap();
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9000);
+    let subject = "127.0.0.1:9000 from 127.0.0.1";
+    let mut open = Vec::new();
+    for nth in 0..550 {
+        let client = match nth % 11 {
+            0..5 => TcpStream::connect(address).unwrap(),
+            // An IPv6 socket with an IPv4 peer.
+            _ => {
+                let mapped = SocketAddrV6::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped(), 9000, 0, 0);
+                TcpStream::from(connected(&SockaddrIn6::from(mapped)).unwrap())
+            }
+        };
+        open.push((client, listener.accept().unwrap().0));
+    }
+    // Who closes first keeps the port in TIME_WAIT.
+    for (client, server) in open.drain(..150) {
+        drop(client);
+        drop(server);
+    }
+    let waiting = || {
+        let text = fs::read_to_string("/proc/net/sockstat").unwrap();
+        text.contains(" tw 150 ")
+    };
+    assert!(eventually(waiting), "{}", fs::read_to_string("/proc/net/sockstat").unwrap());
+    let both = report(scene.tunecheck(), CLIENT);
+    assert_eq!(both.subjects(RULE), [subject], "the other end was accepted here");
+    assert_eq!(found(&both, subject), ("warn", 550, 55));
+    assert_eq!(proof(&both, subject, "sockstat.TCP.tw")["value"], 150);
+    let says = both.about(RULE, subject)["says"].as_str().unwrap();
+    assert!(says.contains("150 of them in TIME_WAIT"), "{says}");
+
+    // A server on a usable port: whoever calls it holds ports of his own, the server none more.
+    let server = TcpListener::bind("127.0.0.1:40500");
+    let server = server.unwrap_or_else(|_| TcpListener::bind("127.0.0.2:0").unwrap());
+    let here = server.local_addr().unwrap();
+    let accepted: Vec<_> = (0..100).map(|_| (TcpStream::connect(here).unwrap(), server.accept().unwrap().0)).collect();
+    let again = report(scene.tunecheck(), CLIENT);
+    assert_eq!(again.subjects(RULE), [subject], "{} connections of {here}", accepted.len());
+    assert_eq!(found(&again, subject), ("warn", 550, 55));
+
+    // IPv6 has destinations of its own.
+    let over_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 9000)).unwrap();
+    let calls: Vec<_> = (0..300)
+        .map(|_| (TcpStream::connect((Ipv6Addr::LOCALHOST, 9000)).unwrap(), over_ipv6.accept().unwrap().0))
+        .collect();
+    let third = report(scene.tunecheck(), CLIENT);
+    assert_eq!(found(&third, "[::1]:9000 from ::1"), ("pass", 300, 30), "{}", calls.len());
+}
+
+fn ports_of_bound_sockets_are_told_apart(scene: &Scene) {
+    usable(1000);
+    let busy = Destination::at(Ipv4Addr::LOCALHOST, 9000);
+    let _open = busy.connect(520);
+    let bound: Vec<OwnedFd> = (0..30)
+        .map(|_| {
+            let socket = tcp(AddressFamily::Inet);
+            bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+            socket
+        })
+        .collect();
+    let report = report(scene.tunecheck(), CLIENT);
+    assert_eq!(found(&report, &busy.subject()), ("warn", 520, 52));
+    let proof = proof(&report, &busy.subject(), "ports.bound");
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    if (numbers.next(), numbers.next()) >= (Some(6), Some(8)) {
+        assert_eq!(proof["value"], bound.len(), "{proof:#}");
+    } else {
+        assert!(proof["value"].is_null(), "{proof:#}");
+    }
+}
+
+fn connect_becomes_dear_at_half_of_the_ports(_: &Scene) {
+    usable(4000);
+    let busy = Destination::at(Ipv4Addr::LOCALHOST, 9000);
+    let mut open = Vec::new();
+    let mut cost = |skipped: usize| {
+        open.extend(busy.connect(skipped));
+        let mut nanoseconds: Vec<u128> = (0..200)
+            .map(|_| {
+                let socket = tcp(AddressFamily::Inet);
+                let start = Instant::now();
+                connect(socket.as_raw_fd(), &busy.address).unwrap();
+                let taken = start.elapsed().as_nanos();
+                open.push(socket);
+                taken
+            })
+            .collect();
+        nanoseconds.sort_unstable();
+        nanoseconds[nanoseconds.len() / 2]
+    };
+    let before = cost(1500);
+    let after = cost(500);
+    assert!(after > 3 * before, "{before} ns before, {after} ns after");
+}
