@@ -54,15 +54,16 @@ impl Seen {
             facts.raise(name, *peak);
         }
         facts.look_back(Window { milliseconds, before: self.first });
+        facts::narrow(facts);
         milliseconds
     }
 }
 
-/// The facts of a rule whose rise is evidence.
+/// The facts of a rule whose rise is evidence, or part of what is judged.
 pub(crate) fn counters(rule: &Rule) -> impl Iterator<Item = Name> {
     let judged = matches!(rule.check, Check::NotRising { .. }).then_some(rule.fact);
     let beside = rule.evidence.iter().filter(|evidence| !evidence.plain).map(|evidence| evidence.fact);
-    judged.into_iter().chain(beside).map(Name::from)
+    judged.into_iter().chain(beside).chain(facts::parts_of(rule.fact).iter().copied()).map(Name::from)
 }
 
 /// The fact of a rule that is a use of a limit.

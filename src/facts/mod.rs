@@ -15,6 +15,7 @@ mod kernel;
 mod listeners;
 mod memory;
 mod neighbours;
+mod over;
 mod owners;
 mod pressure;
 mod process;
@@ -35,6 +36,7 @@ use std::ops::Bound;
 use std::sync::LazyLock;
 
 pub use derive::derive;
+pub use over::{narrow, parts_of};
 pub use sysctl::parse as parse_sysctl;
 pub use units::nofile as unit_nofile;
 pub use workload::{declare, looking_for};

@@ -61,6 +61,7 @@ impl<'a> Watcher<'a> {
         let numbers = self.numbers(&facts);
         if let (Some(milliseconds), Some((_, before))) = (window, self.before.take()) {
             facts.look_back(Window { milliseconds, before });
+            facts::narrow(&mut facts);
         }
         self.before = Some((at, numbers));
         let mut read = Read { facts, place: self.place.clone() };
