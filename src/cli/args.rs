@@ -217,6 +217,9 @@ pub(super) struct SourceArgs {
     /// Audit the output of `sysctl -a` in a file, or - for standard input
     #[arg(long, value_name = "FILE", help_heading = "What to read", group = "source")]
     pub(super) sysctl: Option<PathBuf>,
+    /// Audit this process: its limits, network namespace, cgroup and files
+    #[arg(long, value_name = "PID", help_heading = "What to read", group = "source", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) pid: Option<u32>,
     /// Add or replace rules by id (a file or a directory; may be repeated)
     #[arg(long, value_name = "PATH", help_heading = "What to read")]
     pub(super) rules: Vec<PathBuf>,

@@ -9,7 +9,7 @@ use super::args::{AuditArgs, Color, FixArgs, LoadArgs, MaxSafety, PodSecurity, S
 use super::terminal::Terminal;
 use crate::audit::Sampling;
 use crate::facts;
-use crate::host::{Dump, Host, Live, Replay, Tree, input};
+use crate::host::{Dump, Host, Live, Of, Replay, Tree, input};
 use crate::model::catalogue::Catalogue;
 use crate::model::fix::Safety;
 use crate::model::rule::{Doc, Rule};
@@ -129,6 +129,10 @@ pub(super) fn host(args: &SourceArgs) -> Result<Box<dyn Host>> {
             bail!("--sysctl {}: no line is NAME = VALUE (expected the output of sysctl -a)", path.display());
         }
         return Ok(Box::new(dump));
+    }
+    if let Some(pid) = args.pid {
+        let of = Of::pid(pid).map_err(|refusal| anyhow!("--pid {pid}: {}", refusal.gap("that process").why))?;
+        return Ok(Box::new(of));
     }
     Ok(Box::new(Live))
 }

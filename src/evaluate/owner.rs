@@ -66,9 +66,11 @@ fn limits(context: Context<'_>) -> String {
             "the container runtime{}",
             context.place.runtime.as_ref().map(|name| format!(" ({name})")).unwrap_or_default()
         ),
-        _ => match &context.place.unit {
-            Some(unit) => format!("{unit}, or whatever started tunecheck in it"),
-            None => "the shell or session that started tunecheck".into(),
+        _ => match (&context.place.unit, &context.place.process) {
+            (Some(unit), Some(process)) => format!("{unit}, or whatever started {process} in it"),
+            (Some(unit), None) => format!("{unit}, or whatever started tunecheck in it"),
+            (None, Some(process)) => format!("whoever started {process}"),
+            (None, None) => "the shell or session that started tunecheck".into(),
         },
     }
 }

@@ -29,6 +29,12 @@ pub(super) const SOURCE: Source = Source {
         entry("limit.nproc.soft", Unit::Count, LIMITS, "tasks of this user at which fork() fails"),
         entry("limit.nproc.hard", Unit::Count, LIMITS, "highest soft limit the process may give itself"),
         entry("process.fds", Unit::Count, FDS, "open files now"),
+        entry(
+            "process.name",
+            Unit::Text,
+            "/proc/PID/comm",
+            "number and name of the audited process, if it is not tunecheck",
+        ),
         entry("process.uid", Unit::Mode, STATUS, "effective user id"),
         entry("process.capabilities", Unit::Mode, STATUS, "effective capabilities, as a bit mask"),
     ],
@@ -48,6 +54,11 @@ fn read(gather: &mut Gather<'_>) {
     }
     if !gather.wants_any("process") {
         return;
+    }
+    if gather.wants("process.name") {
+        let name =
+            gather.host.process().ok_or_else(|| Gap::new(Cause::Absent, "tunecheck audits what it was itself given"));
+        gather.put("process.name", name.map(Value::Text), "/proc");
     }
     let status = gather.host.read(STATUS).map_err(|refusal| refusal.gap(STATUS));
     for (name, key, column, radix) in [("process.uid", "Uid:", 1, 10), ("process.capabilities", "CapEff:", 0, 16)] {

@@ -13,6 +13,7 @@ mod identity;
 pub mod input;
 mod kept;
 mod live;
+mod of;
 mod output;
 mod owners;
 mod recorder;
@@ -27,6 +28,7 @@ pub use clock::Clock;
 pub use dump::Dump;
 pub use kept::Kept;
 pub use live::Live;
+pub use of::Of;
 pub use output::{create, write_new};
 pub use recorder::Recorder;
 pub use snapshot::{Replay, write as write_snapshot};
@@ -134,6 +136,11 @@ pub trait Host {
 
     /// What this is, for the report: `live`, `snapshot DIR`, ...
     fn source(&self) -> String;
+
+    /// The process that is audited, as its number and its name, if it is another one than tunecheck itself.
+    fn process(&self) -> Option<String> {
+        None
+    }
 
     /// What a reader of the report has to know about this host, one sentence each.
     fn notes(&self) -> Vec<String> {

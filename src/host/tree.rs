@@ -61,7 +61,7 @@ impl Tree {
 /// Follows the links in a path below `root` as that machine would: an absolute target starts at its root again, and
 /// nothing climbs above it. Followed by the kernel they would lead to files of this machine. The last part is followed
 /// too if `last`. Gives the path below the root.
-fn followed(root: &str, path: &str, last: bool) -> Result<String, Refusal> {
+pub(super) fn followed(root: &str, path: &str, last: bool) -> Result<String, Refusal> {
     let mut rest: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
     let mut done: Vec<String> = Vec::new();
     let mut links = 0;

@@ -60,6 +60,8 @@ pub struct Place {
     pub unit: Option<String>,
     /// `v1`, `v2` or `hybrid`.
     pub cgroup: Option<String>,
+    /// The audited process as its number and its name; none where tunecheck audits what it was itself given.
+    pub process: Option<String>,
     /// The user id of the audited process.
     pub uid: Option<u32>,
     /// Capabilities that matter and are held: `CAP_NET_ADMIN`, `CAP_SYS_ADMIN`, `CAP_SYS_RESOURCE`.
@@ -83,6 +85,7 @@ impl Place {
             node: false,
             unit: None,
             cgroup: None,
+            process: None,
             uid: Some(0),
             capabilities: Vec::new(),
             writable: Writable::Yes,

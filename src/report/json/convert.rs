@@ -64,6 +64,7 @@ impl<'a> From<&'a Report> for ReportV1<'a> {
                 kubernetes_node: place.node,
                 unit: place.unit.as_deref(),
                 cgroup: place.cgroup.as_deref(),
+                process: place.process.as_deref(),
                 uid: place.uid,
                 capabilities: &place.capabilities,
                 sysctls: match place.writable {

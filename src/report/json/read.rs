@@ -136,6 +136,8 @@ struct PlaceIn<'a> {
     kubernetes_node: bool,
     #[serde(borrow)]
     unit: Option<Cow<'a, str>>,
+    #[serde(default)]
+    process: Option<String>,
     uid: Option<u32>,
     #[serde(borrow, default)]
     capabilities: Vec<Cow<'a, str>>,
@@ -196,6 +198,7 @@ impl PlaceIn<'_> {
             runtime: self.runtime.map(Cow::into_owned),
             node: self.kubernetes_node,
             unit: self.unit.map(Cow::into_owned),
+            process: self.process,
             uid: self.uid,
             capabilities: CAPABILITIES.into_iter().filter(|name| self.capabilities.iter().any(|c| c == name)).collect(),
             init_pidns: None,

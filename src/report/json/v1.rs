@@ -36,6 +36,8 @@ pub(super) struct PlaceV1<'a> {
     pub(super) kubernetes_node: bool,
     pub(super) unit: Option<&'a str>,
     pub(super) cgroup: Option<&'a str>,
+    /// The audited process as its number and name; null where tunecheck audits what it was itself given.
+    pub(super) process: Option<&'a str>,
     pub(super) uid: Option<u32>,
     pub(super) capabilities: &'a [&'static str],
     pub(super) sysctls: WritableV1,
