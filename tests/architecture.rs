@@ -56,6 +56,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // A manifest is built from Kubernetes' own types, so that no field can be written that it does not have.
     ("k8s_openapi", &["remedy"]),
     ("clap", &["cli"]),
+    ("ratatui", &["cli"]),
+    ("crossterm", &["cli"]),
     ("comfy_table", &["report"]),
     ("owo_colors", &["report"]),
 ];

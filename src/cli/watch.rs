@@ -12,6 +12,7 @@ use super::{screen, settings};
 use crate::host::{Child, Clock, End, Kept, Signals, create};
 use crate::model::watch::{Tick, Verdict};
 use crate::report;
+use crate::rules::RuleSet;
 use crate::watch::{Course, Ended, Watcher, verdict};
 
 /// How long a signal, or the end of a command, may go unnoticed.
@@ -42,7 +43,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
     };
     let watcher = Watcher::new(&host, &rules, &workload);
     if format == WatchFormat::Screen {
-        return screen::run(watcher, &rules, args.interval.unwrap_or(Duration::from_secs(1)), args.duration);
+        return on_screen(args, watcher, &rules, terminal);
     }
     let mut run = Run {
         watcher,
@@ -58,6 +59,26 @@ pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
     let verdict = verdict(&run.course, &rules, ended);
     run.sink.tell(&told(&verdict, format, args, terminal)?)?;
     Ok(run.ended_by.map_or_else(|| code(&verdict, args.fail_on), |signal| Exit::Command(after(signal))))
+}
+
+/// The live screen, and after it, if a limit was hit, the verdict: the screen is gone then.
+fn on_screen(args: &WatchArgs, watcher: Watcher<'_>, rules: &RuleSet, terminal: Terminal) -> Result<Exit> {
+    let interval = args.interval.unwrap_or(Duration::from_secs(1));
+    let seen = screen::run(watcher, rules, interval, args.duration, coloured(args, terminal))?;
+    let verdict = verdict(&seen.course, rules, Ended::default());
+    let told_of = !verdict.hit.is_empty() || !verdict.saturated.is_empty();
+    if told_of && !seen.closed {
+        print_to_reader(told(&verdict, WatchFormat::Table, args, terminal)?.as_bytes())?;
+    }
+    Ok(seen.signal.map_or_else(|| code(&verdict, args.fail_on), |signal| Exit::Command(after(signal))))
+}
+
+fn coloured(args: &WatchArgs, to: Terminal) -> bool {
+    match args.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => args.output.is_none() && to.interactive && !to.plain,
+    }
 }
 
 /// One run, and what it needs at each reading.
@@ -177,12 +198,7 @@ fn told(verdict: &Verdict, format: WatchFormat, args: &WatchArgs, terminal: Term
         WatchFormat::Markdown => report::verdict_markdown(verdict),
         _ => {
             let to = if args.command.is_empty() { terminal } else { Terminal::stderr() };
-            let colour = match args.color {
-                Color::Always => true,
-                Color::Never => false,
-                Color::Auto => args.output.is_none() && to.interactive && !to.plain,
-            };
-            report::verdict(verdict, settings::width(to), colour)
+            report::verdict(verdict, settings::width(to), coloured(args, to))
         }
     })
 }

@@ -26,6 +26,7 @@ pub(crate) struct Watcher<'a> {
     counters: Wanted,
     workload: &'a Workload,
     place: Place,
+    node: Option<String>,
     before: Option<(u64, BTreeMap<Name, i128>)>,
 }
 
@@ -39,14 +40,25 @@ impl<'a> Watcher<'a> {
         let mut standing = Facts::default();
         facts::gather(host, place::WANTED.iter().copied().map(Name::from).collect(), &mut standing);
         let place = place::of(&standing);
+        let node = standing.text("kernel.node").map(str::to_owned);
         let wanted = watched.iter().flat_map(|rule| rule.judged_by()).map(Name::from).collect();
         let counters = watched.iter().flat_map(|rule| counters(rule)).collect();
-        Self { host, rules, watched, wanted, counters, workload, place, before: None }
+        Self { host, rules, watched, wanted, counters, workload, place, node, before: None }
     }
 
     /// Where it stands.
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The name of the machine, if it has one.
+    pub(crate) fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+
+    /// The declared load.
+    pub(crate) fn workload(&self) -> &Workload {
+        self.workload
     }
 
     /// Reads every limit at a time in milliseconds. `hit` is told of each limit that refuses, with what the rule says of it

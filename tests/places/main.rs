@@ -38,6 +38,7 @@ mod readonly;
 mod recordings;
 #[path = "../support/report.rs"]
 mod report;
+mod screen;
 mod service;
 mod ssh;
 mod sysctl_files;
@@ -49,6 +50,7 @@ fn main() {
         namespaces::PLACES,
         containers::PLACES,
         fix::PLACES,
+        screen::PLACES,
         service::PLACES,
         ssh::PLACES,
         overflow::PLACES,

@@ -1,0 +1,127 @@
+//! The terminal, taken over and given back on every way out.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
+use ratatui::crossterm::{cursor, execute, style};
+
+use crate::cli::terminal::print_to_reader;
+
+/// Whether the terminal is in our modes: a panic gives it back before its message is written.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal in our modes: no echo, every key at once, a screen of its own. It gets its own back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Taken(());
+
+impl Taken {
+    /// Takes it over.
+    ///
+    /// # Errors
+    /// There is no terminal to read keys from, or it went away.
+    pub(super) fn over() -> io::Result<Self> {
+        // Whether to colour was decided from the arguments too.
+        style::force_color_output(true);
+        terminal::enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        let taken = Self(());
+        let mut out = Out::default();
+        execute!(out, EnterAlternateScreen, cursor::Hide)?;
+        Ok(taken)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back. Where that fails there is none any more.
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let mut out = Out::default();
+        let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
+        let _ = terminal::disable_raw_mode();
+    }
+}
+
+/// Has a panic give the terminal back. In a release nothing is dropped after one.
+pub(super) fn give_back_on_panic() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        give_back();
+        before(panic);
+    }));
+}
+
+/// Standard output that writes when it is flushed: a picture arrives whole.
+#[derive(Debug, Default)]
+pub(super) struct Out(Vec<u8>);
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let told = print_to_reader(&self.0);
+        self.0.clear();
+        match told {
+            // That the terminal was closed is asked for on its own; here it would be a complaint to nobody.
+            Ok(_) => Ok(()),
+            Err(_) if is_closed() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Empties it.
+pub(super) fn clear() -> io::Result<()> {
+    let mut out = Out::default();
+    execute!(out, Clear(ClearType::All))
+}
+
+/// Columns and rows. A serial line knows none; the smallest usual terminal is assumed there.
+pub(super) fn size() -> (u16, u16) {
+    match terminal::size() {
+        Ok((columns, rows)) if columns > 0 && rows > 0 => (columns, rows),
+        _ => (80, 24),
+    }
+}
+
+/// The next key or change of size; none if nothing came in this time.
+pub(super) fn next(longest: Duration) -> io::Result<Option<Event>> {
+    if event::poll(longest)? { event::read().map(Some) } else { Ok(None) }
+}
+
+fn ready(asked: PollFlags) -> PollFlags {
+    let stdout = io::stdout();
+    let mut wait = [PollFd::new(stdout.as_fd(), asked)];
+    match poll(&mut wait, PollTimeout::ZERO) {
+        Ok(_) => wait.first().and_then(PollFd::revents).unwrap_or(PollFlags::empty()),
+        Err(_) => PollFlags::empty(),
+    }
+}
+
+/// Whether the terminal was closed.
+pub(super) fn is_closed() -> bool {
+    ready(PollFlags::empty()).intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL)
+}
+
+/// Whether this is what reading from a closed terminal comes to.
+pub(super) fn says_closed(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::EIO as i32)
+}
+
+/// Whether the terminal takes output: one whose reader stands still would hold us in the middle of a picture.
+pub(super) fn takes_output() -> bool {
+    ready(PollFlags::POLLOUT).contains(PollFlags::POLLOUT)
+}
