@@ -213,7 +213,9 @@ fn names_a_queue_that_overflows_and_obeys_keys(scene: &Scene) {
     window
         .shows("a row that stays", |picture| picture.lines().any(|line| line.contains("gone") && line.contains(&end)));
     window.press(&["q"]);
-    let verdict = window.shows("the verdict", |picture| picture.trim_end().ends_with("ready>"));
+    window.shows("a prompt", |picture| picture.trim_end().ends_with("ready>"));
+    // On a busy machine the verdict says more than the window holds.
+    let verdict = done(window.tmux(&["capture-pane", "-p", "-S", "-"]));
     assert!(verdict.contains("tunecheck explain listen/queue"), "{verdict}");
     window.is_given_back();
     drop(clients);

@@ -16,7 +16,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, raise};
 use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::event::Event;
 use ratatui::layout::Rect;
 use ratatui::{TerminalOptions, Viewport};
 
@@ -98,12 +97,13 @@ impl Screen<'_> {
                 due = (due + interval).max(self.clock.elapsed());
                 stale |= !self.view.paused || self.view.newer.is_some();
             }
+            let size = tty::size();
+            if size != self.size {
+                self.size = size;
+                terminal = cleared(size)?;
+                (stale, drawn) = (true, None);
+            }
             if stale && drawn.is_none_or(|drawn| now >= drawn + NAP) && tty::takes_output() {
-                let size = tty::size();
-                if size != self.size {
-                    self.size = size;
-                    terminal = cleared(size)?;
-                }
                 self.view.resize(size.0, size.1);
                 terminal.draw(|frame| draw::draw(frame, &self.view))?;
                 (stale, drawn) = (false, Some(now));
@@ -115,17 +115,17 @@ impl Screen<'_> {
             if now >= end || tty::is_closed() {
                 return Ok(None);
             }
-            let Some(event) = tty::next(due.min(end).saturating_sub(now).clamp(GLANCE, NAP))? else { continue };
-            (stale, drawn) = (true, None);
-            let Event::Key(key) = event else { continue };
-            match self.view.press(key) {
-                Asked::Draw => {}
-                Asked::Quit => return Ok(None),
-                Asked::Suspend => {
-                    drop(taken);
-                    raise(Signal::SIGSTOP)?;
-                    taken = Taken::over()?;
-                    terminal = cleared(self.size)?;
+            for key in tty::keys(due.min(end).saturating_sub(now).clamp(GLANCE, NAP))? {
+                (stale, drawn) = (true, None);
+                match self.view.press(key) {
+                    Asked::Draw => {}
+                    Asked::Quit => return Ok(None),
+                    Asked::Suspend => {
+                        drop(taken);
+                        raise(Signal::SIGSTOP)?;
+                        taken = Taken::over()?;
+                        terminal = cleared(self.size)?;
+                    }
                 }
             }
         }

@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::event::{self, Event, KeyEvent};
 use ratatui::crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use ratatui::crossterm::{cursor, execute, style};
 
 use crate::cli::terminal::print_to_reader;
+
+/// Keys that are taken before the picture is drawn anew: a paste is as long as it likes.
+const AT_ONCE: usize = 256;
+/// How long more keys are waited for that came with the first.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// Whether the terminal is in our modes: a panic gives it back before its message is written.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -97,23 +102,39 @@ pub(super) fn size() -> (u16, u16) {
     }
 }
 
-/// The next key or change of size; none if nothing came in this time.
-pub(super) fn next(longest: Duration) -> io::Result<Option<Event>> {
-    if event::poll(longest)? { event::read().map(Some) } else { Ok(None) }
+/// Keys that came, waiting at most this long for the first.
+///
+/// # Errors
+/// Those of reading: EIO once the terminal was closed.
+pub(super) fn keys(longest: Duration) -> io::Result<Vec<KeyEvent>> {
+    let mut keys = Vec::new();
+    // Waited for here: the library's own wait spins through its last millisecond.
+    let longest = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+    if !ready(PollFlags::POLLIN, longest).contains(PollFlags::POLLIN) {
+        return Ok(keys);
+    }
+    while keys.len() < AT_ONCE && event::poll(GLANCE)? {
+        if let Event::Key(key) = event::read()? {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
-fn ready(asked: PollFlags) -> PollFlags {
+fn ready(asked: PollFlags, longest: PollTimeout) -> PollFlags {
     let stdout = io::stdout();
     let mut wait = [PollFd::new(stdout.as_fd(), asked)];
-    match poll(&mut wait, PollTimeout::ZERO) {
+    match poll(&mut wait, longest) {
         Ok(_) => wait.first().and_then(PollFd::revents).unwrap_or(PollFlags::empty()),
+        // A signal.
         Err(_) => PollFlags::empty(),
     }
 }
 
 /// Whether the terminal was closed.
 pub(super) fn is_closed() -> bool {
-    ready(PollFlags::empty()).intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL)
+    ready(PollFlags::empty(), PollTimeout::ZERO)
+        .intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL)
 }
 
 /// Whether this is what reading from a closed terminal comes to.
@@ -123,5 +144,5 @@ pub(super) fn says_closed(error: &io::Error) -> bool {
 
 /// Whether the terminal takes output: one whose reader stands still would hold us in the middle of a picture.
 pub(super) fn takes_output() -> bool {
-    ready(PollFlags::POLLOUT).contains(PollFlags::POLLOUT)
+    ready(PollFlags::POLLOUT, PollTimeout::ZERO).contains(PollFlags::POLLOUT)
 }
