@@ -65,6 +65,11 @@ pub struct Rise {
     pub by: i128,
 }
 
+impl Rise {
+    /// Stands for `what` where it is the rule's own counter, and no evidence beside it.
+    pub const OWN: &str = "in all";
+}
+
 /// How near a limit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::fact::Unit;
 use crate::model::finding::Finding;
 use crate::model::watch::{Meter, Rise, State, Tick, Trace};
 
@@ -95,8 +96,10 @@ fn begun(meter: &Meter) -> Trace {
 }
 
 fn follow(trace: &mut Trace, meter: &Meter, at: u64, span: usize) {
-    let rose: i128 = meter.rises.iter().map(|rise| rise.by).sum();
-    let counts = meter.of.is_none() && meter.share.is_none();
+    // The counters beside it may count the same packets: ListenDrops contains ListenOverflows.
+    let rose: i128 = meter.rises.iter().filter(|rise| rise.what == Rise::OWN).map(|rise| rise.by).sum();
+    // A share of time has no limit beside it, and is no counter.
+    let counts = meter.of.is_none() && meter.share.is_none() && meter.unit != Unit::Percent;
     if let Some(used) = meter.used
         && trace.peak.is_none_or(|(peak, _)| used > peak)
     {

@@ -28,7 +28,7 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
     let named = |id: &str| reached.iter().any(|other| other.last.rule == id);
     let follows = |trace: &Trace| watch(trace).is_some_and(|watch: &Watch| watch.follows.iter().any(|id| named(id)));
     let (followed, hit): (Vec<&Trace>, Vec<&Trace>) = reached.iter().copied().partition(|trace| follows(trace));
-    let hit = each_once(&hit);
+    let hit = with_figures(each_once(&hit), &limits);
     let calm = |trace: &&&Trace| trace.hit.is_none() && trace.last.state != State::Unknown;
     let told = |trace: &Trace| hit.iter().any(|other| other.last.limit == trace.last.limit);
     let mut moved: Vec<&Trace> =
@@ -63,8 +63,10 @@ fn each_once(hit: &[&Trace]) -> Vec<Trace> {
             continue;
         };
         for rise in &trace.rises {
-            if !first.rises.iter().any(|other| other.fact == rise.fact) {
-                first.rises.push(rise.clone());
+            match first.rises.iter_mut().find(|other| other.fact == rise.fact) {
+                // One of them saw only a part: a listener is not followed before it listens, or after.
+                Some(other) => other.by = other.by.max(rise.by),
+                None => first.rises.push(rise.clone()),
             }
         }
         // The one with a figure of its own says more.
@@ -76,8 +78,87 @@ fn each_once(hit: &[&Trace]) -> Vec<Trace> {
     kept
 }
 
+/// Gives a counter the use that it belongs to, where a rule of the same limit knows that and did not call it hit.
+fn with_figures(mut hit: Vec<Trace>, limits: &[&Trace]) -> Vec<Trace> {
+    for trace in hit.iter_mut().filter(|trace| trace.peak_share.is_none() && trace.last.subject.is_none()) {
+        let same =
+            |other: &&&Trace| other.last.limit == trace.last.limit && other.last.subject.is_none() && rose(other);
+        if let Some(use_of) = limits.iter().find(same) {
+            trace.peak = use_of.peak;
+            trace.peak_share = use_of.peak_share;
+            trace.chart.clone_from(&use_of.chart);
+            trace.last.of = use_of.last.of;
+            trace.last.unit = use_of.last.unit;
+        }
+    }
+    hit
+}
+
 /// Whether a use went up, by a percent of its limit at least.
 fn rose(trace: &Trace) -> bool {
     let highest = trace.chart.iter().copied().max().unwrap_or(0);
     trace.last.share.is_some() && highest > trace.chart.first().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fact::Unit;
+    use crate::model::watch::{Meter, Rise, Stage, Tick};
+
+    const OVERFLOWS: &str = "netstat.TcpExt.ListenOverflows";
+
+    fn meter(rule: &'static str, limit: &'static str, state: State) -> Meter {
+        let (stage, unit) = (Stage::Handshakes, Unit::Count);
+        let rises = Vec::new();
+        Meter { rule, limit, stage, subject: None, used: None, of: None, share: None, unit, rises, state, gap: None }
+    }
+
+    fn used(meter: Meter, used: i128, of: i128) -> Meter {
+        Meter { used: Some(used), of: Some(of), share: Some(used * 100 / of), ..meter }
+    }
+
+    fn rising(meter: Meter, by: i128) -> Meter {
+        let own = Rise { fact: OVERFLOWS.into(), what: Rise::OWN, by };
+        let drops = Rise { fact: "netstat.TcpExt.ListenDrops".into(), what: "packets were dropped", by };
+        Meter { rises: vec![drops, own], state: State::Hit, ..meter }
+    }
+
+    fn after(ticks: impl IntoIterator<Item = Vec<Meter>>) -> Verdict {
+        let mut course = Course::default();
+        for (at, meters) in (0..).zip(ticks) {
+            course.take(&Tick { at, meters }, Vec::new());
+        }
+        verdict(&course, &RuleSet::built_in(), Ended::default())
+    }
+
+    #[test]
+    fn a_listener_that_came_and_went_has_the_whole_rise_of_the_namespace() {
+        let count = |by| rising(meter("listen/overflows", "accept queue", State::Hit), by);
+        let subject = Some("127.0.0.1:80".to_owned());
+        let queue = used(Meter { subject, ..meter("listen/queue", "accept queue", State::Hit) }, 9, 9);
+        let verdict = after([vec![count(31), rising(queue, 31)], vec![count(2)]]);
+        let [hit] = &verdict.hit[..] else { panic!("{:?}", verdict.hit) };
+        assert_eq!((hit.last.rule, hit.peak), ("listen/queue", Some((9, Some(9)))));
+        assert!(hit.rises.len() == 2 && hit.rises.iter().all(|rise| rise.by == 33), "{:?}", hit.rises);
+    }
+
+    #[test]
+    fn a_chart_adds_no_counter_to_one_that_contains_it() {
+        let count = |by| vec![rising(meter("listen/overflows", "accept queue", State::Hit), by)];
+        assert_eq!(after([count(31), count(2)]).hit[0].chart, [31, 2]);
+    }
+
+    #[test]
+    fn a_counter_has_the_use_of_its_limit_beside_it_as_far_as_it_went_up() {
+        let count = || rising(meter("time-wait/overflow", "TIME_WAIT buckets", State::Hit), 25);
+        let use_of = |number| used(meter("time-wait/buckets", "TIME_WAIT buckets", State::Near), number, 5);
+        let verdict = after([vec![use_of(0)], vec![count(), use_of(5)]]);
+        let [hit] = &verdict.hit[..] else { panic!("{:?}", verdict.hit) };
+        assert_eq!((hit.last.rule, hit.peak), ("time-wait/overflow", Some((5, Some(5)))));
+        assert_eq!(hit.peak_share, Some((100, 1)));
+        assert!(verdict.moved.is_empty(), "it is told once");
+        let idle = after([vec![count(), use_of(1)]]);
+        assert_eq!(idle.hit[0].peak_share, None, "what did not move explains nothing");
+    }
 }

@@ -127,11 +127,15 @@ fn meter(rule: &Rule, watch: &Watch, finding: &Finding) -> Option<Meter> {
         .collect();
     rises.extend(finding.rise.filter(|&rise| rise > 0).map(|by| Rise {
         fact: finding.fact.clone(),
-        what: "in all",
+        what: Rise::OWN,
         by,
     }));
+    // In a window in which nothing was counted a share is still that since the beginning, as in the first reading.
+    let parts = facts::parts_of(rule.fact);
+    let before = parts.first().is_some_and(|part| !rises.iter().any(|rise| &*rise.fact == *part));
     let state = match (&rule.check, finding.outcome) {
         (_, Outcome::Unknown) => State::Unknown,
+        _ if before => State::Calm,
         (Check::NotRising { .. }, _) if finding.rise.is_some_and(|rise| rise > 0) => State::Hit,
         // A total only has happened.
         (Check::NotRising { .. }, _) => State::Calm,
