@@ -135,10 +135,16 @@ impl Run<'_> {
         };
         self.read()?;
         let settled = self.clock.elapsed() + args.settle;
-        while self.clock.elapsed() < settled {
-            self.clock.wait_until(settled.min(self.clock.elapsed() + self.interval));
-            self.read()?;
+        due = self.clock.elapsed() + self.interval;
+        // A signal now asks for the verdict: there is no command any more to hand it on to.
+        while self.clock.elapsed() < settled && self.signals.came().is_empty() {
+            if self.clock.elapsed() >= due {
+                self.read()?;
+                due = (due + self.interval).max(self.clock.elapsed());
+            }
+            self.clock.wait_until(due.min(settled).min(self.clock.elapsed() + NAP));
         }
+        self.read()?;
         let End { exit, signal } = end;
         let command = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         Ok(Ended { command, exit, signal })

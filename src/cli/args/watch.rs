@@ -18,7 +18,9 @@ Examples:
   tunecheck watch --format markdown --output verdict.md -- oha -n 100000 http://127.0.0.1:8080/
 
 The command has this program's input, output and signals; the verdict goes to standard error, or to --output.
-Exit codes: that of the command (128 and the signal that ended it); else 1 if --fail-on trips, 2 if watching failed.";
+Local ports are watched where the declared load opens connections: --workload client or gateway, or --outgoing.
+Exit codes: that of the command (128 and the signal that ended it); else 1 if --fail-on trips, 2 if the command could
+not be started or watching failed.";
 
 #[derive(Args, Clone, Debug)]
 pub(in super::super) struct WatchArgs {
