@@ -256,7 +256,7 @@ fn ended(mut command: Command, longest: Duration) -> std::io::Result<Option<Exit
             return Ok(Some(status));
         }
         if start.elapsed() > longest {
-            done(script(&format!("kill -KILL -- -{}", child.id()), &[]));
+            done(script(&format!("kill -s KILL -- -{}", child.id()), &[]));
             child.wait()?;
             return Ok(None);
         }
