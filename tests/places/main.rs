@@ -44,6 +44,7 @@ mod ssh;
 mod sysctl_files;
 mod tidiness;
 mod units;
+mod watch;
 
 fn main() {
     harness::main(&[
@@ -67,6 +68,12 @@ fn main() {
         units::PLACES,
         ansible::PLACES,
         boot_files::PLACES,
+        watch::handshakes::PLACES,
+        watch::connections::PLACES,
+        watch::quota::PLACES,
+        watch::passing::PLACES,
+        watch::sampling::PLACES,
+        watch::steady::PLACES,
         listeners::PLACES,
     ]);
 }
