@@ -28,7 +28,8 @@ mod reboot;
 mod report;
 mod services;
 mod vm;
+mod watch;
 
 fn main() {
-    harness::main(&[reboot::PLACES, services::PLACES]);
+    harness::main(&[reboot::PLACES, services::PLACES, watch::PLACES]);
 }
