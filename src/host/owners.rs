@@ -24,9 +24,14 @@ pub(super) fn find(inodes: &str) -> io::Result<Vec<u8>> {
     let mut sought: BTreeSet<u64> = inodes.split(',').filter_map(|inode| inode.parse().ok()).collect();
     let (mut denied, mut cut) = (0u32, 0u32);
     let mut answer = String::new();
+    let counted = counts();
     for pid in processes()? {
         if sought.is_empty() {
             break;
+        }
+        // Half of the processes of a machine are threads of the kernel, which have none.
+        if counted && fs::metadata(format!("/proc/{pid}/fd")).is_ok_and(|folder| folder.len() == 0) {
+            continue;
         }
         let (found, end) = look(pid, &sought);
         // One that ended meanwhile holds nothing any more.
@@ -60,6 +65,11 @@ fn processes() -> io::Result<Vec<u32>> {
     let mut pids: Vec<u32> = names.collect();
     pids.sort_unstable();
     Ok(pids)
+}
+
+/// Whether the size of a process's folder of descriptors is their number, as it is since Linux 6.2.
+fn counts() -> bool {
+    fs::metadata("/proc/self/fd").is_ok_and(|folder| folder.len() > 0)
 }
 
 /// How looking into a process ended.
