@@ -209,13 +209,13 @@ pub(super) struct LoadArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct SourceArgs {
     /// Replay a recording: a directory, or a .tar.gz of one
-    #[arg(long, value_name = "PATH", help_heading = "What to read", group = "source")]
+    #[arg(long, value_name = "PATH", help_heading = "What to read", groups = ["source", "recorded"])]
     pub(super) snapshot: Option<PathBuf>,
     /// Audit a foreign tree: a sosreport, or a node's root mounted somewhere
-    #[arg(long, value_name = "DIR", help_heading = "What to read", group = "source")]
+    #[arg(long, value_name = "DIR", help_heading = "What to read", groups = ["source", "recorded"])]
     pub(super) root: Option<PathBuf>,
     /// Audit the output of `sysctl -a` in a file, or - for standard input
-    #[arg(long, value_name = "FILE", help_heading = "What to read", group = "source")]
+    #[arg(long, value_name = "FILE", help_heading = "What to read", groups = ["source", "recorded"])]
     pub(super) sysctl: Option<PathBuf>,
     /// Audit this process: its limits, network namespace, cgroup and files
     #[arg(long, value_name = "PID", help_heading = "What to read", group = "source", value_parser = clap::value_parser!(u32).range(1..))]
@@ -232,13 +232,13 @@ pub(super) struct SourceArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct SampleArgs {
     /// Look at counters for this long: what rises meanwhile counts as happening (2s, 500ms, 1m)
-    #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration, conflicts_with_all = ["source", "interval", "count"])]
+    #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration, conflicts_with_all = ["recorded", "interval", "count"])]
     pub(super) sample: Option<Duration>,
     /// Time from one reading to the next, with --count
-    #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration, conflicts_with = "source")]
+    #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration, conflicts_with = "recorded")]
     pub(super) interval: Option<Duration>,
     /// Readings: the first and the last make the window, the highest use counts
-    #[arg(long, value_name = "N", help_heading = "What to read", value_parser = clap::value_parser!(u32).range(2..=100_000), conflicts_with = "source")]
+    #[arg(long, value_name = "N", help_heading = "What to read", value_parser = clap::value_parser!(u32).range(2..=100_000), conflicts_with = "recorded")]
     pub(super) count: Option<u32>,
 }
 

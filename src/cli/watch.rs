@@ -10,7 +10,9 @@ use super::exit::Exit;
 use super::terminal::{Terminal, complain_text, print_to_reader};
 use super::{screen, settings};
 use crate::host::{Child, Clock, End, Kept, Signals, create};
-use crate::model::watch::{Tick, Verdict};
+use crate::model::finding::Outcome;
+use crate::model::watch::{Tick, Trace, Verdict};
+use crate::model::workload::Role;
 use crate::report;
 use crate::rules::RuleSet;
 use crate::watch::{Course, Ended, Watcher, verdict};
@@ -20,7 +22,10 @@ const NAP: Duration = Duration::from_millis(20);
 
 pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
     let rules = settings::rules(&args.rules)?;
-    let workload = settings::workload(&args.load, &rules)?;
+    // Whoever declares no side is told of both: a load test opens connections as well.
+    let mut load = args.load.clone();
+    load.workload.get_or_insert_with(|| Role::Gateway.word().to_owned());
+    let workload = settings::workload(&load, &rules)?;
     let host = Kept::default();
     let terminal = Terminal::stdout();
     let format = match (args.format, args.command.is_empty()) {
@@ -54,6 +59,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
         lines: format == WatchFormat::Ndjson,
         interval: args.interval.unwrap_or(Duration::from_millis(if args.command.is_empty() { 1000 } else { 200 })),
         ended_by: None,
+        mute: None,
     };
     let ended = if args.command.is_empty() { run.alone(args.duration)? } else { run.around(args)? };
     let verdict = verdict(&run.course, &rules, ended);
@@ -92,13 +98,15 @@ struct Run<'a> {
     interval: Duration,
     /// The signal that ended it, where no command was there to take it.
     ended_by: Option<i32>,
+    /// Why nothing more can be told. A command goes on all the same.
+    mute: Option<anyhow::Error>,
 }
 
 impl Run<'_> {
     fn alone(&mut self, duration: Option<Duration>) -> Result<Ended> {
         let mut due = Duration::ZERO;
         loop {
-            self.read()?;
+            self.read();
             due = (due + self.interval).max(self.clock.elapsed());
             let last = duration.is_some_and(|end| due > end);
             while !last && self.clock.elapsed() < due {
@@ -108,7 +116,7 @@ impl Run<'_> {
                 }
                 self.clock.wait_until(due.min(self.clock.elapsed() + NAP));
             }
-            if last || self.sink.is_closed() {
+            if last || self.mute.is_some() || self.sink.is_closed() {
                 return Ok(Ended::default());
             }
         }
@@ -116,7 +124,7 @@ impl Run<'_> {
 
     /// A reading before the command, readings while it runs, and some while the load settles.
     fn around(&mut self, args: &WatchArgs) -> Result<Ended> {
-        self.read()?;
+        self.read();
         let program = args.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
         let mut child = Child::start(&args.command).with_context(|| format!("cannot run {program}"))?;
         let mut due = self.clock.elapsed() + self.interval;
@@ -128,34 +136,35 @@ impl Run<'_> {
                 break end;
             }
             if self.clock.elapsed() >= due {
-                self.read()?;
+                self.read();
                 due = (due + self.interval).max(self.clock.elapsed());
             }
             self.clock.wait_until(due.min(self.clock.elapsed() + NAP));
         };
-        self.read()?;
+        self.read();
         let settled = self.clock.elapsed() + args.settle;
         due = self.clock.elapsed() + self.interval;
         // A signal now asks for the verdict: there is no command any more to hand it on to.
         while self.clock.elapsed() < settled && self.signals.came().is_empty() {
             if self.clock.elapsed() >= due {
-                self.read()?;
+                self.read();
                 due = (due + self.interval).max(self.clock.elapsed());
             }
             self.clock.wait_until(due.min(settled).min(self.clock.elapsed() + NAP));
         }
-        self.read()?;
+        self.read();
         let End { exit, signal } = end;
-        let command = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        Ok(Ended { command, exit, signal })
+        Ok(Ended { command: Some(program), exit, signal })
     }
 
-    fn read(&mut self) -> Result<()> {
+    fn read(&mut self) {
         let at = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let course = &self.course;
         let (tick, findings) = self.watcher.tick(at, |meter| !course.was_hit(meter));
         self.course.take(&tick, findings);
-        if self.lines { self.tell_tick(&tick) } else { Ok(()) }
+        if self.lines && self.mute.is_none() {
+            self.mute = self.tell_tick(&tick).err();
+        }
     }
 
     fn tell_tick(&mut self, tick: &Tick) -> Result<()> {
@@ -210,9 +219,12 @@ fn told(verdict: &Verdict, format: WatchFormat, args: &WatchArgs, terminal: Term
 }
 
 fn code(verdict: &Verdict, gate: WatchGate) -> Exit {
+    // Some limits refuse nobody: at that of TIME_WAIT a connection only skips it.
+    let fails = |trace: &Trace| trace.finding.as_ref().is_none_or(|finding| finding.outcome == Outcome::Fail);
     let trips = match gate {
         WatchGate::Never => false,
-        WatchGate::Fail => !verdict.hit.is_empty(),
+        WatchGate::Fail => verdict.hit.iter().any(fails),
+        WatchGate::Warn => !verdict.hit.is_empty(),
         WatchGate::Unknown => !verdict.hit.is_empty() || !verdict.unknown.is_empty(),
     };
     match (verdict.exit, verdict.signal) {

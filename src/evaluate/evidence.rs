@@ -3,7 +3,7 @@
 use super::Context;
 use crate::model::check::Check;
 use crate::model::fact::{Gap, Scope, Unit};
-use crate::model::facts::{grouped, humane};
+use crate::model::facts::{Facts, grouped, humane};
 use crate::model::finding::Proof;
 use crate::model::place::Netns;
 use crate::model::rule::{Evidence, Rule};
@@ -17,7 +17,9 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
         let entry = context.catalogue.find(&fact);
         let since = match evidence.plain {
             true => "",
-            false if fact.starts_with("conntrack.stat.") => ", since nf_conntrack was loaded",
+            false if fact.starts_with("conntrack.stat.") || fact == "conntrack.full_drops" => {
+                ", since nf_conntrack was loaded"
+            }
             false => since(entry.map(|entry| entry.scope), context),
         };
         let unit = entry.map_or(Unit::Count, |entry| entry.unit);
@@ -66,9 +68,11 @@ fn since(scope: Option<Scope>, context: Context<'_>) -> &'static str {
     }
 }
 
-/// Whether the counters show that it is already breaking.
-pub(super) fn breaking(rule: &Rule, proofs: &[Proof]) -> bool {
-    rule.evidence.iter().zip(proofs).any(|(evidence, proof)| {
-        evidence.fails && matches!(proof.value, Ok(1..)) || evidence.rising_fails && matches!(proof.rise, Some(1..))
+/// Whether the counters show that it is breaking: over a window only what rises in it, else also what has happened.
+pub(super) fn breaking(rule: &Rule, proofs: &[Proof], facts: &Facts) -> bool {
+    let looking = facts.number("window.milliseconds").is_ok_and(|window| window > 0);
+    rule.evidence.iter().zip(proofs).any(|(evidence, proof)| match looking {
+        true => (evidence.fails || evidence.rising_fails) && matches!(proof.rise, Some(1..)),
+        false => evidence.fails && matches!(proof.value, Ok(1..)),
     })
 }

@@ -155,7 +155,7 @@ fn conclude(rule: &Rule, context: Context<'_>, mut finding: Finding) -> Finding 
         Ok(judgement) => judgement,
         Err(gap) => return unknown(finding, gap),
     };
-    if outcome == Outcome::Warn && evidence::breaking(rule, &finding.evidence) {
+    if outcome == Outcome::Warn && evidence::breaking(rule, &finding.evidence, context.facts) {
         outcome = Outcome::Fail;
     }
     finding.outcome = outcome;

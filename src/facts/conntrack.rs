@@ -29,7 +29,12 @@ pub(super) const SOURCE: Source = Source {
             "most tracked connections per network namespace; 0 in the kernel is unlimited",
         ),
         entry("conntrack.buckets", Scope::Host, "/proc/sys/net/netfilter", "buckets of the conntrack hash"),
-        entry("conntrack.stat.drop", Scope::Netns, STAT, "packets dropped because the table was full"),
+        entry(
+            "conntrack.stat.drop",
+            Scope::Netns,
+            STAT,
+            "packets dropped: the table was full, or two raced for one entry",
+        ),
         entry("conntrack.stat.early_drop", Scope::Netns, STAT, "entries thrown out early to make room"),
         entry("conntrack.stat.insert_failed", Scope::Netns, STAT, "entries that lost a race for their place"),
         entry("conntrack.stat.*", Scope::Netns, STAT, "any other column, by its name in the header"),

@@ -1,5 +1,6 @@
 //! Facts that follow from others, and the reasons behind gaps. Pure.
 
+mod conntrack;
 mod knobs;
 mod listeners;
 mod memory;
@@ -33,23 +34,6 @@ const KEEPALIVE: [&str; 3] = [
 ];
 
 const OTHERS: &[Formula] = &[
-    Formula {
-        entry: entry(
-            "conntrack.used",
-            Unit::Count,
-            Scope::Netns,
-            "conntrack.count",
-            "tracked connections, where this namespace tracks any",
-        ),
-        needs: &["conntrack.count"],
-        compute: |facts, _| match facts.number("conntrack.count")? {
-            0 if is_child_netns(facts) => Err(Gap::new(
-                Cause::NotVisibleHere,
-                "this network namespace tracks nothing itself; the node's table is visible in the node's network namespace",
-            )),
-            count => Ok(Value::Number(count)),
-        },
-    },
     Formula {
         entry: entry(
             "tcp_mem.pressure",
@@ -130,7 +114,7 @@ const PLACE: &[Entry] = &[
 ];
 
 fn formulas() -> impl Iterator<Item = &'static Formula> {
-    OTHERS.iter().chain(listeners::FORMULAS).chain(ports::FORMULAS).chain(memory::FORMULAS)
+    OTHERS.iter().chain(conntrack::FORMULAS).chain(listeners::FORMULAS).chain(ports::FORMULAS).chain(memory::FORMULAS)
 }
 
 /// The catalogue entries of derived facts.

@@ -119,11 +119,11 @@ mod tests {
         facts.put("kubernetes.node", Ok(Value::Number(0)), "");
         facts.put("sysctl.net.ipv4.ip_local_port_range", Ok(Value::Numbers(vec![32768, 60999])), "");
         facts.put("udp.ports", Ok(Value::Ports("20053,40053".parse().unwrap())), "");
-        declare(&mut facts, &on(&[22, 8443]));
-        assert_eq!(facts.subjects("listener[*].backlog"), ["*:8443", "0.0.0.0:22"]);
-        assert_eq!(facts.value("listener[*:8443].backlog").unwrap_err().cause, Cause::Unsupported);
+        declare(&mut facts, &on(&[22, 18443]));
+        assert_eq!(facts.subjects("listener[*].backlog"), ["*:18443", "0.0.0.0:22"]);
+        assert_eq!(facts.value("listener[*:18443].backlog").unwrap_err().cause, Cause::Unsupported);
         super::super::derive(&mut facts);
-        assert_eq!(facts.ports("ports.busy").unwrap().to_string(), "8443,20053");
+        assert_eq!(facts.ports("ports.busy").unwrap().to_string(), "18443,20053");
     }
 
     #[test]

@@ -7,9 +7,11 @@ use std::process::{self, Command};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
+
+use super::{Ask, Host, Live, Query};
 
 /// A command that runs, with this process's own input, output and errors.
 #[derive(Debug)]
@@ -64,17 +66,33 @@ pub struct Came {
 #[derive(Debug)]
 pub struct Signals(SignalsInfo<WithOrigin>);
 
+/// Signals that end a program that does not catch them.
+const ENDING: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM];
+
 impl Signals {
-    /// Catches them.
+    /// Catches them. Those that whoever started this process has them ignore, as nohup does, stay ignored, also by a
+    /// command that is started from here.
     ///
     /// # Errors
     /// Those of sigaction(2).
     pub fn caught() -> io::Result<Self> {
-        SignalsInfo::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map(Self)
+        let ignored = ignored();
+        let meant = ENDING.into_iter().filter(|number| ignored >> (number - 1) & 1 == 0);
+        // Where the end of a child is ignored, nobody is told how it ended.
+        SignalsInfo::new(meant.chain([SIGCHLD])).map(Self)
     }
 
     /// Those that came since the last time.
     pub fn came(&mut self) -> Vec<Came> {
-        self.0.pending().map(|origin| Came { number: origin.signal, sent: origin.process.is_some() }).collect()
+        let came = self.0.pending().filter(|origin| origin.signal != SIGCHLD);
+        came.map(|origin| Came { number: origin.signal, sent: origin.process.is_some() }).collect()
     }
+}
+
+/// The signals that this process ignores, as a bit mask; none if nobody can tell.
+fn ignored() -> u64 {
+    let status = Live.ask(Query { ask: Ask::Read, of: "/proc/self/status" }).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status).into_owned();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -34,8 +34,8 @@ struct Pass {
 /// A first line `looked=N denied=N`, then for each of the ten processes with the highest share of their soft limit in
 /// use, the highest first, a line `PID USED SOFT COMM`.
 ///
-/// A process that holds more than its limit allows has lowered the limit on purpose, as sandboxes do (sshd before a
-/// login): it wants no further descriptor and is left out. Threads share one table and are not counted again. Processes
+/// A process that holds twice what its limit allows has lowered the limit on purpose, as sandboxes do (sshd before a
+/// login): it wants no further descriptor and is left out. One that inherited a few above its limit is not. Threads share one table and are not counted again. Processes
 /// that end meanwhile are passed over; those that hidepid hides are not seen at all.
 ///
 /// # Errors
@@ -60,7 +60,7 @@ impl Pass {
         match found {
             Ok(found) => {
                 self.looked += 1;
-                if let Some((used, soft)) = found.filter(|(used, soft)| used <= soft) {
+                if let Some((used, soft)) = found.filter(|(used, soft)| *used < soft.saturating_mul(2)) {
                     self.keep(pid, used, soft);
                 }
             }

@@ -79,6 +79,8 @@ pub enum State {
     Calm,
     /// Close to it.
     Near,
+    /// Of what it limits there is too little for all, and nobody is refused.
+    Short,
     /// It refuses, or its counter rises.
     Hit,
 }
@@ -128,8 +130,10 @@ pub struct Trace {
     pub peak: Option<(i128, Option<i128>)>,
     /// The highest share, in percent, and when, in milliseconds.
     pub peak_share: Option<(i128, u64)>,
-    /// When it was hit first, in milliseconds.
+    /// When it was hit first, or short first, in milliseconds. What was so before the first reading is not.
     pub hit: Option<u64>,
+    /// Whether it has been at its limit in every reading since the first.
+    pub standing: bool,
     /// How far its counters rose in all.
     pub rises: Vec<Rise>,
     /// The highest share, or the rises, in each of equal spans of the run.
@@ -141,8 +145,8 @@ pub struct Trace {
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// The command that was wrapped, as it was typed; empty if there was none.
-    pub command: Vec<String>,
+    /// The command that was wrapped, without its arguments, which may hold secrets; none if there was none.
+    pub command: Option<String>,
     /// Its exit code; none if there was no command or a signal ended it.
     pub exit: Option<i32>,
     /// The signal that ended it.
@@ -155,6 +159,8 @@ pub struct Verdict {
     pub hit: Vec<Trace>,
     /// Limits that were hit because of another one.
     pub followed: Vec<Trace>,
+    /// Limits that something was at before the run began, and still was at its end.
+    pub standing: Vec<Trace>,
     /// Shortages that slowed things down.
     pub saturated: Vec<Trace>,
     /// Limits whose use rose and that were not hit, nearest first.

@@ -107,11 +107,11 @@ fn headline(verdict: &Verdict) -> String {
         Some(trace) => format!("hit first: {}, {}", named(trace), at(trace.hit)),
         None => "no limit was hit".to_owned(),
     };
-    let end = match (verdict.command.is_empty(), verdict.exit, verdict.signal) {
-        (true, _, _) => String::new(),
-        (_, Some(code), _) => format!(" · {} ended with {code}", verdict.command.join(" ")),
-        (_, _, Some(signal)) => format!(" · {} was ended by signal {signal}", verdict.command.join(" ")),
-        _ => format!(" · {}", verdict.command.join(" ")),
+    let end = match (&verdict.command, verdict.exit, verdict.signal) {
+        (None, _, _) => String::new(),
+        (Some(command), Some(code), _) => format!(" · {command} ended with {code}"),
+        (Some(command), _, Some(signal)) => format!(" · {command} was ended by signal {signal}"),
+        (Some(command), _, _) => format!(" · {command}"),
     };
     format!("{first} · {} readings in {}{end}", grouped(verdict.ticks.into()), seconds(verdict.milliseconds))
 }
@@ -162,6 +162,7 @@ fn told(verdict: &Verdict) -> impl Iterator<Item = (&'static str, &Trace)> {
         traces.iter().map(move |trace| (word, trace))
     }
     let reached = all("HIT", &verdict.hit).chain(all("followed", &verdict.followed));
+    let reached = reached.chain(all("before", &verdict.standing));
     reached.chain(all("short", &verdict.saturated)).chain(all("moved", &verdict.moved).take(MOVED))
 }
 

@@ -25,8 +25,16 @@ pub(crate) struct Course {
 impl Course {
     /// Whether a limit was hit in an earlier reading.
     pub(crate) fn was_hit(&self, meter: &Meter) -> bool {
-        let trace = self.traces.get(&(meter.rule, meter.subject.clone()));
-        trace.is_some_and(|trace| trace.finding.is_some())
+        match self.traces.get(&(meter.rule, meter.subject.clone())) {
+            Some(trace) => trace.finding.is_some(),
+            None => self.traces.len() >= MOST && self.least().is_none(),
+        }
+    }
+
+    /// A subject that was never at its limit, and so can make room for one that is.
+    fn least(&self) -> Option<(&'static str, Option<String>)> {
+        let calm = |(_, trace): &(_, &Trace)| trace.hit.is_none() && !trace.standing && trace.last.subject.is_some();
+        self.traces.iter().filter(calm).min_by_key(|(_, trace)| trace.peak_share).map(|(key, _)| key.clone())
     }
 
     /// Takes a reading in, with what the rules say of the limits that it shows as hit.
@@ -35,7 +43,7 @@ impl Course {
         let span = usize::try_from(self.ticks / self.width).unwrap_or(usize::MAX);
         if span >= SPANS {
             self.width *= 2;
-            self.traces.values_mut().for_each(|trace| halve(&mut trace.chart));
+            self.traces.values_mut().for_each(halve);
             return self.take(tick, findings);
         }
         self.ticks += 1;
@@ -43,10 +51,16 @@ impl Course {
         for meter in &tick.meters {
             let key = (meter.rule, meter.subject.clone());
             if !self.traces.contains_key(&key) && self.traces.len() >= MOST {
+                // What speaks for the whole namespace is always followed, and so is what refuses.
+                let room = if meter.subject.is_none() || meter.state == State::Hit { self.least() } else { None };
                 self.left_out += 1;
-                continue;
+                match room {
+                    Some(key) => self.traces.remove(&key),
+                    None => continue,
+                };
             }
-            let trace = self.traces.entry(key).or_insert_with(|| begun(meter));
+            let first = self.ticks == 1;
+            let trace = self.traces.entry(key).or_insert_with(|| begun(meter, first));
             follow(trace, meter, tick.at, span);
         }
         for finding in findings {
@@ -83,12 +97,14 @@ impl Course {
     }
 }
 
-fn begun(meter: &Meter) -> Trace {
+/// A limit that was at its end in the very first reading was so before the run, whoever caused that.
+fn begun(meter: &Meter, first: bool) -> Trace {
     Trace {
         last: meter.clone(),
         peak: None,
         peak_share: None,
         hit: None,
+        standing: first && meter.state == State::Hit,
         rises: Vec::new(),
         chart: Vec::new(),
         finding: None,
@@ -98,8 +114,7 @@ fn begun(meter: &Meter) -> Trace {
 fn follow(trace: &mut Trace, meter: &Meter, at: u64, span: usize) {
     // The counters beside it may count the same packets: ListenDrops contains ListenOverflows.
     let rose: i128 = meter.rises.iter().filter(|rise| rise.what == Rise::OWN).map(|rise| rise.by).sum();
-    // A share of time has no limit beside it, and is no counter.
-    let counts = meter.of.is_none() && meter.share.is_none() && meter.unit != Unit::Percent;
+    let counts = counts(meter);
     if let Some(used) = meter.used
         && trace.peak.is_none_or(|(peak, _)| used > peak)
     {
@@ -110,8 +125,10 @@ fn follow(trace: &mut Trace, meter: &Meter, at: u64, span: usize) {
     {
         trace.peak_share = Some((share, at));
     }
-    if meter.state == State::Hit && trace.hit.is_none() {
-        trace.hit = Some(at);
+    match meter.state {
+        State::Hit if trace.standing => {}
+        State::Hit | State::Short => trace.hit = trace.hit.or(Some(at)),
+        _ => trace.standing = false,
     }
     for rise in &meter.rises {
         match trace.rises.iter_mut().find(|other: &&mut Rise| other.fact == rise.fact) {
@@ -126,6 +143,69 @@ fn follow(trace: &mut Trace, meter: &Meter, at: u64, span: usize) {
     trace.last = meter.clone();
 }
 
-fn halve(chart: &mut Vec<i128>) {
-    *chart = chart.chunks(2).map(|pair| pair.iter().copied().max().unwrap_or(0)).collect();
+/// Whether it is a counter. A share of time has no limit beside it, and is none.
+fn counts(meter: &Meter) -> bool {
+    meter.of.is_none() && meter.share.is_none() && meter.unit != Unit::Percent
+}
+
+fn halve(trace: &mut Trace) {
+    let one = |pair: &[i128]| match counts(&trace.last) {
+        true => pair.iter().fold(0, |sum: i128, rise| sum.saturating_add(*rise)),
+        false => pair.iter().copied().max().unwrap_or(0),
+    };
+    trace.chart = trace.chart.chunks(2).map(one).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::watch::Stage;
+
+    fn queue(port: usize, used: i128) -> Meter {
+        let state = if used == 9 { State::Hit } else { State::Calm };
+        let (used, of, share) = (Some(used), Some(9), Some(used * 100 / 9));
+        let (limit, stage, unit) = ("accept queue", Stage::Handshakes, Unit::Count);
+        let subject = Some(format!("127.0.0.1:{port}"));
+        Meter {
+            rule: "listen/queue",
+            limit,
+            stage,
+            subject,
+            used,
+            of,
+            share,
+            unit,
+            rises: Vec::new(),
+            state,
+            gap: None,
+        }
+    }
+
+    #[test]
+    fn one_that_refuses_is_followed_however_many_there_are() {
+        let mut course = Course::default();
+        let mut meters: Vec<Meter> = (0..MOST + 20).map(|port| queue(port, 0)).collect();
+        course.take(&Tick { at: 0, meters: meters.clone() }, Vec::new());
+        meters[MOST + 10] = queue(MOST + 10, 9);
+        course.take(&Tick { at: 1, meters }, Vec::new());
+        let hit: Vec<_> = course.traces().filter(|trace| trace.hit.is_some()).collect();
+        assert_eq!((hit.len(), course.traces().count()), (1, MOST));
+        assert_eq!(hit[0].last.subject, Some(format!("127.0.0.1:{}", MOST + 10)));
+        assert!(course.left_out() > 0);
+    }
+
+    #[test]
+    fn a_chart_of_a_counter_keeps_its_sum_however_long_the_run() {
+        let mut course = Course::default();
+        let rises = || vec![Rise { fact: "a".into(), what: Rise::OWN, by: 1 }];
+        for at in 0..1000 {
+            let (used, of, share) = (Some(7), None, None);
+            let meter = Meter { used, of, share, subject: None, rises: rises(), ..queue(0, 0) };
+            course.take(&Tick { at, meters: vec![meter] }, Vec::new());
+        }
+        let trace = course.traces().next().unwrap();
+        assert!(trace.chart.len() <= SPANS);
+        assert_eq!(trace.chart.iter().sum::<i128>(), 1000);
+        assert_eq!(trace.rises[0].by, 1000);
+    }
 }

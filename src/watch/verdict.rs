@@ -9,8 +9,8 @@ use crate::rules::RuleSet;
 /// How a wrapped command ended.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ended {
-    /// The command as it was typed; empty if there was none.
-    pub(crate) command: Vec<String>,
+    /// The command without its arguments; none if there was none.
+    pub(crate) command: Option<String>,
     /// Its exit code.
     pub(crate) exit: Option<i32>,
     /// The signal that ended it.
@@ -25,11 +25,16 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
     let mut reached: Vec<&Trace> = limits.iter().copied().filter(|trace| trace.hit.is_some()).collect();
     // Of two in one reading, the one with a figure of its own says more than a counter.
     reached.sort_by_key(|trace| (trace.hit, trace.last.of.is_none(), Reverse(trace.peak_share)));
-    let named = |id: &str| reached.iter().any(|other| other.last.rule == id);
-    let follows = |trace: &Trace| watch(trace).is_some_and(|watch: &Watch| watch.follows.iter().any(|id| named(id)));
+    // What comes first explains what comes after; two readings tell no more of the order than one apart.
+    let apart = course.at() / course.ticks().saturating_sub(1).max(1);
+    let before = |id: &str, trace: &Trace| {
+        reached.iter().any(|other| other.last.rule == id && other.hit <= trace.hit.map(|hit| hit.saturating_add(apart)))
+    };
+    let follows =
+        |trace: &Trace| watch(trace).is_some_and(|watch: &Watch| watch.follows.iter().any(|id| before(id, trace)));
     let (followed, hit): (Vec<&Trace>, Vec<&Trace>) = reached.iter().copied().partition(|trace| follows(trace));
     let hit = with_figures(each_once(&hit), &limits);
-    let calm = |trace: &&&Trace| trace.hit.is_none() && trace.last.state != State::Unknown;
+    let calm = |trace: &&&Trace| trace.hit.is_none() && !trace.standing && trace.last.state != State::Unknown;
     let told = |trace: &Trace| hit.iter().any(|other| other.last.limit == trace.last.limit);
     let mut moved: Vec<&Trace> =
         limits.iter().filter(calm).copied().filter(|trace| rose(trace) && !told(trace)).collect();
@@ -44,6 +49,7 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
         ticks: course.ticks(),
         hit,
         followed: owned(followed),
+        standing: owned(limits.iter().copied().filter(|trace| trace.standing).collect()),
         saturated: owned(saturated.into_iter().filter(|trace| trace.hit.is_some()).collect()),
         moved: owned(moved),
         unknown: unknown.map(|trace| (trace.last.rule, trace.last.gap.clone().unwrap_or_default())).collect(),
@@ -126,7 +132,8 @@ mod tests {
 
     fn after(ticks: impl IntoIterator<Item = Vec<Meter>>) -> Verdict {
         let mut course = Course::default();
-        for (at, meters) in (0..).zip(ticks) {
+        course.take(&Tick::default(), Vec::new());
+        for (at, meters) in (1..).zip(ticks) {
             course.take(&Tick { at, meters }, Vec::new());
         }
         verdict(&course, &RuleSet::built_in(), Ended::default())
@@ -146,7 +153,7 @@ mod tests {
     #[test]
     fn a_chart_adds_no_counter_to_one_that_contains_it() {
         let count = |by| vec![rising(meter("listen/overflows", "accept queue", State::Hit), by)];
-        assert_eq!(after([count(31), count(2)]).hit[0].chart, [31, 2]);
+        assert_eq!(after([count(31), count(2)]).hit[0].chart, [0, 31, 2]);
     }
 
     #[test]
@@ -156,9 +163,43 @@ mod tests {
         let verdict = after([vec![use_of(0)], vec![count(), use_of(5)]]);
         let [hit] = &verdict.hit[..] else { panic!("{:?}", verdict.hit) };
         assert_eq!((hit.last.rule, hit.peak), ("time-wait/overflow", Some((5, Some(5)))));
-        assert_eq!(hit.peak_share, Some((100, 1)));
+        assert_eq!(hit.peak_share, Some((100, 2)));
         assert!(verdict.moved.is_empty(), "it is told once");
-        let idle = after([vec![count(), use_of(1)]]);
+        let mut course = Course::default();
+        course.take(&Tick { at: 0, meters: vec![use_of(1)] }, Vec::new());
+        course.take(&Tick { at: 1, meters: vec![count(), use_of(1)] }, Vec::new());
+        let idle = super::verdict(&course, &RuleSet::built_in(), Ended::default());
         assert_eq!(idle.hit[0].peak_share, None, "what did not move explains nothing");
+    }
+
+    #[test]
+    fn what_was_at_its_limit_before_the_run_is_not_hit_by_it() {
+        let queue = |used_up| {
+            let state = if used_up == 9 { State::Hit } else { State::Calm };
+            let subject = Some("127.0.0.1:80".to_owned());
+            used(Meter { subject, ..meter("listen/queue", "accept queue", state) }, used_up, 9)
+        };
+        let run = |first, ticks: &[i128]| {
+            let mut course = Course::default();
+            course.take(&Tick { at: 0, meters: vec![queue(first)] }, Vec::new());
+            for (at, &used) in (1..).zip(ticks) {
+                course.take(&Tick { at, meters: vec![queue(used)] }, Vec::new());
+            }
+            let verdict = verdict(&course, &RuleSet::built_in(), Ended::default());
+            (verdict.hit.first().and_then(|trace| trace.hit), verdict.standing.len())
+        };
+        assert_eq!(run(9, &[9, 9]), (None, 1));
+        assert_eq!(run(9, &[9, 3, 9]), (Some(3), 0), "it was emptied, and filled again");
+        assert_eq!(run(3, &[9, 9]), (Some(1), 0));
+    }
+
+    #[test]
+    fn a_limit_follows_only_from_what_was_hit_before_it() {
+        let cookies = || rising(meter("listen/syn-queue", "SYN queue", State::Hit), 55);
+        let overflows = || rising(meter("listen/overflows", "accept queue", State::Hit), 31);
+        let names = |verdict: Verdict| verdict.hit.iter().map(|trace| trace.last.limit).collect::<Vec<_>>();
+        assert_eq!(names(after([vec![overflows(), cookies()]])), ["accept queue"]);
+        let far_apart = after([vec![cookies()], vec![], vec![], vec![overflows()]]);
+        assert_eq!(names(far_apart), ["SYN queue", "accept queue"]);
     }
 }

@@ -130,6 +130,10 @@ fn meter(rule: &Rule, watch: &Watch, finding: &Finding) -> Option<Meter> {
         what: Rise::OWN,
         by,
     }));
+    let refused =
+        finding.evidence.iter().zip(&rule.evidence).any(|(proof, evidence)| {
+            (evidence.rising_fails || evidence.fails) && proof.rise.is_some_and(|rise| rise > 0)
+        });
     // In a window in which nothing was counted a share is still that since the beginning, as in the first reading.
     let parts = facts::parts_of(rule.fact);
     let before = parts.first().is_some_and(|part| !rises.iter().any(|rise| &*rise.fact == *part));
@@ -139,10 +143,12 @@ fn meter(rule: &Rule, watch: &Watch, finding: &Finding) -> Option<Meter> {
         (Check::NotRising { .. }, _) if finding.rise.is_some_and(|rise| rise > 0) => State::Hit,
         // A total only has happened.
         (Check::NotRising { .. }, _) => State::Calm,
-        (_, Outcome::Fail) => State::Hit,
+        (_, Outcome::Warn | Outcome::Fail) if watch.saturation => State::Short,
+        // Nobody is refused before the last one is taken, unless the rule's own counter says so.
+        (Check::Usage { .. }, Outcome::Fail) if finding.share >= Some(100) || refused => State::Hit,
+        (Check::Usage { .. }, Outcome::Warn | Outcome::Fail) => State::Near,
         // Of a share over a span of time there is only one bound.
-        (Check::Range { .. }, Outcome::Warn) => State::Hit,
-        (_, Outcome::Warn) => State::Near,
+        (_, Outcome::Warn | Outcome::Fail) => State::Hit,
         _ => State::Calm,
     };
     Some(Meter {

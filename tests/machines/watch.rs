@@ -93,7 +93,7 @@ fn a_full_table(vm: &Vm) {
     let figures = ["peak", "peak_of", "peak_share_percent"].map(|key| table[key].as_u64().unwrap());
     assert_eq!(figures, [50, 50, 100]);
     let dropped = drops() - before;
-    assert_eq!(rise(&table, "conntrack.stat.drop"), dropped);
+    assert_eq!(rise(&table, "conntrack.full_drops"), dropped);
     assert!(dropped > waiting, "{dropped} packets, {waiting} connections and a datagram");
     vm.run("sysctl -qw net.netfilter.nf_conntrack_max=65536");
 }

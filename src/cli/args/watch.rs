@@ -32,7 +32,7 @@ pub(in super::super) struct WatchArgs {
     /// Time from one reading to the next: a second, and a fifth of one around a command
     #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration)]
     pub(in super::super) interval: Option<Duration>,
-    /// Stop after this time; without it, at the end of the command, or never
+    /// Stop after this time, where there is no command; without it, never
     #[arg(long, value_name = "TIME", help_heading = "What to read", value_parser = duration, conflicts_with = "command")]
     pub(in super::super) duration: Option<Duration>,
     /// Go on after the command has ended, while the load settles
@@ -48,7 +48,7 @@ pub(in super::super) struct WatchArgs {
     /// Write into this file instead
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(in super::super) output: Option<PathBuf>,
-    /// Exit 1 if a limit was hit (fail), or also where one could not be read (unknown), and the command succeeded
+    /// Exit 1, where the command succeeded, if a limit was hit
     #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Output")]
     pub(in super::super) fail_on: WatchGate,
     /// The command to run, with its arguments
@@ -76,6 +76,10 @@ pub(in super::super) enum WatchFormat {
 pub(in super::super) enum WatchGate {
     #[default]
     Never,
+    /// A limit was hit at which somebody is refused
     Fail,
+    /// Also one at which nobody is
+    Warn,
+    /// Also one that could not be read
     Unknown,
 }

@@ -238,6 +238,7 @@ fn word(row: &Row) -> &'static str {
     match row.state {
         _ if row.gone => "gone",
         State::Hit => "HIT",
+        State::Short => "short",
         State::Near => "near",
         State::Calm => "ok",
         State::Unknown => "?",
@@ -248,7 +249,7 @@ fn tint(row: &Row) -> Style {
     match row.state {
         _ if row.gone => plain(),
         State::Hit => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
-        State::Near => Style::new().fg(Color::Yellow),
+        State::Short | State::Near => Style::new().fg(Color::Yellow),
         State::Calm => Style::new().fg(Color::Green),
         State::Unknown => Style::new().fg(Color::Cyan),
     }

@@ -87,7 +87,8 @@ impl Row {
     fn rank(&self) -> u8 {
         match (self.state, self.hit) {
             _ if self.gone => 2,
-            (State::Hit, _) => 4,
+            (State::Hit, _) => 5,
+            (State::Short, _) => 4,
             (State::Near, _) => 3,
             (State::Calm, Some(_)) => 2,
             (State::Calm, None) => 1,

@@ -13,6 +13,9 @@ const TIME_WAIT_SOCKETS: &str = "sockstat.TCP.tw";
 /// Default of the API server's --service-node-port-range.
 const NODE_PORTS: (u16, u16) = (30000, 32767);
 
+/// Where the range begins once it is widened, as in rules/ports/range.yaml.
+const WIDENED: u16 = 10240;
+
 pub(super) const FORMULAS: &[Formula] = &[
     Formula {
         entry: entry(
@@ -79,14 +82,18 @@ pub(super) const FORMULAS: &[Formula] = &[
         ),
         needs: &[RANGE, "listener[*].port", "udp.ports"],
         compute: |facts, _| {
-            Ok(Value::Ports(busy_ports(facts)?.union(&udp_servers(facts)?).difference(&Ports::range(0, 1023))))
+            let clients =
+                Ports::range(WIDENED.min(range(facts)?.ranges().first().map_or(0, |(low, _)| *low)), u16::MAX);
+            Ok(Value::Ports(busy_ports(facts)?.union(&udp_servers(facts)?).intersection(&clients)))
         },
     },
 ];
 
-/// The ports that an outgoing connection may take: the range less what is reserved.
+/// The ports that an outgoing connection may take: the range less what is reserved, and less those that something listens
+/// on, where that was read: connect() passes over a port that was bound by name, on whatever address.
 pub(in crate::facts) fn usable_ports(facts: &Facts) -> Result<Ports, Gap> {
-    Ok(range(facts)?.difference(facts.ports(RESERVED)?))
+    let listening = listening_ports(facts).unwrap_or_default();
+    Ok(range(facts)?.difference(facts.ports(RESERVED)?).difference(&listening))
 }
 
 /// All TCP sockets here in percent of the usable ports.

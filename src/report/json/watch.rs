@@ -23,7 +23,7 @@ struct MeterV1<'a> {
     limit: &'a str,
     rule: &'a str,
     subject: Option<&'a str>,
-    /// `hit`, `near`, `calm` or `unknown`.
+    /// `hit`: it refuses, or its counter rose; `short`: too little for all; `near`, `calm` or `unknown`.
     state: &'static str,
     /// What is in use; of a counter, its total. Null where it could not be read.
     used: Option<Number>,
@@ -50,8 +50,8 @@ pub(super) struct VerdictV1<'a> {
     schema: &'static str,
     /// The version of tunecheck that made it.
     tunecheck: &'static str,
-    /// The command that was run; empty if there was none.
-    command: &'a [String],
+    /// The program that was run; null if there was none. Its arguments may hold secrets and are not told.
+    command: Option<&'a str>,
     /// Its exit code; null if a signal ended it.
     exit_code: Option<i32>,
     signal: Option<i32>,
@@ -61,6 +61,8 @@ pub(super) struct VerdictV1<'a> {
     hit: Vec<TraceV1<'a>>,
     /// Limits that were hit because of one of those.
     followed: Vec<TraceV1<'a>>,
+    /// Limits that something was at before the first reading, and still was at the end.
+    standing: Vec<TraceV1<'a>>,
     /// Shortages that slowed things down.
     saturated: Vec<TraceV1<'a>>,
     /// Limits whose use rose and that were not hit.
@@ -113,6 +115,7 @@ impl<'a> From<&'a Meter> for MeterV1<'a> {
             subject: meter.subject.as_deref(),
             state: match meter.state {
                 State::Hit => "hit",
+                State::Short => "short",
                 State::Near => "near",
                 State::Calm => "calm",
                 State::Unknown => "unknown",
@@ -139,13 +142,14 @@ impl<'a> From<&'a Verdict> for VerdictV1<'a> {
         Self {
             schema: "tunecheck.verdict/v1",
             tunecheck: env!("CARGO_PKG_VERSION"),
-            command: &verdict.command,
+            command: verdict.command.as_deref(),
             exit_code: verdict.exit,
             signal: verdict.signal,
             milliseconds: verdict.milliseconds,
             readings: verdict.ticks,
             hit: all(&verdict.hit),
             followed: all(&verdict.followed),
+            standing: all(&verdict.standing),
             saturated: all(&verdict.saturated),
             moved: all(&verdict.moved),
             unknown: verdict.unknown.iter().map(|(rule, why)| UnknownV1 { rule, why }).collect(),
