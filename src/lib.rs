@@ -11,6 +11,7 @@
 //!  workload flags or file ───────────────────┘                     recorded report ──► remedy::Plan ◄─┘
 //!                                                                                          └──► remedy::target
 //!                                    two recorded reports ──► compare ──► Diff ──► report::diff
+//!                                    manifests ──► manifest ──► Manifests ──► report::manifest
 //! ```
 //!
 //! One direction, no back edges. Only [`host`] touches the machine; everything after it is a pure function, so the
@@ -32,6 +33,8 @@
 //! | plan | the changes of all findings, each once, in order, by site |
 //! | target | a form in which a plan is written: a script, sysctl.d, systemd, docker, kubernetes, ansible, a node platform |
 //! | diff | what changed from one audit to another, finding by finding: worse, appeared, better, gone, ... |
+//! | manifest | objects for Kubernetes in YAML or JSON, before they are deployed |
+//! | fault | what is wrong at a place in a manifest |
 //! | snapshot | the raw bytes of everything an audit reads, errors included |
 
 mod audit;
@@ -40,6 +43,7 @@ pub mod compare;
 pub mod evaluate;
 pub mod facts;
 pub mod host;
+pub mod manifest;
 pub mod model;
 pub mod place;
 pub mod remedy;

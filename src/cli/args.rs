@@ -1,6 +1,7 @@
 //! What is typed. What it means is decided in `settings`.
 
 mod diff;
+mod manifest;
 mod watch;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
+pub(super) use manifest::{ManifestArgs, ManifestFormat};
 pub(super) use watch::{WatchArgs, WatchFormat, WatchGate};
 
 use super::values::{count, count_or_none, duration, release, targets, unit};
@@ -71,6 +73,9 @@ pub(super) enum Command {
     /// Compare two reports or snapshots: what changed, better or worse
     #[command(after_help = diff::EXAMPLES)]
     Diff(Box<DiffArgs>),
+    /// Judge the pods of manifests before they are deployed: fields, sysctls, ports, JVM heaps
+    #[command(after_help = manifest::EXAMPLES)]
+    Manifest(Box<ManifestArgs>),
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
         after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
@@ -144,6 +149,9 @@ pub(super) enum RulesCommand {
         /// The schema of what diff prints as JSON instead
         #[arg(long, group = "of")]
         diff: bool,
+        /// The schema of what manifest prints as JSON instead
+        #[arg(long, group = "of")]
+        manifest: bool,
         /// The schema of a line that watch prints instead
         #[arg(long, group = "of")]
         tick: bool,

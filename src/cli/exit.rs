@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::args::{DiffFailOn, FailOn};
 use crate::model::diff::{Change, Diff};
 use crate::model::finding::Outcome;
+use crate::model::manifest::Manifests;
 use crate::model::report::Report;
 
 /// How a run ends.
@@ -33,13 +34,22 @@ impl From<Exit> for ExitCode {
 
 /// Whether a report trips the gate.
 pub(super) fn gate(report: &Report, fail_on: FailOn) -> Exit {
+    tripped(fail_on, |outcome| report.count(outcome))
+}
+
+/// Whether manifests trip the gate.
+pub(super) fn manifest_gate(manifests: &Manifests, fail_on: FailOn) -> Exit {
+    tripped(fail_on, |outcome| manifests.count(outcome))
+}
+
+fn tripped(fail_on: FailOn, count: impl Fn(Outcome) -> usize) -> Exit {
     let trips: &[Outcome] = match fail_on {
         FailOn::Fail => &[Outcome::Fail],
         FailOn::Warn => &[Outcome::Fail, Outcome::Warn],
         FailOn::Unknown => &[Outcome::Fail, Outcome::Warn, Outcome::Unknown],
         FailOn::Never => &[],
     };
-    if trips.iter().any(|&outcome| report.count(outcome) > 0) { Exit::Tripped } else { Exit::Done }
+    if trips.iter().any(|&outcome| count(outcome) > 0) { Exit::Tripped } else { Exit::Done }
 }
 
 /// Whether what differs trips the gate.

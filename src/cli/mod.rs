@@ -5,6 +5,7 @@ mod diff;
 mod exit;
 mod explain;
 mod fix;
+mod manifest;
 mod rules;
 mod screen;
 mod settings;
@@ -55,6 +56,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Fix(args)) => fix::run(&args),
         Some(Command::Watch(args)) => watch::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
+        Some(Command::Manifest(args)) => manifest::run(&args),
         Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
         Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
         Some(Command::Rules { command }) => rules::run(command),

@@ -29,6 +29,7 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
         RulesCommand::Facts => report::facts_table(facts::catalogue()),
         RulesCommand::Schema { report: true, .. } => serde_json::to_string_pretty(&report::json_schema())? + "\n",
         RulesCommand::Schema { diff: true, .. } => serde_json::to_string_pretty(&report::diff_schema())? + "\n",
+        RulesCommand::Schema { manifest: true, .. } => serde_json::to_string_pretty(&report::manifest_schema())? + "\n",
         RulesCommand::Schema { tick: true, .. } => serde_json::to_string_pretty(&report::tick_schema())? + "\n",
         RulesCommand::Schema { verdict: true, .. } => serde_json::to_string_pretty(&report::verdict_schema())? + "\n",
         RulesCommand::Schema { .. } => serde_json::to_string_pretty(&file::schema())? + "\n",

@@ -33,12 +33,20 @@ pub(super) fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
-/// Every `*.yaml` and `*.yml` file at or below a path, sorted. Links to directories are not followed, so that a loop
-/// cannot hold it up.
+/// Every `*.yaml` and `*.yml` file at or below a path, sorted.
 ///
 /// # Errors
 /// Those of reading the directories.
 pub fn yaml_files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    files(path, &["yaml", "yml"])
+}
+
+/// A file itself, or every file at or below a directory whose name ends so, sorted. Links to directories are not
+/// followed, so that a loop cannot hold it up.
+///
+/// # Errors
+/// Those of reading the directories.
+pub fn files(path: &Path, endings: &[&str]) -> io::Result<Vec<PathBuf>> {
     if !fs::metadata(path)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -50,7 +58,7 @@ pub fn yaml_files(path: &Path) -> io::Result<Vec<PathBuf>> {
             let path = entry.path();
             if entry.file_type()?.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
+            } else if path.extension().is_some_and(|end| endings.iter().any(|ending| end == *ending)) {
                 found.push(path);
             }
         }

@@ -9,6 +9,7 @@
     reason = "a test starts programs, writes files, and fails by panicking"
 )]
 
+mod manifests;
 mod merge;
 #[path = "../support/needs.rs"]
 mod needs;
@@ -29,7 +30,7 @@ use libtest_mimic::Arguments;
 type Behaviour = (&'static str, &'static [&'static str], bool, fn());
 
 fn main() -> ExitCode {
-    let all = [pods::ALL, merge::ALL, proxy::ALL, nodes::ALL, platforms::ALL, schema::ALL].concat();
+    let all = [pods::ALL, merge::ALL, proxy::ALL, nodes::ALL, platforms::ALL, schema::ALL, manifests::ALL].concat();
     let trials = all.into_iter().map(|(name, programs, in_ci, run)| {
         let missing: Vec<&str> = programs.iter().filter(|name| !there(name)).copied().collect();
         needs::trial(name, &missing, in_ci && needs::strict(), move || {

@@ -12,7 +12,7 @@ use crate::reports::{all_of, fix};
 use crate::support::scratch;
 
 /// PyPI's kubernetes-validate: .ci/run installs it; elsewhere TUNECHECK_KUBERNETES_VALIDATE or PATH says where it is.
-const VALIDATE: &str = "kubernetes-validate";
+pub(crate) const VALIDATE: &str = "kubernetes-validate";
 /// Debian 12 has 1.20, which knows no components, so CI may lack it.
 pub(crate) const KUBECTL: &str = "kubectl 1.21 or newer";
 
@@ -22,8 +22,8 @@ pub(crate) const ALL: &[Behaviour] = &[
     ("the_component_is_one", &[], true, the_component_is_one),
     ("kustomize_builds_the_component", &[KUBECTL], false, kustomize),
 ];
-const OLDEST: &str = "1.25";
-const NEWEST: &str = "1.37";
+pub(crate) const OLDEST: &str = "1.25";
+pub(crate) const NEWEST: &str = "1.37";
 
 /// A workload with everything that a patch replaces.
 fn workload(kind: &str) -> Value {
@@ -66,7 +66,7 @@ fn merged(base: &mut Value, patch: &Value) {
     }
 }
 
-fn validate(release: &str, files: &[PathBuf]) -> Output {
+pub(crate) fn validate(release: &str, files: &[PathBuf]) -> Output {
     let program = needs::find(VALIDATE).unwrap();
     let output = Command::new(program).args(["--strict", "-k", release]).args(files).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -75,7 +75,7 @@ fn validate(release: &str, files: &[PathBuf]) -> Output {
     output
 }
 
-fn written(folder: &Path, name: &str, value: &Value) -> PathBuf {
+pub(crate) fn written(folder: &Path, name: &str, value: &Value) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, value.to_string()).unwrap();
     path

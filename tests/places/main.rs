@@ -28,6 +28,7 @@ mod harness;
 mod leftovers;
 mod limits;
 mod listeners;
+mod manifests;
 mod namespaces;
 #[path = "../support/needs.rs"]
 mod needs;
@@ -75,5 +76,6 @@ fn main() {
         watch::sampling::PLACES,
         watch::steady::PLACES,
         listeners::PLACES,
+        manifests::PLACES,
     ]);
 }

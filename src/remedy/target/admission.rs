@@ -8,12 +8,13 @@ use super::{Order, PodSecurity};
 use crate::model::action::{Site, SysctlEdit};
 use crate::model::fix::Pod;
 use crate::model::place::{Kind, Netns};
+use crate::model::pod_sysctl::safe_since;
 use crate::model::version::Version;
 use crate::remedy::Step;
 
-/// The two sysctls of a range of ports: the first is written before the second.
-pub(super) const RESERVED: &str = "net.ipv4.ip_local_reserved_ports";
-pub(super) const RANGE: &str = "net.ipv4.ip_local_port_range";
+// The reserved ports are written before the range.
+pub(super) use crate::model::pod_sysctl::{RANGE, RESERVED, can_be_allowed};
+
 /// Where the sysctls of a node are written.
 pub(super) const OF_NODE: &str = "--to sysctl.d on the node, or its platform's (--to eks, bottlerocket, gke, aks, \
                                   openshift, talos, k3s, butane)";
@@ -98,15 +99,6 @@ pub(super) fn for_every_pod(kubernetes: Version) -> &'static str {
     }
 }
 
-/// The first release whose kubelets take a sysctl as safe.
-fn safe_since(name: &str, since: Version) -> Version {
-    match name {
-        // What its rule says holds for the reserved ports that go with it.
-        RANGE => Version { major: 1, minor: 4, patch: 0 },
-        _ => since,
-    }
-}
-
 /// The versions of the Pod Security policy under which baseline and restricted admit a pod with a sysctl. It is a label
 /// of the namespace that says which version is in force, whatever the nodes run.
 pub(super) fn policy_versions(edit: &SysctlEdit) -> String {
@@ -117,11 +109,4 @@ pub(super) fn policy_versions(edit: &SysctlEdit) -> String {
         },
         _ => "no version".to_owned(),
     }
-}
-
-/// Whether the kubelet takes the name in `allowedUnsafeSysctls`. It does not even start with one that it does not know
-/// to be namespaced (pkg/kubelet/sysctl/allowlist.go).
-pub(super) fn can_be_allowed(name: &str) -> bool {
-    ["net.", "kernel.shm", "kernel.msg", "fs.mqueue."].iter().any(|prefix| name.starts_with(prefix))
-        || name == "kernel.sem"
 }

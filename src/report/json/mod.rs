@@ -1,14 +1,16 @@
-//! For programs: the report, what differs between two, a reading of every limit, and what a run of them came to.
+//! For programs: the report, what differs between two, what is wrong with manifests, a reading of every limit, and what a run of them came to.
 
 mod convert;
 mod diff;
 mod diff_v1;
+mod manifest;
 mod measured;
 mod read;
 mod v1;
 mod watch;
 
 pub use diff::{print as diff, schema as diff_schema};
+pub use manifest::{print as manifest, schema as manifest_schema};
 pub use read::{Unreadable, read};
 
 use serde::Serialize;

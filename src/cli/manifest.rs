@@ -1,0 +1,140 @@
+//! `tunecheck manifest`: pods before they are deployed.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::args::{LoadArgs, ManifestArgs, ManifestFormat, PodSecurity};
+use super::exit::{self, Exit};
+use super::settings;
+use super::terminal::{Terminal, complain, print};
+use crate::evaluate::{self, evaluate, explain};
+use crate::facts;
+use crate::host::input;
+use crate::manifest::{Options, Short, judge};
+use crate::model::check::{Band, Check};
+use crate::model::fact::Value;
+use crate::model::facts::Facts;
+use crate::model::finding::{Finding, Outcome};
+use crate::model::manifest::Manifests;
+use crate::model::place::Place;
+use crate::model::pod_sysctl::{PodSysctls, RANGE, RESERVED};
+use crate::model::ports::Ports;
+use crate::model::rule::Rule;
+use crate::model::workload::Workload;
+use crate::report;
+use crate::rules::RuleSet;
+
+/// Largest manifest that is read.
+const LARGEST: u64 = 8 << 20;
+const STDIN: &str = "-";
+/// Endings of the files that are read in a folder.
+const ENDINGS: &[&str] = &["yaml", "yml", "json"];
+
+pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
+    if args.paths.iter().filter(|path| *path == Path::new(STDIN)).count() > 1 {
+        bail!("standard input can be read once: name - once");
+    }
+    let rules = RuleSet::built_in();
+    let workload = settings::workload(&args.load, &rules)?;
+    let known = PodSysctls::of(rules.iter());
+    let by_load = |sysctls: &[(String, String)]| short(sysctls, &rules, &workload);
+    let declared = args.load != LoadArgs::default();
+    let options = Options {
+        kubernetes: args.kubernetes_version,
+        pod_security: match args.pod_security {
+            PodSecurity::Privileged => None,
+            PodSecurity::Baseline => Some("baseline"),
+            PodSecurity::Restricted => Some("restricted"),
+        },
+        allowed: &args.allowed_unsafe_sysctls,
+        known: &known,
+        load: declared.then_some(&by_load),
+    };
+    let manifests = judged(args, options);
+    let terminal = Terminal::stdout();
+    let text = match args.format {
+        ManifestFormat::Table => report::manifest_table(&manifests, settings::plain_style(args.color, terminal)),
+        ManifestFormat::Json => report::manifest_json(&manifests, terminal.interactive)?,
+        ManifestFormat::Github => report::manifest_github(&manifests),
+    };
+    print(text.as_bytes()).context("cannot write what was found")?;
+    for (path, why) in &manifests.unreadable {
+        complain(&report::sanitized(&format!("tunecheck: {}: {why}", path.escape_debug())));
+    }
+    if manifests.sum(|file| file.objects) == 0 {
+        complain("tunecheck: nothing was judged: no document that could be read holds an object");
+        return Ok(Exit::Failed);
+    }
+    Ok(if manifests.unreadable.is_empty() { exit::manifest_gate(&manifests, args.fail_on) } else { Exit::Failed })
+}
+
+/// Reads and judges one file after the other.
+fn judged(args: &ManifestArgs, options: Options<'_>) -> Manifests {
+    let mut manifests = Manifests::default();
+    for path in &args.paths {
+        let files = match path == Path::new(STDIN) {
+            true => Ok(vec![path.clone()]),
+            false => input::files(path, ENDINGS),
+        };
+        let files = files.unwrap_or_else(|error| {
+            manifests.unreadable.push((path.display().to_string(), error.to_string()));
+            Vec::new()
+        });
+        for file in files {
+            let name = file.display().to_string();
+            match input::read(&file, LARGEST) {
+                Ok(bytes) => manifests.files.push(judge(&name, &bytes, options)),
+                Err(error) => manifests.unreadable.push((name, error.to_string())),
+            }
+        }
+    }
+    manifests
+}
+
+/// The sysctls of a pod that do not carry a load, by the rules whose bounds follow from it.
+fn short(sysctls: &[(String, String)], rules: &RuleSet, workload: &Workload) -> Vec<Short> {
+    let mut facts = Facts::default();
+    for (name, value) in sysctls {
+        facts.put(format!("sysctl.{name}"), facts::parse_sysctl(name, value.as_bytes()), "manifest");
+    }
+    let reserved = format!("sysctl.{RESERVED}");
+    if !facts.holds(&reserved) {
+        facts.put(reserved, Ok(Value::Ports(Ports::default())), "default");
+    }
+    facts::declare(&mut facts, workload);
+    facts::derive(&mut facts);
+    let place = Place::plain_host();
+    let context =
+        evaluate::Context { facts: &facts, place: &place, catalogue: facts::catalogue(), role: workload.role };
+    let asked = |rule: &Rule| sysctls.iter().map(|(name, _)| name).find(|name| judges(rule, name)).cloned();
+    let mut found = Vec::new();
+    for (rule, name) in rules.iter().filter_map(|rule| Some((rule, asked(rule)?))) {
+        for mut finding in evaluate([rule].into_iter(), context) {
+            if follows_from_load(rule, &finding) {
+                explain(rule, &mut finding, context);
+                let Finding { outcome, says, want, .. } = finding;
+                let change = format!("{} for the declared load; tunecheck explain {}", want.text, rule.id);
+                found.push(Short { name: name.clone(), outcome, says, change });
+            }
+        }
+    }
+    found
+}
+
+/// Whether a rule is about the value of a sysctl.
+fn judges(rule: &Rule, name: &str) -> bool {
+    rule.fact.strip_prefix("sysctl.") == Some(name) || (rule.fact == "ports.usable" && name == RANGE)
+}
+
+/// Whether it is the declared load that a value misses, and not a recommendation.
+fn follows_from_load(rule: &Rule, finding: &Finding) -> bool {
+    let of_load = |band: &Band| {
+        band.at_least.as_ref().and_then(|bound| bound.of).is_some_and(|fact| fact.starts_with("workload."))
+    };
+    match (&rule.check, finding.outcome) {
+        (Check::Range { fail, .. }, Outcome::Fail) => of_load(fail),
+        (Check::Range { warn, .. }, Outcome::Warn) => of_load(warn),
+        _ => false,
+    }
+}

@@ -1,0 +1,65 @@
+//! What is wrong with the pods of a manifest before anything is deployed.
+
+use super::finding::Outcome;
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// One thing that is wrong, or cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub mark: Mark,
+    /// The check that found it: a word such as `ulimits`.
+    pub check: &'static str,
+    /// Warn, fail, or unknown.
+    pub outcome: Outcome,
+    /// The object and container it is about, such as `Deployment/gateway, container app`; empty for a whole document.
+    pub subject: String,
+    /// What is wrong.
+    pub says: String,
+    /// What to do about it.
+    pub change: String,
+}
+
+/// What is said of one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// What the user called the file.
+    pub file: String,
+    /// In the order of its lines.
+    pub faults: Vec<Fault>,
+    /// Documents that hold an object.
+    pub objects: usize,
+    /// Objects of kinds that have no pod template, or whose place for one is not known here.
+    pub passed_over: usize,
+    /// Pods and pod templates.
+    pub pods: usize,
+}
+
+/// What is said of all files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifests {
+    /// By file.
+    pub files: Vec<Judged>,
+    /// Files and folders that could not be read, each with the reason.
+    pub unreadable: Vec<(String, String)>,
+}
+
+impl Manifests {
+    /// How many faults have an outcome.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.files.iter().flat_map(|file| &file.faults).filter(|fault| fault.outcome == outcome).count()
+    }
+
+    /// The sum of a number over all files.
+    pub fn sum(&self, of: impl Fn(&Judged) -> usize) -> usize {
+        self.files.iter().map(of).sum()
+    }
+}

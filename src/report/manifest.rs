@@ -1,0 +1,106 @@
+//! What is wrong with manifests: for people, and as annotations of a workflow on GitHub.
+
+use std::fmt::{self, Write};
+
+use super::style::Style;
+use super::text::{coloured, hanging, label, one_line, sanitized, wrapped};
+use crate::model::finding::Outcome;
+use crate::model::manifest::{Fault, Judged, Manifests};
+
+/// What was found as text: by file and line, then the sums.
+pub fn table(manifests: &Manifests, style: Style) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut out, manifests, style);
+    out
+}
+
+fn write(out: &mut String, manifests: &Manifests, style: Style) -> fmt::Result {
+    let mut told: Vec<(&str, String)> = Vec::new();
+    for file in &manifests.files {
+        for fault in &file.faults {
+            one(out, file, fault, &mut told, style)?;
+        }
+    }
+    let counts = [(Outcome::Fail, "fail"), (Outcome::Warn, "warn"), (Outcome::Unknown, "unknown")];
+    let counts: Vec<String> = counts
+        .into_iter()
+        .map(|(outcome, word)| (manifests.count(outcome), word))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let (pods, passed_over) = (manifests.sum(|file| file.pods), manifests.sum(|file| file.passed_over));
+    let found = match (counts.is_empty(), pods) {
+        (true, 0) => "nothing to judge".to_owned(),
+        (true, _) => "nothing wrong found".to_owned(),
+        (false, _) => counts.join(" · "),
+    };
+    let told = [counted(pods, "pod spec"), "judged in".to_owned(), counted(manifests.files.len(), "file")].join(" ");
+    let others = format!("{} of other kinds passed over", counted(passed_over, "object"));
+    writeln!(out, "{}", wrapped(&format!("{found} · {told} · {others}"), "", usize::from(style.width)))
+}
+
+/// One fault. `told` are the changes that were told before, with the place where.
+fn one<'a>(
+    out: &mut String,
+    file: &Judged,
+    fault: &'a Fault,
+    told: &mut Vec<(&'a str, String)>,
+    style: Style,
+) -> fmt::Result {
+    let width = usize::from(style.width);
+    let word = label(fault.outcome);
+    let at = format!("{}:{}:{}: ", one_line(&file.file), fault.mark.line, fault.mark.column);
+    let subject = if fault.subject.is_empty() { String::new() } else { format!("  {}", one_line(&fault.subject)) };
+    let word = if style.colour { coloured(word, fault.outcome) } else { word.to_owned() };
+    writeln!(out, "{}{word} manifest/{}{}", sanitized(&at), fault.check, sanitized(&subject))?;
+    writeln!(out, "{}", sanitized(&wrapped(&fault.says, "  ", width)))?;
+    let before = told.iter().find(|(change, _)| *change == fault.change);
+    let change = match before {
+        // A short one is said again sooner than it is looked up.
+        Some((change, place)) if change.len() > width => format!("as under {place}"),
+        _ => fault.change.clone(),
+    };
+    if before.is_none() {
+        told.push((&fault.change, at.trim_end_matches([':', ' ']).to_owned()));
+    }
+    if !change.is_empty() {
+        writeln!(out, "{}", sanitized(&hanging("  change   ", &change, width)))?;
+    }
+    writeln!(out)
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What was found as workflow commands (docs.github.com/actions/reference/workflows-and-actions/workflow-commands).
+pub fn github(manifests: &Manifests) -> String {
+    let mut out = String::new();
+    let faults = manifests.files.iter().flat_map(|file| file.faults.iter().map(move |fault| (file, fault)));
+    for (file, fault) in faults {
+        let level = match fault.outcome {
+            Outcome::Fail => "error",
+            Outcome::Warn => "warning",
+            _ => "notice",
+        };
+        let about = if fault.subject.is_empty() { String::new() } else { format!("{}: ", fault.subject) };
+        let change = if fault.change.is_empty() { String::new() } else { format!("\nchange: {}", fault.change) };
+        let message = data(&format!("{about}{}{change}", fault.says));
+        let (line, column) = (fault.mark.line, fault.mark.column);
+        let title = property(&format!("tunecheck manifest/{}", fault.check));
+        out += &format!("::{level} file={},line={line},col={column},title={title}::{message}\n", property(&file.file));
+    }
+    out
+}
+
+/// Text as the message of a workflow command.
+fn data(text: &str) -> String {
+    let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    sanitized(&escaped).into_owned()
+}
+
+/// Text as a property of a workflow command.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

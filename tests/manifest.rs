@@ -1,0 +1,499 @@
+//! Manifests before they are deployed: each fault with its place, no alarm for what is right, and no end that is none.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "tests prepare files and fail by panicking"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::RngSeed;
+use serde_json::Value;
+use support::{ROOT, Run, ended, entries, run, scratch, tunecheck};
+use tunecheck::manifest::{Options, judge};
+use tunecheck::model::finding::Outcome;
+use tunecheck::model::manifest::{Judged, Manifests};
+use tunecheck::model::pod_sysctl::{OF_NODE, PodSysctls, SAFE};
+use tunecheck::report::{self, Style};
+use tunecheck::rules::RuleSet;
+
+const GOOD: &str = "fixtures/manifests/good";
+const BAD: &str = "fixtures/manifests/bad";
+
+fn manifest(args: &[&str]) -> Run {
+    run(["manifest"].iter().chain(args))
+}
+
+fn json(args: &[&str]) -> Value {
+    let run = manifest(&[args, &["--format", "json"]].concat());
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", run.stdout, run.stderr))
+}
+
+/// What is found, as `line:column check outcome`.
+fn found(args: &[&str]) -> Vec<String> {
+    let told = json(args);
+    let findings = told["findings"].as_array().unwrap().iter();
+    findings
+        .map(|one| {
+            let word = |key: &str| one[key].as_str().unwrap();
+            format!("{}:{} {} {}", one["line"], one["column"], word("check"), word("outcome"))
+        })
+        .collect()
+}
+
+/// A manifest on standard input.
+fn given(text: impl AsRef<[u8]>, args: &[&str]) -> Run {
+    ended(tunecheck().args(["manifest", "-"]).args(args).stdin(text.as_ref().to_vec()))
+}
+
+/// A pod with these lines in its spec, two blanks before each.
+fn pod(spec: &str) -> String {
+    let indented: String = spec.lines().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n{indented}  containers: [{{name: c, image: i}}]\n"
+    )
+}
+
+fn sysctl(name: &str, value: &str) -> String {
+    pod(&format!("securityContext:\n  sysctls:\n  - name: {name}\n    value: {value}"))
+}
+
+#[test]
+fn every_fault_is_found_where_it_is_and_nothing_else() {
+    let expected: [(&str, &[&str]); 8] = [
+        (
+            "fields",
+            &[
+                "13:7 no-such-field fail",
+                "19:13 no-such-field fail",
+                "25:11 no-such-field fail",
+                "28:13 no-such-field fail",
+                "35:3 no-such-field fail",
+            ],
+        ),
+        (
+            "sysctls",
+            &[
+                "8:15 unsafe warn",
+                "9:16 quotes fail",
+                "10:15 removed fail",
+                "12:15 impossible fail",
+                "14:17 impossible fail",
+                "15:15 slashes warn",
+                "17:15 unsafe unknown",
+                "19:15 duplicate fail",
+                "21:15 unsafe warn",
+                "23:15 name fail",
+                "25:15 impossible fail",
+                "27:15 impossible fail",
+                "29:15 impossible fail",
+                "31:15 impossible fail",
+                "33:15 impossible fail",
+            ],
+        ),
+        ("host", &["16:19 host-namespace fail", "18:19 host-namespace fail", "20:19 host-namespace fail"]),
+        (
+            "ports",
+            &[
+                "10:16 ports fail",
+                "26:16 ports warn",
+                "42:16 ports fail",
+                "58:16 ports warn",
+                "74:16 ports fail",
+                "92:16 ports fail",
+                "105:16 ports fail",
+            ],
+        ),
+        (
+            "jvm",
+            &[
+                "15:33 jvm fail",
+                "19:38 jvm warn",
+                "25:26 jvm fail",
+                "30:26 jvm warn",
+                "35:26 jvm warn",
+                "40:22 jvm warn",
+                "44:31 jvm fail",
+            ],
+        ),
+        ("dns", &["9:9 dns fail", "12:20 dns fail", "13:13 dns fail", "19:18 dns fail"]),
+        ("syntax", &["6:16 syntax fail", "15:7 no-such-field fail", "19:13 syntax unknown"]),
+        ("unsafe", &["8:15 unsafe warn", "10:15 unsafe unknown"]),
+    ];
+    let names: BTreeSet<String> = expected.iter().map(|(name, _)| format!("{name}.yaml")).collect();
+    let there = entries(Path::new(ROOT).join(BAD));
+    assert_eq!(names, there.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect());
+    for (name, faults) in expected {
+        assert_eq!(found(&[&format!("{BAD}/{name}.yaml")]), faults, "{name}");
+    }
+}
+
+#[test]
+fn what_is_right_raises_no_alarm_for_any_cluster() {
+    let clusters: [&[&str]; 5] = [
+        &[],
+        &["--kubernetes-version", "1.25"],
+        &["--kubernetes-version", "1.37", "--pod-security", "restricted"],
+        &["--pod-security", "baseline", "--allowed-unsafe-sysctls", "net.*"],
+        &["--workload", "gateway", "--connections", "20000", "--burst", "500"],
+    ];
+    for args in clusters {
+        let told = json(&[&[GOOD], args].concat());
+        assert_eq!(told["findings"], Value::Array(Vec::new()), "{args:?}");
+        assert!(told["summary"]["files"].as_u64() >= Some(12), "{told:#}");
+        assert!(told["summary"]["pods"].as_u64() >= Some(15) && told["summary"]["passed_over"].as_u64() >= Some(7));
+    }
+    for file in entries(Path::new(ROOT).join(GOOD)) {
+        let run = manifest(&[file.to_str().unwrap(), "--fail-on", "unknown"]);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{}: {}", file.display(), run.stdout);
+    }
+}
+
+#[test]
+fn the_cluster_decides_which_sysctls_a_pod_may_set() {
+    let outcome = |name: &str, args: &[&str]| {
+        let run = given(sysctl(name, "\"1\""), &[args, &["--format", "json"]].concat());
+        let told: Value = serde_json::from_str(&run.stdout).unwrap();
+        let findings = told["findings"].as_array().unwrap();
+        assert!(findings.len() < 2, "{told:#}");
+        findings.first().map_or("none".to_owned(), |one| one["outcome"].as_str().unwrap().to_owned())
+    };
+    let cases: [(&str, &[&str], &str); 14] = [
+        ("net.ipv4.tcp_syncookies", &["--pod-security", "restricted"], "none"),
+        ("net.ipv4.tcp_fin_timeout", &[], "unknown"),
+        ("net.ipv4.tcp_fin_timeout", &["--kubernetes-version", "1.28"], "warn"),
+        ("net.ipv4.tcp_fin_timeout", &["--kubernetes-version", "1.29", "--pod-security", "baseline"], "none"),
+        ("net.ipv4.tcp_fin_timeout", &["--allowed-unsafe-sysctls", "net.ipv4.*"], "none"),
+        ("net.ipv4.tcp_slow_start_after_idle", &["--kubernetes-version", "1.36"], "warn"),
+        ("net.ipv4.tcp_slow_start_after_idle", &["--kubernetes-version", "1.37"], "none"),
+        ("net.core.somaxconn", &["--kubernetes-version", "1.37"], "warn"),
+        ("net.core.somaxconn", &["--pod-security", "baseline"], "fail"),
+        ("net.core.somaxconn", &["--allowed-unsafe-sysctls", "kernel.msg*,net.core.somaxconn"], "none"),
+        ("net.core.somaxconn", &["--allowed-unsafe-sysctls", "net.*", "--pod-security", "restricted"], "fail"),
+        ("net/ipv4/tcp_syncookies", &["--pod-security", "baseline"], "fail"),
+        ("net/core/somaxconn", &["--allowed-unsafe-sysctls", "net.core.somaxconn"], "warn"),
+        ("fs.file-max", &["--allowed-unsafe-sysctls", "*"], "fail"),
+    ];
+    for (name, args, expected) in cases {
+        assert_eq!(outcome(name, args), expected, "{name} {args:?}");
+    }
+}
+
+#[test]
+fn no_sysctl_is_told_of_by_a_rule_and_by_a_list() {
+    let rules = RuleSet::built_in();
+    let of_rules: BTreeSet<&str> =
+        rules.iter().filter(|rule| rule.pod.is_some()).flat_map(|rule| &rule.fix.sysctl).map(|fix| fix.name).collect();
+    let listed = SAFE.iter().map(|(name, ..)| *name).chain(OF_NODE.iter().copied());
+    let twice: Vec<&str> = listed.filter(|name| of_rules.contains(name)).collect();
+    assert_eq!(twice, Vec::<&str>::new());
+}
+
+#[test]
+fn a_declared_load_is_what_values_are_held_against_and_an_undeclared_one_is_not() {
+    let file = format!("{BAD}/unsafe.yaml");
+    let load = |args: &[&str]| -> Vec<String> {
+        found(&[&[file.as_str()], args].concat()).into_iter().filter(|one| one.contains(" load ")).collect()
+    };
+    assert_eq!(load(&[]), Vec::<String>::new());
+    assert_eq!(load(&["--burst", "128"]), Vec::<String>::new());
+    assert_eq!(load(&["--burst", "129"]), ["9:16 load fail"]);
+    // Beyond half of the range connect() is slow.
+    let client = ["--workload", "client", "--burst", "1", "--connections"];
+    assert_eq!(load(&[&client[..], &["500"]].concat()), Vec::<String>::new());
+    assert_eq!(load(&[&client[..], &["501"]].concat()), ["13:16 load warn"]);
+    assert_eq!(load(&[&client[..], &["1001"]].concat()), ["13:16 load fail"]);
+}
+
+#[test]
+fn a_value_without_quotes_is_told_as_kubernetes_reads_it() {
+    for (value, is_text) in [
+        ("1024", false),
+        ("0x10", false),
+        ("1_000", false),
+        ("1.5", false),
+        ("-1", false),
+        ("yes", false),
+        ("True", false),
+        ("{}", false),
+        ("!!int \"1\"", false),
+        ("\"1024\"", true),
+        ("'1'", true),
+        ("10240 65535", true),
+        ("bbr", true),
+        ("!!str 1", true),
+        ("", true),
+        ("~", true),
+    ] {
+        let run = given(sysctl("kernel.shm_rmid_forced", value), &[]);
+        assert_eq!(run.code, Some(i32::from(!is_text)), "{value}: {}", run.stdout);
+        assert_eq!(run.stdout.contains("FAIL manifest/quotes"), !is_text, "{value}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn the_jvm_is_judged_by_what_it_reads_last() {
+    let judged = |container: &str| {
+        let text = format!("apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - {{name: c, image: i, {container}}}\n");
+        let run = given(text, &["--format", "json"]);
+        let told: Value = serde_json::from_str(&run.stdout).unwrap();
+        let outcomes: Vec<String> = told["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["outcome"].as_str().unwrap().to_owned())
+            .collect();
+        outcomes.join(" ")
+    };
+    const LIMIT: &str = "resources: {limits: {memory: 1Gi}}";
+    let env = |name: &str, value: &str| format!("{{name: {name}, value: '{value}'}}");
+    let tool = env("JAVA_TOOL_OPTIONS", "-Xmx2g");
+    let cases = [
+        (format!("command: [java, -Xmx1g], {LIMIT}"), "fail"),
+        (format!("command: [java, -Xmx900m], {LIMIT}"), "warn"),
+        (format!("command: [java, -Xmx870m], {LIMIT}"), ""),
+        (format!("command: [java, -Xmx512m, -Xmx2g], {LIMIT}"), "fail"),
+        (format!("command: [java, -Xmx512m], env: [{tool}], {LIMIT}"), ""),
+        (format!("command: [java, -Xmx512m], env: [{}], {LIMIT}", env("_JAVA_OPTIONS", "-Xmx2g")), "fail"),
+        (format!("env: [{tool}, {}], {LIMIT}", env("JDK_JAVA_OPTIONS", "-Xmx512m")), ""),
+        (format!("env: [{tool}], {LIMIT}"), "fail"),
+        (format!("command: [java, -XX:MaxHeapSize=1073741824], {LIMIT}"), "fail"),
+        (format!("command: [java, '@/options', -Xmx2g], {LIMIT}"), ""),
+        (format!("command: [java, -jar, a.jar, -Xmx2g], {LIMIT}"), ""),
+        (format!("command: [notjava, -Xmx2g], {LIMIT}"), ""),
+        (format!("args: [-Xmx2g], {LIMIT}"), ""),
+        ("command: [java, -Xmx2g]".to_owned(), ""),
+        ("command: [java, -XX:MaxRAMPercentage=75, -Xmx2g]".to_owned(), ""),
+        ("command: [java, -XX:MaxRAMPercentage=75], resources: {limits: {memory: '{{ x }}'}}".to_owned(), ""),
+        ("command: [java, -Xms2g, -Xmx1g]".to_owned(), "fail"),
+        ("command: [java, -Xms1g, -Xmx1g]".to_owned(), ""),
+    ];
+    for (container, expected) in cases {
+        assert_eq!(judged(&container), expected, "{container}");
+    }
+}
+
+#[test]
+fn exit_codes_say_whether_the_gate_holds_and_whether_the_work_was_done() {
+    let unsafe_ones = format!("{BAD}/unsafe.yaml");
+    for (fail_on, code) in [("fail", 0), ("warn", 1), ("unknown", 1), ("never", 0)] {
+        assert_eq!(manifest(&[&unsafe_ones, "--fail-on", fail_on]).code, Some(code), "{fail_on}");
+    }
+    assert_eq!(manifest(&[BAD]).code, Some(1));
+    let run = manifest(&["no/such/file.yaml", &unsafe_ones]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stdout.contains("1 warn") && run.stderr.contains("no/such/file.yaml: No such file"), "{}", run.stderr);
+    for nothing in ["", "\n---\n# only a comment\n---\n", "hello", "[1, 2", "\u{0}"] {
+        let run = given(nothing, &["--fail-on", "never"]);
+        assert_eq!(run.code, Some(2), "{nothing:?}: {}", run.stdout);
+        assert!(run.stderr.contains("nothing was judged") && !run.stdout.contains("nothing wrong"), "{}", run.stdout);
+    }
+    assert_eq!(manifest(&["-", "-"]).code, Some(2));
+    let folder = scratch("manifest_size");
+    let large = folder.join("large.yaml");
+    fs::write(&large, vec![b'#'; (8 << 20) + 1]).unwrap();
+    let run = manifest(&[large.to_str().unwrap()]);
+    assert!(run.code == Some(2) && run.stderr.contains("larger than 8192 KiB"), "{}", run.stderr);
+}
+
+#[test]
+fn folders_are_read_to_the_bottom_and_other_files_are_not() {
+    let folder = scratch("manifest_folder");
+    fs::create_dir_all(folder.join("a/b")).unwrap();
+    for (name, text) in
+        [("a/b/one.yml", pod("ulimits: {}")), ("two.json", "{\"a\": 1}".to_owned()), ("c.txt", "[".to_owned())]
+    {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let told = json(&[folder.to_str().unwrap()]);
+    assert_eq!((&told["summary"]["files"], &told["summary"]["fail"]), (&Value::from(2), &Value::from(1)), "{told:#}");
+    assert!(told["findings"][0]["file"].as_str().unwrap().ends_with("a/b/one.yml"));
+}
+
+#[test]
+fn no_secret_of_a_manifest_is_printed() {
+    const SECRET: &str = "hunter2-S3CRET";
+    let text = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{a: {SECRET}}}\n---\n\
+         apiVersion: v1\nkind: Pod\nmetadata: {{name: p, annotations: {{a: {SECRET}}}}}\nspec:\n  ulimits: {SECRET}\n  containers:\n  - name: c\n    image: {SECRET}\n    \
+         command: [java, -Dpassword={SECRET}, -Xmx2g, -Xms4g, -XX:MaxRAMPercentage=95, -jar, {SECRET}]\n    \
+         env:\n    - {{name: TOKEN, value: {SECRET}}}\n    - {{name: JAVA_TOOL_OPTIONS, value: '-Dkey={SECRET} -Xmx3g'}}\n    \
+         resources: {{limits: {{memory: 1Gi}}}}\n---\nbroken: [{SECRET}\n  {SECRET}: {SECRET}\n---\n\"{SECRET}: \\q{SECRET}\"\n---\n*{SECRET}\n"
+    );
+    for format in ["table", "json", "github"] {
+        let run = given(&text, &["--format", format, "--burst", "600"]);
+        assert_eq!(run.code, Some(1));
+        assert!(run.stdout.contains("-Xmx") && run.stdout.contains("syntax"), "{}", run.stdout);
+        assert!(!run.stdout.contains("S3CRET") && !run.stderr.contains("S3CRET"), "{}{}", run.stdout, run.stderr);
+    }
+}
+
+#[test]
+fn text_of_others_drives_no_terminal_and_no_workflow() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: \"a\\e[31m\\r\\n::error::x\\u202e\"\nspec:\n  ulimits: {}\n  containers: [{name: \"b,\\n%0A\"}]\n";
+    for format in ["table", "json", "github"] {
+        let out = given(text, &["--format", format]).stdout;
+        let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!out.contains(hostile), "{out:?}");
+        assert!(
+            out.lines().filter(|line| line.contains("::error")).all(|line| format != "table" || !line.starts_with(':'))
+        );
+    }
+    let out = given(text, &["--format", "github"]).stdout;
+    assert_eq!(out.lines().count(), 1, "{out}");
+    assert!(out.starts_with("::error file=-,line=6,col=3,title=tunecheck manifest/no-such-field::Pod/a"), "{out}");
+    let folder = scratch("manifest_names");
+    let named = folder.join("a,b:c\n::error::.yaml");
+    fs::write(&named, pod("ulimits: {}")).unwrap();
+    let out = manifest(&[named.to_str().unwrap(), "--format", "github"]).stdout;
+    assert!(out.lines().count() == 1 && out.contains("a%2Cb%3Ac%0A%3A%3Aerror%3A%3A.yaml,line=5"), "{out}");
+}
+
+#[test]
+fn the_json_is_what_its_schema_says() {
+    let printed = run(["rules", "schema", "--manifest"]);
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    let schema: Value = serde_json::from_str(&printed.stdout).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for args in [&[BAD][..], &[GOOD], &["nowhere", BAD, "--burst", "600"]] {
+        let told = json(args);
+        assert_eq!(told["schema"], "tunecheck.manifest/v1");
+        let wrong: Vec<String> = validator.iter_errors(&told).map(|error| error.to_string()).collect();
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+}
+
+fn judged(bytes: &[u8]) -> Judged {
+    let rules = RuleSet::built_in();
+    let known = PodSysctls::of(rules.iter());
+    let options = Options { kubernetes: None, pod_security: None, allowed: &[], known: &known, load: None };
+    judge("file", bytes, options)
+}
+
+/// Judges and prints in every form; the faults lie in the file.
+fn holds(bytes: &[u8]) {
+    let judged = judged(bytes);
+    let lines = String::from_utf8_lossy(bytes).lines().count();
+    for fault in &judged.faults {
+        assert!(fault.mark.line >= 1 && fault.mark.column >= 1 && fault.mark.line <= lines + 2, "{fault:?} of {lines}");
+        assert!(matches!(fault.outcome, Outcome::Fail | Outcome::Warn | Outcome::Unknown), "{fault:?}");
+        assert!(!fault.says.is_empty());
+    }
+    let manifests = Manifests { files: vec![judged], unreadable: Vec::new() };
+    let style = Style { width: 80, height: None, colour: true, only_failed: false, verbose: false };
+    report::manifest_table(&manifests, style);
+    report::manifest_github(&manifests);
+    report::manifest_json(&manifests, false).unwrap();
+}
+
+#[test]
+fn what_is_beyond_the_limits_of_this_reader_is_unknown_and_what_nobody_can_read_fails() {
+    let deep = format!("a: {}{}", "[".repeat(101), "]".repeat(101));
+    let many = format!("a: [{}]", "1,".repeat(500_001));
+    for (text, outcome) in [
+        (deep.as_bytes(), Outcome::Unknown),
+        (many.as_bytes(), Outcome::Unknown),
+        (b"a: {{ .Values.a }}b", Outcome::Unknown),
+        (b"a: [", Outcome::Fail),
+        (b"a: *b", Outcome::Fail),
+        (b"a: &a [*a]", Outcome::Fail),
+        (b"a: \xff", Outcome::Fail),
+        (b"\xff\xfea\0:\0", Outcome::Fail),
+    ] {
+        let faults = judged(text).faults;
+        let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+        assert_eq!((fault.check, fault.outcome), ("syntax", outcome), "{fault:?}");
+    }
+}
+
+#[test]
+fn aliases_of_aliases_and_deep_nesting_come_to_an_end() {
+    let laughs: String =
+        (1..30).map(|n| format!("- &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","))).collect();
+    let containers: String = (0..2000).map(|_| "  - *c\n".to_owned()).collect();
+    let lists: String = (0..2000).map(|_| "- *l\n".to_owned()).collect();
+    let bombs = [
+        format!("- &a0 [x]\n{laughs}"),
+        format!(
+            "apiVersion: v1\nkind: List\nx: &l\n  apiVersion: v1\n  kind: Pod\n  spec:\n   c: &c {{name: x, ulimits: {{}}}}\n   containers:\n{}items:\n{lists}",
+            containers.replace("  -", "   -")
+        ),
+        "apiVersion: v1\nkind: List\nitems: &i [*i]\n".to_owned(),
+        "a: &a\n  <<: *a\n".to_owned(),
+        "[".repeat(200_000),
+        "{a: ".repeat(200_000),
+        "- ".repeat(200_000),
+        "? ".repeat(100_000),
+        "---\n[\n".repeat(50_000),
+        (0..100_000).map(|n| format!("k{n}: v\n")).collect(),
+    ];
+    for bomb in bombs {
+        let start = Instant::now();
+        holds(bomb.as_bytes());
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?} for {}...", start.elapsed(), &bomb[..60]);
+    }
+}
+
+/// As many cases, the same in every run unless the environment says otherwise.
+fn cases(cases: u32) -> ProptestConfig {
+    let told = ProptestConfig::default();
+    let rng_seed = if told.rng_seed == RngSeed::Random { RngSeed::Fixed(20_000) } else { told.rng_seed };
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig { cases: if asked { told.cases } else { cases }, rng_seed, failure_persistence: None, ..told }
+}
+
+fn corpus() -> Vec<Vec<u8>> {
+    let folders = [GOOD, BAD].map(|folder| entries(Path::new(ROOT).join(folder)));
+    folders.iter().flatten().map(|path| fs::read(path).unwrap()).collect()
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    #[test]
+    fn any_bytes_end_in_a_report(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        holds(&bytes);
+    }
+
+    #[test]
+    fn any_pieces_of_yaml_end_in_a_report(
+        words in proptest::collection::vec(
+            select(vec!["\n", "- ", ": ", "{", "}", "[", "]", "\"", "'", "|", ">", "---", "...", "%", "&a ", "*a", "<<: ",
+                "!!str ", "  ", "\t", "#", "?", ",", "\u{feff}", "\r", "é", "apiVersion: v1\n", "kind: Pod\n", "spec:\n",
+                "containers:", "sysctls:", "securityContext:", "name: net.core.somaxconn", "value: 1"]),
+            0..60,
+        )
+    ) {
+        holds(words.concat().as_bytes());
+    }
+
+    #[test]
+    fn any_change_of_a_manifest_ends_in_a_report(
+        text in select(corpus()),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..8),
+        end in any::<prop::sample::Index>(),
+    ) {
+        let mut text = text;
+        for (at, byte, how) in changes {
+            let at = at.index(text.len().max(1)).min(text.len().saturating_sub(1));
+            match how {
+                0 => text[at] = byte,
+                1 => text.insert(at, byte),
+                _ => { text.remove(at); }
+            }
+        }
+        holds(&text);
+        holds(&text[..end.index(text.len() + 1)]);
+    }
+}
