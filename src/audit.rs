@@ -171,7 +171,7 @@ pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRu
         told.iter().map(|(rule, finding)| recall::finding(rule, finding, &mut facts)).collect();
     told.retain(|(_, finding)| matches!(finding.outcome, Outcome::Warn | Outcome::Fail));
     recall::rest(&told, &mut facts);
-    facts::derive(&mut facts);
+    knobs(&mut facts);
     let read = Read { facts, place: recorded.place.clone() };
     let says: Vec<String> = findings.iter().map(|finding| finding.says.clone()).collect();
     mend(&mut findings, rules, &read, recorded.workload.role);
@@ -193,6 +193,17 @@ pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRu
         ],
         findings,
     })
+}
+
+/// Works out what follows from who listens. Nothing else is: the figures of a report stand as they are.
+fn knobs(facts: &mut Facts) {
+    let mut derived = facts.clone();
+    facts::derive(&mut derived);
+    for (name, fact) in derived.iter().filter(|(name, _)| name.starts_with("listener[")) {
+        if facts.get(name).is_none() {
+            facts.put(name.to_owned(), fact.reading.clone(), fact.source.clone());
+        }
+    }
 }
 
 /// Says what is wrong and what to change, for everything that warns or fails.
