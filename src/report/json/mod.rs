@@ -4,6 +4,7 @@ mod convert;
 mod diff;
 mod diff_v1;
 mod measured;
+mod placed;
 mod read;
 mod v1;
 mod watch;
