@@ -12,8 +12,10 @@ use crate::model::place::{Kind, Netns, Place, Writable};
 pub const WANTED: &[&str] = &[
     "cgroup.path",
     "cgroup.version",
+    "kernel.boot_id",
     "kernel.node",
     "kernel.release",
+    "namespace.net.inode",
     "namespace.pid.init",
     "namespace.user.init",
     "process.capabilities",
@@ -89,6 +91,9 @@ pub fn of(facts: &Facts) -> Place {
         writable: writable(facts),
         kernel: facts.text("kernel.release").and_then(|release| release.parse().ok()),
         because,
+        boot: facts.text("kernel.boot_id").map(str::to_owned),
+        netns_inode: facts.text("namespace.net.inode").and_then(|inode| inode.parse().ok()),
+        cgroup_path: facts.text("cgroup.path").filter(|path| !path.is_empty()).map(str::to_owned),
     }
 }
 

@@ -198,7 +198,11 @@ fn another_load_node_and_place_are_told_loudly_in_every_format() {
 #[test]
 fn counters_that_rose_are_told_by_how_much() {
     let folder = scratch("diff_counters");
-    let base = report_of(TROUBLE, &[]);
+    let mut base = report_of(TROUBLE, &[]);
+    // Recorded before snapshots held which boot and which network namespace they are of.
+    assert_eq!((&base["place"]["boot_id"], &base["place"]["network_namespace_inode"]), (&Value::Null, &Value::Null));
+    base["place"]["boot_id"] = "0f6f0a36-7a3c-4b58-8b53-5d2c9d3c9a11".into();
+    base["place"]["network_namespace_inode"] = 4_026_531_840_u64.into();
     let mut later = base.clone();
     let proof = finding(&mut later, "listen/somaxconn")["evidence"].as_array_mut().unwrap();
     let overflows = proof.iter_mut().find(|proof| proof["fact"] == "netstat.TcpExt.ListenOverflows").unwrap();
@@ -211,6 +215,40 @@ fn counters_that_rose_are_told_by_how_much() {
     let text = diff(&a, &b, &[]).stdout.replace(['\n', ' ', '│', '┆'], "");
     assert!(text.contains("+4,412"), "{text}");
     assert!(diff(&b, &a, &[]).stdout.contains("counted"), "a counter that fell began anew");
+
+    const UNKNOWN: &str = "Totals are not subtracted: the boot they count from is not known of both";
+    type Mend = fn(&mut Value);
+    let other_boot: Mend = |report| report["place"]["boot_id"] = "5d2c9d3c-7a3c-4b58-8b53-0f6f0a369a11".into();
+    let other_netns: Mend = |report| report["place"]["network_namespace_inode"] = 4_026_532_178_u64.into();
+    // As reports were before they told it.
+    let older: Mend = |report| {
+        let place = report["place"].as_object_mut().unwrap();
+        for key in ["boot_id", "network_namespace_inode", "cgroup_path"] {
+            place.remove(key).unwrap();
+        }
+        for finding in report["findings"].as_array_mut().unwrap() {
+            for proof in finding["evidence"].as_array_mut().unwrap() {
+                proof.as_object_mut().unwrap().remove("scope").unwrap();
+            }
+        }
+    };
+    for (mend, why) in [(other_boot, "another boot"), (other_netns, "another network namespace"), (older, UNKNOWN)] {
+        let mut elsewhere = later.clone();
+        mend(&mut elsewhere);
+        let c = file(&folder, "c.json", elsewhere.to_string());
+        for (from, to) in [(&a, &c), (&c, &a)] {
+            let told = self::told(from, to, &["--fail-on", "worse"]);
+            let [change] = changes(&told) else { panic!("{told:#}") };
+            let moved = &change["moved"][0];
+            assert_eq!((&moved["by"], &moved["same_counter"]), (&Value::Null, &json!(false)), "{told:#}");
+            assert!(moved["a"].is_u64() && moved["b"].is_u64() && moved["a"] != moved["b"], "{told:#}");
+            for format in ["table", "markdown"] {
+                let text = diff(from, to, &["--format", format]).stdout;
+                assert_eq!(text.matches(why).count(), 1, "{why}: {text}");
+                assert!(!text.contains('+') && !text.contains("anew)"), "{text}");
+            }
+        }
+    }
 }
 
 #[test]

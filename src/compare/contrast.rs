@@ -19,6 +19,8 @@ pub(super) fn contrasts(a: &Recorded, b: &Recorded) -> Vec<Contrast> {
         differs(Trait::Place, |report| place(&report.place)),
         differs(Trait::Size, size),
         differs(Trait::Kernel, |report| report.kernel.clone().unwrap_or_else(unknown)),
+        both(Trait::Boot, a.place.boot.clone(), b.place.boot.clone()),
+        both(Trait::Netns, a.place.netns_inode.map(inode), b.place.netns_inode.map(inode)),
         differs(Trait::User, |report| match report.place.uid {
             Some(0) => "root".into(),
             Some(uid) => format!("uid {uid}"),
@@ -31,6 +33,17 @@ pub(super) fn contrasts(a: &Recorded, b: &Recorded) -> Vec<Contrast> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Two names that are known and differ.
+fn both(of: Trait, a: Option<String>, b: Option<String>) -> Option<Contrast> {
+    let (a, b) = a.zip(b).filter(|(a, b)| a != b)?;
+    Some(Contrast { of, a, b })
+}
+
+/// As `readlink /proc/self/ns/net` prints it.
+fn inode(number: u64) -> String {
+    format!("net:[{number}]")
 }
 
 fn unknown() -> String {

@@ -1,13 +1,15 @@
 //! Two recorded audits side by side: what changed from A to B. Pure, and the same backwards: reading from B to A mirrors
 //! every change.
 
+mod apart;
 mod contrast;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::model::diff::{Change, ChangeKind, Diff, Moved, Side, Trait};
+use crate::model::diff::{Apart, Change, ChangeKind, Diff, Moved, Side, Trait};
 use crate::model::finding::Outcome;
+use crate::model::place::Place;
 use crate::model::recorded::{RecordedFinding, RecordedProof};
 
 /// A finding of either side: its rule, its subject, and which one of several that share both (listeners that share an
@@ -19,8 +21,8 @@ type Pair<'a> = (Option<&'a RecordedFinding>, Option<&'a RecordedFinding>);
 /// What changed from A to B.
 pub fn compare<'a>(a: Side<'a>, b: Side<'a>) -> Diff<'a> {
     let contrasts = contrast::contrasts(a.report, b.report);
-    // Counters begin anew with a boot, and another kernel has been booted.
-    let subtractable =
+    // What was counted on another machine or kernel, or seen from another kind of place, is not worth a row.
+    let comparable =
         !contrasts.iter().any(|contrast| matches!(contrast.of, Trait::Node | Trait::Place | Trait::Kernel));
     let (mut changes, mut same, mut untold) = (Vec::new(), Vec::new(), 0);
     for (a_has, b_has) in paired(&a.report.findings, &b.report.findings).into_values() {
@@ -28,8 +30,8 @@ pub fn compare<'a>(a: Side<'a>, b: Side<'a>) -> Diff<'a> {
             untold += 1;
             continue;
         }
-        let moved = moved(a_has, b_has, subtractable);
-        match kind(a_has, b_has, &moved, subtractable) {
+        let moved = moved(a_has, b_has, [&a.report.place, &b.report.place], comparable);
+        match kind(a_has, b_has, &moved, comparable) {
             Some(kind) => changes.push(Change { kind, a: a_has, b: b_has, moved }),
             None => same.extend(b_has.or(a_has).map(|finding| finding.outcome)),
         }
@@ -81,7 +83,7 @@ fn kind(
     a: Option<&RecordedFinding>,
     b: Option<&RecordedFinding>,
     moved: &[Moved<'_>],
-    subtractable: bool,
+    comparable: bool,
 ) -> Option<ChangeKind> {
     let (a, b) = match (judged(a), judged(b)) {
         (None, None) => return None,
@@ -92,7 +94,7 @@ fn kind(
     Some(match (a.outcome, b.outcome) {
         (was, is) if was == is => {
             // Gauges move all the time: what they mean is in the value that is judged.
-            let counted = subtractable && moved.iter().any(|moved| moved.total);
+            let counted = comparable && moved.iter().any(|moved| moved.total);
             let why = a.outcome == Outcome::Unknown && a.reason != b.reason;
             return (counted || why || a.now != b.now || a.want != b.want).then_some(ChangeKind::Changed);
         }
@@ -105,16 +107,23 @@ fn kind(
 }
 
 /// Evidence of both that is not the same.
-fn moved<'a>(a: Option<&'a RecordedFinding>, b: Option<&'a RecordedFinding>, subtractable: bool) -> Vec<Moved<'a>> {
+fn moved<'a>(
+    a: Option<&'a RecordedFinding>,
+    b: Option<&'a RecordedFinding>,
+    places: [&Place; 2],
+    comparable: bool,
+) -> Vec<Moved<'a>> {
     let (Some(a), Some(b)) = (a, b) else { return Vec::new() };
     let was: BTreeMap<&str, _> = a.evidence.iter().map(|proof| (proof.fact.as_str(), proof)).collect();
     let now: BTreeMap<&str, _> = b.evidence.iter().map(|proof| (proof.fact.as_str(), proof)).collect();
     let differs = |(fact, now): (&'a str, &'a RecordedProof)| {
         let was = was.get(fact)?;
         let total = was.total && now.total;
+        let apart = || if comparable { apart::apart(places, was, now) } else { Some(Apart::Contrast) };
+        let apart = total.then(apart).flatten();
         let rise = was.value.zip(now.value).and_then(|(was, now)| now.checked_sub(was));
-        let by = rise.filter(|rise| subtractable && total && *rise > 0);
-        (was.value != now.value).then_some(Moved { fact, a: was.value, b: now.value, total, by })
+        let by = rise.filter(|rise| total && apart.is_none() && *rise > 0);
+        (was.value != now.value).then_some(Moved { fact, a: was.value, b: now.value, total, by, apart })
     };
     now.into_iter().filter_map(differs).collect()
 }

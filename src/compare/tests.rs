@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::fact::{Unit, Value};
+use crate::model::fact::{Scope, Unit, Value};
 use crate::model::place::Place;
 use crate::model::recorded::Recorded;
 use crate::model::workload::{Role, Workload};
@@ -29,6 +29,7 @@ fn counted(mut finding: RecordedFinding, value: i128, total: bool) -> RecordedFi
         fact: "netstat.TcpExt.ListenOverflows".to_owned(),
         value: Some(value),
         total,
+        scope: Some(Scope::Netns),
     });
     finding
 }
@@ -41,7 +42,12 @@ fn report(findings: Vec<RecordedFinding>) -> Recorded {
         kernel: None,
         cpus: None,
         memory: None,
-        place: Place::plain_host(),
+        place: Place {
+            boot: Some("0f6f0a36-7a3c-4b58-8b53-5d2c9d3c9a11".to_owned()),
+            netns_inode: Some(4_026_531_840),
+            cgroup_path: Some("/system.slice/shop.service".to_owned()),
+            ..Place::plain_host()
+        },
         workload: Workload {
             role: Role::Server,
             connections: 6000,
@@ -107,6 +113,59 @@ fn a_total_that_rose_is_told_with_its_rise_and_one_that_fell_began_anew() {
     let other = Recorded { node: Some("node-b".to_owned()), ..after.clone() };
     let apart = compare(side(&before), side(&other));
     assert_eq!((apart.changes.len(), apart.contrasts[0].of), (0, Trait::Node));
+}
+
+#[test]
+fn totals_are_subtracted_only_where_their_boot_and_their_owner_are_known_and_one() {
+    type Mend = fn(&mut Place);
+    let other_boot: Mend = |place| place.boot = Some("5d2c9d3c-7a3c-4b58-8b53-0f6f0a369a11".to_owned());
+    let no_boot: Mend = |place| place.boot = None;
+    let other_netns: Mend = |place| place.netns_inode = Some(4_026_532_178);
+    let no_netns: Mend = |place| place.netns_inode = None;
+    let other_cgroup: Mend = |place| place.cgroup_path = Some("/system.slice/other.service".to_owned());
+    let root_cgroup: Mend = |place| place.cgroup_path = Some("/".to_owned());
+    let same: Mend = |_| {};
+    let rise = |scope: Option<Scope>, mends: [Mend; 2]| {
+        let made = |value, mend: Mend| {
+            let mut made = report(vec![counted(finding("x/y", Outcome::Warn, 1), value, true)]);
+            made.findings[0].evidence[0].scope = scope;
+            mend(&mut made.place);
+            made
+        };
+        let (a, b) = (made(5, mends[0]), made(25, mends[1]));
+        let diff = compare(side(&a), side(&b));
+        // They stand side by side.
+        assert_eq!((diff.changes[0].moved[0].a, diff.changes[0].moved[0].b), (Some(5), Some(25)));
+        let back = compare(side(&b), side(&a));
+        let moved = &diff.changes[0].moved[0];
+        assert_eq!(back.changes[0].moved[0].fell(), moved.apart.is_none());
+        // Why, once: by what sets the two apart, or in a sentence.
+        let told = diff.contrasts.iter().any(|contrast| matches!(contrast.of, Trait::Boot | Trait::Netns));
+        match moved.apart {
+            Some(Apart::Contrast) => assert!(told && diff.apart().is_empty()),
+            apart => assert_eq!(diff.apart().len(), usize::from(apart.is_some())),
+        }
+        (moved.by, moved.apart)
+    };
+    use Scope::{Cgroup, Host, Netns, Pidns, Process};
+    let (risen, contrast) = ((Some(20), None), (None, Some(Apart::Contrast)));
+    for scope in [Host, Netns, Cgroup] {
+        assert_eq!(rise(Some(scope), [same, same]), risen, "{scope:?}");
+        assert_eq!(rise(Some(scope), [same, other_boot]), contrast, "{scope:?}");
+        for mends in [[no_boot, same], [same, no_boot], [no_boot, no_boot]] {
+            assert_eq!(rise(Some(scope), mends), (None, Some(Apart::Boot)), "{scope:?}");
+        }
+    }
+    assert_eq!(rise(Some(Netns), [same, other_netns]), contrast);
+    assert_eq!(rise(Some(Netns), [no_netns, no_netns]), (None, Some(Apart::Netns)));
+    assert_eq!(rise(Some(Netns), [same, other_cgroup]), risen);
+    assert_eq!(rise(Some(Host), [same, other_netns]), risen);
+    assert_eq!(rise(Some(Host), [no_netns, other_cgroup]), risen);
+    assert_eq!(rise(Some(Cgroup), [same, other_cgroup]), (None, Some(Apart::Cgroup)));
+    assert_eq!(rise(Some(Cgroup), [root_cgroup, root_cgroup]), (None, Some(Apart::Cgroup)));
+    for scope in [Some(Process), Some(Pidns), None] {
+        assert_eq!(rise(scope, [same, same]), (None, Some(Apart::Owner)), "{scope:?}");
+    }
 }
 
 #[test]

@@ -35,7 +35,14 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
             (Err(gap), _) => format!("{}: {gap}", evidence.says),
             (_, Err(gap)) => format!("{}: {gap}", evidence.says),
         };
-        Proof { fact, value, rise: rise.and_then(Result::ok), says, total: !evidence.plain }
+        Proof {
+            fact,
+            value,
+            rise: rise.and_then(Result::ok),
+            says,
+            total: !evidence.plain,
+            scope: entry.map(|entry| entry.scope),
+        }
     };
     // A counter that is judged says of itself since when it counts.
     let judged = matches!(rule.check, Check::NotRising { .. }).then(|| Evidence {

@@ -1,5 +1,7 @@
 //! What differs between two audits.
 
+use std::collections::BTreeSet;
+
 use super::finding::Outcome;
 use super::recorded::{Recorded, RecordedFinding};
 
@@ -30,6 +32,12 @@ pub struct Diff<'a> {
 }
 
 impl Diff<'_> {
+    /// Why totals that changed were not subtracted, each reason once, where no contrast says it.
+    pub fn apart(&self) -> BTreeSet<&'static str> {
+        let moved = self.changes.iter().flat_map(|change| &change.moved);
+        moved.filter_map(|moved| moved.apart?.sentence()).collect()
+    }
+
     /// How many changes are of this kind.
     pub fn count(&self, kind: ChangeKind) -> usize {
         self.changes.iter().filter(|change| change.kind == kind).count()
@@ -49,6 +57,10 @@ pub enum Trait {
     Size,
     /// The kernel release.
     Kernel,
+    /// The boot that both speak of.
+    Boot,
+    /// The network namespace.
+    Netns,
     /// The user who read.
     User,
     /// How long counters were looked at.
@@ -68,6 +80,8 @@ impl Trait {
             Self::Place => "place",
             Self::Size => "size",
             Self::Kernel => "kernel",
+            Self::Boot => "boot",
+            Self::Netns => "network-namespace",
             Self::User => "user",
             Self::Window => "window",
             Self::Version => "tunecheck",
@@ -83,6 +97,8 @@ impl Trait {
             Self::Place => "what each can see differs, and their counters cannot be subtracted",
             Self::Size => "bounds that follow from CPUs or memory differ",
             Self::Kernel => "defaults may differ, and counters began anew",
+            Self::Boot => "counters began anew and stand side by side",
+            Self::Netns => "its counters are others and stand side by side",
             Self::User => "what each may read differs",
             Self::Window => "what a rule says of counters rests on another span",
             Self::Version => "rules may differ",
@@ -214,6 +230,34 @@ impl<'a> Change<'a> {
     }
 }
 
+/// Why two totals are not two readings of one counter, or are not known to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Apart {
+    /// What sets the two audits apart says it.
+    Contrast,
+    /// The boot of one is not known.
+    Boot,
+    /// The network namespace of one is not known.
+    Netns,
+    /// The cgroup is another, or that of one is not known.
+    Cgroup,
+    /// It was counted for one process or pid namespace, or nothing says for whom.
+    Owner,
+}
+
+impl Apart {
+    /// The reason as a sentence; none where a contrast says it.
+    pub fn sentence(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Contrast => return None,
+            Self::Boot => "Totals are not subtracted: the boot they count from is not known of both",
+            Self::Netns => "Totals of a network namespace are not subtracted: which one it is is not known of both",
+            Self::Cgroup => "Totals of a cgroup are not subtracted: its path differs or is not known of both",
+            Self::Owner => "Totals of which nothing says whose they are are not subtracted",
+        })
+    }
+}
+
 /// Evidence that is not the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved<'a> {
@@ -227,11 +271,13 @@ pub struct Moved<'a> {
     pub total: bool,
     /// By how much a total rose; none where it began anew, or was counted elsewhere.
     pub by: Option<i128>,
+    /// Why a total of A says nothing of that of B.
+    pub apart: Option<Apart>,
 }
 
 impl Moved<'_> {
     /// Whether it is a total that is smaller than it was: it began anew.
     pub fn fell(&self) -> bool {
-        self.total && self.a.zip(self.b).is_some_and(|(a, b)| b < a)
+        self.total && self.apart.is_none() && self.a.zip(self.b).is_some_and(|(a, b)| b < a)
     }
 }

@@ -71,6 +71,8 @@ pub struct Proof {
     pub says: String,
     /// Whether the figure is a total since a beginning (a gauge otherwise).
     pub total: bool,
+    /// Whose value it is; none for a fact that the catalogue does not know.
+    pub scope: Option<Scope>,
 }
 
 /// What a rule says about one subject.

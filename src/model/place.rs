@@ -72,6 +72,12 @@ pub struct Place {
     pub kernel: Option<Version>,
     /// Observations the answer rests on, one clause each.
     pub because: Vec<String>,
+    /// The kernel's random name of this boot.
+    pub boot: Option<String>,
+    /// The inode number of the network namespace. A later namespace may get the number of one that is gone.
+    pub netns_inode: Option<u64>,
+    /// The cgroup of the process, as its cgroup namespace shows it.
+    pub cgroup_path: Option<String>,
 }
 
 impl Place {
@@ -91,6 +97,9 @@ impl Place {
             writable: Writable::Yes,
             kernel: None,
             because: Vec::new(),
+            boot: None,
+            netns_inode: None,
+            cgroup_path: None,
         }
     }
 

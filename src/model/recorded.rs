@@ -1,7 +1,7 @@
 //! A report that was recorded in JSON, as far as it is read back: what it found, and the figures that fixes are worked
 //! out from, but no changes.
 
-use super::fact::{Unit, Value};
+use super::fact::{Scope, Unit, Value};
 use super::finding::Outcome;
 use super::listener::Limit;
 use super::place::Place;
@@ -91,6 +91,8 @@ pub struct RecordedProof {
     pub value: Option<i128>,
     /// Whether it is a total since a beginning (a gauge otherwise).
     pub total: bool,
+    /// Whose value it is; none in reports that did not tell.
+    pub scope: Option<Scope>,
 }
 
 /// Figures that a change was worked out from.

@@ -21,32 +21,39 @@ pub(crate) const PLACES: &[Place] = &[Place {
 }];
 
 const BACKLOG: i32 = 8;
-const CLIENTS: usize = 40;
+pub(crate) const CLIENTS: usize = 40;
 
 fn tcp() -> OwnedFd {
     socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None).unwrap()
 }
 
-fn overflows() -> u64 {
-    let text = fs::read_to_string("/proc/net/netstat").unwrap();
+/// Of the network namespace of this thread.
+pub(crate) fn overflows() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/net/netstat").unwrap();
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: ")).map(|line| line.split(' '));
     let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
     names.zip(values).find(|(name, _)| *name == "ListenOverflows").unwrap().1.parse().unwrap()
 }
 
-fn an_accept_queue_that_overflows_is_named_with_its_count(scene: &Scene) {
+/// A listener of a new network namespace whose queue has more clients than it holds, and these clients.
+pub(crate) fn overflowing(clients: usize) -> (OwnedFd, SockaddrIn, Vec<OwnedFd>) {
     loopback_up();
     assert_eq!(overflows(), 0, "a new network namespace");
     let listener = tcp();
     bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
     listen(&listener, Backlog::new(BACKLOG).unwrap()).unwrap();
     let address: SockaddrIn = getsockname(listener.as_raw_fd()).unwrap();
-    let clients: Vec<OwnedFd> = (0..CLIENTS).map(|_| tcp()).collect();
+    let clients: Vec<OwnedFd> = (0..clients).map(|_| tcp()).collect();
     for client in &clients {
         let answer = connect(client.as_raw_fd(), &address);
         assert!(answer == Ok(()) || answer == Err(Errno::EINPROGRESS), "{answer:?}");
     }
     assert!(eventually(|| overflows() > 0), "no overflow");
+    (listener, address, clients)
+}
+
+fn an_accept_queue_that_overflows_is_named_with_its_count(scene: &Scene) {
+    let (_listener, address, _clients) = overflowing(CLIENTS);
 
     let before = overflows();
     let report = report(scene.tunecheck(), &[]);

@@ -15,6 +15,7 @@ Examples:
   tunecheck --format json | tunecheck diff before.json - --format markdown >> comment.md
 
 A snapshot beside a report is audited for the load of that report, unless the options say another.
+Totals are subtracted only where both reports name one boot, and one network namespace or cgroup.
 Something unknown in B that A could check is never better: it could not be checked any more.
 
 Exit codes: 0 compared, and the gate holds; 1 the gate trips; 2 tunecheck could not do its work.";
@@ -37,8 +38,8 @@ pub(in crate::cli) struct DiffArgs {
     /// Colour: auto asks the terminal and NO_COLOR
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
     pub(in crate::cli) color: Color,
-    /// Exit 1 on: new, a warn or fail where A had neither; worse, also a warn that fails now and what could not be
-    /// checked any more; never
+    /// Exit 1 on: new, a warn or fail where A had neither (WARN -> FAIL is worse, not new); worse, all of new, WARN ->
+    /// FAIL, and what could not be checked any more; never
     #[arg(long, value_enum, default_value_t, value_name = "CHANGE", help_heading = "Output")]
     pub(in crate::cli) fail_on: DiffFailOn,
 }

@@ -30,6 +30,8 @@ fn title(of: Trait) -> &'static str {
         Trait::Place => "NOT THE SAME PLACE",
         Trait::Size => "another size",
         Trait::Kernel => "another kernel",
+        Trait::Boot => "another boot",
+        Trait::Netns => "another network namespace",
         Trait::User => "another user",
         Trait::Window => "another window",
         Trait::Version => "another tunecheck",
@@ -68,6 +70,7 @@ fn movements(change: &Change<'_>) -> Vec<String> {
     let figure = |value: Option<i128>| value.map_or_else(|| "?".into(), grouped);
     let words = |moved: &Moved<'_>| match moved.by {
         Some(by) => format!("{} +{}", moved.fact, grouped(by)),
+        None if moved.apart.is_some() => format!("{} A {}, B {}", moved.fact, figure(moved.a), figure(moved.b)),
         None => {
             let anew = if moved.fell() { ", counted anew" } else { "" };
             format!("{} {} → {}{anew}", moved.fact, figure(moved.a), figure(moved.b))
@@ -132,6 +135,7 @@ fn rest(diff: &Diff<'_>) -> Vec<String> {
     if new > 0 {
         lines.insert(0, format!("{} new: warn or fail in B, and neither in A", grouped(new as i128)));
     }
+    lines.extend(diff.apart().into_iter().map(str::to_owned));
     if diff.untold > 0 {
         let count = grouped(diff.untold as i128);
         lines.push(format!("{count} not compared: a report of --only-failed does not tell what passes"));

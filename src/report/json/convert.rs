@@ -2,7 +2,7 @@
 
 use super::v1::*;
 use crate::model::action::{Action, Edit, NofileEdit, SysctlEdit};
-use crate::model::fact::{Gap, Value};
+use crate::model::fact::{Gap, Scope, Value};
 use crate::model::finding::{Finding, Outcome, Proof};
 use crate::model::fix::Effect;
 use crate::model::listener::{Limit, Listener};
@@ -74,6 +74,9 @@ impl<'a> From<&'a Report> for ReportV1<'a> {
                     Writable::Unknown => WritableV1::Unknown,
                 },
                 because: &place.because,
+                boot_id: place.boot.as_deref(),
+                network_namespace_inode: place.netns_inode,
+                cgroup_path: place.cgroup_path.as_deref(),
             },
             workload: WorkloadV1 {
                 role: load.role.word(),
@@ -168,6 +171,7 @@ impl<'a> From<&'a Proof> for ProofV1<'a> {
             gap: proof.value.as_ref().err().map(GapV1::from),
             says: &proof.says,
             total: proof.total,
+            scope: proof.scope.map(Scope::word),
         }
     }
 }

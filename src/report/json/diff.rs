@@ -43,6 +43,7 @@ impl<'a> From<&'a Diff<'a>> for DiffV1<'a> {
                 unchanged: diff.unchanged.iter().map(|(_, count)| count).sum(),
                 untold: diff.untold,
             },
+            not_subtracted: diff.apart().into_iter().collect(),
             changes: diff.changes.iter().map(ChangeV1::from).collect(),
         }
     }
@@ -116,6 +117,7 @@ impl<'a> From<&'a Moved<'a>> for MovedV1<'a> {
             b: moved.b.map(Number),
             total: moved.total,
             by: moved.by.map(Number),
+            same_counter: moved.total.then(|| moved.apart.is_none()),
         }
     }
 }

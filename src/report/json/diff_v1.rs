@@ -20,6 +20,8 @@ pub(super) struct DiffV1<'a> {
     /// What sets the two audits apart as a whole.
     pub(super) contrasts: Vec<ContrastV1<'a>>,
     pub(super) summary: DiffSummaryV1,
+    /// Why totals were not subtracted, where no contrast says it.
+    pub(super) not_subtracted: Vec<&'static str>,
     /// In reading order: worse first.
     pub(super) changes: Vec<ChangeV1<'a>>,
 }
@@ -41,7 +43,7 @@ pub(super) struct SideV1<'a> {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ContrastV1<'a> {
-    /// `workload`, `node`, `place`, `size`, `kernel`, `user`, `window`, `tunecheck` or `extent`.
+    /// `workload`, `node`, `place`, `size`, `kernel`, `boot`, `network-namespace`, `user`, `window`, `tunecheck` or `extent`.
     pub(super) of: &'static str,
     pub(super) a: &'a str,
     pub(super) b: &'a str,
@@ -117,4 +119,7 @@ pub(super) struct MovedV1<'a> {
     pub(super) total: bool,
     /// By how much a total rose; null where it began anew or was counted elsewhere.
     pub(super) by: Option<Number>,
+    /// Whether both totals are known to be of one boot, and of one network namespace or cgroup where they count for one.
+    /// Null for what is no total.
+    pub(super) same_counter: Option<bool>,
 }

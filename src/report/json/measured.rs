@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error;
 
-use crate::model::fact::Unit;
+use crate::model::fact::{Scope, Unit};
 use crate::model::finding::Outcome;
 use crate::model::recorded::{RecordedFinding, RecordedProof};
 
@@ -34,6 +34,12 @@ pub(super) fn unit(word: &str) -> Unit {
     read.unwrap_or(Unit::Count)
 }
 
+/// The scope of this word.
+fn scope(word: &str) -> Option<Scope> {
+    let read: Result<Scope, Error> = Scope::deserialize(word.into_deserializer());
+    read.ok()
+}
+
 #[derive(Deserialize)]
 pub(super) struct ProofIn<'a> {
     #[serde(borrow)]
@@ -41,6 +47,8 @@ pub(super) struct ProofIn<'a> {
     value: Option<NumberIn>,
     #[serde(default)]
     total: bool,
+    #[serde(borrow)]
+    scope: Option<Cow<'a, str>>,
 }
 
 /// A number of any size: one beyond 64 bits comes as the nearest that JSON's reader knows.
@@ -59,6 +67,7 @@ impl From<ProofIn<'_>> for RecordedProof {
             NumberIn::Unsigned(number) => number.into(),
             NumberIn::Beyond(number) => number as i128,
         };
-        Self { fact: proof.fact.into_owned(), value: proof.value.map(number), total: proof.total }
+        let scope = proof.scope.and_then(|word| scope(&word));
+        Self { fact: proof.fact.into_owned(), value: proof.value.map(number), total: proof.total, scope }
     }
 }

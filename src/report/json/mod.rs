@@ -5,6 +5,7 @@ mod diff;
 mod diff_v1;
 mod manifest;
 mod measured;
+mod placed;
 mod read;
 mod v1;
 mod watch;

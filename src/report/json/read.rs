@@ -7,10 +7,11 @@ use thiserror::Error;
 
 use super::convert::SCHEMA;
 use super::measured::{ProofIn, SummaryIn, unit};
+use super::placed::PlaceIn;
 use crate::model::fact::Value;
 use crate::model::finding::Outcome;
 use crate::model::listener::Limit;
-use crate::model::place::{Kind, Netns, Place, Writable};
+use crate::model::place::Place;
 use crate::model::recorded::{Figures, Recorded, RecordedFinding, RecordedProof};
 use crate::model::workload::{Role, Workload};
 
@@ -124,88 +125,6 @@ impl WorkloadIn<'_> {
             outgoing: Some(self.outgoing.min(MOST)),
             ports: self.ports,
         })
-    }
-}
-
-#[derive(Deserialize)]
-struct PlaceIn<'a> {
-    kind: KindIn,
-    network_namespace: NetnsIn,
-    #[serde(borrow)]
-    runtime: Option<Cow<'a, str>>,
-    kubernetes_node: bool,
-    #[serde(borrow)]
-    unit: Option<Cow<'a, str>>,
-    #[serde(default)]
-    process: Option<String>,
-    uid: Option<u32>,
-    #[serde(borrow, default)]
-    capabilities: Vec<Cow<'a, str>>,
-    sysctls: WritableIn,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum KindIn {
-    Host,
-    Namespace,
-    Container,
-    Pod,
-    HostNetworkPod,
-    Unknown,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum NetnsIn {
-    Init,
-    Child,
-    Unknown,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum WritableIn {
-    Writable,
-    ReadOnlyMount,
-    NotPermitted,
-    Unknown,
-}
-
-impl PlaceIn<'_> {
-    fn meaning(self) -> Place {
-        const CAPABILITIES: [&str; 4] = ["CAP_NET_ADMIN", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"];
-        Place {
-            kind: match self.kind {
-                KindIn::Host => Kind::Host,
-                KindIn::Namespace => Kind::Namespace,
-                KindIn::Container => Kind::Container,
-                KindIn::Pod => Kind::Pod,
-                KindIn::HostNetworkPod => Kind::HostNetworkPod,
-                KindIn::Unknown => Kind::Unknown,
-            },
-            netns: match self.network_namespace {
-                NetnsIn::Init => Netns::Init,
-                NetnsIn::Child => Netns::Child,
-                NetnsIn::Unknown => Netns::Unknown,
-            },
-            writable: match self.sysctls {
-                WritableIn::Writable => Writable::Yes,
-                WritableIn::ReadOnlyMount => Writable::ReadOnly,
-                WritableIn::NotPermitted => Writable::NotPermitted,
-                WritableIn::Unknown => Writable::Unknown,
-            },
-            runtime: self.runtime.map(Cow::into_owned),
-            node: self.kubernetes_node,
-            unit: self.unit.map(Cow::into_owned),
-            process: self.process,
-            uid: self.uid,
-            capabilities: CAPABILITIES.into_iter().filter(|name| self.capabilities.iter().any(|c| c == name)).collect(),
-            init_pidns: None,
-            cgroup: None,
-            kernel: None,
-            because: Vec::new(),
-        }
     }
 }
 

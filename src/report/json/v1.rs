@@ -42,6 +42,12 @@ pub(super) struct PlaceV1<'a> {
     pub(super) capabilities: &'a [&'static str],
     pub(super) sysctls: WritableV1,
     pub(super) because: &'a [String],
+    /// /proc/sys/kernel/random/boot_id; null where it could not be read.
+    pub(super) boot_id: Option<&'a str>,
+    /// The number that /proc/self/ns/net shows. A later namespace may get the number of one that is gone.
+    pub(super) network_namespace_inode: Option<u64>,
+    /// The cgroup of the audited process, as its cgroup namespace shows it.
+    pub(super) cgroup_path: Option<&'a str>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -173,6 +179,8 @@ pub(super) struct ProofV1<'a> {
     pub(super) says: &'a str,
     /// Whether the value is a total since a beginning; a figure now otherwise.
     pub(super) total: bool,
+    /// Whose value it is: `process`, `netns`, `pidns`, `cgroup` or `host`.
+    pub(super) scope: Option<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
