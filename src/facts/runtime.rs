@@ -92,10 +92,15 @@ fn fact(name: &str, wanted: &str, signs: &Signs, told: &Told) -> Reading {
         "jvm.cpus_set" => told.number(&["-XX:ActiveProcessorCount"]),
         "jvm.pause" => told.number(&["-XX:MaxGCPauseMillis"]),
         "jvm.collector" => signs.collector(),
-        "jvm.collector_named" => {
-            let collectors = ["UseSerialGC", "UseParallelGC", "UseG1GC", "UseZGC", "UseShenandoahGC"];
-            told.any_on(&collectors)
-        }
+        "jvm.collector_named" => told.any_on(&[
+            "UseSerialGC",
+            "UseParallelGC",
+            "UseG1GC",
+            "UseZGC",
+            "UseShenandoahGC",
+            "UseEpsilonGC",
+            "UseConcMarkSweepGC",
+        ]),
         "netty.threads" => told.number(&["-Dio.netty.eventLoopThreads", "-Dreactor.netty.ioWorkerCount"]),
         "node.heap" => match told.number(&["--max-old-space-size"])? {
             Value::Number(mebibytes) => Ok(Value::Number(mebibytes.saturating_mul(1 << 20))),
@@ -137,6 +142,9 @@ impl Signs {
     fn name(&self) -> &'static str {
         let exe = self.after("exe ").unwrap_or_default();
         let exe = exe.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        if self.has("lib j9") {
+            return "openj9";
+        }
         if self.has("lib jvm") || self.threads("jvm") > 0 {
             return "jvm";
         }
@@ -194,6 +202,41 @@ fn cpus(status: &str) -> Reading {
 mod tests {
     use super::*;
 
+    /// A process about which everything is answered in these bytes.
+    struct Odd(Vec<u8>);
+
+    impl crate::host::Host for Odd {
+        fn ask(&self, _: Query<'_>) -> crate::host::Answer {
+            Ok(self.0.clone())
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+
+        fn process(&self) -> Option<String> {
+            Some("812 odd".to_owned())
+        }
+    }
+
+    #[test]
+    fn whatever_is_answered_every_fact_has_a_value_or_a_gap() {
+        for bytes in [
+            &b""[..],
+            b"\xff\xfe\n\0\n",
+            b"exe java\narg -Xmx 99999999999999999999t\narg -XX:MaxRAMFraction 0\nthread jvm 99999999999\n",
+            b"exe nginx\nconf worker_processes -1\nconf worker_connections 9223372036854775807\n",
+            b"go 1\nenviron GOMAXPROCS 0\nCpus_allowed_list:\t9-1\n",
+            b"thread tokio -5\nexe\nexe \n",
+        ] {
+            let mut facts = crate::model::facts::Facts::default();
+            let names: super::super::Wanted = entries::ENTRIES.iter().map(|entry| Name::from(entry.name)).collect();
+            super::super::gather(&Odd(bytes.to_vec()), names.clone(), &mut facts);
+            super::super::derive(&mut facts);
+            assert!(names.iter().all(|name| facts.get(name).is_some()), "{bytes:?}");
+        }
+    }
+
     fn named(lines: &str) -> &'static str {
         Signs(lines.to_owned()).name()
     }
@@ -202,6 +245,7 @@ mod tests {
     fn what_is_built_in_says_more_than_the_name() {
         assert_eq!(named("exe java\nthreads 12\nthread jvm 1\n"), "jvm");
         assert_eq!(named("exe launcher\nlib jvm\n"), "jvm");
+        assert_eq!(named("exe java\nlib j9\nlib jvm\n"), "openj9");
         assert_eq!(named("exe node\ngo 1.22\n"), "go");
         assert_eq!(named("exe python3.11\n"), "python");
         assert_eq!(named("exe gateway\nrustc\nthreads 3\nthread tokio 2\n"), "tokio");

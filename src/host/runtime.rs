@@ -42,9 +42,18 @@ pub(super) fn signs(pid: u32) -> Answer {
     let mut lines = vec![format!("exe {plain}")];
     // A library is mapped whether or not it is still on disk.
     if let Ok(maps) = File::open(format!("/proc/{pid}/maps")) {
-        let lines_of = BufReader::new(maps.take(4 << 20)).lines().take(MAPS).map_while(Result::ok);
-        if lines_of.into_iter().any(|line| line.contains("/libjvm.so")) {
-            lines.push("lib jvm".to_owned());
+        for line in BufReader::new(maps.take(4 << 20)).lines().take(MAPS).map_while(Result::ok) {
+            // OpenJ9 has a library of this name as well, and other rules for its heap.
+            let library = if line.contains("/libjvm.so") {
+                "lib jvm"
+            } else if line.contains("/libj9vm") {
+                "lib j9"
+            } else {
+                continue;
+            };
+            if !lines.iter().any(|line| line == library) {
+                lines.push(library.to_owned());
+            }
         }
     }
     if let Ok(mut file) = File::open(format!("/proc/{pid}/exe")) {

@@ -26,7 +26,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         read: SIGNS,
         document: "https://man7.org/linux/man-pages/man5/proc_pid_exe.5.html",
-        ..entry("runtime.name", Unit::Text, "jvm, go, node, python, nginx, envoy, tokio, rust or other")
+        ..entry(
+            "runtime.name",
+            Unit::Text,
+            "jvm (HotSpot), openj9, go, node, python, nginx, envoy, tokio, rust or other",
+        )
     },
     Entry {
         read: SIGNS,
