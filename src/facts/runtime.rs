@@ -109,6 +109,7 @@ fn fact(name: &str, wanted: &str, signs: &Signs, told: &Told) -> Reading {
         "node.threadpool" => told.number_or(&["UV_THREADPOOL_SIZE"], 4),
         "go.gomaxprocs" => told.number(&["GOMAXPROCS"]),
         "go.automaxprocs" => Ok(Value::Number(signs.has("automaxprocs").into())),
+        "go.containermaxprocs" => told.number_or(&["containermaxprocs"], (!signs.has("containermaxprocs=0")).into()),
         "tokio.set" => told.number(&["TOKIO_WORKER_THREADS"]),
         "tokio.threads" => Ok(Value::Number(signs.threads("tokio"))),
         "envoy.workers" => match signs.threads("envoy") {

@@ -70,7 +70,8 @@ pub enum Ask {
     /// Which processes hold sockets, by inode numbers with commas between them: lines `INODE PID NAME`, then `denied N`
     /// and `cut N` for processes that could not be looked into or through while a socket had no owner.
     SocketOwners,
-    /// What the audited process is made of, a sign a line: `exe NAME`, `lib jvm|j9`, `go VERSION`, `automaxprocs`, `rustc`,
+    /// What the audited process is made of, a sign a line: `exe NAME`, `lib jvm|j9`, `go VERSION`, `automaxprocs`,
+    /// `containermaxprocs=0`, `rustc`,
     /// `threads N`, `thread KIND N`.
     Runtime,
     /// What the audited process was told, of the few options of the runtime named in `of` that an audit asks about: lines

@@ -100,7 +100,14 @@ pub(super) const FORMULAS: &[Formula] = &[
             "GOMAXPROCS, or what the release of Go takes for it",
             "threads that run Go code at the same time",
         ),
-        needs: &["runtime.go.gomaxprocs", "runtime.go.automaxprocs", "runtime.version", CPUS[0], CPUS[1]],
+        needs: &[
+            "runtime.go.gomaxprocs",
+            "runtime.go.automaxprocs",
+            "runtime.go.containermaxprocs",
+            "runtime.version",
+            CPUS[0],
+            CPUS[1],
+        ],
         compute: |facts, _| Ok(Value::Number(maxprocs(facts)?)),
     },
     Formula {
@@ -251,7 +258,8 @@ fn maxprocs(facts: &Facts) -> Result<i128, Gap> {
     if whole == cpus {
         return Ok(cpus);
     }
-    Ok(if go_is_since(facts, 25)? { whole.max(2).min(cpus) } else { cpus })
+    let follows = set(facts, "runtime.go.containermaxprocs")? != Some(0);
+    Ok(if follows && go_is_since(facts, 25)? { whole.max(2).min(cpus) } else { cpus })
 }
 
 fn workers(facts: &Facts) -> Result<i128, Gap> {

@@ -60,6 +60,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry { document: NODE, ..entry("runtime.node.threadpool", Unit::Count, "UV_THREADPOOL_SIZE; 4 unless it is set") },
     Entry { document: GO, ..entry("runtime.go.gomaxprocs", Unit::Count, "GOMAXPROCS of the environment") },
     Entry {
+        document: "https://go.dev/doc/godebug",
+        ..entry(
+            "runtime.go.containermaxprocs",
+            Unit::Mode,
+            "0: by GODEBUG, or by the go line of its go.mod, Go does not follow the quota",
+        )
+    },
+    Entry {
         read: SIGNS,
         document: "https://github.com/uber-go/automaxprocs",
         ..entry("runtime.go.automaxprocs", Unit::Mode, "1: a package in it sets GOMAXPROCS to the quota")

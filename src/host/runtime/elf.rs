@@ -12,8 +12,10 @@ const LARGEST: u64 = 256 << 10;
 const GO_MAGIC: &[u8] = b"\xff Go buildinf:";
 /// The package that sets GOMAXPROCS to the quota at start, for releases of Go that do not do so themselves.
 const AUTOMAXPROCS: &[u8] = b"go.uber.org/automaxprocs\t";
+/// Among the settings of the build where the program's go.mod asks for a release before 1.25: the quota is not followed.
+const OLD_MAXPROCS: &[u8] = b"containermaxprocs=0";
 
-/// `go VERSION` (or `go ?`), `automaxprocs`, `rustc`: a line for each that holds. Of what is no 64-bit little-endian ELF
+/// `go VERSION` (or `go ?`), `automaxprocs`, `containermaxprocs=0`, `rustc`: a line for each that holds. Of what is no 64-bit little-endian ELF
 /// file, none.
 pub(super) fn signs(file: &mut (impl Read + Seek)) -> Vec<String> {
     let Some(sections) = sections(file) else { return Vec::new() };
@@ -79,8 +81,10 @@ fn go(bytes: &[u8]) -> Vec<String> {
     let version: String =
         version.trim_start_matches("go").chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '.').collect();
     let mut lines = vec![format!("go {}", if version.is_empty() { "?" } else { &version })];
-    if text(rest).is_some_and(|(modules, _)| holds(modules, AUTOMAXPROCS)) {
-        lines.push("automaxprocs".to_owned());
+    for (mark, line) in [(AUTOMAXPROCS, "automaxprocs"), (OLD_MAXPROCS, "containermaxprocs=0")] {
+        if text(rest).is_some_and(|(modules, _)| holds(modules, mark)) {
+            lines.push(line.to_owned());
+        }
     }
     lines
 }
@@ -138,6 +142,8 @@ mod tests {
         let modules = "dep\tgo.uber.org/automaxprocs\tv1.5.3\th1:x\n";
         assert_eq!(go(&info("go1.19.8", modules)), ["go 1.19.8", "automaxprocs"]);
         assert_eq!(go(&[GO_MAGIC, &[8, 0]].concat()), ["go ?"], "before Go 1.18 it is elsewhere");
+        let old = "path\tx\nbuild\tDefaultGODEBUG=containermaxprocs=0,decoratemappings=0\n";
+        assert_eq!(go(&info("go1.25.3", old)), ["go 1.25.3", "containermaxprocs=0"]);
         assert!(go(b"something else").is_empty());
     }
 

@@ -62,7 +62,13 @@ const RUNTIMES: &[Runtime] = &[
         ends: true,
         ..NONE
     },
-    Runtime { name: "go", variables: &["GOMAXPROCS"], ..NONE },
+    Runtime {
+        name: "go",
+        numbers: &["containermaxprocs="],
+        holders: &[("GODEBUG", true)],
+        variables: &["GOMAXPROCS"],
+        ..NONE
+    },
     Runtime { name: "tokio", variables: &["TOKIO_WORKER_THREADS"], ..NONE },
     Runtime { name: "envoy", numbers: &["--concurrency=", "--concurrency "], ..NONE },
 ];
@@ -123,8 +129,9 @@ impl Runtime {
         let held = |lines: &mut String, before: bool| {
             for (holder, _) in self.holders.iter().filter(|(_, first)| *first == before) {
                 let text = String::from_utf8_lossy(variable(holder).unwrap_or_default()).into_owned();
-                // Quotes keep blanks together, and no option asked about has any.
-                let words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned());
+                // Quotes keep blanks together, and no option asked about has any. GODEBUG has commas.
+                let apart = |c: char| c.is_whitespace() || (c == ',' && *holder == "GODEBUG");
+                let words = text.split(apart).map(|word| word.trim_matches(['"', '\'']).to_owned());
                 self.pick(lines, holder, words);
             }
         };
@@ -245,6 +252,8 @@ mod tests {
             lines("node", &["node", "--max_old_space_size=300", "a.js"], &["NODE_OPTIONS=--max-old-space-size=200"]),
             "NODE_OPTIONS --max-old-space-size 200\narg --max-old-space-size 300\n"
         );
+        let environ = ["GODEBUG=gctrace=1,containermaxprocs=0", "GOMAXPROCS=4"];
+        assert_eq!(lines("go", &["x"], &environ), "GODEBUG containermaxprocs 0\nenviron GOMAXPROCS 4\n");
         let words = ["node", "-e", "x()", "--max-old-space-size=9", "--", "--max-old-space-size=1"];
         assert_eq!(lines("node", &words, &[]), "arg --max-old-space-size 9\n");
         assert_eq!(lines("envoy", &["envoy", "-c", "x", "--concurrency", "4"], &[]), "arg --concurrency 4\n");

@@ -17,6 +17,7 @@ fn facts(given: &[(&'static str, Option<i128>)], words: &[(&'static str, &str)])
         "runtime.jvm.min_ram_percentage",
         "runtime.jvm.cpus_set",
         "runtime.go.gomaxprocs",
+        "runtime.go.containermaxprocs",
         "runtime.nginx.worker_processes",
         "runtime.nginx.worker_rlimit_nofile",
     ];
@@ -83,6 +84,7 @@ fn go_follows_the_quota_since_1_25() {
     assert_eq!(procs("1.24.6", &[quota]), Ok(8));
     assert_eq!(procs("1.25.0", &[quota]), Ok(2));
     assert_eq!(procs("1.25.0", &[("cgroup.cpu.limit", Some(500))]), Ok(2), "it takes two at least");
+    assert_eq!(procs("1.25.0", &[quota, ("runtime.go.containermaxprocs", Some(0))]), Ok(8));
     assert_eq!(procs("1.26.5", &[]), Ok(8));
     assert_eq!(procs("1.19.8", &[quota, ("runtime.go.gomaxprocs", Some(3))]), Ok(3));
     assert_eq!(procs("1.19.8", &[quota, ("runtime.go.automaxprocs", Some(1))]), Ok(2));
