@@ -53,7 +53,7 @@ pub fn read<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload
 fn read_over<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload, window: u64) -> Read {
     let header = place::WANTED.iter().chain(&HEADER);
     let wanted = rules.flat_map(Rule::judged_by).chain(header.copied()).map(Name::from).collect();
-    let mut facts = facts::looking_for(window);
+    let mut facts = facts::looking_for(window, host.process().is_some());
     facts::gather(host, wanted, &mut facts);
     let place = place::of(&facts);
     place::describe(&place, &mut facts);
@@ -114,7 +114,7 @@ pub(crate) fn audit_over(
     told: Told,
 ) -> Result<Report, NothingReadable> {
     let window = sampling.map_or(0, Sampling::milliseconds);
-    let mut declared = facts::looking_for(window);
+    let mut declared = facts::looking_for(window, host.process().is_some());
     facts::declare(&mut declared, workload);
     let asked = || rules.iter().filter(|rule| may_apply(rule, workload.role, &declared));
     let seen = sampling.map(|sampling| sample::watched(host, asked(), sampling));
@@ -280,6 +280,19 @@ mod tests {
         assert_eq!(finding.outcome, if backlog < 600 { Outcome::Warn } else { Outcome::Pass });
         let process = finding.listener.clone().map(|listener| listener.process.unwrap());
         (recorder.into_answers().keys().any(|(ask, _)| *ask == Ask::SocketOwners), process)
+    }
+
+    #[test]
+    fn of_tunecheck_itself_no_runtime_is_asked_for() {
+        let (rules, host) = (RuleSet::built_in(), Listening(4096));
+        let recorder = Recorder::new(&host);
+        let report = audit_over(&recorder, &rules, &rules.workload(Role::Server), None, Told::Everything).unwrap();
+        let finding = report.findings.iter().find(|finding| finding.rule == "runtime/jvm-heap").unwrap();
+        assert_eq!(finding.outcome, Outcome::NotApplicable);
+        let asked = recorder.into_answers();
+        assert!(!asked.keys().any(|(ask, of)| {
+            matches!(ask, Ask::Runtime | Ask::Options) || of.ends_with("/environ") || of == "/etc/resolv.conf"
+        }));
     }
 
     #[test]

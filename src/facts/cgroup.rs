@@ -40,7 +40,9 @@ fn read(gather: &mut Gather<'_>) {
     };
     gather.put("cgroup.version", Ok(Value::Text(version(gather, &groups).into())), SELF);
     let named = groups.0.iter().max_by_key(|group| group.pathname.len());
-    gather.put("cgroup.path", Ok(Value::Text(named.map(|group| group.pathname.clone()).unwrap_or_default())), SELF);
+    let path = named.map(|group| group.pathname.clone()).unwrap_or_default();
+    gather.put("cgroup.qos", qos(&path), SELF);
+    gather.put("cgroup.path", Ok(Value::Text(path)), SELF);
     if gather.wants_any("cgroup.cpu") {
         cpu(gather, &groups);
     }
@@ -53,6 +55,18 @@ fn read(gather: &mut Gather<'_>) {
     if gather.wants_any("cgroup.pressure") {
         events::pressure(gather, &groups);
     }
+}
+
+/// The class that the kubelet put a pod in: `/kubepods/burstable/pod...`, `kubepods-besteffort.slice`. A guaranteed one
+/// lies in `kubepods` itself.
+fn qos(path: &str) -> Reading {
+    let mut parts = path.split('/').skip_while(|part| !part.starts_with("kubepods"));
+    let Some(top) = parts.next() else {
+        return Err(Gap::new(Cause::Absent, "this is no pod's cgroup, or a cgroup namespace hides where it lies"));
+    };
+    let below = parts.next().unwrap_or_default();
+    let class = ["besteffort", "burstable"].into_iter().find(|class| below.contains(class) || top.contains(class));
+    Ok(Value::Text(class.unwrap_or("guaranteed").to_owned()))
 }
 
 fn content(gather: &Gather<'_>, path: &str) -> Result<String, Gap> {

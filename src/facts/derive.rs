@@ -5,6 +5,7 @@ mod knobs;
 mod listeners;
 mod memory;
 mod ports;
+mod runtime;
 
 pub(super) use ports::{listening_ports, usable_ports, used_at_most as ports_used_at_most};
 
@@ -114,7 +115,8 @@ const PLACE: &[Entry] = &[
 ];
 
 fn formulas() -> impl Iterator<Item = &'static Formula> {
-    OTHERS.iter().chain(conntrack::FORMULAS).chain(listeners::FORMULAS).chain(ports::FORMULAS).chain(memory::FORMULAS)
+    let first = OTHERS.iter().chain(conntrack::FORMULAS).chain(listeners::FORMULAS).chain(ports::FORMULAS);
+    first.chain(memory::FORMULAS).chain(runtime::FORMULAS)
 }
 
 /// The catalogue entries of derived facts.

@@ -20,6 +20,7 @@ mod owners;
 mod pressure;
 mod process;
 mod resolver;
+mod runtime;
 mod signs;
 mod sockstat;
 mod softnet;
@@ -80,6 +81,7 @@ const SOURCES: &[Source] = &[
     signs::SOURCE,
     tuned::SOURCE,
     resolver::SOURCE,
+    runtime::SOURCE,
 ];
 
 /// Every fact that is known by name.

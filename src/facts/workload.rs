@@ -19,6 +19,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..entry("window.milliseconds", "how long counters are looked at (--sample, watch); 0 where they are read once")
     },
     Entry { unit: Unit::Text, ..entry("window.words", "that time, in words") },
+    Entry {
+        unit: Unit::Mode,
+        scope: Scope::Process,
+        read: "--pid",
+        ..entry("process.chosen", "1: another process than tunecheck itself is audited")
+    },
     entry("workload.connections", "connections open at the same time"),
     entry("workload.burst", "new connections before the application calls accept() again"),
     entry("workload.destinations", "address:port pairs that outgoing connections go to"),
@@ -29,12 +35,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("workload.per_destination", "outgoing connections toward one destination"),
 ];
 
-/// The facts of a run that looks at counters for so many milliseconds; 0 for one that reads them once.
-pub fn looking_for(milliseconds: u64) -> Facts {
+/// The facts of a run that looks at counters for so many milliseconds, 0 for one that reads them once; `chosen` if it
+/// audits another process than tunecheck itself.
+pub fn looking_for(milliseconds: u64, chosen: bool) -> Facts {
     let mut facts = Facts::default();
     let words =
         if milliseconds == 0 { "since the beginning".to_owned() } else { format!("in {}", seconds(milliseconds)) };
     facts.put("window.milliseconds", Ok(Value::Number(milliseconds.into())), "");
+    facts.put("process.chosen", Ok(Value::Number(chosen.into())), "");
     facts.put("window.words", Ok(Value::Text(words)), "");
     facts
 }

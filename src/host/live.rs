@@ -49,6 +49,7 @@ impl Host for Live {
             Ask::FdUse => fd_use::answer().map_err(|error| refusal(&error)),
             Ask::SocketOwners => owners::find(of).map_err(|error| refusal(&error)),
             Ask::Connections => sock_diag::connections(of).map_err(errno),
+            Ask::Runtime | Ask::Options => Err(Refusal::Unsupported("no other process is audited".into())),
             Ask::Env => std::env::var_os(of).map(|_| Vec::new()).ok_or(Refusal::Errno(Errno::ENOENT as i32)),
         }
     }

@@ -17,6 +17,7 @@ mod of;
 mod output;
 mod owners;
 mod recorder;
+mod runtime;
 mod snapshot;
 pub mod sock_diag;
 mod tree;
@@ -69,6 +70,14 @@ pub enum Ask {
     /// Which processes hold sockets, by inode numbers with commas between them: lines `INODE PID NAME`, then `denied N`
     /// and `cut N` for processes that could not be looked into or through while a socket had no owner.
     SocketOwners,
+    /// What the audited process is made of, a sign a line: `exe NAME`, `lib jvm|j9`, `go VERSION`, `automaxprocs`,
+    /// `containermaxprocs=0`, `rustc`,
+    /// `threads N`, `thread KIND N`.
+    Runtime,
+    /// What the audited process was told, of the few options of the runtime named in `of` that an audit asks about: lines
+    /// `WHERE OPTION VALUE`, the value a number, `on`, `off`, `auto`, or `?` for anything else. `unread ?` stands for a
+    /// whole source, `file ?` and `include ?` for options in a file that is not read. Never another option.
+    Options,
 }
 
 /// One question.

@@ -7,7 +7,7 @@ use std::thread;
 use nix::sched::{CloneFlags, setns};
 
 use super::tree::followed;
-use super::{Answer, Ask, Host, Live, Query, Refusal};
+use super::{Answer, Ask, Host, Live, Query, Refusal, runtime};
 
 /// A process seen from outside. What an audit asks of itself is asked of that process: `/proc/self` is its folder,
 /// counters and sockets are those of its network namespace, files those of its root.
@@ -75,6 +75,8 @@ impl Host for Of {
         match ask {
             Ask::SockDiag | Ask::Connections => self.in_netns(query),
             Ask::Uname | Ask::SocketOwners | Ask::FdUse => Live.ask(query),
+            Ask::Runtime => runtime::signs(self.pid),
+            Ask::Options => runtime::options(self.pid, query.of),
             Ask::Env => {
                 let set = |all: Vec<u8>| {
                     let mut names =

@@ -33,6 +33,10 @@ impl Host for Recorder<'_> {
         self.host.source()
     }
 
+    fn process(&self) -> Option<String> {
+        self.host.process()
+    }
+
     fn notes(&self) -> Vec<String> {
         self.host.notes()
     }

@@ -39,6 +39,7 @@ mod readonly;
 mod recordings;
 #[path = "../support/report.rs"]
 mod report;
+mod runtimes;
 mod screen;
 mod service;
 mod ssh;
@@ -77,5 +78,6 @@ fn main() {
         watch::steady::PLACES,
         listeners::PLACES,
         manifests::PLACES,
+        runtimes::PLACES,
     ]);
 }

@@ -12,6 +12,7 @@ const fn entry(name: &'static str, unit: Unit, meaning: &'static str) -> Entry {
 pub(super) const ENTRIES: &[Entry] = &[
     entry("cgroup.version", Unit::Text, "v1, v2 or hybrid"),
     entry("cgroup.path", Unit::Text, "the process's cgroup, as this cgroup namespace shows it"),
+    entry("cgroup.qos", Unit::Text, "class of a pod: guaranteed, burstable or besteffort"),
     entry("cgroup.cpu.limit", Unit::Millicpu, "CPU quota"),
     entry("cgroup.cpu.periods", Unit::Count, "periods of the quota in which a task ran, since the cgroup began"),
     entry("cgroup.cpu.throttled", Unit::Count, "periods in which the quota ran out, since the cgroup began"),

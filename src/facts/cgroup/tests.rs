@@ -139,3 +139,18 @@ fn pressure_is_that_of_the_own_cgroup_of_version_2() {
     let hidden = read_these(&[(SELF, "0::/\n")], &[NAME]);
     assert_eq!(hidden.value(NAME).unwrap_err().cause, Cause::NotVisibleHere);
 }
+
+#[test]
+fn the_path_of_a_pod_tells_its_class() {
+    let class = |path: &str| qos(path).map(|value| value.plain());
+    assert_eq!(class("/kubepods/besteffort/pod1-2/abc"), Ok("besteffort".into()));
+    assert_eq!(
+        class("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-abc.scope"),
+        Ok("burstable".into())
+    );
+    assert_eq!(class("/kubepods.slice/kubepods-pod1.slice/cri-containerd-abc.scope"), Ok("guaranteed".into()));
+    assert_eq!(class("/kubepods/pod1-2/abc"), Ok("guaranteed".into()));
+    for other in ["/", "", "/system.slice/ssh.service", "/docker/abc"] {
+        assert!(qos(other).is_err(), "{other}");
+    }
+}

@@ -1,0 +1,275 @@
+//! Which runtime the audited process is, and what it was told.
+//!
+//! Only of another process: what tunecheck itself is made of carries no load.
+
+mod entries;
+mod told;
+
+use std::borrow::Cow;
+
+use self::told::Told;
+use super::{Gather, Source, text};
+use crate::host::{Ask, Query};
+use crate::model::fact::{Cause, Gap, Reading, Value};
+use crate::model::facts::Name;
+
+const SIGNS: &str = "/proc/PID/exe, /proc/PID/maps, /proc/PID/task";
+const TOLD: &str = "/proc/PID/cmdline, /proc/PID/environ";
+const CONF: &str = "nginx.conf";
+const STATUS: &str = "/proc/self/status";
+const NOBODY: &str = "no runtime is audited; --pid names one";
+
+pub(super) const SOURCE: Source = Source { families: &["runtime"], read, entries: entries::ENTRIES };
+
+fn read(gather: &mut Gather<'_>) {
+    if gather.host.process().is_none() {
+        for name in wanted(gather) {
+            gather.put(name, Err(Gap::new(Cause::Absent, NOBODY)), "");
+        }
+        return;
+    }
+    let answer = gather.host.ask(Query { ask: Ask::Runtime, of: "" });
+    let signs = match answer {
+        Ok(bytes) => Signs(text(&bytes).into_owned()),
+        Err(refusal) => {
+            let gap = refusal.gap("/proc/PID/exe");
+            for name in wanted(gather) {
+                gather.put(name, Err(gap.clone()), SIGNS);
+            }
+            return;
+        }
+    };
+    let name = signs.name();
+    gather.put("runtime.name", Ok(Value::Text(name.to_owned())), SIGNS);
+    if gather.wants("runtime.version") {
+        gather.put("runtime.version", signs.version(), SIGNS);
+    }
+    if gather.wants("runtime.cpus") {
+        let status = gather.host.read(STATUS).map_err(|refusal| refusal.gap(STATUS));
+        gather.put("runtime.cpus", status.and_then(|bytes| cpus(&text(&bytes))), STATUS);
+    }
+    let asked = ["jvm", "node", "go", "tokio", "envoy", "nginx"].into_iter().find(|asked| *asked == name);
+    let told = asked.map(|of| match gather.host.ask(Query { ask: Ask::Options, of }) {
+        Ok(bytes) => Told::parse(&text(&bytes)),
+        Err(refusal) => Told::unread(refusal.gap(if of == "nginx" { CONF } else { "/proc/PID/cmdline" })),
+    });
+    for wanted in wanted(gather) {
+        let reading = match (&told, gather.facts.get(&wanted)) {
+            (_, Some(_)) => continue,
+            (None, _) => Err(absent(format!("it is no {}", wanted.split('.').nth(1).unwrap_or_default()))),
+            (Some(told), _) => fact(name, &wanted, &signs, told),
+        };
+        gather.put(wanted, reading, if name == "nginx" { CONF } else { TOLD });
+    }
+}
+
+/// Wanted names that are read here, not worked out from others.
+fn wanted(gather: &Gather<'_>) -> Vec<Name> {
+    let mut names = gather.wanted("runtime");
+    names.retain(|name| entries::ENTRIES.iter().any(|entry| entry.name == name));
+    names
+}
+
+fn absent(why: impl Into<String>) -> Gap {
+    Gap::new(Cause::Absent, why)
+}
+
+/// One fact of a runtime.
+fn fact(name: &str, wanted: &str, signs: &Signs, told: &Told) -> Reading {
+    let key = wanted.strip_prefix("runtime.").unwrap_or_default();
+    // Netty runs in a JVM.
+    let ours = key.starts_with(name) || (name == "jvm" && key.starts_with("netty"));
+    if !ours {
+        return Err(absent(format!("it is no {}", key.split('.').next().unwrap_or_default())));
+    }
+    match key {
+        "jvm.xmx" => told.bytes(&["-Xmx", "-XX:MaxHeapSize"]),
+        "jvm.xms" => told.bytes(&["-Xms"]),
+        "jvm.ram" => told.bytes(&["-XX:MaxRAM"]),
+        "jvm.ram_percentage" => told.percent("-XX:MaxRAMPercentage", "-XX:MaxRAMFraction"),
+        "jvm.min_ram_percentage" => told.percent("-XX:MinRAMPercentage", ""),
+        "jvm.container_support" => told.switch("UseContainerSupport", true),
+        "jvm.cpus_set" => told.number(&["-XX:ActiveProcessorCount"]),
+        "jvm.pause" => told.number(&["-XX:MaxGCPauseMillis"]),
+        "jvm.collector" => signs.collector(),
+        "jvm.collector_named" => told.any_on(&[
+            "UseSerialGC",
+            "UseParallelGC",
+            "UseG1GC",
+            "UseZGC",
+            "UseShenandoahGC",
+            "UseEpsilonGC",
+            "UseConcMarkSweepGC",
+        ]),
+        "netty.threads" => told.number(&["-Dio.netty.eventLoopThreads", "-Dreactor.netty.ioWorkerCount"]),
+        "node.heap" => match told.number(&["--max-old-space-size"])? {
+            Value::Number(mebibytes) => Ok(Value::Number(mebibytes.saturating_mul(1 << 20))),
+            other => Ok(other),
+        },
+        "node.threadpool" => told.number_or(&["UV_THREADPOOL_SIZE"], 4),
+        "go.gomaxprocs" => told.number(&["GOMAXPROCS"]),
+        "go.automaxprocs" => Ok(Value::Number(signs.has("automaxprocs").into())),
+        "go.containermaxprocs" => told.number_or(&["containermaxprocs"], (!signs.has("containermaxprocs=0")).into()),
+        "tokio.set" => told.number(&["TOKIO_WORKER_THREADS"]),
+        "tokio.threads" => Ok(Value::Number(signs.threads("tokio"))),
+        "envoy.workers" => match signs.threads("envoy") {
+            0 => told.number(&["--concurrency"]),
+            workers => Ok(Value::Number(workers)),
+        },
+        "nginx.worker_connections" => told.number_or(&["worker_connections"], 512),
+        "nginx.worker_processes" => told.number_or(&["worker_processes"], 1),
+        "nginx.worker_rlimit_nofile" => told.number(&["worker_rlimit_nofile"]),
+        _ => Err(Gap::new(Cause::Unsupported, format!("{wanted} is not known"))),
+    }
+}
+
+/// What the host says that the process is made of.
+struct Signs(String);
+
+impl Signs {
+    fn has(&self, line: &str) -> bool {
+        self.0.lines().any(|other| other == line)
+    }
+
+    fn after(&self, start: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(start))
+    }
+
+    fn threads(&self, kind: &str) -> i128 {
+        self.after(&format!("thread {kind} ")).and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
+    /// The runtime: what is mapped or built in says more than a name.
+    fn name(&self) -> &'static str {
+        let exe = self.after("exe ").unwrap_or_default();
+        let exe = exe.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        if self.has("lib j9") {
+            return "openj9";
+        }
+        if self.has("lib jvm") || self.threads("jvm") > 0 {
+            return "jvm";
+        }
+        if self.after("go ").is_some() {
+            return "go";
+        }
+        match exe {
+            "java" => "jvm",
+            "node" | "nodejs" => "node",
+            "python" | "pypy" => "python",
+            "nginx" => "nginx",
+            "envoy" => "envoy",
+            _ if self.threads("envoy") > 0 => "envoy",
+            _ if self.threads("tokio") > 0 => "tokio",
+            _ if self.has("rustc") => "rust",
+            _ => "other",
+        }
+    }
+
+    fn version(&self) -> Reading {
+        match self.after("go ") {
+            Some("?") => Err(Gap::new(Cause::Unsupported, "its build information is stripped, or older than Go 1.18")),
+            Some(version) => Ok(Value::Text(version.to_owned())),
+            None => Err(absent("only of Go programs the release is known")),
+        }
+    }
+
+    /// Serial has no thread of its own; Parallel has workers and nothing else.
+    fn collector(&self) -> Reading {
+        let collectors = [("g1", "G1"), ("z", "Z"), ("shenandoah", "Shenandoah"), ("gc", "Parallel")];
+        let found = collectors.iter().find(|(kind, _)| self.threads(kind) > 0).map(|(_, name)| *name);
+        match found {
+            Some(name) => Ok(Value::Text(name.to_owned())),
+            None if self.threads("jvm") > 0 => Ok(Value::Text("Serial".to_owned())),
+            None => Err(Gap::new(Cause::Unsupported, "its threads have no names that tell")),
+        }
+    }
+}
+
+/// How many CPUs the process may run on: a list such as `0-3,8`.
+fn cpus(status: &str) -> Reading {
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let count = |list: &str| {
+        let parts = list.trim().split(',').map(|part| {
+            let (low, high) = part.split_once('-').unwrap_or((part, part));
+            Some(high.parse::<i128>().ok()?.saturating_sub(low.parse().ok()?).saturating_add(1).max(0))
+        });
+        parts.sum::<Option<i128>>()
+    };
+    let list: Cow<'_, str> = list.unwrap_or_default().into();
+    count(&list).map(Value::Number).ok_or_else(|| Gap::unparsable(STATUS, list.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process about which everything is answered in these bytes.
+    struct Odd(Vec<u8>);
+
+    impl crate::host::Host for Odd {
+        fn ask(&self, _: Query<'_>) -> crate::host::Answer {
+            Ok(self.0.clone())
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+
+        fn process(&self) -> Option<String> {
+            Some("812 odd".to_owned())
+        }
+    }
+
+    #[test]
+    fn whatever_is_answered_every_fact_has_a_value_or_a_gap() {
+        for bytes in [
+            &b""[..],
+            b"\xff\xfe\n\0\n",
+            b"exe java\narg -Xmx 99999999999999999999t\narg -XX:MaxRAMFraction 0\nthread jvm 99999999999\n",
+            b"exe nginx\nconf worker_processes -1\nconf worker_connections 9223372036854775807\n",
+            b"go 1\nenviron GOMAXPROCS 0\nCpus_allowed_list:\t9-1\n",
+            b"thread tokio -5\nexe\nexe \n",
+        ] {
+            let mut facts = crate::model::facts::Facts::default();
+            let names: super::super::Wanted = entries::ENTRIES.iter().map(|entry| Name::from(entry.name)).collect();
+            super::super::gather(&Odd(bytes.to_vec()), names.clone(), &mut facts);
+            super::super::derive(&mut facts);
+            assert!(names.iter().all(|name| facts.get(name).is_some()), "{bytes:?}");
+        }
+    }
+
+    fn named(lines: &str) -> &'static str {
+        Signs(lines.to_owned()).name()
+    }
+
+    #[test]
+    fn what_is_built_in_says_more_than_the_name() {
+        assert_eq!(named("exe java\nthreads 12\nthread jvm 1\n"), "jvm");
+        assert_eq!(named("exe launcher\nlib jvm\n"), "jvm");
+        assert_eq!(named("exe java\nlib j9\nlib jvm\n"), "openj9");
+        assert_eq!(named("exe node\ngo 1.22\n"), "go");
+        assert_eq!(named("exe python3.11\n"), "python");
+        assert_eq!(named("exe gateway\nrustc\nthreads 3\nthread tokio 2\n"), "tokio");
+        assert_eq!(named("exe gateway\nrustc\nthreads 1\n"), "rust");
+        assert_eq!(named("exe sleep\nthreads 1\n"), "other");
+        assert_eq!(named(""), "other");
+    }
+
+    #[test]
+    fn threads_tell_the_collector() {
+        let collector = |lines: &str| Signs(lines.to_owned()).collector().map(|value| value.plain());
+        assert_eq!(collector("thread g1 4\nthread gc 1\nthread jvm 1\n"), Ok("G1".into()));
+        assert_eq!(collector("thread gc 2\nthread jvm 1\n"), Ok("Parallel".into()));
+        assert_eq!(collector("thread jvm 1\n"), Ok("Serial".into()));
+        assert!(collector("exe java\n").is_err());
+    }
+
+    #[test]
+    fn a_list_of_cpus_is_counted() {
+        assert_eq!(cpus("Name:\tx\nCpus_allowed_list:\t0-3,8\n"), Ok(Value::Number(5)));
+        assert_eq!(cpus("Cpus_allowed_list:\t7\n"), Ok(Value::Number(1)));
+        for odd in ["", "Cpus_allowed_list:\tx\n", "Cpus_allowed_list:\t1-\n"] {
+            assert!(cpus(odd).is_err(), "{odd:?}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Three directives of nginx, from the main file of its configuration.
+
+use super::super::tree::followed;
+use super::super::{Answer, Ask, Host, Live, Query, Refusal};
+use super::beginning;
+use super::options::line;
+
+/// Most of a configuration that is read.
+const LARGEST: u64 = 1 << 20;
+const USUAL: &str = "/etc/nginx/nginx.conf";
+/// Directives, and the block in which each stands.
+const ASKED: [(&str, &str); 3] =
+    [("worker_processes", ""), ("worker_rlimit_nofile", ""), ("worker_connections", "events")];
+
+/// `conf DIRECTIVE VALUE`, a line each; `conf include ?` for each file that may hold one of them and is not read.
+pub(super) fn answer(pid: u32) -> Answer {
+    let root = format!("/proc/{pid}/root");
+    let path = followed(&root, &path(pid), true)?;
+    let path = format!("{root}{path}");
+    // A pipe would be waited for.
+    if super::super::input::is_special(std::path::Path::new(&path)) {
+        return Err(Refusal::Unsupported("the configuration of nginx is not a regular file".to_owned()));
+    }
+    let text = beginning(&path, LARGEST)?;
+    Ok(directives(&String::from_utf8_lossy(&text)).into_bytes())
+}
+
+/// Where the configuration is: the master's title, `nginx: master process nginx -c FILE`, tells; a worker's parent is it.
+fn path(pid: u32) -> String {
+    let title = |pid: u32| {
+        let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    };
+    let mut words = title(pid);
+    if !words.contains("master process") {
+        let parent = Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/status") }).unwrap_or_default();
+        let parent = String::from_utf8_lossy(&parent).into_owned();
+        let parent = parent.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
+        let of_parent = parent.map(title).unwrap_or_default();
+        if of_parent.contains("master process") {
+            words = of_parent;
+        }
+    }
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let after = |option: &str| {
+        let at = words.iter().position(|word| *word == option)?;
+        words.get(at + 1).copied()
+    };
+    match (after("-c"), after("-p")) {
+        (Some(file), _) if file.starts_with('/') => file.to_owned(),
+        (Some(file), Some(prefix)) => format!("{}/{file}", prefix.trim_end_matches('/')),
+        (Some(file), None) => format!("/etc/nginx/{file}"),
+        (None, _) => USUAL.to_owned(),
+    }
+}
+
+fn directives(text: &str) -> String {
+    let mut lines = String::new();
+    let mut blocks: Vec<String> = Vec::new();
+    let mut words: Vec<String> = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (_, '\\') => word.extend(chars.next()),
+            (Some(mark), _) if c == mark => quote = None,
+            (Some(_), _) => word.push(c),
+            (None, '"' | '\'') if word.is_empty() => quote = Some(c),
+            (None, '#') if word.is_empty() => {
+                chars.by_ref().find(|c| *c == '\n');
+            }
+            (None, ';' | '{' | '}') => {
+                words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()));
+                let name = words.first().cloned().unwrap_or_default();
+                let block = blocks.join("/");
+                match c {
+                    ';' => tell(&mut lines, &block, &name, words.get(1).map_or("", String::as_str)),
+                    '{' => blocks.push(name),
+                    _ => drop(blocks.pop()),
+                }
+                words.clear();
+            }
+            (None, _) if c.is_whitespace() => {
+                words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()));
+            }
+            (None, _) => word.push(c),
+        }
+    }
+    lines
+}
+
+fn tell(lines: &mut String, block: &str, name: &str, value: &str) {
+    if ASKED.contains(&(name, block)) {
+        line(lines, "conf", name, value);
+    }
+    // What is included below http cannot hold any of them.
+    if name == "include" && ASKED.iter().any(|(_, asked)| *asked == block) && !value.contains("modules-enabled/") {
+        line(lines, "conf", "include", "?");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_count_in_their_own_block_only() {
+        let text = "user www-data; # worker_processes 9;\nworker_processes auto;\ninclude /etc/nginx/modules-enabled/*.conf;\n\
+            worker_rlimit_nofile 65535;\nevents {\n  worker_connections 'hunter2';\n worker_connections 4096;\n}\n\
+            http { include x.conf; proxy_set_header Authorization \"Basic hunter2; worker_processes 3;\"; \
+            server { worker_connections 1; location ~ ^/a\\{2\\} { } } }\ninclude extra.conf;\n";
+        assert_eq!(
+            directives(text),
+            "conf worker_processes auto\nconf worker_rlimit_nofile 65535\nconf worker_connections ?\n\
+             conf worker_connections 4096\nconf include ?\n"
+        );
+        for odd in ["}}}}", "\\", "\"", "{{{{;", ";;;", "events{worker_connections", "#"] {
+            assert_eq!(directives(odd), "");
+        }
+    }
+}
