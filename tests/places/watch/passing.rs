@@ -77,7 +77,7 @@ fn a_command_has_its_own_input_output_and_exit_code(scene: &Scene) {
     assert_eq!((output.status.code(), &output.stdout[..], &output.stderr[..]), (Some(7), BYTES, &b"complaint\n"[..]));
     let verdict = verdict(scene);
     assert_eq!((&verdict["exit_code"], &verdict["signal"]), (&7.into(), &Value::Null));
-    assert_eq!(verdict["command"], json!(["sh", "-c", "cat; echo complaint >&2; exit 7"]));
+    assert_eq!(verdict["command"], "sh", "arguments may hold secrets");
 
     // Without --output the verdict is on standard error, after what the command says there.
     let mut command = scene.tunecheck();
