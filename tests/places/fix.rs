@@ -669,6 +669,8 @@ fn lists_and_ranges_keep_what_boot_files_give_them(scene: &Scene) {
         fs::write(&file, value).unwrap();
         done(script(&format!("mount --bind \"$1\" /proc/sys/net/ipv4/{name}"), &[&file]));
     }
+    // One that has to be reserved, in the range that the clients take.
+    let _listener = TcpListener::bind("127.0.0.1:0").unwrap();
     made(scene, &["--workload", "gateway", "--connections", "30000", "--waive", "boot/drift"]);
     // Written since the script was made.
     let admin = "net.ipv4.ip_local_reserved_ports = 8080,9999\nnet.ipv4.ip_local_port_range = 5000 60999\n";
