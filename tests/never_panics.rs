@@ -728,8 +728,8 @@ fn the_seed_with_every_limit_has_every_limit() {
         assert!(facts.number(&format!("cgroup.{name}")).is_ok(), "{name}");
     }
     for name in [
-        "cgroup.pressure.cpu.full.avg10",
-        "pressure.io.some.avg10",
+        "cgroup.pressure.cpu.full.total",
+        "pressure.io.some.total",
         "fds[nginx: worker 812].used",
         "cgroup.memory.events.high",
     ] {

@@ -1,7 +1,8 @@
 //! What the cgroup allows, per controller: each may be on version 1 or on version 2.
 //!
 //! Of the process's own cgroup and those above it, the limit that counts is the one nearest to being reached, as far as
-//! they can be seen.
+//! they can be seen. That may be another one in the next reading, so counters never come from it: those of CPU quotas are
+//! kept for each group, those of memory and of tasks come from the same groups every time.
 
 mod entries;
 mod events;
@@ -10,7 +11,7 @@ mod folders;
 use procfs::{FromRead, ProcessCGroups};
 
 use self::folders::{Folders, limits, version};
-use super::{Gather, Source, number, text};
+use super::{Gather, Source, number, over, text};
 use crate::model::fact::{Cause, Gap, Reading, Value};
 
 const SELF: &str = "/proc/self/cgroup";
@@ -113,7 +114,8 @@ fn cpu_max(file: &str, text: &str) -> Result<Option<i128>, Gap> {
 }
 
 fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
-    let folders = Folders::of(gather, groups, "cpu");
+    let mut folders = Folders::of(gather, groups, "cpu");
+    folders.paths.truncate(over::LEVELS);
     let quota = |path: &str| -> Result<Option<i128>, Gap> {
         if folders.v2 {
             let file = format!("{path}/cpu.max");
@@ -123,40 +125,48 @@ fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
         let period = limit(gather, &format!("{path}/cpu.cfs_period_us"))?.filter(|&period| period > 0);
         Ok(quota.zip(period).map(|(quota, period)| quota.saturating_mul(1000) / period))
     };
-    let share = |path: &str, _| {
-        let stat = format!("{path}/cpu.stat");
-        let text = content(gather, &stat)?;
-        let throttled = keyed(&stat, &text, "nr_throttled")?;
-        Ok(throttled.saturating_mul(100) / keyed(&stat, &text, "nr_periods")?.max(1))
-    };
     let names = ["cgroup.cpu.limit", "cgroup.cpu.periods", "cgroup.cpu.throttled", "cgroup.cpu.throttled_usec"];
-    let readings = limits(gather, &folders, quota).map(|found| match binding(&found, share) {
-        None => without_limit("no CPU quota is set", &folders),
-        Some((path, limit)) => {
-            let stat = format!("{path}/cpu.stat");
-            let text = content(gather, &stat);
-            let figure = |key| text.as_ref().map_err(Gap::clone).and_then(|text| keyed(&stat, text, key));
-            // Version 1 counts nanoseconds.
-            let stood =
-                if folders.v2 { figure("throttled_usec") } else { figure("throttled_time").map(|ns| ns / 1000) };
-            let counted = [figure("nr_periods"), figure("nr_throttled"), stood];
-            let [periods, throttled, stood] = counted.map(|figure| (figure.map(Value::Number), stat.clone()));
-            [(Ok(Value::Number(limit)), path.to_owned()), periods, throttled, stood]
+    match limits(gather, &folders, quota) {
+        Ok(found) if !found.is_empty() => {
+            for (path, limit) in found {
+                let level = folders.paths.iter().position(|folder| folder == path).unwrap_or_default();
+                quota_of(gather, folders.v2, (level, path), limit);
+            }
+            over::tell_group(&mut gather.facts);
         }
-    });
-    put(gather, "cgroup.cpu", names, readings);
+        found => {
+            put(gather, "cgroup.cpu", names, found.map(|_| without_limit("no CPU quota is set", &folders)));
+        }
+    }
 }
+
+/// Records the quota of one group and what it counts, under the number of steps from the process's own group up to it.
+fn quota_of(gather: &mut Gather<'_>, v2: bool, (level, path): (usize, &str), limit: i128) {
+    let stat = format!("{path}/cpu.stat");
+    let text = content(gather, &stat);
+    let figure = |key| text.as_ref().map_err(Gap::clone).and_then(|text| keyed(&stat, text, key));
+    // Version 1 counts nanoseconds.
+    let stood = if v2 { figure("throttled_usec") } else { figure("throttled_time").map(|ns| ns / 1000) };
+    let counted = [("periods", figure("nr_periods")), ("throttled", figure("nr_throttled")), ("throttled_usec", stood)];
+    for (key, figure) in counted {
+        gather.put(over::of_level(level, key), figure.map(Value::Number), stat.clone());
+    }
+    gather.put(over::of_level(level, "limit"), Ok(Value::Number(limit)), path.to_owned());
+}
+
+/// Reads a count and says where, in these folders and those of them that set a limit.
+type Refused = fn(&Gather<'_>, &Folders, &[(&str, i128)]) -> (Reading, String);
 
 /// A controller that counts what is used against a limit.
 struct Counted {
     controller: &'static str,
     family: &'static str,
     names: [&'static str; 3],
-    /// File of the limit, of what is used, and of the events at the limit with the key: on version 1 and on version 2.
+    /// File of the limit and of what is used: on version 1 and on version 2.
     limit: [&'static str; 2],
     used: [&'static str; 2],
-    events: [&'static str; 2],
-    event: &'static str,
+    /// How often the limit refused.
+    refused: Refused,
     /// Key in `memory.stat` of what is given back before the limit hurts.
     cache: Option<[&'static str; 2]>,
     none: &'static str,
@@ -168,8 +178,7 @@ const MEMORY: Counted = Counted {
     names: ["cgroup.memory.limit", "cgroup.memory.working_set", "cgroup.memory.oom_kills"],
     limit: ["memory.limit_in_bytes", "memory.max"],
     used: ["memory.usage_in_bytes", "memory.current"],
-    events: ["memory.oom_control", "memory.events"],
-    event: "oom_kill",
+    refused: events::oom_kills,
     cache: Some(["total_inactive_file", "inactive_file"]),
     none: "no memory limit is set",
 };
@@ -180,8 +189,7 @@ const PIDS: Counted = Counted {
     names: ["cgroup.pids.limit", "cgroup.pids.current", "cgroup.pids.refused"],
     limit: ["pids.max"; 2],
     used: ["pids.current"; 2],
-    events: ["pids.events"; 2],
-    event: "max",
+    refused: events::forks_refused,
     cache: None,
     none: "no limit on tasks is set",
 };
@@ -203,15 +211,13 @@ fn counted(gather: &mut Gather<'_>, groups: &ProcessCGroups, of: &Counted) {
     let readings = found.as_ref().map_err(Gap::clone).map(|_| match binding {
         None => without_limit(of.none, &folders),
         Some((path, limit)) => {
-            let events = file(path, of.events);
-            let events = content(gather, &events).and_then(|text| keyed(&events, &text, of.event)).map(Value::Number);
-            let readings = [Ok(Value::Number(limit)), used(path).map(Value::Number), events];
-            readings.map(|reading| (reading, path.to_owned()))
+            let refused = (of.refused)(gather, &folders, found.as_deref().unwrap_or_default());
+            [(Ok(Value::Number(limit)), path.to_owned()), (used(path).map(Value::Number), path.to_owned()), refused]
         }
     });
     put(gather, of.family, of.names, readings);
-    if of.controller == "memory" && found.is_ok() {
-        events::memory(gather, &folders, binding.map(|(path, _)| path));
+    if let ("memory", Ok(found)) = (of.controller, &found) {
+        events::memory(gather, &folders, found);
     }
 }
 

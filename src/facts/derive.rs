@@ -10,7 +10,7 @@ mod runtime;
 pub(super) use ports::{listening_ports, usable_ports, used_at_most as ports_used_at_most};
 
 use super::owners::{INODE, OWNER};
-use super::{Wanted, connections};
+use super::{Wanted, connections, over};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
@@ -63,12 +63,17 @@ const OTHERS: &[Formula] = &[
             Unit::Percent,
             Scope::Cgroup,
             "cgroup.cpu.throttled / cgroup.cpu.periods",
-            "share of periods in which the quota ran out, since the cgroup began",
+            "share of periods in which the quota ran out, of the window, or else since the cgroup began",
         ),
         needs: &["cgroup.cpu.throttled", "cgroup.cpu.periods"],
         compute: |facts, _| {
             let throttled = facts.number("cgroup.cpu.throttled")?.saturating_mul(100);
-            Ok(Value::Number(throttled / facts.number("cgroup.cpu.periods")?.max(1)))
+            let share = throttled / facts.number("cgroup.cpu.periods")?.max(1);
+            // Where a window is looked at, what was before it says nothing; it is closed later.
+            match facts.number("window.milliseconds") {
+                Ok(1..) => Err(over::no_window()),
+                _ => Ok(Value::Number(share)),
+            }
         },
     },
     Formula {

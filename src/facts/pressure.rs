@@ -1,9 +1,9 @@
 //! Pressure stall information (PSI): how much of the time tasks stood still for want of CPU, memory or disk.
 //!
 //! Averages are whole percent, rounded down; the kernel prints hundredths of a percent, which no bound needs. `total` is
-//! exact, in microseconds: its rise over a window is the share of that window.
+//! exact, in microseconds: its rise over a window is the `share` of that window. Averages reach back to before it.
 
-use super::{Gather, Source, text};
+use super::{Gather, Source, over, text};
 use crate::host::Refusal;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
@@ -24,6 +24,7 @@ pub(super) const SOURCE: Source = Source {
     entries: &[
         host("pressure.cpu.some.avg10", Unit::Percent, CPU, "time in which some task waited for a CPU, last 10 s"),
         host("pressure.cpu.some.avg60", Unit::Percent, CPU, "time in which some task waited for a CPU, last 60 s"),
+        host("pressure.cpu.some.share", Unit::Percent, CPU, "time in which some task waited for a CPU, of the window"),
         host(
             "pressure.cpu.some.total",
             Unit::Microseconds,
@@ -41,6 +42,12 @@ pub(super) const SOURCE: Source = Source {
             Unit::Percent,
             MEMORY,
             "time in which some task waited for memory, last 60 s",
+        ),
+        host(
+            "pressure.memory.some.share",
+            Unit::Percent,
+            MEMORY,
+            "time in which some task waited for memory, of the window",
         ),
         host(
             "pressure.memory.some.total",
@@ -61,6 +68,12 @@ pub(super) const SOURCE: Source = Source {
             "time in which every task waited for memory, last 60 s",
         ),
         host(
+            "pressure.memory.full.share",
+            Unit::Percent,
+            MEMORY,
+            "time in which every task waited for memory, of the window",
+        ),
+        host(
             "pressure.memory.full.total",
             Unit::Microseconds,
             MEMORY,
@@ -68,9 +81,11 @@ pub(super) const SOURCE: Source = Source {
         ),
         host("pressure.io.some.avg10", Unit::Percent, IO, "time in which some task waited for a disk, last 10 s"),
         host("pressure.io.some.avg60", Unit::Percent, IO, "time in which some task waited for a disk, last 60 s"),
+        host("pressure.io.some.share", Unit::Percent, IO, "time in which some task waited for a disk, of the window"),
         host("pressure.io.some.total", Unit::Microseconds, IO, "time in which some task waited for a disk, since boot"),
         host("pressure.io.full.avg10", Unit::Percent, IO, "time in which every task waited for a disk, last 10 s"),
         host("pressure.io.full.avg60", Unit::Percent, IO, "time in which every task waited for a disk, last 60 s"),
+        host("pressure.io.full.share", Unit::Percent, IO, "time in which every task waited for a disk, of the window"),
         host(
             "pressure.io.full.total",
             Unit::Microseconds,
@@ -90,6 +105,9 @@ fn read(gather: &mut Gather<'_>) {
 const OFF: &str = "this kernel keeps no PSI: it needs CONFIG_PSI, and psi=1 on the kernel command line where \
                    CONFIG_PSI_DEFAULT_DISABLED is set";
 
+/// End of the name of a share of the window: it is worked out when the window closes, from the total beside it.
+pub(super) const SHARE: &str = ".share";
+
 /// Fills the wanted names `FAMILY.some.avg10` and so on from a file of PSI, if there are any; `off` says why the file may
 /// be missing.
 pub(super) fn fill(gather: &mut Gather<'_>, family: &str, path: &str, off: &str) {
@@ -105,9 +123,18 @@ pub(super) fn fill(gather: &mut Gather<'_>, family: &str, path: &str, off: &str)
     let answer = answer.as_ref().map(|bytes| text(bytes));
     for name in names {
         let key = name.get(family.len() + 1..).unwrap_or_default();
-        let reading = match &answer {
+        let read = |key: &str| match &answer {
             Ok(text) => figure(path, text, key),
             Err(gap) => Err((*gap).clone()),
+        };
+        let reading = match key.strip_suffix(SHARE) {
+            Some(kind) => {
+                let total = read(&format!("{kind}.total"));
+                let share = total.clone().and_then(|_| Err(over::no_window()));
+                gather.put(format!("{family}.{kind}.total"), total, path.to_owned());
+                share
+            }
+            None => read(key),
         };
         gather.put(name, reading, path.to_owned());
     }

@@ -49,6 +49,15 @@ impl Facts {
         self.window = Some(window);
     }
 
+    /// Says what a counter showed at the beginning of the window, where another one takes its name: none if unknown.
+    pub fn began_at(&mut self, name: Name, number: Option<i128>) {
+        let Some(window) = &mut self.window else { return };
+        match number {
+            Some(number) => window.before.insert(name, number),
+            None => window.before.remove(&name),
+        };
+    }
+
     /// The span since an earlier reading, if there was one.
     pub fn window(&self) -> Option<&Window> {
         self.window.as_ref()

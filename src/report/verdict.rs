@@ -179,7 +179,10 @@ fn row(word: &str, trace: &Trace) -> [String; 5] {
         (Some((used, _)), None) => shown(used),
         _ => String::new(),
     };
-    let counter = |fact: &str| fact.rsplit('.').next().unwrap_or_default().to_owned();
+    let counter = |fact: &str| match fact.rsplit('.').next().unwrap_or_default() {
+        "total" => "µs waited".to_owned(),
+        name => name.to_owned(),
+    };
     let rises: Vec<String> =
         trace.rises.iter().map(|rise| format!("+{} {}", grouped(rise.by), counter(&rise.fact))).collect();
     [

@@ -21,6 +21,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         Unit::Microseconds,
         "time that tasks stood still for the quota, since the cgroup began",
     ),
+    entry("cgroup.cpu[*].limit", Unit::Millicpu, "CPU quota of the group so many steps above the process's own"),
+    entry("cgroup.cpu[*].periods", Unit::Count, "periods of that group's quota in which a task ran, since it began"),
+    entry("cgroup.cpu[*].throttled", Unit::Count, "periods in which that quota ran out, since the group began"),
+    entry(
+        "cgroup.cpu[*].throttled_usec",
+        Unit::Microseconds,
+        "time that tasks stood still for that quota, since the group began",
+    ),
     entry("cgroup.memory.limit", Unit::Bytes, "memory limit"),
     entry("cgroup.memory.working_set", Unit::Bytes, "memory used, less inactive file cache"),
     entry("cgroup.memory.oom_kills", Unit::Count, "processes killed at the memory limit, since the cgroup began"),
@@ -41,12 +49,22 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("cgroup.pressure.cpu.some.avg10", Unit::Percent, "time in which some task here waited for a CPU, last 10 s"),
     entry("cgroup.pressure.cpu.some.avg60", Unit::Percent, "time in which some task here waited for a CPU, last 60 s"),
     entry(
+        "cgroup.pressure.cpu.some.share",
+        Unit::Percent,
+        "time in which some task here waited for a CPU, of the window",
+    ),
+    entry(
         "cgroup.pressure.cpu.some.total",
         Unit::Microseconds,
         "time in which some task here waited for a CPU, since the cgroup began",
     ),
     entry("cgroup.pressure.cpu.full.avg10", Unit::Percent, "time in which every task here waited for a CPU, last 10 s"),
     entry("cgroup.pressure.cpu.full.avg60", Unit::Percent, "time in which every task here waited for a CPU, last 60 s"),
+    entry(
+        "cgroup.pressure.cpu.full.share",
+        Unit::Percent,
+        "time in which every task here waited for a CPU, of the window",
+    ),
     entry(
         "cgroup.pressure.cpu.full.total",
         Unit::Microseconds,
@@ -61,6 +79,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "cgroup.pressure.memory.some.avg60",
         Unit::Percent,
         "time in which some task here waited for memory, last 60 s",
+    ),
+    entry(
+        "cgroup.pressure.memory.some.share",
+        Unit::Percent,
+        "time in which some task here waited for memory, of the window",
     ),
     entry(
         "cgroup.pressure.memory.some.total",
@@ -78,6 +101,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "time in which every task here waited for memory, last 60 s",
     ),
     entry(
+        "cgroup.pressure.memory.full.share",
+        Unit::Percent,
+        "time in which every task here waited for memory, of the window",
+    ),
+    entry(
         "cgroup.pressure.memory.full.total",
         Unit::Microseconds,
         "time in which every task here waited for memory, since the cgroup began",
@@ -85,12 +113,22 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("cgroup.pressure.io.some.avg10", Unit::Percent, "time in which some task here waited for a disk, last 10 s"),
     entry("cgroup.pressure.io.some.avg60", Unit::Percent, "time in which some task here waited for a disk, last 60 s"),
     entry(
+        "cgroup.pressure.io.some.share",
+        Unit::Percent,
+        "time in which some task here waited for a disk, of the window",
+    ),
+    entry(
         "cgroup.pressure.io.some.total",
         Unit::Microseconds,
         "time in which some task here waited for a disk, since the cgroup began",
     ),
     entry("cgroup.pressure.io.full.avg10", Unit::Percent, "time in which every task here waited for a disk, last 10 s"),
     entry("cgroup.pressure.io.full.avg60", Unit::Percent, "time in which every task here waited for a disk, last 60 s"),
+    entry(
+        "cgroup.pressure.io.full.share",
+        Unit::Percent,
+        "time in which every task here waited for a disk, of the window",
+    ),
     entry(
         "cgroup.pressure.io.full.total",
         Unit::Microseconds,

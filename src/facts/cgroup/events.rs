@@ -5,12 +5,59 @@ use procfs::ProcessCGroups;
 use super::folders::{Folders, version};
 use super::{Gather, ROOT, amount, content, keyed};
 use crate::facts::pressure;
-use crate::model::fact::{Cause, Gap, Value};
+use crate::model::fact::{Cause, Gap, Reading, Value};
 
-/// Fills the wanted events of memory: those of the folder whose limit binds, or without a limit the process's own,
-/// which may have a `memory.high` all the same.
-pub(super) fn memory(gather: &mut Gather<'_>, folders: &Folders, binding: Option<&str>) {
-    let Some(folder) = binding.or(folders.paths.first().map(String::as_str)) else { return };
+/// The folder whose events of memory are told: the nearest that sets a limit, or without one the process's own, which may
+/// have a `memory.high` all the same. It does not depend on use, so that two readings are of one group.
+fn counting<'a>(folders: &'a Folders, limits: &[(&'a str, i128)]) -> Option<&'a str> {
+    limits.first().map(|(path, _)| *path).or(folders.paths.first().map(String::as_str))
+}
+
+/// Processes killed for want of memory. Version 2 counts a kill in the group of the victim and in all above it, version 1
+/// only in the first, whichever limit was met.
+pub(super) fn oom_kills(gather: &Gather<'_>, folders: &Folders, limits: &[(&str, i128)]) -> (Reading, String) {
+    let folder = if folders.v2 { counting(folders, limits) } else { folders.paths.first().map(String::as_str) };
+    let path = folders.file(folder.unwrap_or(ROOT), "memory.oom_control", "memory.events");
+    (content(gather, &path).and_then(|text| keyed(&path, &text, "oom_kill")).map(Value::Number), path)
+}
+
+/// Forks refused at a limit that holds for this process.
+///
+/// Version 1, and version 2 before Linux 6.11, count a refusal in the group of the process that forks, whichever limit it
+/// met. Since then version 2 counts it in the group of the limit and in those above; `pids.events.local` leaves the latter
+/// out. So the process's own group and those with a limit, added up, have each refusal once.
+pub(super) fn forks_refused(gather: &Gather<'_>, folders: &Folders, limits: &[(&str, i128)]) -> (Reading, String) {
+    let own = folders.paths.first().map(String::as_str);
+    let others = limits.iter().map(|(path, _)| *path).filter(|path| Some(*path) != own);
+    let (mut sum, mut sources) = (None, Vec::new());
+    for folder in own.into_iter().chain(others) {
+        match refused_in(gather, folders.v2, folder) {
+            Ok((count, path)) => {
+                sum = Some(sum.unwrap_or(0_i128).saturating_add(count));
+                sources.push(path);
+            }
+            // The root group has none.
+            Err(gap) if gap.cause == Cause::Absent => {}
+            Err(gap) => return (Err(gap), folder.to_owned()),
+        }
+    }
+    let none = || Gap::new(Cause::Absent, "this kernel counts no refused forks (pids.events)");
+    (sum.map(Value::Number).ok_or_else(none), sources.join(" + "))
+}
+
+fn refused_in(gather: &Gather<'_>, v2: bool, folder: &str) -> Result<(i128, String), Gap> {
+    let count = |file: &str| -> Result<(i128, String), Gap> {
+        let path = format!("{folder}/{file}");
+        Ok((keyed(&path, &content(gather, &path)?, "max")?, path))
+    };
+    // Older kernels have no other file, and recordings of them no answer for it.
+    let local = if v2 { count("pids.events.local").ok() } else { None };
+    local.map_or_else(|| count("pids.events"), Ok)
+}
+
+/// Fills the wanted events of memory.
+pub(super) fn memory(gather: &mut Gather<'_>, folders: &Folders, limits: &[(&str, i128)]) {
+    let Some(folder) = counting(folders, limits) else { return };
     let other = |what: &str| Gap::new(Cause::Absent, what);
     let names = gather.wanted("cgroup.memory.events");
     if !names.is_empty() {
@@ -37,6 +84,8 @@ pub(super) fn memory(gather: &mut Gather<'_>, folders: &Folders, binding: Option
 const OFF: &str = "this cgroup keeps no PSI: it needs CONFIG_PSI, psi=1 on the kernel command line where \
                    CONFIG_PSI_DEFAULT_DISABLED is set, and 1 in its cgroup.pressure";
 
+const OF_THE_HOST: &str = "this is the root cgroup, and its pressure is that of the whole host: see pressure/*";
+
 /// Fills the wanted pressure figures of the process's own cgroup, whatever controllers it has.
 pub(super) fn pressure(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
     // No hierarchy of version 1 has this name.
@@ -48,7 +97,16 @@ pub(super) fn pressure(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
         Gap::new(Cause::NotVisibleHere, format!("{ROOT} is not mounted here"))
     };
     let own = folders.paths.first().filter(|_| folders.paths.last().is_some_and(seen));
+    // In a cgroup namespace `/` may be any group; only the root of all has no such file.
+    let is_root = |own: &String| {
+        folders.paths.len() == 1 && !gather.host.exists(&format!("{own}/cgroup.events")).unwrap_or(false)
+    };
     match own {
+        Some(own) if is_root(own) => {
+            for name in gather.wanted("cgroup.pressure") {
+                gather.put(name, Err(Gap::new(Cause::Absent, OF_THE_HOST)), own.clone());
+            }
+        }
         Some(own) => {
             for resource in ["cpu", "memory", "io"] {
                 let path = format!("{own}/{resource}.pressure");

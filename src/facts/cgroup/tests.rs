@@ -154,3 +154,95 @@ fn the_path_of_a_pod_tells_its_class() {
         assert!(qos(other).is_err(), "{other}");
     }
 }
+
+const PSI: &str =
+    "some avg10=91.20 avg60=60.00 avg300=9.00 total=9\nfull avg10=88.71 avg60=50.00 avg300=8.00 total=8\n";
+
+#[test]
+fn the_pressure_of_the_root_cgroup_is_that_of_the_host_and_not_told_as_a_groups() {
+    const NAME: &str = "cgroup.pressure.cpu.some.share";
+    const ROOT_OF_ALL: [(&str, &str); 3] =
+        [(SELF, "0::/\n"), ("/sys/fs/cgroup/cgroup.controllers", "cpu"), ("/sys/fs/cgroup/cpu.pressure", PSI)];
+    let gap = read_these(&ROOT_OF_ALL, &[NAME]).value(NAME).unwrap_err();
+    assert!(gap.cause == Cause::Absent && gap.why.contains("root cgroup"), "{gap}");
+    // In a cgroup namespace every group that is its root has the path `/`.
+    let [own, controllers, pressure] = ROOT_OF_ALL;
+    let inside = [own, controllers, pressure, ("/sys/fs/cgroup/cgroup.events", "populated 1\n")];
+    let facts = read_these(Box::leak(Box::new(inside)), &[NAME]);
+    assert_eq!(facts.number("cgroup.pressure.cpu.some.total"), Ok(9));
+    assert!(facts.value(NAME).unwrap_err().why.contains("second reading"));
+}
+
+#[test]
+fn forks_refused_are_counted_where_the_kernel_counts_them() {
+    let refused = |files| read_these(files, &["cgroup.pids.refused"]).number("cgroup.pids.refused");
+    // The limit is that of the parent, and the child forked.
+    let v1 = refused(&[
+        (SELF, "5:pids:/a/b\n"),
+        ("/sys/fs/cgroup/pids/a/pids.max", "20\n"),
+        ("/sys/fs/cgroup/pids/a/pids.events", "max 0\n"),
+        ("/sys/fs/cgroup/pids/a/b/pids.max", "max\n"),
+        ("/sys/fs/cgroup/pids/a/b/pids.events", "max 2\n"),
+    ]);
+    assert_eq!(v1, Ok(2));
+    let before_6_11 = refused(&[
+        (SELF, "0::/a/b\n"),
+        ("/sys/fs/cgroup/a/pids.max", "20\n"),
+        ("/sys/fs/cgroup/a/pids.events", "max 0\n"),
+        ("/sys/fs/cgroup/a/b/pids.max", "max\n"),
+        ("/sys/fs/cgroup/a/b/pids.events", "max 2\n"),
+    ]);
+    assert_eq!(before_6_11, Ok(2));
+    // Three at the own limit, which the parent's pids.events contains, two at the parent's.
+    let since_6_11 = refused(&[
+        (SELF, "0::/a/b\n"),
+        ("/sys/fs/cgroup/a/pids.max", "20\n"),
+        ("/sys/fs/cgroup/a/pids.events", "max 5\n"),
+        ("/sys/fs/cgroup/a/pids.events.local", "max 2\n"),
+        ("/sys/fs/cgroup/a/b/pids.max", "10\n"),
+        ("/sys/fs/cgroup/a/b/pids.events", "max 3\n"),
+        ("/sys/fs/cgroup/a/b/pids.events.local", "max 3\n"),
+    ]);
+    assert_eq!(since_6_11, Ok(5));
+}
+
+#[test]
+fn events_of_memory_are_those_of_one_group_whichever_limit_is_nearest_to_being_reached() {
+    const FILES: [(&str, &str); 7] = [
+        (SELF, "0::/a/b\n"),
+        ("/sys/fs/cgroup/a/memory.max", "1000"),
+        ("/sys/fs/cgroup/a/memory.events", "max 9000\noom_kill 70\n"),
+        ("/sys/fs/cgroup/a/memory.current", "990"),
+        ("/sys/fs/cgroup/a/b/memory.max", "500"),
+        ("/sys/fs/cgroup/a/b/memory.events", "max 3\noom_kill 1\n"),
+        ("/sys/fs/cgroup/a/b/memory.current", "100"),
+    ];
+    let names = ["cgroup.memory.oom_kills", "cgroup.memory.events.max"];
+    let mut other = FILES;
+    other[6].1 = "499";
+    for (files, limit) in [(FILES, 1000), (other, 500)] {
+        let facts = read_these(Box::leak(Box::new(files)), &names);
+        assert_eq!(facts.number("cgroup.memory.limit"), Ok(limit));
+        assert_eq!(names.map(|name| facts.number(name)), [Ok(1), Ok(3)]);
+    }
+}
+
+#[test]
+fn every_group_with_a_quota_is_kept_and_the_one_throttled_most_is_told() {
+    let facts = read_these(
+        &[
+            (SELF, "0::/a/b/c\n"),
+            ("/sys/fs/cgroup/a/cpu.max", "100000 100000\n"),
+            ("/sys/fs/cgroup/a/cpu.stat", "nr_periods 17\nnr_throttled 17\nthrottled_usec 5\n"),
+            ("/sys/fs/cgroup/a/b/cpu.max", "max 100000\n"),
+            ("/sys/fs/cgroup/a/b/c/cpu.max", "50000 100000\n"),
+            ("/sys/fs/cgroup/a/b/c/cpu.stat", "nr_periods 100\nnr_throttled 91\nthrottled_usec 7\n"),
+        ],
+        &["cgroup.cpu.throttled_share"],
+    );
+    assert_eq!(facts.number("cgroup.cpu[0].throttled"), Ok(91));
+    assert_eq!(facts.number("cgroup.cpu[2].throttled"), Ok(17));
+    assert_eq!(facts.number("cgroup.cpu.limit"), Ok(1000));
+    assert_eq!(facts.get("cgroup.cpu.limit").unwrap().source, "/sys/fs/cgroup/a");
+    assert_eq!(facts.number("cgroup.cpu.throttled_share"), Ok(100));
+}

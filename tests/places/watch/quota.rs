@@ -6,12 +6,20 @@ use std::path::{Path, PathBuf};
 use super::{ALONE, NEEDS, Watched, peak, rise, watch};
 use crate::harness::{Place, Scene, eventually, script};
 
-pub(crate) const PLACES: &[Place] = &[Place {
-    name: "a_load_that_uses_up_its_cpu_quota_names_it_and_one_without_a_quota_does_not",
-    needs: NEEDS,
-    own: ALONE,
-    trial: a_load_that_uses_up_its_cpu_quota_names_it,
-}];
+pub(crate) const PLACES: &[Place] = &[
+    Place {
+        name: "a_load_that_uses_up_its_cpu_quota_names_it_and_one_without_a_quota_does_not",
+        needs: NEEDS,
+        own: ALONE,
+        trial: a_load_that_uses_up_its_cpu_quota_names_it,
+    },
+    Place {
+        name: "a_quota_of_the_group_above_is_told_and_not_what_the_own_group_once_lacked",
+        needs: NEEDS,
+        own: ALONE,
+        trial: a_quota_of_the_group_above_is_told,
+    },
+];
 
 /// A cgroup with a CPU quota, until it is dropped.
 struct Quota {
@@ -30,6 +38,16 @@ impl Quota {
         };
         fs::create_dir(&quota.folder).unwrap();
         quota
+    }
+
+    /// A group below it, with a quota of its own to come.
+    fn below(&self, name: &str) -> Self {
+        if self.v2 {
+            fs::write(self.folder.join("cgroup.subtree_control"), "+cpu").unwrap();
+        }
+        let below = Self { folder: self.folder.join(name), v2: self.v2 };
+        fs::create_dir(&below.folder).unwrap();
+        below
     }
 
     /// Lets it have so many microseconds of CPU time in 100 ms.
@@ -84,4 +102,25 @@ fn a_load_that_uses_up_its_cpu_quota_names_it(scene: &Scene) {
     let calm = quota.around(scene, "calm.py");
     assert!(waited * 100 / quota.counted("nr_periods") > 25, "the share since the beginning is still high");
     calm.no_hit();
+}
+
+fn a_quota_of_the_group_above_is_told(scene: &Scene) {
+    const BUSY: &str = r#"echo $$ > "$1/cgroup.procs"; while :; do :; done"#;
+    let above = Quota::named(&scene.token());
+    let (own, beside) = (above.below("own"), above.below("beside"));
+    own.set(10_000);
+    own.around(scene, "spin.py");
+    let once = own.counted("nr_throttled");
+    assert!(once * 100 / own.counted("nr_periods") > 25, "the own group has been short of CPU");
+
+    // Both have to share less than either may use, so that the quota above runs out and the own one does not.
+    own.set(20_000);
+    above.set(20_000);
+    let mut busy = script(BUSY, &[&beside.folder]).spawn().unwrap();
+    let watched = own.around(scene, "spin.py");
+    busy.kill().unwrap();
+    busy.wait().unwrap();
+    let rose = rise(watched.only_hit("CPU quota"), "cgroup.cpu.throttled");
+    let (waited, of_own) = (above.counted("nr_throttled"), own.counted("nr_throttled") - once);
+    assert!(rose > of_own && rose <= waited + of_own, "{rose} of {waited} above and {of_own}");
 }
