@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::model::check::Check;
-use crate::model::fact::{Gap, Scope, Unit};
+use crate::model::fact::{Gap, Scope, Unit, Value};
 use crate::model::facts::{Facts, grouped, humane};
 use crate::model::finding::Proof;
 use crate::model::place::Netns;
@@ -28,7 +28,7 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
             (Ok(_), Ok(shown)) => {
                 let total = humane(shown, unit);
                 match (context.facts.window(), &rise) {
-                    (Some(window), Some(Ok(rise))) => rising(window, *rise, evidence.says, &total, since),
+                    (Some(window), Some(Ok(rise))) => rising(window, (*rise, unit), evidence.says, &total, since),
                     _ => format!("{total} {}{since}", evidence.says),
                 }
             }
@@ -56,12 +56,14 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
 }
 
 /// What moved in the window stands first; without a move the total is only what has happened.
-fn rising(window: &Window, rise: i128, what: &str, total: &str, since: &str) -> String {
+fn rising(window: &Window, (rise, unit): (i128, Unit), what: &str, total: &str, since: &str) -> String {
     match rise {
         0 => format!("{total} {what}{since}; none {}", window.words()),
-        _ => {
+        // A rate is of events; of an amount the window says enough.
+        _ if unit == Unit::Count => {
             format!("{} {what} {} ({}); {total}{since}", grouped(rise), window.words(), window.rate(rise))
         }
+        _ => format!("{} {what} {}; {total}{since}", humane(&Value::Number(rise), unit), window.words()),
     }
 }
 
