@@ -32,15 +32,10 @@ pub(crate) fn fleet(
             Ok(mut report) => {
                 // These are told once, for the machine.
                 report.notes.retain(|note| !fleet.host.notes.contains(note));
-                let unplaced =
-                    fleet.sections.iter_mut().try_fold((subject.name.clone(), report), |(name, report), section| {
-                        match section.fold(name, report) {
-                            Ok(()) => Err(()),
-                            Err(unplaced) => Ok(unplaced),
-                        }
-                    });
-                if let Ok((name, report)) = unplaced {
-                    fleet.sections.push(Section { names: vec![name], report });
+                let name = subject.name.clone();
+                match fleet.sections.iter_mut().find(|section| section.covers(&report)) {
+                    Some(section) => section.names.push(name),
+                    None => fleet.sections.push(Section { names: vec![name], report }),
                 }
             }
             Err(nothing) => fleet.notes.push(format!("{}: {nothing}.", subject.name)),

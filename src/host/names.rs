@@ -14,9 +14,12 @@ use super::processes::shown;
 const LARGEST: u64 = 16 << 20;
 const DOCKER: &str = "/var/lib/docker/containers";
 const CONTAINERD: &str = "/run/containerd/io.containerd.runtime.v2.task";
-/// Of Podman and CRI-O; the name of a container stands in a list beside their folders.
-const STORAGE: [&str; 2] =
-    ["/var/lib/containers/storage/overlay-containers", "/run/containers/storage/overlay-containers"];
+/// Of Podman and CRI-O, by storage driver; the name of a container stands in a list in the same folder.
+const STORAGE: [&str; 3] = [
+    "/var/lib/containers/storage/overlay-containers",
+    "/run/containers/storage/overlay-containers",
+    "/var/lib/containers/storage/vfs-containers",
+];
 const LOGS: &str = "/var/log/pods";
 
 /// Where names are looked for, for whoever finds none.

@@ -68,6 +68,11 @@ pub(super) fn netns(pid: u32) -> Option<u64> {
     Some(fs::metadata(format!("/proc/{pid}/net/dev")).ok()?.ino())
 }
 
+/// The number of a process's network namespace as `lsns` shows it. None without the right to look into the process.
+pub(super) fn namespace(pid: u32) -> Option<u64> {
+    Some(fs::metadata(format!("/proc/{pid}/ns/net")).ok()?.ino())
+}
+
 /// The program of a process: the last part of the first argument. Empty if there is none, or it may not be seen.
 pub(super) fn program(pid: u32) -> String {
     let mut line = Vec::new();

@@ -112,16 +112,15 @@ fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>) -> Surv
     survey.left_out = groups.len().saturating_sub(MOST);
     groups.truncate(MOST);
     for (key, processes) in groups {
-        let link = || processes.iter().find_map(|process| fs::metadata(format!("/proc/{}/ns/net", process.pid)).ok());
         let name = match &key {
             Key::Container(id) => in_words(id, &processes, names.get_or_init(Names::read)),
             Key::Cgroup(path) => format!("cgroup {}", shown(path)),
-            Key::Netns(number) => {
-                let inode = link().map(|link| link.ino());
-                let named = inode.and_then(|inode| named.get(&inode)).cloned();
-                let words = named.unwrap_or_else(|| inode.unwrap_or(*number).to_string());
+            Key::Netns(_) => {
                 let first = processes.iter().min_by_key(|process| (process.began, process.pid));
-                format!("network namespace {words} of {}", first.map(Process::words).unwrap_or_default())
+                let number = first.and_then(|first| processes::namespace(first.pid));
+                let called = number.map(|number| named.get(&number).cloned().unwrap_or_else(|| number.to_string()));
+                let called = called.map(|called| format!("{called} ")).unwrap_or_default();
+                format!("network namespace {called}of {}", first.map(Process::words).unwrap_or_default())
             }
         };
         survey.subjects.push(Subject { name, processes, shared: Rc::clone(&shared) });

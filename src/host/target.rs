@@ -85,8 +85,9 @@ fn named<'a>(all: &'a [Process], name: &str) -> Result<Found<'a>, NoTarget> {
 }
 
 fn place(process: &Process) -> String {
-    let netns = process.netns.map_or_else(|| "an unseen network namespace".to_owned(), |id| format!("network {id}"));
-    format!("{netns}, cgroup {}", shown(&process.member.path))
+    let number = processes::namespace(process.pid);
+    let netns = number.map_or_else(|| "one that may not be seen".to_owned(), |number| number.to_string());
+    format!("network namespace {netns}, cgroup {}", shown(&process.member.path))
 }
 
 fn of_unit<'a>(all: &'a [Process], unit: &str) -> Result<Found<'a>, NoTarget> {

@@ -34,7 +34,7 @@ pub fn workload() -> Result<Option<Of>, String> {
     };
     // With a pid namespace that a pod's containers share, process 1 starts none of them.
     let at_work = |process: &&Process| !KEEPERS.contains(&process.name.as_str());
-    let tree: Vec<&Process> = if tree.iter().any(|process| at_work(&process)) { tree } else { others };
+    let tree: Vec<&Process> = if tree.iter().any(at_work) { tree } else { others };
     let tree: Vec<&Process> = tree.into_iter().filter(at_work).collect();
     let Some((process, why)) = choose(&tree) else { return Ok(None) };
     let what = if process.pid == 1 { "process 1 of this container" } else { "the workload of this container" };
