@@ -13,29 +13,22 @@ const INIT: &str = "pid:[4026531836]";
 const KEEPERS: [&str; 8] =
     ["tini", "docker-init", "dumb-init", "catatonit", "s6-svscan", "pause", "podman-init", "conmon"];
 
+/// Programs that run a whole system as process 1: each of its services has limits of its own.
+const SYSTEMS: [&str; 4] = ["systemd", "init", "openrc-init", "runit"];
+
 /// Whether the processes here are only some of the machine's.
 pub fn own_processes() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link != Path::new(INIT))
 }
 
-/// The process that does the work here: of process 1 and those below it the one that listens, else process 1, or the
-/// first that it started if it only waits. None where nothing but tunecheck and what started it is there.
+/// The process that does the work here: of process 1 and those below it the one that listens, else the oldest. None
+/// where nothing but tunecheck and what started it is there, or where process 1 runs a whole system, as on a machine.
 ///
 /// # Errors
 /// A sentence: it may not be looked into.
 pub fn workload() -> Result<Option<Of>, String> {
     let Ok(all) = processes::all() else { return Ok(None) };
-    let asking = asking(&all);
-    let others: Vec<&Process> = all.iter().filter(|process| !asking.contains(&process.pid)).collect();
-    let first = others.iter().find(|process| process.pid == 1);
-    let tree: Vec<&Process> = match first {
-        Some(_) => others.iter().copied().filter(|process| below(process, 1, &all)).collect(),
-        None => Vec::new(),
-    };
-    // With a pid namespace that a pod's containers share, process 1 starts none of them.
-    let at_work = |process: &&Process| !KEEPERS.contains(&process.name.as_str());
-    let tree: Vec<&Process> = if tree.iter().any(at_work) { tree } else { others };
-    let tree: Vec<&Process> = tree.into_iter().filter(at_work).collect();
+    let tree = candidates(&all, std::process::id());
     let Some((process, why)) = choose(&tree) else { return Ok(None) };
     let what = if process.pid == 1 { "process 1 of this container" } else { "the workload of this container" };
     let why = if why.is_empty() { what.to_owned() } else { format!("{what}, {why}") };
@@ -52,10 +45,23 @@ pub fn workload() -> Result<Option<Of>, String> {
     Ok(Of::process(process, why).ok())
 }
 
+/// Processes that may be the workload, seen from the process `own`.
+fn candidates(all: &[Process], own: u32) -> Vec<&Process> {
+    let first = all.iter().find(|process| process.pid == 1);
+    if first.is_some_and(|first| SYSTEMS.contains(&first.name.as_str())) {
+        return Vec::new();
+    }
+    let asking = asking(all, own);
+    let at_work = |process: &&Process| !asking.contains(&process.pid) && !KEEPERS.contains(&process.name.as_str());
+    let tree: Vec<&Process> = all.iter().filter(|process| below(process, 1, all)).filter(at_work).collect();
+    // With a pid namespace that a pod's containers share, process 1 starts none of them.
+    if tree.is_empty() { all.iter().filter(at_work).collect() } else { tree }
+}
+
 /// tunecheck and whatever started it.
-fn asking(all: &[Process]) -> BTreeSet<u32> {
+fn asking(all: &[Process], own: u32) -> BTreeSet<u32> {
     let mut asking = BTreeSet::new();
-    let mut next = Some(std::process::id());
+    let mut next = Some(own);
     while let Some(pid) = next.filter(|&pid| pid != 0) {
         if !asking.insert(pid) {
             break;
@@ -84,16 +90,41 @@ mod tests {
     use super::*;
 
     fn process(pid: u32, parent: u32) -> Process {
-        Process { pid, parent, began: pid.into(), name: String::new(), netns: None, member: Default::default() }
+        let member = Default::default();
+        Process { pid, parent, began: pid.into(), name: "app".to_owned(), netns: None, member }
+    }
+
+    fn named(name: &str, process: Process) -> Process {
+        Process { name: name.to_owned(), ..process }
+    }
+
+    fn pids(all: &[Process]) -> Vec<u32> {
+        candidates(all, 99).iter().map(|process| process.pid).collect()
     }
 
     #[test]
-    fn whatever_started_tunecheck_is_no_workload() {
-        let own = std::process::id();
-        let all = [process(1, 0), process(2, 1), process(own, 2), process(own + 1, 1)];
-        assert_eq!(asking(&all), BTreeSet::from([1, 2, own]));
-        let all = [process(1, 0), process(2, 0), process(own, 2)];
-        assert_eq!(asking(&all), BTreeSet::from([2, own]));
+    fn the_workload_is_process_1_and_what_it_started_and_never_what_started_tunecheck() {
+        let shell = [named("sh", process(90, 0)), process(99, 90)];
+        let with = |others: &[Process]| [others, &shell].concat();
+        assert_eq!(pids(&with(&[process(1, 0), process(7, 1), named("bash", process(20, 0))])), [1, 7]);
+        // Started by process 1 itself: the work is what else it started, and without any there is none.
+        assert_eq!(pids(&[named("sh", process(1, 0)), process(7, 1), process(99, 1)]), [7]);
+        assert_eq!(pids(&[named("sh", process(1, 0)), process(99, 1)]), [0; 0]);
+        assert_eq!(pids(&[process(99, 0)]), [0; 0]);
+    }
+
+    #[test]
+    fn what_only_waits_or_holds_namespaces_does_no_work() {
+        let tini = [named("tini", process(1, 0)), process(7, 1), process(90, 0), process(99, 90)];
+        assert_eq!(pids(&tini), [7]);
+        let shared = [named("pause", process(1, 0)), process(7, 0), process(90, 0), process(99, 90)];
+        assert_eq!(pids(&shared), [7]);
+    }
+
+    #[test]
+    fn a_whole_system_has_no_one_workload() {
+        let system = [named("systemd", process(1, 0)), process(7, 1), process(90, 0), process(99, 90)];
+        assert_eq!(pids(&system), [0; 0]);
     }
 
     #[test]

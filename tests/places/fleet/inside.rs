@@ -14,6 +14,12 @@ pub(super) const PLACES: &[Place] = &[
         trial: the_limits_are_those_of_its_first_process,
     },
     Place {
+        name: "inside_of_a_container_beside_another_the_first_process_of_that_one_is_audited",
+        needs: PODMAN,
+        own: MOUNTS,
+        trial: beside_a_container_its_first_process_is_audited,
+    },
+    Place {
         name: "inside_of_a_container_the_process_that_listens_is_audited",
         needs: PODMAN,
         own: MOUNTS,
@@ -41,6 +47,26 @@ fn the_limits_are_those_of_its_first_process(scene: &Scene) {
     assert_ne!(stranger.finding("files/nofile-soft")["now"], 777);
     assert_eq!(stranger.finding("listen/somaxconn")["now"], 4096);
     assert!(stranger.notes().to_string().contains("Limits are those of tunecheck itself: process 1 busybox"));
+}
+
+/// As an ephemeral container of Kubernetes that is given a target.
+fn beside_a_container_its_first_process_is_audited(scene: &Scene) {
+    let _cgroups = Cgroups(scene.token());
+    let target = Container::start(
+        scene,
+        "target",
+        &["--sysctl=net.core.somaxconn=3333"],
+        "ulimit -Sn 777; exec busybox sleep 300",
+    );
+    let mut run = podman();
+    let joined = format!("container:{}", target.0);
+    run.args(["run", "--rm", "--pid", &joined, "--network", &joined, "--cap-add", "SYS_PTRACE"]);
+    run.args(["--cgroup-parent", &format!("/{}", scene.token()), "--rootfs"]).arg(scene.folder.join("rootfs"));
+    run.args(["/bin/sh", "-c", "tunecheck --format json; exit $?"]);
+    let report = Run::of(run).report();
+    assert_eq!(report.place("process"), "1 busybox");
+    assert_eq!(report.finding("files/nofile-soft")["now"], 777);
+    assert_eq!(report.finding("listen/somaxconn")["now"], 3333);
 }
 
 fn the_process_that_listens_is_audited(scene: &Scene) {
