@@ -65,6 +65,14 @@ fn worst(section: &Section) -> Option<Outcome> {
     section.own().map(|finding| finding.outcome).max()
 }
 
+/// What all of these are.
+fn kind(names: &[String]) -> &'static str {
+    const KINDS: [(&str, &str); 3] =
+        [("pod ", "pods"), ("container ", "containers"), ("network namespace ", "network namespaces")];
+    let all = |start: &str| names.iter().all(|name| name.starts_with(start));
+    KINDS.iter().find(|(start, _)| all(start)).map_or("targets", |(_, kind)| kind)
+}
+
 fn write_section(out: &mut String, section: &Section, style: Style) -> fmt::Result {
     let width = usize::from(style.width);
     let shown = if style.verbose { section.names.len() } else { NAMED };
@@ -75,7 +83,7 @@ fn write_section(out: &mut String, section: &Section, style: Style) -> fmt::Resu
     }
     let title = match section.names.len() {
         1 => "── ".to_owned(),
-        count => format!("── {count} alike: "),
+        count => format!("── {count} {} alike: ", kind(&section.names)),
     };
     let line = |title: &str, words: &str| hanging(title, &sanitized(&one_line(words)), width);
     writeln!(out, "\n{}", line(&title, &names.join(", ")))?;
@@ -91,6 +99,9 @@ fn write_section(out: &mut String, section: &Section, style: Style) -> fmt::Resu
     table::body(out, &groups, Style { height: None, only_failed, ..style })?;
     if style.verbose {
         return details::write(out, &groups, style);
+    }
+    if style.only_failed {
+        return Ok(());
     }
     let count = |outcome| section.own().filter(|finding| finding.outcome == outcome).count();
     let [passed, out_of_place] = [Outcome::Pass, Outcome::NotApplicable].map(count);

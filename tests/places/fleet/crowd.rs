@@ -88,6 +88,10 @@ fn many_namespaces_cost_no_descriptor_and_no_thread_each(scene: &Scene) {
     let (names, report) = fleet.section("sleep");
     assert_eq!(names.len(), 300);
     assert_eq!(report.finding("listen/somaxconn")["now"], 4096);
+    let mut table = scene.tunecheck();
+    table.arg("--all");
+    let table = Run::of(table).stdout;
+    assert!(table.contains("── 300 network namespaces alike: ") && table.contains("and 288 more"), "{table}");
     assert!((1..=3).contains(&threads), "{threads} threads at once");
     assert!(memory < 64 << 10, "{memory} kB");
 }
