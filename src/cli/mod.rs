@@ -112,11 +112,15 @@ fn fleet(args: &AuditArgs, rules: &RuleSet, workload: &Workload, told: Told) -> 
 
 fn snapshot_verb(dir: &std::path::Path, paths: &[std::path::PathBuf]) -> Result<Exit> {
     let rules = settings::rules(paths)?;
-    let recorder = Recorder::new(&Live);
+    // What an audit here would read.
+    let (host, note) = settings::audited(&args::SourceArgs::default(), None)?;
+    let notes: Vec<String> = host.notes().into_iter().chain(note).collect();
+    let recorder = Recorder::new(host.as_ref());
     // Everything that any role and any outcome could want, so that every replay finds it.
     let mut all = read(&recorder, rules.iter(), &rules.workload(Role::Server));
     read_more(&recorder, rules.iter(), &mut all);
     let count = write_snapshot(recorder, dir)?;
+    notes.iter().for_each(|note| complain(&report::sanitized(note)));
     complain(&format!("{count} answers recorded in {0}; replay: tunecheck --snapshot {0}", dir.display()));
     Ok(Exit::Done)
 }

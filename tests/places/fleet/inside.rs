@@ -40,6 +40,11 @@ fn the_limits_are_those_of_its_first_process(scene: &Scene) {
     assert!(own.place("process").is_null());
     let other = container.inside(&["--pid", "1"]);
     assert_eq!(other.finding("files/nofile-soft")["now"], 777);
+    // What is recorded there replays to the same.
+    let line = "tunecheck snapshot /tmp/recorded 2>/dev/null && exec tunecheck --snapshot /tmp/recorded --format json";
+    let mut record = podman();
+    record.args(["exec", &container.0, "/bin/sh", "-c", line]);
+    assert_eq!(Run::of(record).report().finding("files/nofile-soft")["now"], 777);
     // Another user than that of the process sees its own network namespace and files, and says whose limits these are.
     let mut exec = podman();
     exec.args(["exec", "--user", "2000", &container.0, "/bin/tunecheck", "--format", "json"]);
