@@ -2,6 +2,7 @@
 
 mod diff;
 mod manifest;
+mod targets;
 mod watch;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
 pub(super) use manifest::{ManifestArgs, ManifestFormat};
+pub(super) use targets::TargetArgs;
 pub(super) use watch::{WatchArgs, WatchFormat, WatchGate};
 
 use super::values::{Pid, count, count_or_none, duration, pid, pod, release, targets, unit};
@@ -250,17 +252,6 @@ pub(super) struct SourceArgs {
     /// Accept what a rule finds, whatever it is: it is counted as waived and trips no gate (may be repeated)
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "What to read")]
     pub(super) waive: Vec<String>,
-}
-
-/// What else an audit can be of. `fix` knows a unit as the one that carries the load.
-#[derive(Args, Clone, Debug, Default)]
-pub(super) struct TargetArgs {
-    /// Audit the main process of this systemd service
-    #[arg(long, value_name = "UNIT", help_heading = "What to read", group = "source", value_parser = unit)]
-    pub(super) unit: Option<String>,
-    /// Audit the machine and every container and network namespace on it; with --name, where that runs
-    #[arg(long, help_heading = "What to read", conflicts_with_all = ["snapshot", "root", "sysctl", "pid", "container", "pod", "unit", "sample", "interval", "count"])]
-    pub(super) all: bool,
 }
 
 /// Whether counters are looked at for a while.
