@@ -36,7 +36,8 @@ fn the_limits_are_those_of_its_first_process(scene: &Scene) {
     let note = report.notes().to_string();
     assert!(note.contains("process 1 of this container") && note.contains("--pid self"), "{note}");
     let own = container.inside(&["--pid", "self"]);
-    assert_eq!(own.finding("files/nofile-soft")["now"], 1024, "podman gives that to whatever it starts");
+    // Whatever podman gives to what it starts here.
+    assert_ne!(own.finding("files/nofile-soft")["now"], 777);
     assert!(own.place("process").is_null());
     let other = container.inside(&["--pid", "1"]);
     assert_eq!(other.finding("files/nofile-soft")["now"], 777);
