@@ -1,7 +1,9 @@
 //! The whole flow, from a host to a report.
 
+mod fleet;
 mod sample;
 
+pub(crate) use fleet::fleet;
 pub(crate) use sample::counters;
 
 use std::time::Duration;
@@ -10,11 +12,11 @@ use thiserror::Error;
 
 use crate::evaluate::{Context, evaluate, explain, tell_listener};
 use crate::facts;
-use crate::host::Host;
+use crate::host::{Host, Live};
 use crate::model::fact::Cause;
 use crate::model::facts::{Fact, Facts, Name};
 use crate::model::finding::{Finding, Outcome};
-use crate::model::place::Place;
+use crate::model::place::{Kind, Place};
 use crate::model::recorded::Recorded;
 use crate::model::report::Report;
 use crate::model::rule::{Condition, Rule};
@@ -48,6 +50,14 @@ pub struct Read {
 /// Reads what judging these rules needs, and derives what follows.
 pub fn read<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload) -> Read {
     read_over(host, rules, workload, 0)
+}
+
+/// Whether tunecheck itself is in a container.
+pub(crate) fn in_container() -> bool {
+    let wanted = place::WANTED.iter().copied().map(Name::from).collect();
+    let mut facts = Facts::default();
+    facts::gather(&Live, wanted, &mut facts);
+    matches!(place::of(&facts).kind, Kind::Container | Kind::Pod | Kind::HostNetworkPod)
 }
 
 fn read_over<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload, window: u64) -> Read {

@@ -2,6 +2,7 @@
 
 mod diff;
 mod manifest;
+mod targets;
 mod watch;
 
 use std::path::PathBuf;
@@ -11,9 +12,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
 pub(super) use manifest::{ManifestArgs, ManifestFormat};
+pub(super) use targets::TargetArgs;
 pub(super) use watch::{WatchArgs, WatchFormat, WatchGate};
 
-use super::values::{count, count_or_none, duration, release, targets, unit};
+use super::values::{Pid, count, count_or_none, duration, pid, pod, release, targets, unit};
 use crate::model::version::Version;
 
 const EXAMPLES: &str = "\
@@ -22,6 +24,8 @@ Examples:
   tunecheck --connections 30000 --burst 2000 --port 8080
   tunecheck --workload gateway --destinations 4
   tunecheck --format json --fail-on warn           a CI gate: exit 1 on any warn or fail
+  tunecheck --unit gateway                         the main process of a service: its limits, not this shell's
+  tunecheck --all                                  the machine and every container and network namespace on it
   tunecheck fix --to script > fix.sh               what to change, as a script that can undo it
   tunecheck explain EADDRNOTAVAIL                  what an error means and what to change
   tunecheck snapshot /tmp/node-a                   record; replay with: tunecheck --snapshot /tmp/node-a
@@ -158,6 +162,9 @@ pub(super) enum RulesCommand {
         /// The schema of what watch prints as JSON at the end instead
         #[arg(long, group = "of")]
         verdict: bool,
+        /// The schema of what --all prints as JSON instead
+        #[arg(long, group = "of")]
+        fleet: bool,
     },
 }
 
@@ -169,6 +176,8 @@ pub(super) struct AuditArgs {
     pub(super) source: SourceArgs,
     #[command(flatten)]
     pub(super) sample: SampleArgs,
+    #[command(flatten)]
+    pub(super) targets: TargetArgs,
 
     /// table for people, json for programs
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
@@ -225,9 +234,18 @@ pub(super) struct SourceArgs {
     /// Audit the output of `sysctl -a` in a file, or - for standard input
     #[arg(long, value_name = "FILE", help_heading = "What to read", groups = ["source", "recorded"])]
     pub(super) sysctl: Option<PathBuf>,
-    /// Audit this process: its limits, network namespace, cgroup and files
-    #[arg(long, value_name = "PID", help_heading = "What to read", group = "source", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) pid: Option<u32>,
+    /// Audit this process: its limits, network namespace, cgroup and files; self for tunecheck as it was started
+    #[arg(long, value_name = "PID", help_heading = "What to read", group = "source", value_parser = pid)]
+    pub(super) pid: Option<Pid>,
+    /// Audit the process of this name (* and ? stand for any characters); of several the one that listens
+    #[arg(long, value_name = "NAME", help_heading = "What to read", group = "source", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(super) name: Option<String>,
+    /// Audit this container, by its id, the beginning of one, or its name
+    #[arg(long, value_name = "ID|NAME", help_heading = "What to read", group = "source", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(super) container: Option<String>,
+    /// Audit this pod of the node
+    #[arg(long, value_name = "NAMESPACE/NAME", help_heading = "What to read", group = "source", value_parser = pod)]
+    pub(super) pod: Option<String>,
     /// Add or replace rules by id (a file or a directory; may be repeated)
     #[arg(long, value_name = "PATH", help_heading = "What to read")]
     pub(super) rules: Vec<PathBuf>,

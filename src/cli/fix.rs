@@ -20,7 +20,7 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     let rules = settings::rules(&args.source.rules)?;
     let (mut report, host) = match &args.from {
         None => {
-            let host = settings::host(&args.source)?;
+            let (host, _) = settings::audited(&args.source, None)?;
             (audit(host.as_ref(), &rules, &settings::workload(&args.load, &rules)?)?, Some(host))
         }
         Some(path) => (recorded(path, &rules).with_context(|| format!("--from {}", path.display()))?, None),

@@ -25,10 +25,11 @@ pub use exit::Exit;
 use args::{AuditArgs, AuditOnly, Command, Format};
 use terminal::{Terminal, complain, print};
 
-use crate::audit::{Told, audit_over, read, read_more};
-use crate::host::{Live, Recorder, write_snapshot};
-use crate::model::workload::Role;
+use crate::audit::{self, Told, audit_over, read, read_more};
+use crate::host::{Live, Recorder, survey, write_snapshot};
+use crate::model::workload::{Role, Workload};
 use crate::report;
+use crate::rules::RuleSet;
 
 /// Runs tunecheck with these arguments, the first of which is its own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
@@ -76,10 +77,14 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     // The process ends after this: what an audit allocated need not be given back piece by piece.
     let rules = ManuallyDrop::new(settings::rules(&args.source.rules)?);
     let workload = settings::workload(&args.load, &rules)?;
-    let host = settings::host(&args.source)?;
     let told = if args.verbose { Told::Everything } else { Told::Wrong };
+    if args.targets.all {
+        return fleet(args, &rules, &workload, told);
+    }
+    let (host, note) = settings::audited(&args.source, args.targets.unit.as_deref())?;
     let sampling = settings::sampling(&args.sample);
     let mut report = ManuallyDrop::new(audit_over(host.as_ref(), &rules, &workload, sampling, told)?);
+    report.notes.extend(note);
     report.waive(&args.source.waive);
     let terminal = Terminal::stdout();
     let text = match args.format {
@@ -90,13 +95,32 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     Ok(exit::gate(&report, args.fail_on))
 }
 
+/// The machine and everything on it.
+fn fleet(args: &AuditArgs, rules: &RuleSet, workload: &Workload, told: Told) -> Result<Exit> {
+    let survey = survey(args.source.name.as_deref()).context("/proc cannot be listed")?;
+    let mut fleet = ManuallyDrop::new(audit::fleet(&Live, &survey, rules, workload, told)?);
+    fleet.waive(&args.source.waive);
+    let terminal = Terminal::stdout();
+    let text = match args.format {
+        Format::Table => report::fleet(&fleet, settings::style(args, terminal)),
+        Format::Json => report::fleet_json(&fleet, terminal.interactive, args.only_failed)?,
+    };
+    print(text.as_bytes()).context("cannot write the report")?;
+    let trips = fleet.reports().any(|report| exit::gate(report, args.fail_on) == Exit::Tripped);
+    Ok(if trips { Exit::Tripped } else { Exit::Done })
+}
+
 fn snapshot_verb(dir: &std::path::Path, paths: &[std::path::PathBuf]) -> Result<Exit> {
     let rules = settings::rules(paths)?;
-    let recorder = Recorder::new(&Live);
+    // What an audit here would read.
+    let (host, note) = settings::audited(&args::SourceArgs::default(), None)?;
+    let notes: Vec<String> = host.notes().into_iter().chain(note).collect();
+    let recorder = Recorder::new(host.as_ref());
     // Everything that any role and any outcome could want, so that every replay finds it.
     let mut all = read(&recorder, rules.iter(), &rules.workload(Role::Server));
     read_more(&recorder, rules.iter(), &mut all);
     let count = write_snapshot(recorder, dir)?;
+    notes.iter().for_each(|note| complain(&report::sanitized(note)));
     complain(&format!("{count} answers recorded in {0}; replay: tunecheck --snapshot {0}", dir.display()));
     Ok(Exit::Done)
 }

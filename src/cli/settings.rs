@@ -7,9 +7,12 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::args::{AuditArgs, Color, FixArgs, LoadArgs, MaxSafety, PodSecurity, SampleArgs, SourceArgs};
 use super::terminal::Terminal;
-use crate::audit::Sampling;
+use super::values::Pid;
+use crate::audit::{Sampling, in_container};
 use crate::facts;
-use crate::host::{Dump, Host, Live, Of, Replay, Tree, input};
+use crate::host::{
+    Dump, Host, Live, Of, Replay, Target, Tree, find, input, own_processes, workload as workload_process,
+};
 use crate::model::catalogue::Catalogue;
 use crate::model::fix::Safety;
 use crate::model::rule::{Doc, Rule};
@@ -130,11 +133,38 @@ pub(super) fn host(args: &SourceArgs) -> Result<Box<dyn Host>> {
         }
         return Ok(Box::new(dump));
     }
-    if let Some(pid) = args.pid {
-        let of = Of::pid(pid).map_err(|refusal| anyhow!("--pid {pid}: {}", refusal.gap("that process").why))?;
-        return Ok(Box::new(of));
+    match args.pid {
+        Some(Pid::Own) => return Ok(Box::new(Live)),
+        Some(Pid::Of(pid)) => {
+            let of = Of::pid(pid).map_err(|refusal| anyhow!("--pid {pid}: {}", refusal.gap("that process").why))?;
+            return Ok(Box::new(of));
+        }
+        None => {}
     }
-    Ok(Box::new(Live))
+    let name = args.name.as_deref().map(Target::Name);
+    let container = args.container.as_deref().map(Target::Container);
+    match name.or(container).or(args.pod.as_deref().map(Target::Pod)) {
+        Some(target) => Ok(Box::new(find(target)?)),
+        None => Ok(Box::new(Live)),
+    }
+}
+
+/// What to audit: as [`host`]. Where nothing is named and this is inside of a container, the process that does the work
+/// there; with a sentence where it may not be looked into.
+pub(super) fn audited(args: &SourceArgs, unit: Option<&str>) -> Result<(Box<dyn Host>, Option<String>)> {
+    if let Some(unit) = unit {
+        return Ok((Box::new(find(Target::Unit(unit))?), None));
+    }
+    let named = args.snapshot.is_some() || args.root.is_some() || args.sysctl.is_some() || args.pid.is_some();
+    let named = named || args.name.is_some() || args.container.is_some() || args.pod.is_some();
+    if named || !own_processes() || !in_container() {
+        return Ok((host(args)?, None));
+    }
+    Ok(match workload_process() {
+        Ok(Some(of)) => (Box::new(of), None),
+        Ok(None) => (Box::new(Live), None),
+        Err(why) => (Box::new(Live), Some(why)),
+    })
 }
 
 /// How long counters are looked at; not at all if nothing says so.

@@ -36,6 +36,34 @@ pub(super) fn unit(text: &str) -> Result<String, String> {
     }
 }
 
+/// The process to audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pid {
+    /// tunecheck, as it was started.
+    Own,
+    /// The one of this number.
+    Of(u32),
+}
+
+/// `self`, or the number of a process.
+pub(super) fn pid(text: &str) -> Result<Pid, String> {
+    match (text, text.parse()) {
+        ("self", _) => Ok(Pid::Own),
+        (_, Ok(pid @ 1..)) => Ok(Pid::Of(pid)),
+        _ => Err("the number of a process, or self".to_owned()),
+    }
+}
+
+/// A pod by its namespace and its name.
+pub(super) fn pod(text: &str) -> Result<String, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(text.to_owned())
+        }
+        _ => Err("a namespace and a name, as in shop/cart-0 (kubectl get pods -A)".to_owned()),
+    }
+}
+
 /// A time that can be waited for: `2s`, `500ms`, `1m 30s`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| format!("{error}, as in 2s, 500ms or 1m"))?;

@@ -38,15 +38,22 @@ struct Pass {
 /// login): it wants no further descriptor and is left out. One that inherited a few above its limit is not. Threads share one table and are not counted again. Processes
 /// that end meanwhile are passed over; those that hidepid hides are not seen at all.
 ///
+/// With a pid namespace, as the link /proc/PID/ns/pid names it, only the processes in it.
+///
 /// # Errors
 /// Those of listing /proc.
-pub(super) fn answer() -> io::Result<Vec<u8>> {
+pub(super) fn answer(pidns: Option<&[u8]>) -> io::Result<Vec<u8>> {
     let counted = fs::metadata("/proc/self/fd").is_ok_and(|meta| meta.len() > 0);
     let mut pass = Pass::default();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = std::str::from_utf8(name.as_bytes()).ok().and_then(|name| name.parse().ok()) else { continue };
-        pass.look(pid, counted);
+        let inside = |pidns: &[u8]| {
+            fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|link| link.as_os_str().as_bytes() == pidns)
+        };
+        if pidns.is_none_or(inside) {
+            pass.look(pid, counted);
+        }
     }
     Ok(pass.into_bytes())
 }
@@ -153,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_pass_over_the_live_processes_sees_this_one() {
-        let text = String::from_utf8(answer().unwrap()).unwrap();
+        let text = String::from_utf8(answer(None).unwrap()).unwrap();
         let (first, rest) = text.split_once('\n').unwrap();
         assert!(first.starts_with("looked=") && first.contains(" denied="), "{first}");
         assert!((1..=NAMED).contains(&rest.lines().count()), "{rest}");

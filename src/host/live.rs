@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
@@ -46,7 +47,7 @@ impl Host for Live {
                 Ok([name.nodename(), name.release(), name.machine()].map(OsStr::as_bytes).join(&b'\n'))
             }
             Ask::SockDiag => sock_diag::listening(of).map_err(errno),
-            Ask::FdUse => fd_use::answer().map_err(|error| refusal(&error)),
+            Ask::FdUse => fd_use::answer(None).map_err(|error| refusal(&error)),
             Ask::SocketOwners => owners::find(of).map_err(|error| refusal(&error)),
             Ask::Connections => sock_diag::connections(of).map_err(errno),
             Ask::Runtime | Ask::Options => Err(Refusal::Unsupported("no other process is audited".into())),
@@ -89,6 +90,20 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
             return Err(Errno::EFBIG.into());
         }
     }
+}
+
+/// Reads a file that somebody else may have put there: a link at its end is not followed, and what is no regular file
+/// is not waited for.
+pub(super) fn read_regular(path: &str) -> Answer {
+    let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOFOLLOW;
+    let open = File::options().read(true).custom_flags(flags.bits()).open(path);
+    let file = open.map_err(|error| refusal(&error))?;
+    if !file.metadata().map_err(|error| refusal(&error))?.is_file() {
+        return Err(Refusal::Unsupported(format!("{path} is not a regular file")));
+    }
+    let mut content = Vec::new();
+    file.take(LARGEST as u64 + 1).read_to_end(&mut content).map_err(|error| refusal(&error))?;
+    if content.len() > LARGEST { Err(errno(Errno::EFBIG)) } else { Ok(content) }
 }
 
 /// A long list of ports is at most 32,768 numbers of five digits, each with a comma.

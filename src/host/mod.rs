@@ -6,21 +6,30 @@
 #![allow(clippy::disallowed_methods, reason = "this is the module that touches the machine")]
 
 mod child;
+mod choice;
 mod clock;
 mod dump;
 mod fd_use;
+mod guest;
 mod identity;
 pub mod input;
 mod kept;
 mod live;
+mod member;
+mod names;
 mod of;
 mod output;
 mod owners;
+mod processes;
 mod recorder;
 mod runtime;
+mod shared;
 mod snapshot;
 pub mod sock_diag;
+mod survey;
+mod target;
 mod tree;
+mod workload;
 
 use std::fmt;
 
@@ -33,7 +42,10 @@ pub use of::Of;
 pub use output::{create, write_new};
 pub use recorder::Recorder;
 pub use snapshot::{Replay, write as write_snapshot};
+pub use survey::{MOST as MOST_TARGETS, Subject, Survey, survey};
+pub use target::{NoTarget, Target, find};
 pub use tree::Tree;
+pub use workload::{own_processes, workload};
 
 use crate::model::fact::{Cause, Gap};
 

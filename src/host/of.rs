@@ -1,13 +1,13 @@
 //! One process of this machine: its limits, its namespaces, its cgroup, its files.
 
-use std::fs::File;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::rc::Rc;
 
-use nix::sched::{CloneFlags, setns};
-
+use super::guest::Guest;
+use super::live::read_regular;
+use super::processes::{self, Process};
+use super::shared::Shared;
 use super::tree::followed;
-use super::{Answer, Ask, Host, Live, Query, Refusal, runtime};
+use super::{Answer, Ask, Host, Live, Query, Refusal, fd_use, runtime};
 
 /// A process seen from outside. What an audit asks of itself is asked of that process: `/proc/self` is its folder,
 /// counters and sockets are those of its network namespace, files those of its root.
@@ -19,8 +19,12 @@ pub struct Of {
     pid: u32,
     name: String,
     /// When it began, in clock ticks since boot: its number is given again to another one.
-    began: String,
+    began: u64,
     netns: Netns,
+    /// Why it is this one, where nobody gave its number.
+    why: String,
+    /// What is the same for every process, read once for several.
+    shared: Option<Rc<Shared>>,
 }
 
 #[derive(Debug)]
@@ -31,32 +35,49 @@ enum Netns {
     Closed(Refusal),
 }
 
-/// A thread in another network namespace.
-#[derive(Debug)]
-struct Guest {
-    questions: Sender<(Ask, String)>,
-    answers: Receiver<Answer>,
-}
-
 impl Of {
     /// The process of this number.
     ///
     /// # Errors
     /// There is none, or it may not be looked at at all.
     pub fn pid(pid: u32) -> Result<Self, Refusal> {
-        let name = read(&format!("/proc/{pid}/comm"))?;
-        let ours = link("/proc/self/ns/net");
-        let netns = match (link(&format!("/proc/{pid}/ns/net")), ours) {
-            (Ok(theirs), Ok(ours)) if theirs == ours => Netns::Same,
-            (Ok(_), _) => Guest::of(pid).map_or_else(Netns::Closed, Netns::Joined),
-            (Err(refusal), _) => Netns::Closed(refusal),
-        };
-        Ok(Self { pid, name: name.trim_end().to_owned(), began: began(pid).unwrap_or_default(), netns })
+        // Says why, where there is no such process.
+        Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/comm") })?;
+        let process =
+            processes::look(pid).ok_or_else(|| Refusal::Unsupported("it is a kernel thread, or ends".into()))?;
+        Self::process(&process, String::new())
+    }
+
+    /// A process that was seen before, and why it is that one.
+    ///
+    /// # Errors
+    /// It ended since.
+    pub(super) fn process(process: &Process, why: String) -> Result<Self, Refusal> {
+        let pid = process.pid;
+        let ours = processes::netns(std::process::id());
+        let same = process.netns.is_some() && process.netns == ours;
+        let netns = if same { Netns::Same } else { Guest::of(pid).map_or_else(Netns::Closed, Netns::Joined) };
+        let of = Self { pid, name: process.name.clone(), began: process.began, netns, why, shared: None };
+        // A number that was given to another process since would lead to that one's namespace.
+        if of.lives() { Ok(of) } else { Err(Refusal::Errno(nix::errno::Errno::ESRCH as i32)) }
+    }
+
+    /// The same process, which reads what is the same for all of them from here.
+    pub(super) fn sharing(self, shared: &Rc<Shared>) -> Self {
+        Self { shared: Some(Rc::clone(shared)), ..self }
     }
 
     /// Whether it is still the same process.
-    fn lives(&self) -> bool {
-        began(self.pid).is_ok_and(|began| began == self.began)
+    pub fn lives(&self) -> bool {
+        processes::look(self.pid).is_some_and(|process| process.began == self.began)
+    }
+
+    /// Asks about the machine, not about the process.
+    fn of_machine(&self, query: Query<'_>) -> Answer {
+        match &self.shared {
+            Some(shared) => shared.ask(query),
+            None => Live.ask(query),
+        }
     }
 
     fn in_netns(&self, query: Query<'_>) -> Answer {
@@ -74,9 +95,19 @@ impl Host for Of {
         let at = |path: &str| Live.ask(Query { ask, of: path });
         match ask {
             Ask::SockDiag | Ask::Connections => self.in_netns(query),
-            Ask::Uname | Ask::SocketOwners | Ask::FdUse => Live.ask(query),
             Ask::Runtime => runtime::signs(self.pid),
             Ask::Options => runtime::options(self.pid, query.of),
+            Ask::Uname | Ask::SocketOwners => self.of_machine(query),
+            // It sees the processes of its own pid namespace.
+            Ask::FdUse => {
+                let pidns = |process: &str| at_link(&format!("/proc/{process}/ns/pid"));
+                match (pidns(&self.pid.to_string()), pidns("self")) {
+                    (Ok(theirs), Ok(ours)) if theirs != ours => {
+                        fd_use::answer(Some(&theirs)).map_err(|error| super::live::refusal(&error))
+                    }
+                    _ => self.of_machine(query),
+                }
+            }
             Ask::Env => {
                 let set = |all: Vec<u8>| {
                     let mut names =
@@ -102,13 +133,15 @@ impl Host for Of {
                     return self.in_netns(query);
                 }
                 if (query.of.starts_with("/proc/") && !of_mounts) || query.of.starts_with("/sys/") {
-                    return Live.ask(query);
+                    return self.of_machine(query);
                 }
                 let root = format!("/proc/{pid}/root");
                 let path = followed(&root, query.of, ask != Ask::Link)?;
                 match (path.as_str(), ask) {
                     // systemd hides a file by such a link.
                     ("/dev/null", Ask::Read | Ask::Exists) => Ok(Vec::new()),
+                    // Files of a container are its own to choose: a FIFO would wait for ever.
+                    (_, Ask::Read) => read_regular(&format!("{root}{path}")),
                     _ => at(&format!("{root}{path}")),
                 }
             }
@@ -125,6 +158,9 @@ impl Host for Of {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        if !self.why.is_empty() {
+            notes.push(format!("Audited is process {} {}: {}.", self.pid, self.name, self.why));
+        }
         if !self.lives() {
             notes.push("The process ended while it was read: what is missing was not there any more.".to_owned());
         }
@@ -135,50 +171,6 @@ impl Host for Of {
     }
 }
 
-impl Guest {
-    fn of(pid: u32) -> Result<Self, Refusal> {
-        let file = File::open(format!("/proc/{pid}/ns/net")).map_err(|error| super::live::refusal(&error))?;
-        let (questions, asked) = channel::<(Ask, String)>();
-        let (answer, answers) = channel();
-        thread::Builder::new()
-            .spawn(move || {
-                if let Err(error) = setns(file, CloneFlags::CLONE_NEWNET) {
-                    let _ = answer.send(Err(Refusal::Errno(error as i32)));
-                    return;
-                }
-                let _ = answer.send(Ok(Vec::new()));
-                for (ask, of) in asked {
-                    if answer.send(Live.ask(Query { ask, of: &of })).is_err() {
-                        return;
-                    }
-                }
-            })
-            .map_err(|error| super::live::refusal(&error))?;
-        answers.recv().map_err(|_| gone())??;
-        Ok(Self { questions, answers })
-    }
-
-    fn ask(&self, query: Query<'_>) -> Answer {
-        self.questions.send((query.ask, query.of.to_owned())).map_err(|_| gone())?;
-        self.answers.recv().map_err(|_| gone())?
-    }
-}
-
-fn gone() -> Refusal {
-    Refusal::Unsupported("the thread in its network namespace ended".to_owned())
-}
-
-fn read(path: &str) -> Result<String, Refusal> {
-    Ok(String::from_utf8_lossy(&Live.ask(Query { ask: Ask::Read, of: path })?).into_owned())
-}
-
-fn link(path: &str) -> Answer {
+fn at_link(path: &str) -> Answer {
     Live.ask(Query { ask: Ask::Link, of: path })
-}
-
-/// Field 22 of /proc/PID/stat. The name before it may hold blanks and brackets.
-fn began(pid: u32) -> Result<String, Refusal> {
-    let stat = read(&format!("/proc/{pid}/stat"))?;
-    let after = stat.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default();
-    Ok(after.split(' ').nth(19).unwrap_or_default().to_owned())
 }

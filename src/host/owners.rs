@@ -75,6 +75,19 @@ fn counts() -> bool {
     fs::metadata("/proc/self/fd").is_ok_and(|folder| folder.len() > 0)
 }
 
+/// Whether a process holds one of these sockets.
+///
+/// # Errors
+/// This user may not look.
+pub(super) fn holds(pid: u32, sockets: &BTreeSet<u64>) -> Result<bool, ()> {
+    let mut room = DESCRIPTORS;
+    match look(pid, sockets, &mut room) {
+        (found, _) if !found.is_empty() => Ok(true),
+        (_, End::Denied) => Err(()),
+        _ => Ok(false),
+    }
+}
+
 /// How looking into a process ended.
 enum End {
     /// Every descriptor was looked at, or the process is gone.

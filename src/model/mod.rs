@@ -8,6 +8,7 @@ pub mod fact;
 pub mod facts;
 pub mod finding;
 pub mod fix;
+pub mod fleet;
 pub mod listener;
 pub mod manifest;
 pub mod place;

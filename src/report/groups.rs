@@ -16,8 +16,8 @@ pub(super) struct Group<'a> {
 }
 
 /// The groups, in the order of their first finding.
-pub(super) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+pub(super) fn groups<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
     for finding in findings {
         let same = |group: &&mut Group<'_>| {
             let other = group.first;

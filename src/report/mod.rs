@@ -3,6 +3,7 @@
 mod details;
 mod diff;
 mod explain;
+mod fleet;
 mod groups;
 mod json;
 mod manifest;
@@ -13,9 +14,11 @@ mod verdict;
 
 pub use diff::{markdown as diff_markdown, table as diff_table};
 pub use explain::{catalogue as facts_table, rule as explain, rule_list};
+pub use fleet::print as fleet;
 pub use json::{
-    Unreadable, diff as diff_json, diff_schema, manifest as manifest_json, manifest_schema, print as json,
-    read as recorded, schema as json_schema, tick as tick_json, tick_schema, verdict as verdict_json, verdict_schema,
+    Unreadable, diff as diff_json, diff_schema, fleet as fleet_json, fleet_schema, manifest as manifest_json,
+    manifest_schema, print as json, read as recorded, schema as json_schema, tick as tick_json, tick_schema,
+    verdict as verdict_json, verdict_schema,
 };
 pub use manifest::{github as manifest_github, table as manifest_table};
 pub use style::Style;

@@ -11,7 +11,7 @@ use super::text::{coloured, hanging, label, sanitized};
 use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
 use crate::model::finding::{Finding, Outcome};
-use crate::model::place::{Netns, Writable};
+use crate::model::place::{Netns, Place, Writable};
 use crate::model::report::Report;
 use crate::model::window::seconds;
 
@@ -31,15 +31,29 @@ fn write(out: &mut String, report: &Report, style: Style) -> fmt::Result {
     header(&mut plain, report, style)?;
     out.push_str(&sanitized(&plain));
     let groups = groups(&report.findings);
-    let rows = rows_to_show(&groups, style);
+    body(out, &groups, style)?;
+    details::write(out, &groups, style)?;
+    if report.findings.iter().any(|finding| !finding.fix.is_empty()) {
+        writeln!(out, "\nEvery change in order, as a plan or a script: tunecheck fix")?;
+    }
+    writeln!(out, "\n{}", counts(report, style))
+}
+
+/// The table of these groups, and what is not in it.
+pub(super) fn body(out: &mut String, groups: &[Group<'_>], style: Style) -> fmt::Result {
+    let rows = rows_to_show(groups, style);
     if !rows.is_empty() {
         let table = table(&rows, style);
         for line in table.lines() {
             writeln!(out, " {}", if style.colour { coloured_row(line, &rows) } else { line.to_owned() })?;
         }
     }
-    folded(out, &groups, &rows, style)?;
-    details::write(out, &groups, style)?;
+    folded(out, groups, &rows, style)
+}
+
+/// How many findings have which outcome.
+fn counts(report: &Report, style: Style) -> String {
+    let count = |outcome| report.count(outcome);
     let counts: Vec<String> = [
         (Outcome::Fail, "fail"),
         (Outcome::Warn, "warn"),
@@ -49,16 +63,13 @@ fn write(out: &mut String, report: &Report, style: Style) -> fmt::Result {
         (Outcome::NotApplicable, "not applicable"),
     ]
     .into_iter()
-    .filter(|(outcome, _)| *outcome != Outcome::Waived || report.count(Outcome::Waived) > 0)
+    .filter(|(outcome, _)| *outcome != Outcome::Waived || count(Outcome::Waived) > 0)
     .map(|(outcome, word)| {
-        let text = format!("{} {word}", report.count(outcome));
-        if style.colour && report.count(outcome) > 0 { coloured(&text, outcome) } else { text }
+        let text = format!("{} {word}", count(outcome));
+        if style.colour && count(outcome) > 0 { coloured(&text, outcome) } else { text }
     })
     .collect();
-    if report.findings.iter().any(|finding| !finding.fix.is_empty()) {
-        writeln!(out, "\nEvery change in order, as a plan or a script: tunecheck fix")?;
-    }
-    writeln!(out, "\n{}", counts.join(" · "))
+    counts.join(" · ")
 }
 
 fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
@@ -72,31 +83,7 @@ fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
     if report.source != "live" {
         writeln!(out, "{}", hanging("read      ", &report.source, width))?;
     }
-    let mut stands = vec![place.words()];
-    stands.push(
-        match place.netns {
-            Netns::Init => "init network namespace",
-            Netns::Child => "network namespace of its own",
-            Netns::Unknown => "network namespace unknown",
-        }
-        .to_owned(),
-    );
-    stands.extend(place.cgroup.as_ref().map(|version| format!("cgroup {version}")));
-    stands.push(match place.uid {
-        Some(0) => "root".into(),
-        Some(uid) => format!("uid {uid}"),
-        None => "user unknown".into(),
-    });
-    stands.push(
-        match place.writable {
-            Writable::Yes => "sysctls writable",
-            Writable::ReadOnly => "/proc/sys read-only",
-            Writable::NotPermitted => "sysctls not writable by this user",
-            Writable::Unknown => "unknown whether sysctls are writable",
-        }
-        .to_owned(),
-    );
-    writeln!(out, "{}", hanging("place     ", &stands.join(" · "), width))?;
+    writeln!(out, "{}", hanging("place     ", &stands(place), width))?;
     if !place.because.is_empty() {
         writeln!(out, "{}", hanging("because   ", &place.because.join("; "), width))?;
     }
@@ -133,6 +120,35 @@ fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
         writeln!(out, "{}", hanging("note      ", note, width))?;
     }
     writeln!(out)
+}
+
+/// Where an audit stood, in one line.
+pub(super) fn stands(place: &Place) -> String {
+    let mut stands = vec![place.words()];
+    stands.push(
+        match place.netns {
+            Netns::Init => "init network namespace",
+            Netns::Child => "network namespace of its own",
+            Netns::Unknown => "network namespace unknown",
+        }
+        .to_owned(),
+    );
+    stands.extend(place.cgroup.as_ref().map(|version| format!("cgroup {version}")));
+    stands.push(match place.uid {
+        Some(0) => "root".into(),
+        Some(uid) => format!("uid {uid}"),
+        None => "user unknown".into(),
+    });
+    stands.push(
+        match place.writable {
+            Writable::Yes => "sysctls writable",
+            Writable::ReadOnly => "/proc/sys read-only",
+            Writable::NotPermitted => "sysctls not writable by this user",
+            Writable::Unknown => "unknown whether sysctls are writable",
+        }
+        .to_owned(),
+    );
+    stands.join(" · ")
 }
 
 /// As many rules that could not be checked for one reason are told in one line.

@@ -21,6 +21,7 @@ mod diff;
 mod engine;
 mod engines;
 mod fix;
+mod fleet;
 #[allow(dead_code, reason = "whole machines use the rest")]
 #[path = "../support/harness.rs"]
 mod harness;
@@ -49,7 +50,7 @@ mod units;
 mod watch;
 
 fn main() {
-    harness::main(&[
+    let mut places = vec![
         namespaces::PLACES,
         containers::PLACES,
         fix::PLACES,
@@ -79,5 +80,7 @@ fn main() {
         listeners::PLACES,
         manifests::PLACES,
         runtimes::PLACES,
-    ]);
+    ];
+    places.extend(fleet::PLACES);
+    harness::main(&places);
 }

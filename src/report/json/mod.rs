@@ -3,6 +3,7 @@
 mod convert;
 mod diff;
 mod diff_v1;
+mod fleet;
 mod manifest;
 mod measured;
 mod placed;
@@ -11,6 +12,7 @@ mod v1;
 mod watch;
 
 pub use diff::{print as diff, schema as diff_schema};
+pub use fleet::{print as fleet, schema as fleet_schema};
 pub use manifest::{print as manifest, schema as manifest_schema};
 pub use read::{Unreadable, read};
 

@@ -1,0 +1,70 @@
+//! A machine and everything on it that has a network namespace or a container of its own.
+
+use super::{NothingReadable, Told, audit_over};
+use crate::host::{Host, MOST_TARGETS, Survey};
+use crate::model::fleet::{Fleet, Section};
+use crate::model::workload::Workload;
+use crate::rules::RuleSet;
+
+/// Audits the machine, then each subject by the process that stands for it. Those in which the same is found are one
+/// section, as soon as it is found: a thousand pods take no more memory than their differences.
+///
+/// # Errors
+/// [`NothingReadable`], of the machine itself. A subject that ends is counted.
+pub(crate) fn fleet(
+    host: &dyn Host,
+    survey: &Survey,
+    rules: &RuleSet,
+    workload: &Workload,
+    told: Told,
+) -> Result<Fleet, NothingReadable> {
+    let host = audit_over(host, rules, workload, None, told)?;
+    let mut fleet = Fleet { host, sections: Vec::new(), ended: 0, left_out: survey.left_out, notes: notes(survey) };
+    for subject in &survey.subjects {
+        let Some(of) = subject.open() else {
+            fleet.ended += 1;
+            continue;
+        };
+        let report = audit_over(&of, rules, workload, None, told);
+        match report {
+            // What is read of a process that ends is not what it was.
+            _ if !of.lives() => fleet.ended += 1,
+            Ok(mut report) => {
+                // These are told once, for the machine.
+                report.notes.retain(|note| !fleet.host.notes.contains(note));
+                let name = subject.name.clone();
+                match fleet.sections.iter_mut().find(|section| section.covers(&report)) {
+                    Some(section) => section.names.push(name),
+                    None => fleet.sections.push(Section { names: vec![name], report }),
+                }
+            }
+            Err(nothing) => fleet.notes.push(format!("{}: {nothing}.", subject.name)),
+        }
+    }
+    fleet.sort();
+    Ok(fleet)
+}
+
+fn notes(survey: &Survey) -> Vec<String> {
+    let mut notes = Vec::new();
+    if survey.left_out > 0 {
+        notes.push(format!(
+            "{} containers and network namespaces were not looked at: {MOST_TARGETS} are audited at once. --name NAME --all \
+             takes those of one name.",
+            survey.left_out
+        ));
+    }
+    if survey.unseen > 0 {
+        notes.push(format!(
+            "Of {} processes the network namespace may not be seen by this user: root sees it.",
+            survey.unseen
+        ));
+    }
+    if !survey.empty.is_empty() {
+        notes.push(format!(
+            "Named network namespaces in which no process runs were not looked at: {}.",
+            survey.empty.join(", ")
+        ));
+    }
+    notes
+}

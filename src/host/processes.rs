@@ -1,0 +1,128 @@
+//! One look at /proc: every process, with what tells whose it is. Nothing of a command line is kept but the name of the
+//! program.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+
+use super::member::Member;
+
+/// `PF_KTHREAD` of linux/sched.h, in the flags of /proc/PID/stat.
+const KERNEL_THREAD: u64 = 0x0020_0000;
+/// Of a command line: a path is no longer, and the rest is nobody's business.
+const PROGRAM: u64 = 4096;
+
+/// A process as it is seen from outside.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pub(super) parent: u32,
+    /// When it began, in clock ticks since boot: with its number it is the same process.
+    pub(super) began: u64,
+    /// What the kernel calls it; it may have chosen that itself.
+    pub(super) name: String,
+    /// Tells network namespaces apart.
+    pub(super) netns: Option<u64>,
+    pub(super) member: Member,
+}
+
+/// Every process that is visible and no kernel thread, by number. One that ends meanwhile is passed over.
+///
+/// # Errors
+/// Those of listing /proc.
+pub(super) fn all() -> io::Result<Vec<Process>> {
+    let mut found: Vec<Process> = pids()?.into_iter().filter_map(look).collect();
+    found.sort_unstable_by_key(|process| process.pid);
+    Ok(found)
+}
+
+fn pids() -> io::Result<Vec<u32>> {
+    Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// One process; none if it has ended, or is a kernel thread.
+pub(super) fn look(pid: u32) -> Option<Process> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name may hold blanks, brackets and line feeds.
+    let (before, after) = stat.rsplit_once(") ")?;
+    let name = before.split_once(" (")?.1;
+    let field = |number: usize| -> Option<u64> { after.split(' ').nth(number - 3)?.parse().ok() };
+    if field(9)? & KERNEL_THREAD != 0 || after.starts_with('Z') {
+        return None;
+    }
+    let cgroup = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    Some(Process {
+        pid,
+        parent: u32::try_from(field(4)?).ok()?,
+        began: field(22)?,
+        name: shown(name),
+        netns: netns(pid),
+        member: Member::of(&String::from_utf8_lossy(&cgroup)),
+    })
+}
+
+/// The inode number of /proc/PID/net/dev. Each network namespace has files of its own there, and unlike the link
+/// /proc/PID/ns/net they are open to every user.
+pub(super) fn netns(pid: u32) -> Option<u64> {
+    Some(fs::metadata(format!("/proc/{pid}/net/dev")).ok()?.ino())
+}
+
+/// The number of a process's network namespace as `lsns` shows it. None without the right to look into the process.
+pub(super) fn namespace(pid: u32) -> Option<u64> {
+    Some(fs::metadata(format!("/proc/{pid}/ns/net")).ok()?.ino())
+}
+
+/// The program of a process: the last part of the first argument. Empty if there is none, or it may not be seen.
+pub(super) fn program(pid: u32) -> String {
+    let mut line = Vec::new();
+    let read = File::open(format!("/proc/{pid}/cmdline")).and_then(|file| file.take(PROGRAM).read_to_end(&mut line));
+    let first = line.split(|&byte| byte == 0).next().filter(|_| read.is_ok()).unwrap_or_default();
+    let last = first.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    // Some put a whole status there: nginx: worker process.
+    let word = last.split(|&byte| byte == b' ' || byte == b':').next().unwrap_or_default();
+    String::from_utf8_lossy(word).into_owned()
+}
+
+/// A name without what would break a line or drive a terminal.
+pub(super) fn shown(name: &str) -> String {
+    let plain: String =
+        name.chars().map(|c| if crate::model::text::is_hostile(c) || c == '\n' { '?' } else { c }).collect();
+    if plain.is_empty() { "?".into() } else { plain }
+}
+
+impl Process {
+    /// Number and name, as a report shows them.
+    pub(super) fn words(&self) -> String {
+        format!("{} {}", self.pid, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_seen_as_it_is() {
+        let own = look(std::process::id()).unwrap();
+        assert_eq!(own.netns, netns(own.pid));
+        assert!(own.netns.is_some() && own.began > 0 && own.parent > 0);
+        assert!(all().unwrap().iter().any(|process| process.pid == own.pid && process.began == own.began));
+        let program = program(own.pid);
+        assert!(std::env::args().next().unwrap().ends_with(&program) && !program.is_empty(), "{program}");
+    }
+
+    #[test]
+    fn kernel_threads_and_processes_that_ended_are_passed_over() {
+        assert!(look(u32::MAX).is_none());
+        let kernel = |pid: &u32| fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"kthreadd\n");
+        assert!(pids().unwrap().iter().filter(|pid| kernel(pid)).all(|&pid| look(pid).is_none()));
+    }
+
+    #[test]
+    fn a_name_of_any_bytes_is_one_harmless_line() {
+        assert_eq!(shown("nginx"), "nginx");
+        assert_eq!(shown("a\n\u{1b}[2J\u{202e}b"), "a??[2J?b");
+        assert_eq!(shown(""), "?");
+    }
+}
