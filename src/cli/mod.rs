@@ -16,7 +16,7 @@ mod watch;
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{CommandFactory, Parser};
 
 pub use args::Cli;
@@ -84,6 +84,9 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     let (host, note) = settings::audited(&args.source, args.targets.unit.as_deref())?;
     let sampling = settings::sampling(&args.sample);
     let mut report = ManuallyDrop::new(audit_over(host.as_ref(), &rules, &workload, sampling, told)?);
+    if host.is_gone() {
+        bail!("{} ended while it was read: what was missing then is no answer", host.source());
+    }
     report.notes.extend(note);
     report.waive(&args.source.waive);
     let terminal = Terminal::stdout();
@@ -98,6 +101,9 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
 /// The machine and everything on it.
 fn fleet(args: &AuditArgs, rules: &RuleSet, workload: &Workload, told: Told) -> Result<Exit> {
     let survey = survey(args.source.name.as_deref()).context("/proc cannot be listed")?;
+    if let Some(name) = args.source.name.as_deref().filter(|_| survey.subjects.is_empty() && survey.left_out == 0) {
+        bail!("nothing on this machine is called {name}");
+    }
     let mut fleet = ManuallyDrop::new(audit::fleet(&Live, &survey, rules, workload, told)?);
     fleet.waive(&args.source.waive);
     let terminal = Terminal::stdout();

@@ -163,6 +163,11 @@ pub trait Host {
         None
     }
 
+    /// Whether what is read has ended meanwhile, so that nothing that was missing says anything.
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     /// What a reader of the report has to know about this host, one sentence each.
     fn notes(&self) -> Vec<String> {
         Vec::new()

@@ -83,6 +83,10 @@ impl Of {
     fn in_netns(&self, query: Query<'_>) -> Answer {
         match &self.netns {
             Netns::Same => Live.ask(query),
+            // The reader could read its own, which is another one.
+            Netns::Closed(refusal) if refusal.is_denied() => Err(Refusal::NotVisibleHere(
+                "this user may not join the process's network namespace: root can".to_owned(),
+            )),
             Netns::Closed(refusal) => Err(refusal.clone()),
             Netns::Joined(guest) => guest.ask(query),
         }
@@ -154,6 +158,10 @@ impl Host for Of {
 
     fn process(&self) -> Option<String> {
         Some(format!("{} {}", self.pid, self.name))
+    }
+
+    fn is_gone(&self) -> bool {
+        !self.lives()
     }
 
     fn notes(&self) -> Vec<String> {

@@ -12,6 +12,7 @@ mod ports;
 mod quantity;
 mod sysctls;
 mod tree;
+mod values;
 
 use crate::model::finding::Outcome;
 use crate::model::manifest::{Fault, Judged, Mark};
@@ -155,6 +156,7 @@ fn object(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
 fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     fields::judge(spec, faults);
     let sysctls = sysctls::judge(spec, options, faults);
+    values::judge(spec, &sysctls, faults);
     ports::judge(spec, &sysctls, faults);
     dns::judge(spec, faults);
     for container in spec.containers() {

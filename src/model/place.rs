@@ -103,6 +103,11 @@ impl Place {
         }
     }
 
+    /// The number of the audited process, where it is another one than tunecheck.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref()?.split(' ').next()?.parse().ok()
+    }
+
     /// The kind as a person says it.
     pub fn words(&self) -> String {
         let runtime = |what: &str| match &self.runtime {

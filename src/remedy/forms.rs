@@ -198,11 +198,22 @@ impl Planned<'_> {
     }
 
     fn in_namespace(self) -> Action {
-        let lines =
-            vec![self.write(), "and have whoever makes the namespace do it: it is lost with the namespace".to_owned()];
-        let undo = words::unwrite(&self.edit);
+        // A sysctl of the network is that of whoever reads and writes it, so a command has to be run in there.
+        let entered = |command: String| match self.situation.place.pid() {
+            Some(pid) => command.replace("sysctl -", &format!("nsenter -t {pid} -n sysctl -")),
+            None => command,
+        };
+        let whose = self.situation.place.pid().map_or_else(
+            || "this network namespace".to_owned(),
+            |pid| format!("the network namespace of process {pid}"),
+        );
+        let lines = vec![
+            entered(self.write()),
+            "and have whoever makes the namespace do it: it is lost with the namespace".to_owned(),
+        ];
+        let undo = entered(words::unwrite(&self.edit));
         let who = place::writer(self.situation.place);
-        self.act(Site::Here, who, lines, "this network namespace", undo)
+        self.act(Site::Here, who, lines, &whose, undo)
     }
 
     fn on_node(self, who: &str) -> Action {

@@ -41,7 +41,7 @@ pub fn print(report: &Report, indent: bool, only_failed: bool) -> serde_json::Re
 /// A reading of every limit as one line of JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn tick(tick: &Tick) -> serde_json::Result<String> {
     text(&TickV1::from(tick), false)
 }
@@ -49,7 +49,7 @@ pub fn tick(tick: &Tick) -> serde_json::Result<String> {
 /// What a run came to as JSON, indented if a person looks at it.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn verdict(verdict: &Verdict, indent: bool) -> serde_json::Result<String> {
     text(&VerdictV1::from(verdict), indent)
 }

@@ -39,6 +39,10 @@ main() {
   if [ "$count" -gt 0 ] && [ "$made_for" ] && [ "$made_for" != "$(uname -n)" ] && [ "$mode" != undo ]; then
     say "note: this was worked out for $made_for, and here is $(uname -n): ports and loads may differ"
   fi
+  if [ "$count" -gt 0 ] && [ "$place" = namespace ] && [ "$made_in" ] && [ "$mode" != undo ]; then
+    here=$(readlink /proc/self/ns/net)
+    [ "$here" = "net:[$made_in]" ] || say "note: this was worked out for network namespace $made_in, and here is $here"
+  fi
   case $mode in
     apply)
       if [ "$count" -gt 0 ]; then

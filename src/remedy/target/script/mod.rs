@@ -62,6 +62,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         ("id", format!("{:016x}", fingerprint(&format!("{changes}{place}{}", files.kept)))),
         ("made_for", quoted(&notes::one_line(order.plan.node.as_deref().unwrap_or_default()))),
         ("place", place.to_owned()),
+        ("made_in", order.plan.place.netns_inode.map(|inode| inode.to_string()).unwrap_or_default()),
         ("count", count.to_string()),
         ("keep_file", quoted(files.kept)),
         ("persists", quoted(&files.written.iter().map(|file| format!(" {file}")).collect::<String>())),
@@ -181,7 +182,14 @@ fn head(order: Order<'_>) -> String {
     let lines = [
         notes::made_by(order),
         "It raises and never lowers: every value is held against the live one again before it is written.".to_owned(),
-        "sh fix.sh plan | apply [--persist] | check | undo".to_owned(),
+        match (order.plan.place.kind, order.plan.place.pid()) {
+            (Kind::Namespace, Some(pid)) => {
+                format!(
+                    "For the network namespace of process {pid}: nsenter -t {pid} -n sh fix.sh plan | apply | check | undo"
+                )
+            }
+            _ => "sh fix.sh plan | apply [--persist] | check | undo".to_owned(),
+        },
     ];
     let unused = "# shellcheck disable=SC2317,SC2329  # a plan calls only those functions that it needs\n";
     format!("#!/bin/sh\n{}{unused}", notes::commented(&lines, "#"))
