@@ -8,7 +8,7 @@ mod entries;
 mod events;
 mod folders;
 
-use procfs::{FromRead, ProcessCGroups};
+use procfs::{FromRead, ProcessCGroup, ProcessCGroups};
 
 use self::folders::{Folders, limits, version};
 use super::{Gather, Source, number, over, text};
@@ -44,6 +44,17 @@ fn read(gather: &mut Gather<'_>) {
     let path = named.map(|group| group.pathname.clone()).unwrap_or_default();
     gather.put("cgroup.qos", qos(&path), SELF);
     gather.put("cgroup.path", Ok(Value::Text(path)), SELF);
+    // Of another process such a path leads to the reader's own group, whose limits are not that process's.
+    let outside = |group: &ProcessCGroup| group.pathname.split('/').any(|part| part == "..");
+    if gather.host.process().is_some() && groups.0.iter().any(outside) {
+        let why = "its cgroup lies outside of the reader's cgroup namespace: enter that of the node (nsenter -t 1 -C)";
+        for name in gather.wanted("cgroup") {
+            if gather.facts.get(&name).is_none() {
+                gather.put(name, Err(Gap::new(Cause::NotVisibleHere, why)), SELF);
+            }
+        }
+        return;
+    }
     if gather.wants_any("cgroup.cpu") {
         cpu(gather, &groups);
     }

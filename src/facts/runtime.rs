@@ -84,7 +84,7 @@ fn fact(name: &str, wanted: &str, signs: &Signs, told: &Told) -> Reading {
     }
     match key {
         "jvm.xmx" => told.bytes(&["-Xmx", "-XX:MaxHeapSize"]),
-        "jvm.xms" => told.bytes(&["-Xms"]),
+        "jvm.xms" => told.bytes(&["-Xms", "-XX:InitialHeapSize"]),
         "jvm.ram" => told.bytes(&["-XX:MaxRAM"]),
         "jvm.ram_percentage" => told.percent("-XX:MaxRAMPercentage", "-XX:MaxRAMFraction"),
         "jvm.min_ram_percentage" => told.percent("-XX:MinRAMPercentage", ""),

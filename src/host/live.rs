@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
-use nix::sys::statfs::statfs;
+use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs, statfs};
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
@@ -98,7 +98,10 @@ pub(super) fn read_regular(path: &str) -> Answer {
     let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOFOLLOW;
     let open = File::options().read(true).custom_flags(flags.bits()).open(path);
     let file = open.map_err(|error| refusal(&error))?;
-    if !file.metadata().map_err(|error| refusal(&error))?.is_file() {
+    // Some files of these read as no other does: /proc/kmsg takes from the kernel's log what it gives.
+    let kernels = [PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, DEBUGFS_MAGIC];
+    let of_kernel = fstatfs(&file).map_or(true, |fs| kernels.contains(&fs.filesystem_type()));
+    if of_kernel || !file.metadata().map_err(|error| refusal(&error))?.is_file() {
         return Err(Refusal::Unsupported(format!("{path} is not a regular file")));
     }
     let mut content = Vec::new();

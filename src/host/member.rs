@@ -13,6 +13,8 @@ pub(super) struct Member {
     pub(super) pod: Option<String>,
     /// The longest path among the hierarchies: it tells most.
     pub(super) path: String,
+    /// Units of this machine's own systemd, in any hierarchy.
+    units: Vec<String>,
 }
 
 impl Member {
@@ -24,6 +26,11 @@ impl Member {
             if path.len() > member.path.len() {
                 path.clone_into(&mut member.path);
             }
+            // Below a container, or a user's own manager, the names are those of another systemd.
+            let foreign = |part: &&str| container(part).is_some() || part.starts_with("user@");
+            let parts = || path.split('/').filter(|part| !part.is_empty());
+            let own = parts().position(|part| foreign(&part)).map_or(usize::MAX, |at| at + 1);
+            member.units.extend(parts().take(own).map(str::to_owned));
             member.container = member.container.or_else(|| container(path).map(str::to_owned));
             member.pod = member.pod.or_else(|| pod(path));
         }
@@ -32,7 +39,7 @@ impl Member {
 
     /// Whether the process belongs to a unit, directly or below it.
     pub(super) fn is_of(&self, unit: &str) -> bool {
-        self.path.split('/').any(|part| part == unit)
+        self.units.iter().any(|part| part == unit)
     }
 }
 
@@ -57,7 +64,8 @@ fn container(path: &str) -> Option<&str> {
 }
 
 fn pod(path: &str) -> Option<String> {
-    if !path.contains("kubepods") {
+    // From another cgroup namespace the upper part of a path is hidden.
+    if !path.contains("kubepods") && !path.starts_with("/../") {
         return None;
     }
     path.split('/').rev().find_map(|part| {
@@ -153,5 +161,14 @@ mod tests {
         let member = Member::of("0::/system.slice/gateway.service/worker\n");
         assert!(member.is_of("gateway.service"));
         assert!(!member.is_of("gateway") && !member.is_of("way.service"));
+        // In a container, or below a user's own manager, another systemd has named it.
+        let docker = format!("0::/system.slice/docker-{ID}.scope/system.slice/gateway.service\n");
+        for path in [docker.as_str(), "0::/user.slice/user@1000.service/app.slice/gateway.service\n"] {
+            assert!(!Member::of(path).is_of("gateway.service"), "{path}");
+        }
+        assert!(Member::of(&docker).is_of(&format!("docker-{ID}.scope")), "the scope itself is of this machine");
+        let hybrid =
+            Member::of("4:memory:/a/much/longer/path/of/somebody\n1:name=systemd:/system.slice/gateway.service\n");
+        assert!(hybrid.is_of("gateway.service"));
     }
 }

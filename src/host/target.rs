@@ -91,8 +91,9 @@ fn place(process: &Process) -> String {
 }
 
 fn of_unit<'a>(all: &'a [Process], unit: &str) -> Result<Found<'a>, NoTarget> {
-    // systemd starts the main process before any that it starts itself.
-    let process = all.iter().find(|process| process.member.is_of(unit));
+    // systemd starts the main process before any that it starts itself; numbers begin again after the largest.
+    let of_it = all.iter().filter(|process| process.member.is_of(unit));
+    let process = of_it.min_by_key(|process| (process.began, process.pid));
     let process = process.ok_or_else(|| {
         NoTarget(format!(
             "no process is in a cgroup of {unit}: is it running (systemctl status {unit}), and is this its machine, not \

@@ -54,8 +54,12 @@ fn candidates(all: &[Process], own: u32) -> Vec<&Process> {
     let asking = asking(all, own);
     let at_work = |process: &&Process| !asking.contains(&process.pid) && !KEEPERS.contains(&process.name.as_str());
     let tree: Vec<&Process> = all.iter().filter(|process| below(process, 1, all)).filter(at_work).collect();
-    // With a pid namespace that a pod's containers share, process 1 starts none of them.
-    if tree.is_empty() { all.iter().filter(at_work).collect() } else { tree }
+    // In a pid namespace that a pod's containers share, process 1 starts none of them; orphans become its children.
+    if tree.is_empty() || first.is_some_and(|first| first.name == "pause") {
+        all.iter().filter(at_work).collect()
+    } else {
+        tree
+    }
 }
 
 /// tunecheck and whatever started it.
@@ -119,6 +123,8 @@ mod tests {
         assert_eq!(pids(&tini), [7]);
         let shared = [named("pause", process(1, 0)), process(7, 0), process(90, 0), process(99, 90)];
         assert_eq!(pids(&shared), [7]);
+        let orphan = [&shared[..], &[named("helper", process(8, 1))]].concat();
+        assert_eq!(pids(&orphan), [7, 8], "an orphan is no more of the workload than what it was");
     }
 
     #[test]

@@ -246,3 +246,33 @@ fn every_group_with_a_quota_is_kept_and_the_one_throttled_most_is_told() {
     assert_eq!(facts.get("cgroup.cpu.limit").unwrap().source, "/sys/fs/cgroup/a");
     assert_eq!(facts.number("cgroup.cpu.throttled_share"), Ok(100));
 }
+
+/// A process that is seen from another cgroup namespace.
+struct Another(Files);
+
+impl Host for Another {
+    fn ask(&self, query: Query<'_>) -> Answer {
+        self.0.ask(query)
+    }
+
+    fn source(&self) -> String {
+        String::new()
+    }
+
+    fn process(&self) -> Option<String> {
+        Some("812 java".to_owned())
+    }
+}
+
+#[test]
+fn the_readers_own_limits_are_not_told_of_another_process() {
+    const FILES: &[(&str, &str)] =
+        &[(SELF, "0::/../victim\n"), ("/sys/fs/cgroup/memory.max", "1000"), ("/sys/fs/cgroup/memory.current", "10")];
+    let wanted = || ["cgroup.memory.limit"].map(Into::into).into();
+    let mut facts = Facts::default();
+    super::super::gather(&Another(Files(FILES)), wanted(), &mut facts);
+    assert_eq!(facts.value("cgroup.memory.limit").unwrap_err().cause, Cause::NotVisibleHere);
+    let mut facts = Facts::default();
+    super::super::gather(&Files(FILES), wanted(), &mut facts);
+    assert_eq!(facts.number("cgroup.memory.limit"), Ok(1000), "of itself it is the best that can be seen");
+}

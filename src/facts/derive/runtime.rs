@@ -27,6 +27,17 @@ const fn of_process(
 pub(super) const FORMULAS: &[Formula] = &[
     Formula {
         entry: of_process(
+            "workers.inherit",
+            Unit::Mode,
+            "0 if runtime.nginx.nofile is known",
+            "1: those who do the work run with this process's limit on open files",
+        ),
+        // Not asked for on this account: where it was not read, no nginx is audited.
+        needs: &[],
+        compute: |facts, _| Ok(Value::Number(i128::from(facts.number("runtime.nginx.nofile").is_err()))),
+    },
+    Formula {
+        entry: of_process(
             "runtime.cpus.whole",
             Unit::Count,
             "the lesser of runtime.cpus and cgroup.cpu.limit rounded up",
@@ -210,8 +221,11 @@ fn heap(facts: &Facts) -> Result<(i128, String), Gap> {
     if let Some(heap) = set(facts, "runtime.jvm.xmx")? {
         return Ok((heap, "-Xmx".to_owned()));
     }
-    let memory = jvm_memory(facts)?;
     let given = set(facts, "runtime.jvm.ram_percentage")?;
+    // MaxRAM is 128 GiB unless it, or a percentage, is given; and then a heap stays where pointers can be compressed.
+    let by_default = given.is_none() && set(facts, "runtime.jvm.ram")?.is_none();
+    let (most_ram, most_heap) = if by_default { (128 << 30, 32 << 30) } else { (i128::MAX, i128::MAX) };
+    let memory = jvm_memory(facts)?.min(most_ram);
     let least = set(facts, "runtime.jvm.min_ram_percentage")?.unwrap_or(50);
     let share = |percent: i128| memory.saturating_mul(percent) / 100;
     let percent = given.unwrap_or(25);
@@ -219,7 +233,7 @@ fn heap(facts: &Facts) -> Result<(i128, String), Gap> {
     let (heap, from) = match share(least) {
         small if small < SMALL_HEAP => (small, format!("MinRAMPercentage {least} of {of}")),
         _ => (
-            share(percent).max(SMALL_HEAP),
+            share(percent).max(SMALL_HEAP).min(most_heap),
             format!("MaxRAMPercentage {percent}{} of {of}", if given.is_none() { ", the default," } else { "" }),
         ),
     };
@@ -252,7 +266,8 @@ fn maxprocs(facts: &Facts) -> Result<i128, Gap> {
     let cpus = facts.number(CPUS[0])?;
     let whole = whole_cpus(facts)?;
     if facts.holds("runtime.go.automaxprocs") {
-        return Ok(whole);
+        // It rounds a quota down.
+        return Ok(set(facts, "cgroup.cpu.limit")?.map_or(cpus, |quota| (quota / 1000).clamp(1, cpus.max(1))));
     }
     // Where there is no quota every release takes the same, and nobody has to know which it is.
     if whole == cpus {

@@ -1,12 +1,13 @@
 //! Three directives of nginx, from the main file of its configuration.
 
+use super::super::live::read_regular;
 use super::super::tree::followed;
 use super::super::{Answer, Ask, Host, Live, Query, Refusal};
 use super::beginning;
 use super::options::line;
 
 /// Most of a configuration that is read.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: usize = 1 << 20;
 const USUAL: &str = "/etc/nginx/nginx.conf";
 /// Directives, and the block in which each stands.
 const ASKED: [(&str, &str); 3] =
@@ -15,18 +16,17 @@ const ASKED: [(&str, &str); 3] =
 /// `conf DIRECTIVE VALUE`, a line each; `conf include ?` for each file that may hold one of them and is not read.
 pub(super) fn answer(pid: u32) -> Answer {
     let root = format!("/proc/{pid}/root");
-    let path = followed(&root, &path(pid), true)?;
-    let path = format!("{root}{path}");
-    // A pipe would be waited for.
-    if super::super::input::is_special(std::path::Path::new(&path)) {
-        return Err(Refusal::Unsupported("the configuration of nginx is not a regular file".to_owned()));
-    }
-    let text = beginning(&path, LARGEST)?;
+    let path = followed(&root, &path(pid)?, true)?;
+    let mut text = read_regular(&format!("{root}{path}"))?;
+    text.truncate(LARGEST);
     Ok(directives(&String::from_utf8_lossy(&text)).into_bytes())
 }
 
 /// Where the configuration is: the master's title, `nginx: master process nginx -c FILE`, tells; a worker's parent is it.
-fn path(pid: u32) -> String {
+///
+/// # Errors
+/// It was built, or started, to look for it elsewhere.
+fn path(pid: u32) -> Result<String, Refusal> {
     let title = |pid: u32| {
         let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).unwrap_or_default();
         String::from_utf8_lossy(&bytes).replace('\0', " ")
@@ -46,11 +46,14 @@ fn path(pid: u32) -> String {
         let at = words.iter().position(|word| *word == option)?;
         words.get(at + 1).copied()
     };
+    let exe = Live.ask(Query { ask: Ask::Link, of: &format!("/proc/{pid}/exe") }).unwrap_or_default();
+    let distributed = exe.starts_with(b"/usr/sbin/nginx") || exe.starts_with(b"/usr/bin/nginx");
     match (after("-c"), after("-p")) {
-        (Some(file), _) if file.starts_with('/') => file.to_owned(),
-        (Some(file), Some(prefix)) => format!("{}/{file}", prefix.trim_end_matches('/')),
-        (Some(file), None) => format!("/etc/nginx/{file}"),
-        (None, _) => USUAL.to_owned(),
+        (Some(file), _) if file.starts_with('/') => Ok(file.to_owned()),
+        (Some(file), Some(prefix)) => Ok(format!("{}/{file}", prefix.trim_end_matches('/'))),
+        (Some(file), None) if distributed => Ok(format!("/etc/nginx/{file}")),
+        (None, None) if distributed => Ok(USUAL.to_owned()),
+        _ => Err(Refusal::Unsupported("this nginx looks for its configuration elsewhere: nginx -V, -p".to_owned())),
     }
 }
 
@@ -95,7 +98,10 @@ fn tell(lines: &mut String, block: &str, name: &str, value: &str) {
         line(lines, "conf", name, value);
     }
     // What is included below http cannot hold any of them.
-    if name == "include" && ASKED.iter().any(|(_, asked)| *asked == block) && !value.contains("modules-enabled/") {
+    if name == "include"
+        && ASKED.iter().any(|(_, asked)| *asked == block)
+        && !["/modules-enabled/", "/nginx/modules/"].iter().any(|known| value.contains(known))
+    {
         line(lines, "conf", "include", "?");
     }
 }

@@ -31,6 +31,7 @@ const RUNTIMES: &[Runtime] = &[
             "-Xmx",
             "-Xms",
             "-XX:MaxHeapSize=",
+            "-XX:InitialHeapSize=",
             "-XX:MaxRAM=",
             "-XX:MaxRAMPercentage=",
             "-XX:MinRAMPercentage=",

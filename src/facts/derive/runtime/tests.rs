@@ -87,7 +87,7 @@ fn go_follows_the_quota_since_1_25() {
     assert_eq!(procs("1.25.0", &[quota, ("runtime.go.containermaxprocs", Some(0))]), Ok(8));
     assert_eq!(procs("1.26.5", &[]), Ok(8));
     assert_eq!(procs("1.19.8", &[quota, ("runtime.go.gomaxprocs", Some(3))]), Ok(3));
-    assert_eq!(procs("1.19.8", &[quota, ("runtime.go.automaxprocs", Some(1))]), Ok(2));
+    assert_eq!(procs("1.19.8", &[quota, ("runtime.go.automaxprocs", Some(1))]), Ok(1));
     assert!(facts(&[quota], &[]).number("runtime.go.maxprocs").is_err(), "of an unknown release it is unknown");
     assert_eq!(facts(&[], &[]).number("runtime.go.maxprocs"), Ok(8), "without a quota all releases agree");
 }
