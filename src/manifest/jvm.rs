@@ -136,9 +136,10 @@ impl Heap {
     /// Takes an option into account; none if what it says is not known here.
     fn take(&mut self, option: &str, mark: Mark) -> Option<()> {
         let size = |text: &str| Some(Some((of_jvm(text)?, mark)));
-        // A file of options, or a variable that is filled in later.
+        // A file of options, a variable that is filled in later, or other memory than the container's to take shares of.
         if option.starts_with('@')
             || option.starts_with('$')
+            || option.starts_with("-XX:MaxRAM=")
             || option.starts_with("-XX:Flags=")
             || option.starts_with("-XX:VMOptionsFile=")
         {
