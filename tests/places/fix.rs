@@ -745,16 +745,22 @@ fn a_boot_that_took_the_values_back(scene: &Scene) {
 
 fn undo_leaves_nr_open_while_a_limit_lies_above_it(scene: &Scene) {
     stand_ins(scene);
+    done(script("mount -t tmpfs none /etc/security", &[]));
+    fs::create_dir("/etc/security/limits.d").unwrap();
     set("fs/nr_open", "128");
     made(scene, &["--waive", "boot/drift"]);
     assert_eq!(sh(scene, &["apply"]).code, Some(0));
     let raised = get("fs/nr_open");
     assert_ne!(raised, "128");
-    // The hard limit of this very test lies above the 128 of before.
+    // Whoever logs in from now on is given more than anybody had before.
+    fs::write("/etc/security/limits.d/90-load.conf", "* hard nofile 1500000000\n").unwrap();
     let undone = sh(scene, &["undo"]);
     assert_eq!(undone.code, Some(1), "{}", undone.stdout);
-    assert!(undone.stdout.contains("a process, a unit or a login has a limit of"), "{}", undone.stdout);
+    assert!(undone.stdout.contains("a process, a unit or a login has a limit of 1500000000"), "{}", undone.stdout);
     assert_eq!((get("fs/nr_open"), get("net/core/somaxconn")), (raised, "128".to_owned()));
+    fs::remove_file("/etc/security/limits.d/90-load.conf").unwrap();
+    assert_eq!(sh(scene, &["undo"]).code, Some(0), "it is as it was");
+    assert_eq!(get("fs/nr_open"), "128");
 }
 
 fn a_link_is_not_written_over(scene: &Scene) {

@@ -54,6 +54,8 @@ save_value() {
     if ! remembered needs "$name"; then printf 'needs|%s|\n' "$name"; fi
   elif [ "$(last value "$name")" != "$path|$live" ]; then
     printf 'value|%s|%s|%s\n' "$name" "$path" "$live"
+    # Undo asks whether somebody was given a higher limit since.
+    if [ "$name" = fs.nr_open ] && highest_nofile; then printf 'highest|%s|%s\n' "$name" "$used"; fi
   fi
 }
 

@@ -25,6 +25,12 @@ highest_nofile() {
   number "$used"
 }
 
+# Whether somebody has a higher limit than anybody had when the value was saved.
+raised_since() {
+  highest=$(last highest "$1")
+  ! number "$highest" || [ "$used" -gt "$highest" ]
+}
+
 # Scripts of other plans that are in force here, a line each: those of the same namespace, with a state beside them that is
 # of this boot or kept by files.
 in_force() {
@@ -109,7 +115,7 @@ undo_value() {
     kept=1 failed=1
     return 0
   fi
-  if [ "$name" = fs.nr_open ] && highest_nofile && [ "$used" -gt "$old" ]; then
+  if [ "$name" = fs.nr_open ] && highest_nofile && [ "$used" -gt "$old" ] && raised_since "$name"; then
     say "LEFT       $name = $live: a process, a unit or a login has a limit of $used open files, and it was $old before; restart it, then undo again"
     kept=1 failed=1
     return 0
