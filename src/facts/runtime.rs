@@ -91,6 +91,10 @@ fn fact(name: &str, wanted: &str, signs: &Signs, told: &Told) -> Reading {
         "jvm.container_support" => told.switch("UseContainerSupport", true),
         "jvm.cpus_set" => told.number(&["-XX:ActiveProcessorCount"]),
         "jvm.pause" => told.number(&["-XX:MaxGCPauseMillis"]),
+        "jvm.heap_in_force" => match signs.after("perf heap ").and_then(|heap| heap.parse().ok()) {
+            Some(heap) => Ok(Value::Number(heap)),
+            None => Err(absent("the JVM keeps no hsperfdata here, or this user may not read it")),
+        },
         "jvm.collector" => signs.collector(),
         "jvm.collector_named" => told.any_on(&[
             "UseSerialGC",
@@ -173,8 +177,15 @@ impl Signs {
         }
     }
 
-    /// Serial has no thread of its own; Parallel has workers and nothing else.
+    /// Serial has no thread of its own; Parallel has workers and nothing else. The JVM's own data, if it keeps any, says it
+    /// outright.
     fn collector(&self) -> Reading {
+        const NAMES: [(&str, &str); 5] =
+            [("serial", "Serial"), ("parallel", "Parallel"), ("g1", "G1"), ("z", "Z"), ("shenandoah", "Shenandoah")];
+        let own = self.after("perf collector ");
+        if let Some((_, name)) = NAMES.iter().find(|(word, _)| own == Some(*word)) {
+            return Ok(Value::Text((*name).to_owned()));
+        }
         let collectors = [("g1", "G1"), ("z", "Z"), ("shenandoah", "Shenandoah"), ("gc", "Parallel")];
         let found = collectors.iter().find(|(kind, _)| self.threads(kind) > 0).map(|(_, name)| *name);
         match found {

@@ -6,6 +6,7 @@
 mod elf;
 mod nginx;
 mod options;
+mod perf;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -60,6 +61,9 @@ pub(super) fn signs(pid: u32) -> Answer {
         lines.extend(elf::signs(&mut file));
     }
     lines.extend(threads(pid));
+    if lines.iter().any(|line| line == "lib jvm") {
+        lines.extend(perf::signs(pid));
+    }
     Ok((lines.join("\n") + "\n").into_bytes())
 }
 

@@ -168,6 +168,20 @@ fn a_jvm_is_judged_by_the_limits_of_its_cgroup(scene: &Scene) {
         assert_eq!(report.finding("runtime/netty-threads")["now"], 64);
         assert_eq!(report.finding("runtime/jvm-collector")["outcome"], "not-applicable");
     }
+    {
+        // A file of options is not read: only the JVM itself says what it took from it.
+        let options = scene.folder.join("java.options");
+        fs::write(&options, "-Xmx448m\n-Dpassword=hunter2\n").unwrap();
+        let mut command = limits.enter("java", &[]);
+        command.arg(format!("@{}", options.display())).args(REGISTRY);
+        let told = Running::start(command);
+        up(1099);
+        let report = told.audit(scene);
+        let heap = report.finding("runtime/jvm-heap");
+        assert_eq!((&heap["outcome"], &heap["now"]), (&"warn".into(), &Value::from(448 * MIB)));
+        assert!(heap["says"].as_str().unwrap().contains("hsperfdata"), "{heap:#}");
+        assert!(!serde_json::to_string(heap).unwrap().contains("hunter2"));
+    }
     let blind = Running::start(limits.enter("java", &java(&["-XX:-UseContainerSupport", "-Xms16m"])));
     up(1099);
     let report = blind.audit(scene);

@@ -177,6 +177,7 @@ const HEAP: &[&str] = &[
     "runtime.jvm.ram_percentage",
     "runtime.jvm.min_ram_percentage",
     "runtime.jvm.container_support",
+    "runtime.jvm.heap_in_force",
 ];
 
 /// A number that may be set or not.
@@ -218,6 +219,10 @@ fn jvm_memory(facts: &Facts) -> Result<i128, Gap> {
 
 /// The largest heap and what sets it. As `Arguments::set_heap_size` of HotSpot has it; measured with JDK 17.
 fn heap(facts: &Facts) -> Result<(i128, String), Gap> {
+    // What it took in the end counts, wherever that came from.
+    if let Ok(heap) = facts.number("runtime.jvm.heap_in_force") {
+        return Ok((heap, "what the JVM says of itself (hsperfdata)".to_owned()));
+    }
     if let Some(heap) = set(facts, "runtime.jvm.xmx")? {
         return Ok((heap, "-Xmx".to_owned()));
     }

@@ -50,6 +50,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     java("runtime.jvm.container_support", Unit::Mode, "1: the JVM sees the limits of its cgroup"),
     java("runtime.jvm.cpus_set", Unit::Count, "CPUs that the JVM is to reckon with, -XX:ActiveProcessorCount"),
     java("runtime.jvm.pause", Unit::Milliseconds, "pause that the collector aims at, -XX:MaxGCPauseMillis"),
+    Entry {
+        read: SIGNS,
+        ..java("runtime.jvm.heap_in_force", Unit::Bytes, "largest heap, by the JVM's own data (hsperfdata)")
+    },
     Entry { read: SIGNS, ..java("runtime.jvm.collector", Unit::Text, "Serial, Parallel, G1, Z or Shenandoah") },
     java("runtime.jvm.collector_named", Unit::Mode, "1: an option names the collector"),
     Entry {
