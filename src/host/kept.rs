@@ -41,11 +41,15 @@ impl Kept {
                 Some(Err(_)) | None => files.remove(path),
             };
         }
-        let answer = Live.ask(Query { ask: Ask::Read, of: path });
-        if answer.is_ok() && files.len() < MOST && (path.starts_with("/proc/") || path.starts_with("/sys/")) {
-            files.extend(File::open(path).ok().map(|file| (path.to_owned(), file)));
+        if files.len() < MOST
+            && (path.starts_with("/proc/") || path.starts_with("/sys/"))
+            && let Ok(file) = File::open(path)
+            && let Some(Ok(bytes)) = whole(&file, path)
+        {
+            files.insert(path.to_owned(), file);
+            return Ok(bytes);
         }
-        answer
+        Live.ask(Query { ask: Ask::Read, of: path })
     }
 }
 

@@ -43,15 +43,6 @@ impl Stage {
             Self::Latency => "latency",
         }
     }
-
-    /// The question that it answers.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Handshakes => "why handshakes fail or take seconds",
-            Self::Connections => "why connections fail",
-            Self::Latency => "why answers come late",
-        }
-    }
 }
 
 /// A counter that rises when a limit is met.
