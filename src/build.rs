@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What a built-in workload starts from: its file says everything.
 fn nothing(role: Role) -> Workload {
-    Workload { role, connections: 0, burst: 0, destinations: 1, streams: 1, outgoing: None, ports: Vec::new() }
+    Workload::none(role)
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {

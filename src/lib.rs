@@ -38,6 +38,7 @@
 //! | snapshot | the raw bytes of everything an audit reads, errors included |
 
 mod audit;
+pub mod capacity;
 pub mod cli;
 pub mod compare;
 pub mod evaluate;

@@ -28,13 +28,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["model"]),
     ("compare", &["model"]),
     ("manifest", &["model"]),
+    ("capacity", &["model"]),
     // The flow itself.
     ("audit", &["model", "host", "facts", "place", "rules", "evaluate", "remedy", "report"]),
     ("watch", &["model", "host", "facts", "place", "rules", "evaluate", "audit"]),
     (
         "cli",
         &[
-            "model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "compare", "manifest", "audit",
+            "model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "compare", "manifest", "capacity", "audit",
             "watch",
         ],
     ),
@@ -59,7 +60,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tar", &["host"]),
     ("flate2", &["host"]),
     // In remedy the tests of what is written read it back.
-    ("serde_yaml", &["rules", "remedy"]),
+    ("serde_yaml", &["rules", "remedy", "report"]),
     // Values that know their line and column.
     ("granit_parser", &["manifest"]),
     // A manifest is built from Kubernetes' own types, so that no field can be written that it does not have.

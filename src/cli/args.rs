@@ -2,6 +2,7 @@
 
 mod diff;
 mod manifest;
+mod plan;
 mod targets;
 mod watch;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
 pub(super) use manifest::{ManifestArgs, ManifestFormat};
+pub(super) use plan::{PlanArgs, PlanFormat, TrafficArgs};
 pub(super) use targets::TargetArgs;
 pub(super) use watch::{WatchArgs, WatchFormat, WatchGate};
 
@@ -80,6 +82,9 @@ pub(super) enum Command {
     /// Judge the pods of manifests before they are deployed: fields, sysctls, ports, JVM heaps
     #[command(after_help = manifest::EXAMPLES)]
     Manifest(Box<ManifestArgs>),
+    /// Plan a load: what it needs of each limit; with --solve how much of it a machine carries, and what binds first
+    #[command(after_help = plan::EXAMPLES)]
+    Plan(Box<PlanArgs>),
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
         after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
@@ -211,6 +216,9 @@ pub(super) struct LoadArgs {
     /// Different address:port pairs that outgoing connections go to
     #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) destinations: Option<u64>,
+    /// Addresses of this machine that outgoing connections are bound to
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
+    pub(super) source_addresses: Option<u64>,
     /// Concurrent HTTP/2 streams on one connection; 1 for HTTP/1.1
     #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) streams: Option<u64>,
@@ -275,7 +283,7 @@ pub(super) struct FixArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
     /// Plan for a report that was recorded with --format json (- is standard input), instead of auditing
-    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "streams", "outgoing", "port"])]
+    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "source_addresses", "streams", "outgoing", "port"])]
     pub(super) from: Option<PathBuf>,
 
     /// The form of the fix (may be repeated with --output)

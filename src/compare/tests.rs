@@ -49,13 +49,10 @@ fn report(findings: Vec<RecordedFinding>) -> Recorded {
             ..Place::plain_host()
         },
         workload: Workload {
-            role: Role::Server,
             connections: 6000,
             burst: 600,
-            destinations: 1,
-            streams: 1,
             outgoing: Some(0),
-            ports: Vec::new(),
+            ..Workload::none(Role::Server)
         },
         window: None,
         partial: false,

@@ -7,6 +7,7 @@ mod fleet;
 mod groups;
 mod json;
 mod manifest;
+mod plan;
 mod style;
 mod table;
 mod text;
@@ -21,6 +22,7 @@ pub use json::{
     verdict as verdict_json, verdict_schema,
 };
 pub use manifest::{github as manifest_github, table as manifest_table};
+pub use plan::{html as plan_html, json as plan_json, table as plan, yaml as plan_yaml};
 pub use style::Style;
 pub use table::print as table;
 pub use text::sanitized;

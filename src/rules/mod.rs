@@ -81,14 +81,6 @@ impl RuleSet {
     /// The default numbers of a role, from `rules/workloads/`.
     pub fn workload(&self, role: Role) -> Workload {
         let found = self.workloads.iter().find(|workload| workload.role == role);
-        found.cloned().unwrap_or(Workload {
-            role,
-            connections: 0,
-            burst: 0,
-            destinations: 1,
-            streams: 1,
-            outgoing: None,
-            ports: Vec::new(),
-        })
+        found.cloned().unwrap_or(Workload::none(role))
     }
 }
