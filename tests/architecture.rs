@@ -35,8 +35,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "compare", "manifest", "capacity", "audit",
-            "watch",
+            "model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "compare", "manifest",
+            "capacity", "audit", "watch",
         ],
     ),
 ];

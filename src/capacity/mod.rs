@@ -9,7 +9,7 @@ mod wire;
 
 use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::Facts;
-use crate::model::sizing::{Amount, Carried, Need, Per, Step};
+use crate::model::sizing::{Amount, Carried, Move, Need, Per, Step};
 use crate::model::traffic::Traffic;
 
 use limits::limits;
@@ -50,6 +50,8 @@ enum Have {
     FactIfAny(&'static str, &'static str),
     /// Worked out of facts and what was declared; `None` while neither knows of such a limit.
     Told(fn(&Facts, &Traffic) -> Option<Found>),
+    /// As `Told`, of something that only few machines run: without one it is not spoken of.
+    OfProgram(fn(&Facts) -> Option<Found>),
 }
 
 /// What traffic takes of every limit that it touches.
@@ -58,7 +60,8 @@ pub fn needs(traffic: &Traffic) -> Vec<Need> {
         let Limit { name, per, unit, rule, .. } = *limit;
         Need { limit: name, per, unit, amount: (limit.need)(traffic), rule }
     };
-    limits().map(need).filter(|need| need.amount != Amount::None).collect()
+    let spoken_of = |limit: &&Limit| !matches!(limit.have, Have::OfProgram(_));
+    limits().filter(spoken_of).map(need).filter(|need| need.amount != Amount::None).collect()
 }
 
 /// The rules whose facts tell a machine's limits.
@@ -125,6 +128,7 @@ fn found(limit: &Limit, facts: &Facts, traffic: &Traffic) -> Option<Found> {
         Have::Untold => None,
         Have::Fact(name) | Have::FactIfAny(name, _) => Some(fact(name)),
         Have::Told(told) => told(facts, traffic),
+        Have::OfProgram(told) => told(facts),
     }
 }
 
@@ -158,6 +162,17 @@ impl Bound<'_> {
         Some(fits)
     }
 
+    /// The most that it can be set to.
+    fn most(&self) -> u128 {
+        self.limit.most.unwrap_or(u128::MAX).max(self.have)
+    }
+
+    fn moved(&self, concurrency: u64) -> Move {
+        let Limit { name, unit, rule, change, .. } = *self.limit;
+        let to = self.need(concurrency).clamp(self.have, self.most());
+        Move { limit: name, unit, rule, from: self.have, to, change }
+    }
+
     fn carried(&self, need: u128, source: String) -> Carried {
         let Limit { name, per, unit, rule, change, .. } = *self.limit;
         let slow = self.limit.slow.and_then(|percent| self.carries(self.have.saturating_mul(percent) / 100));
@@ -166,27 +181,28 @@ impl Bound<'_> {
     }
 }
 
-/// Moves the limit that binds first to where the next one binds, and so on.
+/// Moves the limit that binds first to where the next one binds, then both to where the third one does, and so on.
 fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    let carries = |bound: &Bound<'_>| bound.carries(bound.have).unwrap_or(u64::MAX);
-    for _ in 0..STEPS {
-        bounds.sort_by_key(|bound| (carries(bound), bound.limit.name));
-        let [first, rest @ ..] = bounds.as_mut_slice() else { break };
-        let now = carries(first);
-        // What has been moved already has come to its end.
-        if now == u64::MAX || steps.iter().any(|step| step.limit == first.limit.name) {
+    let carries = |bound: &Bound<'_>| bound.carries(bound.have);
+    bounds.sort_by_key(|bound| (carries(bound).unwrap_or(u64::MAX), bound.limit.name));
+    let binding = bounds.iter().take_while(|bound| carries(bound).is_some()).count();
+    let mut steps = Vec::new();
+    for count in 1..=binding.min(STEPS) {
+        let (moved, rest) = bounds.split_at(count);
+        let next = rest.first().and_then(|bound| Some((bound, carries(bound)?)));
+        // Where nothing else binds, twice as much is as good a goal as any.
+        let last = moved.last().and_then(carries).unwrap_or_default();
+        let goal = next.map_or_else(|| last.saturating_mul(2).clamp(1, MOST), |(_, carries)| carries);
+        // Some cannot be moved as far.
+        let end = |bound: &&Bound<'_>| bound.carries(bound.most()).unwrap_or(MOST);
+        let stop = moved.iter().min_by_key(|bound| end(bound));
+        let reached = stop.as_ref().map_or(goal, |bound| end(bound).min(goal));
+        let next = if reached < goal { stop } else { next.map(|(bound, _)| bound) };
+        let moves = moved.iter().map(|bound| bound.moved(reached)).collect();
+        steps.push(Step { moves, carries: reached, next: next.map(|bound| bound.limit.name) });
+        if reached < goal {
             break;
         }
-        let next = rest.iter().find(|bound| carries(bound) < u64::MAX);
-        let target = next.map_or_else(|| now.saturating_mul(2).clamp(1, MOST), carries);
-        let most = first.limit.most.unwrap_or(u128::MAX).max(first.have);
-        let to = first.need(target).clamp(first.have, most);
-        let from = std::mem::replace(&mut first.have, to);
-        let carries = carries(first).min(target);
-        let Limit { name, unit, change, .. } = *first.limit;
-        let next = if carries < target { Some(name) } else { next.map(|bound| bound.limit.name) };
-        steps.push(Step { limit: name, unit, from, to, change, carries, next });
     }
     steps
 }

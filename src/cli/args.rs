@@ -167,6 +167,9 @@ pub(super) enum RulesCommand {
         /// The schema of what watch prints as JSON at the end instead
         #[arg(long, group = "of")]
         verdict: bool,
+        /// The schema of what plan prints as JSON instead
+        #[arg(long, group = "of")]
+        plan: bool,
         /// The schema of what --all prints as JSON instead
         #[arg(long, group = "of")]
         fleet: bool,

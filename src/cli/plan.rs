@@ -21,12 +21,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Exit> {
     }
     let traffic = traffic::traffic(&args.traffic, &rules)?;
     let capacity = if args.solve { Some(solve(args, &rules, &traffic)?) } else { None };
-    let sizing = Sizing {
-        needs: capacity::needs(&traffic),
-        settings: capacity::settings(&traffic),
-        traffic,
-        capacity,
-    };
+    let sizing = Sizing { needs: capacity::needs(&traffic), settings: capacity::settings(&traffic), traffic, capacity };
     let terminal = Terminal::stdout();
     let text = match args.format {
         PlanFormat::Table => report::plan(&sizing, settings::plain_style(args.color, terminal)),

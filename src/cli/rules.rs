@@ -32,6 +32,7 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
         RulesCommand::Schema { manifest: true, .. } => serde_json::to_string_pretty(&report::manifest_schema())? + "\n",
         RulesCommand::Schema { tick: true, .. } => serde_json::to_string_pretty(&report::tick_schema())? + "\n",
         RulesCommand::Schema { verdict: true, .. } => serde_json::to_string_pretty(&report::verdict_schema())? + "\n",
+        RulesCommand::Schema { plan: true, .. } => serde_json::to_string_pretty(&report::plan_schema())? + "\n",
         RulesCommand::Schema { fleet: true, .. } => serde_json::to_string_pretty(&report::fleet_schema())? + "\n",
         RulesCommand::Schema { .. } => serde_json::to_string_pretty(&file::schema())? + "\n",
     };

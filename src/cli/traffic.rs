@@ -24,7 +24,9 @@ pub(super) fn traffic(args: &TrafficArgs, rules: &RuleSet) -> Result<Traffic> {
     let (protocol, streams) = multiplexed(args, &base)?;
     let short_lived = !args.keepalive && (args.short_lived || base.short_lived);
     if short_lived && protocol == Protocol::H2 {
-        bail!("--short-lived opens a connection for every request, which leaves nothing for HTTP/2 streams to share: say --protocol h1");
+        bail!(
+            "--short-lived opens a connection for every request, which leaves nothing for HTTP/2 streams to share: say --protocol h1"
+        );
     }
     let incoming_streams = args.incoming_streams.unwrap_or(base.incoming_streams);
     if args.incoming_streams.is_some() && base.role != Role::Gateway {

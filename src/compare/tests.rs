@@ -48,12 +48,7 @@ fn report(findings: Vec<RecordedFinding>) -> Recorded {
             cgroup_path: Some("/system.slice/shop.service".to_owned()),
             ..Place::plain_host()
         },
-        workload: Workload {
-            connections: 6000,
-            burst: 600,
-            outgoing: Some(0),
-            ..Workload::none(Role::Server)
-        },
+        workload: Workload { connections: 6000, burst: 600, outgoing: Some(0), ..Workload::none(Role::Server) },
         window: None,
         partial: false,
         findings,

@@ -103,19 +103,28 @@ pub struct Carried {
     pub change: &'static str,
 }
 
-/// One more limit moved: what that buys.
+/// A limit that is moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// The limit to move.
+pub struct Move {
+    /// The limit.
     pub limit: &'static str,
     /// Its unit.
     pub unit: Unit,
+    /// The rule that judges it, if one does.
+    pub rule: Option<&'static str>,
     /// The limit as it is.
     pub from: u128,
     /// What it has to be.
     pub to: u128,
     /// What moves it.
     pub change: &'static str,
+}
+
+/// The limits that bind first moved to where the next one binds: what that buys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The limits to move, the one that this step adds last.
+    pub moves: Vec<Move>,
     /// Requests in flight that are carried then.
     pub carries: u64,
     /// The limit that binds then, if any is known.

@@ -92,7 +92,8 @@ impl Share {
 
     fn times(self, count: u64) -> Self {
         let Self { requests, incoming, outgoing, burst } = self;
-        let [requests, incoming, outgoing, burst] = [requests, incoming, outgoing, burst].map(|n| n.saturating_mul(count));
+        let [requests, incoming, outgoing, burst] =
+            [requests, incoming, outgoing, burst].map(|n| n.saturating_mul(count));
         Self { requests, incoming, outgoing, burst }
     }
 }

@@ -96,10 +96,15 @@ impl Workload {
     /// Every number of the load, so that two loads that differ read differently.
     pub fn words(&self) -> String {
         let number = |number: u64| grouped(number.into());
-        let mut words = vec![format!("{} connections", number(self.connections)), format!("burst {}", number(self.burst))];
+        let mut words =
+            vec![format!("{} connections", number(self.connections)), format!("burst {}", number(self.burst))];
         if self.outgoing() > 0 || self.destinations > 1 {
             let plural = if self.destinations == 1 { "" } else { "s" };
-            words.push(format!("{} outgoing to {} destination{plural}", number(self.outgoing()), number(self.destinations)));
+            words.push(format!(
+                "{} outgoing to {} destination{plural}",
+                number(self.outgoing()),
+                number(self.destinations)
+            ));
         }
         if self.source_addresses > 1 {
             words.push(format!("from {} addresses", number(self.source_addresses)));

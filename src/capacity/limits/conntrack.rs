@@ -32,7 +32,9 @@ pub(super) const LIMITS: &[Limit] = &[
         unit: Unit::Bytes,
         rule: Some("conntrack/memory"),
         need: |traffic| match entries(traffic) {
-            Some((entries, _)) => Amount::Of(entries * ENTRY, "450 bytes an entry at worst, 8 a bucket of four".to_owned()),
+            Some((entries, _)) => {
+                Amount::Of(entries * ENTRY, "450 bytes an entry at worst, 8 a bucket of four".to_owned())
+            }
             None => Amount::Unsaid(TIME),
         },
         have: Have::Untold,

@@ -26,7 +26,10 @@ pub(super) const LIMITS: &[Limit] = &[
         per: Per::Process,
         unit: Unit::Count,
         rule: Some("files/nr-open"),
-        need: of_process,
+        need: |traffic| match of_process(traffic) {
+            Amount::Of(files, _) => Amount::Of(files, "no process's limit on open files can be above it".to_owned()),
+            other => other,
+        },
         have: Have::Fact("sysctl.fs.nr_open"),
         slow: None,
         most: Some(2_147_483_584),
@@ -41,7 +44,7 @@ pub(super) const LIMITS: &[Limit] = &[
             let share = traffic.pod();
             Amount::Of(share.sockets().into(), format!("{}; those to upstreams count too", sockets(share)))
         },
-        have: Have::Told(|facts, _| {
+        have: Have::OfProgram(|facts| {
             let capacity = "runtime.nginx.capacity";
             let of_nginx = facts.text("runtime.name") == Some("nginx");
             let number = || facts.number(capacity).map(|number| (number.unsigned_abs(), capacity.to_owned()));

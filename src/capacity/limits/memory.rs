@@ -50,7 +50,10 @@ pub(super) const LIMITS: &[Limit] = &[
         rule: None,
         need: |traffic| {
             let share = traffic.node();
-            let words = format!("{} x 144 KiB, the middle numbers of tcp_rmem and tcp_wmem: every peer too slow at once", sockets(share));
+            let words = format!(
+                "{} x 144 KiB, the middle numbers of tcp_rmem and tcp_wmem: every peer too slow at once",
+                sockets(share)
+            );
             Amount::Of(u128::from(share.sockets()) * BUFFERS, words)
         },
         have: Have::Untold,

@@ -64,11 +64,12 @@ fn bits(traffic: &Traffic, way: fn(&Wire) -> super::super::wire::Sent) -> Amount
     let Some(wire) = Wire::of(traffic) else { return Amount::Unsaid("--response-bytes") };
     let Some(rate) = traffic.per_second(traffic.node().requests) else { return Amount::Unsaid(super::TIME) };
     let sent = way(&wire);
-    let words = format!(
-        "{} requests/s x {} bytes on the wire x 8, of {} of the application: TLS records, TCP, IP and Ethernet on top",
-        n(rate),
-        grouped(sent.on_the_wire),
-        grouped(sent.payload)
-    );
+    let of = match sent.payload {
+        0 => "acknowledgements alone".to_owned(),
+        payload => {
+            format!("{} of the application with TLS records, TCP, IP and Ethernet around them", grouped(payload))
+        }
+    };
+    let words = format!("{} requests/s x {} bytes on the wire x 8: {of}", n(rate), grouped(sent.on_the_wire));
     Amount::Of(u128::from(rate).saturating_mul(sent.on_the_wire).saturating_mul(8), words)
 }

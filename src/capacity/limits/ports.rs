@@ -41,7 +41,10 @@ pub(super) const LIMITS: &[Limit] = &[
                 Some(0) => Amount::None,
                 Some(sockets) => {
                     let rate = sockets / TIME_WAIT;
-                    Amount::Of(sockets.into(), format!("{} closed per second x 60 s, on the side that closes first", n(rate)))
+                    Amount::Of(
+                        sockets.into(),
+                        format!("{} closed per second x 60 s, on the side that closes first", n(rate)),
+                    )
                 }
                 None => Amount::Unsaid(TIME),
             }

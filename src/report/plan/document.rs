@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::fact::Unit;
-use crate::model::sizing::{Amount, Capacity, Sizing};
+use crate::model::sizing::{Amount, Capacity, Move, Need, Sizing};
 use crate::model::traffic::Protocol;
 
 const SCHEMA: &str = "tunecheck.plan/v1";
@@ -130,13 +130,20 @@ struct WhyV1<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct StepV1<'a> {
+    /// The limits to move, the one that this step adds last.
+    moves: Vec<MoveV1<'a>>,
+    carries: u64,
+    next: Option<&'a str>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct MoveV1<'a> {
     limit: &'a str,
     unit: String,
+    rule: Option<&'static str>,
     from: Option<u64>,
     to: Option<u64>,
     change: &'a str,
-    carries: u64,
-    next: Option<&'a str>,
 }
 
 /// The plan as JSON.
@@ -153,7 +160,9 @@ pub fn json(sizing: &Sizing) -> Result<String, serde_json::Error> {
 /// None in practice; the serialiser's type has one.
 pub fn yaml(sizing: &Sizing) -> Result<String, serde_yaml::Error> {
     let text = serde_yaml::to_string(&plan(sizing))?;
-    Ok(format!("# tunecheck --workload FILE audits the load of one pod; tunecheck plan --workload FILE takes it up again.\n{text}"))
+    Ok(format!(
+        "# tunecheck --workload FILE audits the load of one pod; tunecheck plan --workload FILE takes it up again.\n{text}"
+    ))
 }
 
 /// The JSON Schema of the plan.
@@ -202,7 +211,7 @@ fn plan(sizing: &Sizing) -> PlanV1<'_> {
     }
 }
 
-fn need(need: &crate::model::sizing::Need) -> Option<NeedV1<'_>> {
+fn need(need: &Need) -> Option<NeedV1<'_>> {
     let (amount, because) = match &need.amount {
         Amount::None => return None,
         Amount::Unsaid(option) => (None, *option),
@@ -226,12 +235,16 @@ fn capacity(capacity: &Capacity) -> CapacityV1<'_> {
         slow_from: limit.slow_from,
         change: limit.change,
     });
+    let moved = |one: &Move| MoveV1 {
+        limit: one.limit,
+        unit: unit(one.unit),
+        rule: one.rule,
+        from: plain(one.from),
+        to: plain(one.to),
+        change: one.change,
+    };
     let steps = capacity.steps.iter().map(|step| StepV1 {
-        limit: step.limit,
-        unit: unit(step.unit),
-        from: plain(step.from),
-        to: plain(step.to),
-        change: step.change,
+        moves: step.moves.iter().map(moved).collect(),
         carries: step.carries,
         next: step.next,
     });

@@ -5,6 +5,6 @@ mod html;
 mod table;
 mod words;
 
-pub use document::{json, yaml};
+pub use document::{json, schema, yaml};
 pub use html::print as html;
 pub use table::print as table;

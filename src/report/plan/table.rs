@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::words::{amount, load, number, shape, step, verdict};
+use super::words::{amount, load, number, shape, step, unknown, verdict};
 use crate::model::sizing::{Amount, Capacity, Carried, Need, Sizing};
 use crate::model::traffic::Traffic;
 use crate::report::style::Style;
@@ -95,15 +95,18 @@ fn carried(out: &mut String, capacity: &Capacity, traffic: &Traffic, style: Styl
     for (limit, why) in &capacity.unlimited {
         writeln!(out, "{}", hanging("no limit  ", &format!("{limit}: {why}"), width))?;
     }
-    for (limit, gap) in &capacity.unknown {
-        writeln!(out, "{}", hanging("?         ", &format!("{limit}: {} ({})", gap.cause, gap.why), width))?;
+    for (limits, why) in unknown(capacity) {
+        writeln!(out, "{}", hanging("?         ", &format!("{limits}: {why}"), width))?;
     }
     if !capacity.steps.is_empty() {
         writeln!(out, "\nWhat a change buys, one upon the other")?;
     }
     for (index, one) in capacity.steps.iter().enumerate() {
         writeln!(out, "{}", hanging(&format!("{:>3}. ", index + 1), &step(one), width))?;
-        writeln!(out, "{}", hanging("     by ", one.change, width))?;
+        if let Some(moved) = one.moves.last() {
+            let rule = moved.rule.map(|rule| format!(" (tunecheck explain {rule})")).unwrap_or_default();
+            writeln!(out, "{}", hanging("     by ", &format!("{}{rule}", moved.change), width))?;
+        }
     }
     writeln!(out, "\nWhat to change here for the declared load, with undo: the same with --format yaml > load.yaml,")?;
     writeln!(out, "then tunecheck fix --workload load.yaml")
@@ -136,7 +139,7 @@ impl Scale {
         let most = digits(all().max().unwrap_or(1)).ceil().max(least + 1.0);
         let mut scale = Self { title: String::new(), least, most, asked: 0 };
         scale.asked = scale.columns(traffic.concurrency);
-        scale.title = format!("| {} asked for (each power of ten as long)", number(traffic.concurrency));
+        scale.title = format!("| {} asked for, log scale", number(traffic.concurrency));
         scale
     }
 

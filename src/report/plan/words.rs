@@ -2,7 +2,7 @@
 
 use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
-use crate::model::sizing::{Capacity, Step};
+use crate::model::sizing::{Capacity, Move, Step};
 use crate::model::traffic::{Protocol, Traffic};
 use crate::model::window::seconds;
 use crate::model::workload::Role;
@@ -15,8 +15,9 @@ pub(super) fn number(number: u64) -> String {
 /// An amount in its unit.
 pub(super) fn amount(amount: u128, unit: Unit) -> String {
     match i128::try_from(amount) {
-        Ok(i128::MAX) | Err(_) => "unlimited".to_owned(),
-        Ok(amount) => humane(&Value::Number(amount), unit),
+        // What systemd sets fs.file-max to stands for no limit.
+        Ok(amount) if amount < i64::MAX.into() => humane(&Value::Number(amount), unit),
+        _ => "unlimited".to_owned(),
     }
 }
 
@@ -43,7 +44,10 @@ pub(super) fn shape(traffic: &Traffic) -> String {
     if traffic.role == Role::Gateway {
         words.push(format!("{} on each that arrives", number(traffic.incoming_streams)));
     }
-    words.push(format!("{}, {} on the busiest node", counted(traffic.pods, "pod"), number(traffic.pods_on_a_node())));
+    words.push(match traffic.pods {
+        0 | 1 => "1 pod".to_owned(),
+        pods => format!("{} pods, {} on the busiest node", number(pods), number(traffic.pods_on_a_node())),
+    });
     let share = traffic.pod();
     if share.outgoing > 0 {
         words.push(counted(traffic.destinations, "destination"));
@@ -71,12 +75,25 @@ pub(super) fn verdict(capacity: &Capacity, traffic: &Traffic) -> String {
         true => format!("which holds the {asked} that are asked for"),
         false => format!("less than the {asked} that are asked for"),
     };
-    format!("{} requests in flight, {holds}: {} binds first", number(carries), first.limit)
+    format!("{} requests in flight, {holds}; first to bind: {}", number(carries), first.limit)
 }
 
-/// What one more change buys.
+/// What moving limits buys: those that were moved before go along.
 pub(super) fn step(step: &Step) -> String {
-    let [from, to] = [step.from, step.to].map(|value| amount(value, step.unit));
-    let next = step.next.map(|next| format!("; then {next} binds")).unwrap_or_default();
-    format!("{} {from} -> {to} carries {}{next}", step.limit, number(step.carries))
+    let moved = |one: &Move| format!("{} {} -> {}", one.limit, amount(one.from, one.unit), amount(one.to, one.unit));
+    let moves: Vec<String> = step.moves.iter().rev().map(moved).collect();
+    let next = step.next.map(|next| format!("; next to bind: {next}")).unwrap_or_default();
+    format!("{}: carries {}{next}", moves.join(", with "), number(step.carries))
+}
+
+/// What could not be read, one reason at a time.
+pub(super) fn unknown(capacity: &Capacity) -> Vec<(String, &str)> {
+    let mut reasons: Vec<(String, &str)> = Vec::new();
+    for (limit, gap) in &capacity.unknown {
+        match reasons.iter_mut().find(|(_, why)| *why == gap.why) {
+            Some((limits, _)) => *limits = format!("{limits}, {limit}"),
+            None => reasons.push(((*limit).to_owned(), &gap.why)),
+        }
+    }
+    reasons
 }
