@@ -2,6 +2,7 @@
 
 mod document;
 mod html;
+mod scale;
 mod table;
 mod words;
 

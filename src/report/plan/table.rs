@@ -4,8 +4,11 @@ use std::fmt::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::words::{amount, load, number, shape, step, unknown, verdict};
-use crate::model::sizing::{Amount, Capacity, Carried, Need, Sizing};
+use super::scale::Scale;
+use super::words::{
+    PLANNED, SOLVED, amount, carries, load, needed, now, number, rule, shape, step, unknown, verdict,
+};
+use crate::model::sizing::{Capacity, Carried, Need, Sizing};
 use crate::model::traffic::Traffic;
 use crate::report::style::Style;
 use crate::report::text::{hanging, sanitized};
@@ -38,8 +41,8 @@ fn write(out: &mut String, sizing: &Sizing, style: Style) -> fmt::Result {
         None => {
             needs(out, &sizing.needs, style)?;
             settings(out, sizing, width)?;
-            writeln!(out, "\nThe load of one pod as a file: the same with --format yaml > load.yaml")?;
-            writeln!(out, "Then: tunecheck --workload load.yaml; tunecheck fix --workload load.yaml")
+            let [first, second] = PLANNED;
+            writeln!(out, "\n{first}\n{second}")
         }
     }
 }
@@ -48,11 +51,7 @@ fn needs(out: &mut String, needs: &[Need], style: Style) -> fmt::Result {
     let mut table = new_table(style);
     table.set_header(["limit", "per", "need", "because"]);
     for need in needs {
-        let (much, why) = match &need.amount {
-            Amount::Of(much, why) => (amount(*much, need.unit), why.clone()),
-            Amount::Unsaid(option) => ("?".to_owned(), format!("{option} would say it")),
-            Amount::None => continue,
-        };
+        let Some((much, why)) = needed(need) else { continue };
         table.add_row([need.limit, need.per.word(), &much, &why]);
     }
     writeln!(out, "\n{}", trimmed(&table))
@@ -79,17 +78,11 @@ fn carried(out: &mut String, capacity: &Capacity, traffic: &Traffic, style: Styl
     }
     let scale = Scale::of(capacity, traffic);
     let mut table = new_table(style);
-    table.set_header(["limit", "carries", scale.title.as_str(), "now", "needs"]);
+    let title = format!("| {} asked for, log scale", number(traffic.concurrency));
+    table.set_header(["limit", "carries", title.as_str(), "now", "needs"]);
     for limit in &capacity.carried {
-        let carries = limit.carries.map_or("any".to_owned(), number);
-        let now = match limit.slow_from {
-            Some(from) if Some(from) < limit.carries => {
-                format!("{}; slow from {}", amount(limit.have, limit.unit), number(from))
-            }
-            _ => amount(limit.have, limit.unit),
-        };
-        let bar = scale.bar(limit);
-        table.add_row([limit.limit, &carries, &bar, &now, &amount(limit.need, limit.unit)]);
+        let bar = bar(&scale, limit, traffic);
+        table.add_row([limit.limit, &carries(limit), &bar, &now(limit), &amount(limit.need, limit.unit)]);
     }
     writeln!(out, "\n{}", trimmed(&table))?;
     for (limit, why) in &capacity.unlimited {
@@ -104,12 +97,12 @@ fn carried(out: &mut String, capacity: &Capacity, traffic: &Traffic, style: Styl
     for (index, one) in capacity.steps.iter().enumerate() {
         writeln!(out, "{}", hanging(&format!("{:>3}. ", index + 1), &step(one), width))?;
         if let Some(moved) = one.moves.last() {
-            let rule = moved.rule.map(|rule| format!(" (tunecheck explain {rule})")).unwrap_or_default();
+            let rule = rule(moved).map(|rule| format!(" ({rule})")).unwrap_or_default();
             writeln!(out, "{}", hanging("     by ", &format!("{}{rule}", moved.change), width))?;
         }
     }
-    writeln!(out, "\nWhat to change here for the declared load, with undo: the same with --format yaml > load.yaml,")?;
-    writeln!(out, "then tunecheck fix --workload load.yaml")
+    let [first, second] = SOLVED;
+    writeln!(out, "\n{first}\n{second}")
 }
 
 fn new_table(style: Style) -> Table {
@@ -124,42 +117,16 @@ fn trimmed(table: &Table) -> String {
     table.lines().map(|line| format!(" {}\n", line.trim_end())).collect::<String>().trim_end().to_owned()
 }
 
-/// Capacities differ by powers of ten, so a bar grows by as much for each of them.
-struct Scale {
-    title: String,
-    least: f64,
-    most: f64,
-    asked: usize,
-}
-
-impl Scale {
-    fn of(capacity: &Capacity, traffic: &Traffic) -> Self {
-        let all = || capacity.carried.iter().filter_map(|limit| limit.carries).chain([traffic.concurrency]);
-        let least = digits(all().min().unwrap_or(1)).floor();
-        let most = digits(all().max().unwrap_or(1)).ceil().max(least + 1.0);
-        let mut scale = Self { title: String::new(), least, most, asked: 0 };
-        scale.asked = scale.columns(traffic.concurrency);
-        scale.title = format!("| {} asked for, log scale", number(traffic.concurrency));
-        scale
-    }
-
-    fn columns(&self, requests: u64) -> usize {
-        let share = (digits(requests) - self.least) / (self.most - self.least);
-        // Between 0 and 1 by the choice of the ends; the cast rounds down.
-        (share.clamp(0.0, 1.0) * BAR as f64).round() as usize
-    }
-
-    fn bar(&self, limit: &Carried) -> String {
-        let full = limit.carries.map_or(BAR, |carries| self.columns(carries).max(1));
-        let cell = |column: usize| match (column + 1 == self.asked, column < full) {
-            (true, _) => '|',
-            (false, true) => '█',
-            (false, false) => ' ',
-        };
-        (0..BAR).map(cell).collect::<String>().trim_end().to_owned()
-    }
-}
-
-fn digits(requests: u64) -> f64 {
-    (requests.max(1) as f64).log10()
+/// The bar of a limit, crossed by the line at what is asked for.
+fn bar(scale: &Scale, limit: &Carried, traffic: &Traffic) -> String {
+    // A share lies between 0 and 1.
+    let columns = |requests: u64| (scale.share(requests) * BAR as f64).round() as usize;
+    let asked = columns(traffic.concurrency);
+    let full = limit.carries.map_or(BAR, |carries| columns(carries).max(1));
+    let cell = |column: usize| match (column + 1 == asked, column < full) {
+        (true, _) => '|',
+        (false, true) => '█',
+        (false, false) => ' ',
+    };
+    (0..BAR).map(cell).collect::<String>().trim_end().to_owned()
 }

@@ -2,10 +2,21 @@
 
 use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
-use crate::model::sizing::{Capacity, Move, Step};
+use crate::model::sizing::{Amount, Capacity, Carried, Move, Need, Step};
 use crate::model::traffic::{Protocol, Traffic};
 use crate::model::window::seconds;
 use crate::model::workload::Role;
+
+/// What to do with a plan.
+pub(super) const PLANNED: [&str; 2] = [
+    "The load of one pod as a file: the same with --format yaml > load.yaml",
+    "Then: tunecheck --workload load.yaml; tunecheck fix --workload load.yaml",
+];
+/// What to do with a machine's capacity.
+pub(super) const SOLVED: [&str; 2] = [
+    "What to change here for the declared load, with undo: the same with --format yaml > load.yaml,",
+    "then tunecheck fix --workload load.yaml",
+];
 
 /// A number of things.
 pub(super) fn number(number: u64) -> String {
@@ -78,9 +89,46 @@ pub(super) fn verdict(capacity: &Capacity, traffic: &Traffic) -> String {
     format!("{} requests in flight, {holds}; first to bind: {}", number(carries), first.limit)
 }
 
+/// What the traffic takes of a limit, and the formula; nothing if it takes none.
+pub(super) fn needed(need: &Need) -> Option<(String, String)> {
+    match &need.amount {
+        Amount::Of(much, why) => Some((amount(*much, need.unit), why.clone())),
+        Amount::Unsaid(option) => Some(("?".to_owned(), format!("{option} would say it"))),
+        Amount::None => None,
+    }
+}
+
+/// The requests in flight that a limit carries.
+pub(super) fn carries(limit: &Carried) -> String {
+    limit.carries.map_or("any".to_owned(), number)
+}
+
+/// The requests in flight from which a limit is slow before it ends.
+pub(super) fn slow_from(limit: &Carried) -> Option<u64> {
+    limit.slow_from.filter(|&from| limit.carries.is_none_or(|carries| from < carries))
+}
+
+/// A limit as it is.
+pub(super) fn now(limit: &Carried) -> String {
+    let have = amount(limit.have, limit.unit);
+    match slow_from(limit) {
+        Some(from) => format!("{have}; slow from {}", number(from)),
+        None => have,
+    }
+}
+
+/// One limit moved.
+pub(super) fn moved(one: &Move) -> String {
+    format!("{} {} -> {}", one.limit, amount(one.from, one.unit), amount(one.to, one.unit))
+}
+
+/// What tells more of a limit that is moved.
+pub(super) fn rule(one: &Move) -> Option<String> {
+    one.rule.map(|rule| format!("tunecheck explain {rule}"))
+}
+
 /// What moving limits buys: those that were moved before go along.
 pub(super) fn step(step: &Step) -> String {
-    let moved = |one: &Move| format!("{} {} -> {}", one.limit, amount(one.from, one.unit), amount(one.to, one.unit));
     let moves: Vec<String> = step.moves.iter().rev().map(moved).collect();
     let next = step.next.map(|next| format!("; next to bind: {next}")).unwrap_or_default();
     format!("{}: carries {}{next}", moves.join(", with "), number(step.carries))
