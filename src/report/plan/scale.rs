@@ -17,7 +17,8 @@ impl Scale {
     pub(super) fn of(capacity: &Capacity, traffic: &Traffic) -> Self {
         let carried = capacity.carried.iter().filter_map(|limit| limit.carries);
         let bought = capacity.steps.iter().map(|step| step.carries);
-        let mut all: Vec<u64> = carried.chain(bought).chain([traffic.concurrency]).map(|number| number.max(1)).collect();
+        let mut all: Vec<u64> =
+            carried.chain(bought).chain([traffic.concurrency]).map(|number| number.max(1)).collect();
         all.sort_unstable();
         let below = |number: u64| number.saturating_sub(1).checked_ilog10().unwrap_or(0);
         let least = all.first().map_or(0, |&number| below(number));

@@ -5,9 +5,7 @@ use std::fmt::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::scale::Scale;
-use super::words::{
-    PLANNED, SOLVED, amount, carries, load, needed, now, number, rule, shape, step, unknown, verdict,
-};
+use super::words::{PLANNED, SOLVED, amount, carries, load, needed, now, number, rule, shape, step, unknown, verdict};
 use crate::model::sizing::{Capacity, Carried, Need, Sizing};
 use crate::model::traffic::Traffic;
 use crate::report::style::Style;

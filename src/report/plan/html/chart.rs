@@ -8,7 +8,7 @@ use crate::report::plan::scale::Scale;
 use crate::report::plan::words::{amount, carries, moved, now, number, rule, slow_from};
 
 /// Labels of powers of ten that a narrow screen has room for.
-const LABELS: u32 = 6;
+const LABELS: usize = 7;
 
 /// The stripes over the part of a bar that is slow.
 pub(super) fn stripes(html: &mut Html) {
@@ -41,11 +41,8 @@ pub(super) fn limits(html: &mut Html, capacity: &Capacity, traffic: &Traffic) {
         return;
     }
     let plot = Plot::of(capacity, traffic);
-    let bars: Vec<Bar> = capacity
-        .carried
-        .iter()
-        .map(|limit| Bar { carries: limit.carries, slow_from: slow_from(limit) })
-        .collect();
+    let bars: Vec<Bar> =
+        capacity.carried.iter().map(|limit| Bar { carries: limit.carries, slow_from: slow_from(limit) }).collect();
     section(html, "What each limit carries", |html| {
         plot.legend(html, &bars);
         let header = |html: &mut Html| {
@@ -175,22 +172,22 @@ impl Plot {
     fn axis(&self, html: &mut Html) {
         html.words("span", &[], "requests in flight, log scale");
         drawing(html, "axis", |html| {
-            let last = self.scale.ticks().last().map_or(0, |(power, _)| power);
-            let first = self.scale.ticks().next().map_or(0, |(power, _)| power);
-            let every = (last - first).div_ceil(LABELS).max(1);
-            for (power, share) in self.scale.ticks() {
-                let x = percent(share);
-                html.void("line", &[("class", "tick"), ("x1", &x), ("x2", &x), ("y1", "34"), ("y2", "40")]);
-                if (power - first).is_multiple_of(every) {
-                    let text = [("class", "power"), ("x", x.as_str()), ("y", "30"), ("text-anchor", anchor(share))];
-                    html.words("text", &text, &short(power));
-                }
-            }
             let x = self.at(self.asked);
             html.void("line", &[("class", "asked"), ("x1", &x), ("x2", &x), ("y1", "16"), ("y2", "40")]);
-            let anchor = anchor_wide(self.scale.share(self.asked));
-            let text = [("class", "label"), ("x", x.as_str()), ("y", "12"), ("text-anchor", anchor)];
-            html.words("text", &text, &format!("{} asked for", number(self.asked)));
+            let anchor = anchored(self.scale.share(self.asked), 0.3);
+            let place = [("class", "label"), ("x", x.as_str()), ("y", "12"), ("text-anchor", anchor)];
+            html.words("text", &place, &format!("{} asked for", number(self.asked)));
+            let ticks: Vec<(u32, f64)> = self.scale.ticks().collect();
+            let every = ticks.len().div_ceil(LABELS);
+            for (index, (power, share)) in ticks.into_iter().enumerate() {
+                let x = percent(share);
+                html.void("line", &[("class", "tick"), ("x1", &x), ("x2", &x), ("y1", "34"), ("y2", "40")]);
+                if index % every == 0 {
+                    let place =
+                        [("class", "power"), ("x", x.as_str()), ("y", "30"), ("text-anchor", anchored(share, 0.01))];
+                    html.words("text", &place, &short(power));
+                }
+            }
         });
     }
 
@@ -232,20 +229,12 @@ fn percent(share: f64) -> String {
     format!("{:.3}%", share * 100.0)
 }
 
-/// Where a label begins, so that it stays within the drawing.
-fn anchor(share: f64) -> &'static str {
+/// Which part of a label stands at its place, so that it stays within the drawing: it may lie over either end by so
+/// much of the whole.
+fn anchored(share: f64, wide: f64) -> &'static str {
     match share {
-        share if share <= 0.0 => "start",
-        share if share >= 1.0 => "end",
-        _ => "middle",
-    }
-}
-
-/// The same for a longer one.
-fn anchor_wide(share: f64) -> &'static str {
-    match share {
-        share if share < 0.3 => "start",
-        share if share > 0.7 => "end",
+        share if share < wide => "start",
+        share if share > 1.0 - wide => "end",
         _ => "middle",
     }
 }
