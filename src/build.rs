@@ -5,7 +5,7 @@
 #[allow(dead_code, missing_docs, unreachable_pub)]
 mod model;
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod rules {
     pub mod file;
 }

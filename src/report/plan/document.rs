@@ -130,7 +130,7 @@ struct WhyV1<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct StepV1<'a> {
-    /// The limits to move, the one that this step adds last.
+    /// The limits to move, those that this step adds last.
     moves: Vec<MoveV1<'a>>,
     carries: u64,
     next: Option<&'a str>,

@@ -103,7 +103,9 @@ fn carried(out: &mut String, capacity: &Capacity, traffic: &Traffic, style: Styl
     }
     for (index, one) in capacity.steps.iter().enumerate() {
         writeln!(out, "{}", hanging(&format!("{:>3}. ", index + 1), &step(one), width))?;
-        if let Some(moved) = one.moves.last() {
+        let before =
+            index.checked_sub(1).and_then(|index| capacity.steps.get(index)).map_or(0, |step| step.moves.len());
+        for moved in one.moves.iter().skip(before) {
             let rule = moved.rule.map(|rule| format!(" (tunecheck explain {rule})")).unwrap_or_default();
             writeln!(out, "{}", hanging("     by ", &format!("{}{rule}", moved.change), width))?;
         }

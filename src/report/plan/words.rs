@@ -80,7 +80,10 @@ pub(super) fn verdict(capacity: &Capacity, traffic: &Traffic) -> String {
 
 /// What moving limits buys: those that were moved before go along.
 pub(super) fn step(step: &Step) -> String {
-    let moved = |one: &Move| format!("{} {} -> {}", one.limit, amount(one.from, one.unit), amount(one.to, one.unit));
+    let moved = |one: &Move| match one.from == one.to {
+        true => format!("{} as it is, {}, which is as far as it goes", one.limit, amount(one.from, one.unit)),
+        false => format!("{} {} -> {}", one.limit, amount(one.from, one.unit), amount(one.to, one.unit)),
+    };
     let moves: Vec<String> = step.moves.iter().rev().map(moved).collect();
     let next = step.next.map(|next| format!("; next to bind: {next}")).unwrap_or_default();
     format!("{}: carries {}{next}", moves.join(", with "), number(step.carries))
