@@ -2,6 +2,7 @@
 //!
 //! The only place where YAML is parsed. Unknown keys and duplicate keys are refused.
 
+mod manual;
 mod meaning;
 mod typed;
 mod words;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+pub use manual::manual;
 use typed::{RuleFile, WorkloadFile};
 
 use crate::model::rule::{Doc, Rule};
@@ -137,6 +139,11 @@ fn meaning(text: &str, typed: &WorkloadFile, base: impl Fn(Role) -> Workload) ->
 /// The JSON Schema of a rule file.
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(RuleFile)
+}
+
+/// Keeps a text until the process ends, as the texts of the built-in rules are.
+fn kept(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
