@@ -89,10 +89,10 @@ pub(super) enum Command {
     Plan(Box<PlanArgs>),
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
-        after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
+        after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms\n  tunecheck explain manual          the tuning manual, and what tunecheck does about it\n  tunecheck explain manual 3.2      one section or row of it"
     )]
     Explain {
-        /// A rule's id or part of it, an errno, or words from a log line
+        /// A rule's id or part of it, an errno, words from a log line; or manual, and a section or row of it
         #[arg(value_name = "RULE|SYMPTOM", num_args = 0..)]
         words: Vec<String>,
         /// Add or replace rules by id (a file or a directory; may be repeated)

@@ -2,6 +2,7 @@
 //!
 //! The only place where YAML is parsed. Unknown keys and duplicate keys are refused.
 
+mod manual;
 mod meaning;
 mod typed;
 mod words;
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+pub use manual::manual;
 use typed::RuleFile;
 pub use workload::{traffic, workload};
 
@@ -50,6 +52,11 @@ pub fn rule(id: &str, text: &str) -> Result<(Rule, Doc), Problem> {
 /// The JSON Schema of a rule file.
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(RuleFile)
+}
+
+/// Keeps a text until the process ends, as the texts of the built-in rules are.
+fn kept(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {

@@ -19,7 +19,7 @@ use crate::model::workload::Role;
 pub(super) struct RuleFile {
     /// What is true when the rule passes.
     pub(super) title: String,
-    /// Sections of the tuning manual that the rule encodes.
+    /// Rows of the tuning manual that the rule encodes, as `1.3, 3.5.1`: `tunecheck explain manual` lists them.
     #[serde(default)]
     pub(super) manual: String,
     /// Whose value it is.
