@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::words::{amount, load, number, shape, step, unknown, verdict};
+use super::words::{amount, load, number, on_a_node, shape, step, unknown, verdict};
 use crate::model::sizing::{Amount, Capacity, Carried, Need, Sizing};
 use crate::model::traffic::Traffic;
 use crate::report::style::Style;
@@ -39,7 +39,11 @@ fn write(out: &mut String, sizing: &Sizing, style: Style) -> fmt::Result {
             needs(out, &sizing.needs, style)?;
             settings(out, sizing, width)?;
             writeln!(out, "\nThe load of one pod as a file: the same with --format yaml > load.yaml")?;
-            writeln!(out, "Then: tunecheck --workload load.yaml; tunecheck fix --workload load.yaml")
+            writeln!(out, "Then, in a pod: tunecheck --workload load.yaml; tunecheck fix --workload load.yaml")?;
+            match on_a_node(&sizing.traffic) {
+                Some(options) => writeln!(out, "On a node:      tunecheck --workload load.yaml {options}"),
+                None => Ok(()),
+            }
         }
     }
 }

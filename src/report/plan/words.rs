@@ -61,6 +61,16 @@ pub(super) fn shape(traffic: &Traffic) -> String {
     words.join(" · ")
 }
 
+/// The options that make the load of one pod that of all pods on the busiest node, if there are several.
+pub(super) fn on_a_node(traffic: &Traffic) -> Option<String> {
+    let pods = traffic.pods_on_a_node();
+    let load = traffic.workload();
+    let all = |number: u64| number.saturating_mul(pods);
+    let outgoing = load.outgoing.map(|outgoing| format!(" --outgoing {}", all(outgoing))).unwrap_or_default();
+    let options = || format!("--connections {} --burst {}{outgoing}", all(load.connections), all(load.burst));
+    (pods > 1).then(options)
+}
+
 fn counted(count: u64, word: &str) -> String {
     format!("{} {word}{}", number(count), if count == 1 { "" } else { "s" })
 }
