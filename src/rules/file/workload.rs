@@ -73,8 +73,9 @@ pub fn traffic(text: &str, base: impl Fn(Role) -> Workload) -> Result<Traffic, P
     let load = meaning(text, &typed, base)?;
     let stated = typed.traffic.unwrap_or_default();
     let numbers = [
-        ("requests_in_flight", stated.requests_in_flight),
-        ("milliseconds_in_flight", stated.milliseconds_in_flight),
+        // These two are products of others, and may be larger.
+        ("requests_in_flight", stated.requests_in_flight.map(|number| number.min(MOST))),
+        ("milliseconds_in_flight", stated.milliseconds_in_flight.map(|number| number.min(MOST))),
         ("incoming_streams", stated.incoming_streams),
         ("response_bytes", stated.response_bytes),
         ("request_bytes", stated.request_bytes),
