@@ -325,7 +325,8 @@ fn only_host_touches_the_machine_and_only_cli_the_terminal() {
 fn every_rule_file_lies_one_folder_deep() {
     let rules = Path::new(ROOT).join("rules");
     let mut count = 0;
-    for folder in entries(&rules) {
+    // The table of the manual's rows is what the rules point to.
+    for folder in entries(&rules).into_iter().filter(|path| !path.ends_with("manual.yaml")) {
         assert!(folder.is_dir(), "{} is not in a subsystem's folder", folder.display());
         for file in entries(&folder) {
             let is_rule = file.is_file() && file.extension().is_some_and(|end| end == "yaml");

@@ -186,8 +186,9 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
     let carries = |bound: &Bound<'_>| bound.carries(bound.have);
     bounds.sort_by_key(|bound| (carries(bound).unwrap_or(u64::MAX), bound.limit.name));
     let binding = bounds.iter().take_while(|bound| carries(bound).is_some()).count();
-    let mut steps = Vec::new();
-    for count in 1..=binding.min(STEPS) {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut carried = bounds.first().and_then(carries);
+    for count in 1..=binding {
         let (moved, rest) = bounds.split_at(count);
         let next = rest.first().and_then(|bound| Some((bound, carries(bound)?)));
         // Where nothing else binds, twice as much is as good a goal as any.
@@ -198,6 +199,11 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
         let stop = moved.iter().min_by_key(|bound| end(bound));
         let reached = stop.as_ref().map_or(goal, |bound| end(bound).min(goal));
         let next = if reached < goal { stop } else { next.map(|(bound, _)| bound) };
+        // Where two bind at once, moving one of them buys nothing.
+        if steps.len() == STEPS || (Some(reached) == carried && reached == goal) {
+            continue;
+        }
+        carried = Some(reached);
         let moves = moved.iter().map(|bound| bound.moved(reached)).collect();
         steps.push(Step { moves, carries: reached, next: next.map(|bound| bound.limit.name) });
         if reached < goal {

@@ -3,6 +3,7 @@
 mod diff;
 mod manifest;
 mod plan;
+mod rules;
 mod targets;
 mod watch;
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
 pub(super) use manifest::{ManifestArgs, ManifestFormat};
 pub(super) use plan::{PlanArgs, PlanFormat, TrafficArgs};
+pub(super) use rules::RulesCommand;
 pub(super) use targets::TargetArgs;
 pub(super) use watch::{WatchArgs, WatchFormat, WatchGate};
 
@@ -87,10 +89,10 @@ pub(super) enum Command {
     Plan(Box<PlanArgs>),
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
-        after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
+        after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms\n  tunecheck explain manual          the tuning manual, and what tunecheck does about it\n  tunecheck explain manual 3.2      one section or row of it"
     )]
     Explain {
-        /// A rule's id or part of it, an errno, or words from a log line
+        /// A rule's id or part of it, an errno, words from a log line; or manual, and a section or row of it
         #[arg(value_name = "RULE|SYMPTOM", num_args = 0..)]
         words: Vec<String>,
         /// Add or replace rules by id (a file or a directory; may be repeated)
@@ -124,55 +126,6 @@ pub(super) enum Command {
     Man {
         /// The page of this command instead of the main one
         command: Option<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum RulesCommand {
-    /// List the rules
-    List {
-        /// Add or replace rules by id (a file or a directory; may be repeated)
-        #[arg(long, value_name = "PATH")]
-        rules: Vec<PathBuf>,
-    },
-    /// Say everything about one rule
-    Show {
-        /// The rule's id
-        id: String,
-        /// Add or replace rules by id (a file or a directory; may be repeated)
-        #[arg(long, value_name = "PATH")]
-        rules: Vec<PathBuf>,
-    },
-    /// Check rule files and run their examples; without a path, the built-in rules
-    Check {
-        /// Files or directories
-        paths: Vec<PathBuf>,
-    },
-    /// List every fact that a rule can name, with unit, scope and source
-    Facts,
-    /// Print the JSON Schema of a rule file
-    Schema {
-        /// The schema of a report instead
-        #[arg(long, group = "of")]
-        report: bool,
-        /// The schema of what diff prints as JSON instead
-        #[arg(long, group = "of")]
-        diff: bool,
-        /// The schema of what manifest prints as JSON instead
-        #[arg(long, group = "of")]
-        manifest: bool,
-        /// The schema of a line that watch prints instead
-        #[arg(long, group = "of")]
-        tick: bool,
-        /// The schema of what watch prints as JSON at the end instead
-        #[arg(long, group = "of")]
-        verdict: bool,
-        /// The schema of what plan prints as JSON instead
-        #[arg(long, group = "of")]
-        plan: bool,
-        /// The schema of what --all prints as JSON instead
-        #[arg(long, group = "of")]
-        fleet: bool,
     },
 }
 

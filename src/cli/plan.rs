@@ -33,6 +33,14 @@ pub(super) fn run(args: &PlanArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// What the figures stand for where it was not said what to look at.
+fn caveats(traffic: &Traffic, chosen: bool) -> impl Iterator<Item = String> {
+    let own = "The limit on open files is the one that tunecheck was started with: --name, --unit or --pid look at the service.";
+    let any = "No service port is declared (--port): the accept queue is the longest that a listener gets here.";
+    let listens = traffic.pod().incoming > 0 && traffic.ports.is_empty();
+    [(!chosen).then_some(own), listens.then_some(any)].into_iter().flatten().map(str::to_owned)
+}
+
 fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity> {
     let (host, note) = settings::audited(&args.source, args.unit.as_deref())?;
     let workload = traffic.workload();
@@ -48,7 +56,7 @@ fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity
     Ok(Capacity {
         node: read.facts.text("kernel.node").map(str::to_owned),
         source: host.source(),
-        notes: host.notes().into_iter().chain(note).collect(),
+        notes: host.notes().into_iter().chain(note).chain(caveats(traffic, host.process().is_some())).collect(),
         carried,
         unlimited,
         unknown,

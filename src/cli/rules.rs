@@ -13,7 +13,7 @@ use crate::facts;
 use crate::model::catalogue::Catalogue;
 use crate::model::rule::Example;
 use crate::report;
-use crate::rules::{RuleSet, file};
+use crate::rules::{RuleSet, file, manual};
 
 pub(super) fn run(command: RulesCommand) -> Result<Exit> {
     let text = match command {
@@ -23,7 +23,7 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
             let Some((rule, doc)) = rules.get(&id).zip(rules.doc(&id)) else {
                 bail!("there is no rule {id} (tunecheck rules list)")
             };
-            report::explain(rule, doc, Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
+            report::explain(rule, doc, manual(), Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
         }
         RulesCommand::Check { paths } => check(&paths)?,
         RulesCommand::Facts => report::facts_table(facts::catalogue()),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::args::TrafficArgs;
 use super::settings;
-use crate::model::traffic::{Protocol, Traffic};
+use crate::model::traffic::{Protocol, Share, Traffic};
 use crate::model::workload::Role;
 use crate::rules::RuleSet;
 
@@ -58,17 +58,20 @@ pub(super) fn traffic(args: &TrafficArgs, rules: &RuleSet) -> Result<Traffic> {
         ..base.scaled(concurrency)
     };
     let traffic = Traffic { outgoing: args.outgoing.or(traffic.outgoing), ..traffic };
-    let restated = concurrency != base.concurrency || streams != base.streams || short_lived != base.short_lived;
-    let burst = args.burst.unwrap_or(if restated { burst(&traffic) } else { traffic.burst });
+    let burst = args.burst.unwrap_or_else(|| burst(&traffic, &base));
     Ok(Traffic { burst, ..traffic })
 }
 
-/// New connections that may come at once: a tenth of all, as after a restart, or half a second of them.
-fn burst(traffic: &Traffic) -> u64 {
-    let whole = traffic.whole();
-    let connections = if traffic.role == Role::Client { whole.outgoing } else { whole.incoming };
-    let of_rate = traffic.per_second(traffic.concurrency).filter(|_| traffic.short_lived).map(|rate| rate.div_ceil(2));
-    connections.div_ceil(10).max(of_rate.unwrap_or(0))
+/// New connections that may come at once: the same share of all as before, or half a second of short ones.
+fn burst(traffic: &Traffic, base: &Traffic) -> u64 {
+    let connections = |traffic: &Traffic| {
+        let Share { incoming, outgoing, .. } = traffic.whole();
+        if traffic.role == Role::Client { outgoing } else { incoming }
+    };
+    let share = u128::from(base.burst) * u128::from(connections(traffic));
+    let share = u64::try_from(share.div_ceil(connections(base).max(1).into())).unwrap_or(u64::MAX);
+    let rate = traffic.per_second(traffic.concurrency).filter(|_| traffic.short_lived);
+    share.max(rate.map_or(0, |rate| rate.div_ceil(2)))
 }
 
 fn multiplexed(args: &TrafficArgs, base: &Traffic) -> Result<(Protocol, u64)> {

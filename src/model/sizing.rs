@@ -123,7 +123,7 @@ pub struct Move {
 /// The limits that bind first moved to where the next one binds: what that buys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The limits to move, the one that this step adds last.
+    /// The limits to move, those that this step adds last.
     pub moves: Vec<Move>,
     /// Requests in flight that are carried then.
     pub carries: u64,

@@ -180,7 +180,11 @@ impl Traffic {
     /// The load on one pod, as an audit takes it.
     pub fn workload(&self) -> Workload {
         let share = self.pod();
-        let connections = if self.role == Role::Client { share.outgoing } else { share.incoming };
+        // Of a client those that its requests take, whatever else it opens.
+        let connections = match self.role {
+            Role::Client => share.requests.div_ceil(self.streams.max(1)),
+            Role::Server | Role::Gateway => share.incoming,
+        };
         let workload = Workload {
             role: self.role,
             connections,

@@ -7,6 +7,7 @@ mod fleet;
 mod groups;
 mod json;
 mod manifest;
+mod manual;
 mod plan;
 mod style;
 mod table;
@@ -22,6 +23,7 @@ pub use json::{
     verdict as verdict_json, verdict_schema,
 };
 pub use manifest::{github as manifest_github, table as manifest_table};
+pub use manual::print as manual;
 pub use plan::{html as plan_html, json as plan_json, schema as plan_schema, table as plan, yaml as plan_yaml};
 pub use style::Style;
 pub use table::print as table;

@@ -61,7 +61,10 @@ pub(super) const LIMITS: &[Limit] = &[
         rule: Some("files/file-max"),
         need: |traffic| {
             let (share, pods) = (traffic.node(), traffic.pods_on_a_node());
-            let words = format!("{}, and {SPARE} more in each of {} processes", sockets(share), n(pods));
+            let words = match pods {
+                1 => format!("{}, and {SPARE} more in a process", sockets(share)),
+                pods => format!("{}, and {SPARE} more in each of {} processes", sockets(share), n(pods)),
+            };
             Amount::Of(u128::from(share.sockets()) + u128::from(pods) * u128::from(SPARE), words)
         },
         have: Have::Fact("file.max"),

@@ -58,9 +58,9 @@ pub(super) const LIMITS: &[Limit] = &[
 /// holds one more than its backlog.
 fn queue(facts: &Facts, traffic: &Traffic) -> Option<Found> {
     if traffic.ports.is_empty() {
-        return Some(facts.number(SOMAXCONN).map(|most| {
-            (most.unsigned_abs().saturating_add(1), format!("{SOMAXCONN} + 1; --port finds the listener's own"))
-        }));
+        return Some(
+            facts.number(SOMAXCONN).map(|most| (most.unsigned_abs().saturating_add(1), format!("{SOMAXCONN} + 1"))),
+        );
     }
     let mut least: Option<(u128, String)> = None;
     for &port in &traffic.ports {

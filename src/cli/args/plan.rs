@@ -84,7 +84,7 @@ pub(in crate::cli) struct TrafficArgs {
     /// Every request has a connection of its own
     #[arg(long, help_heading = "Traffic")]
     pub(in crate::cli) short_lived: bool,
-    /// New connections before the application calls accept() again; a tenth of all, or half a second of them
+    /// New connections before the application calls accept() again; a tenth of all, or half a second of short-lived ones
     #[arg(long, value_name = "N", help_heading = "Traffic", value_parser = count)]
     pub(in crate::cli) burst: Option<u64>,
     /// Outgoing connections, where they differ from what the role implies

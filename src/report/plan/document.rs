@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::words::on_a_node;
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Capacity, Move, Need, Sizing};
 use crate::model::traffic::Protocol;
@@ -130,7 +131,7 @@ struct WhyV1<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct StepV1<'a> {
-    /// The limits to move, the one that this step adds last.
+    /// The limits to move, those that this step adds last.
     moves: Vec<MoveV1<'a>>,
     carries: u64,
     next: Option<&'a str>,
@@ -159,10 +160,12 @@ pub fn json(sizing: &Sizing) -> Result<String, serde_json::Error> {
 /// # Errors
 /// None in practice; the serialiser's type has one.
 pub fn yaml(sizing: &Sizing) -> Result<String, serde_yaml::Error> {
-    let text = serde_yaml::to_string(&plan(sizing))?;
-    Ok(format!(
-        "# tunecheck --workload FILE audits the load of one pod; tunecheck plan --workload FILE takes it up again.\n{text}"
-    ))
+    let mut comments = vec![
+        "# The load of one pod: tunecheck --workload FILE, in that pod. tunecheck plan --workload FILE takes it up again.".to_owned(),
+    ];
+    comments
+        .extend(on_a_node(&sizing.traffic).map(|options| format!("# On a node: tunecheck --workload FILE {options}")));
+    Ok(format!("{}\n{}", comments.join("\n"), serde_yaml::to_string(&plan(sizing))?))
 }
 
 /// The JSON Schema of the plan.

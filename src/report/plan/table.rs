@@ -5,7 +5,9 @@ use std::fmt::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::scale::Scale;
-use super::words::{PLANNED, SOLVED, amount, carries, load, needed, now, number, rule, shape, step, unknown, verdict};
+use super::words::{
+    SOLVED, amount, carries, load, needed, now, number, planned, rule, shape, step, steps, unknown, verdict,
+};
 use crate::model::sizing::{Capacity, Carried, Need, Sizing};
 use crate::model::traffic::Traffic;
 use crate::report::style::Style;
@@ -39,8 +41,7 @@ fn write(out: &mut String, sizing: &Sizing, style: Style) -> fmt::Result {
         None => {
             needs(out, &sizing.needs, style)?;
             settings(out, sizing, width)?;
-            let [first, second] = PLANNED;
-            writeln!(out, "\n{first}\n{second}")
+            writeln!(out, "\n{}", planned(&sizing.traffic).join("\n"))
         }
     }
 }
@@ -92,15 +93,14 @@ fn carried(out: &mut String, capacity: &Capacity, traffic: &Traffic, style: Styl
     if !capacity.steps.is_empty() {
         writeln!(out, "\nWhat a change buys, one upon the other")?;
     }
-    for (index, one) in capacity.steps.iter().enumerate() {
+    for (index, (one, added, _)) in steps(capacity).enumerate() {
         writeln!(out, "{}", hanging(&format!("{:>3}. ", index + 1), &step(one), width))?;
-        if let Some(moved) = one.moves.last() {
+        for moved in added {
             let rule = rule(moved).map(|rule| format!(" ({rule})")).unwrap_or_default();
             writeln!(out, "{}", hanging("     by ", &format!("{}{rule}", moved.change), width))?;
         }
     }
-    let [first, second] = SOLVED;
-    writeln!(out, "\n{first}\n{second}")
+    writeln!(out, "\n{}", SOLVED.join("\n"))
 }
 
 fn new_table(style: Style) -> Table {

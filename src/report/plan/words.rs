@@ -7,12 +7,7 @@ use crate::model::traffic::{Protocol, Traffic};
 use crate::model::window::seconds;
 use crate::model::workload::Role;
 
-/// What to do with a plan.
-pub(super) const PLANNED: [&str; 2] = [
-    "The load of one pod as a file: the same with --format yaml > load.yaml",
-    "Then: tunecheck --workload load.yaml; tunecheck fix --workload load.yaml",
-];
-/// What to do with a machine's capacity.
+/// What to do with a machine's capacity, a line each.
 pub(super) const SOLVED: [&str; 2] = [
     "What to change here for the declared load, with undo: the same with --format yaml > load.yaml,",
     "then tunecheck fix --workload load.yaml",
@@ -72,6 +67,27 @@ pub(super) fn shape(traffic: &Traffic) -> String {
     words.join(" · ")
 }
 
+/// What to do with a plan, a line each.
+pub(super) fn planned(traffic: &Traffic) -> Vec<String> {
+    let mut lines = vec![
+        "The load of one pod as a file: the same with --format yaml > load.yaml".to_owned(),
+        "Then, in a pod: tunecheck --workload load.yaml; tunecheck fix --workload load.yaml".to_owned(),
+    ];
+    let on_a_node = on_a_node(traffic);
+    lines.extend(on_a_node.map(|options| format!("On a node:      tunecheck --workload load.yaml {options}")));
+    lines
+}
+
+/// The options that make the load of one pod that of all pods on the busiest node, if there are several.
+pub(super) fn on_a_node(traffic: &Traffic) -> Option<String> {
+    let pods = traffic.pods_on_a_node();
+    let load = traffic.workload();
+    let all = |number: u64| number.saturating_mul(pods);
+    let outgoing = load.outgoing.map(|outgoing| format!(" --outgoing {}", all(outgoing))).unwrap_or_default();
+    let options = || format!("--connections {} --burst {}{outgoing}", all(load.connections), all(load.burst));
+    (pods > 1).then(options)
+}
+
 fn counted(count: u64, word: &str) -> String {
     format!("{} {word}{}", number(count), if count == 1 { "" } else { "s" })
 }
@@ -119,12 +135,24 @@ pub(super) fn now(limit: &Carried) -> String {
 
 /// One limit moved.
 pub(super) fn moved(one: &Move) -> String {
-    format!("{} {} -> {}", one.limit, amount(one.from, one.unit), amount(one.to, one.unit))
+    match one.from == one.to {
+        true => format!("{} as it is, {}, which is as far as it goes", one.limit, amount(one.from, one.unit)),
+        false => format!("{} {} -> {}", one.limit, amount(one.from, one.unit), amount(one.to, one.unit)),
+    }
 }
 
 /// What tells more of a limit that is moved.
 pub(super) fn rule(one: &Move) -> Option<String> {
     one.rule.map(|rule| format!("tunecheck explain {rule}"))
+}
+
+/// Each step, with the limits that it adds to those of the one before it, and those.
+pub(super) fn steps(capacity: &Capacity) -> impl Iterator<Item = (&Step, &[Move], &[Move])> {
+    let befores = std::iter::once(0).chain(capacity.steps.iter().map(|step| step.moves.len()));
+    capacity.steps.iter().zip(befores).map(|(step, before)| {
+        let (before, added) = step.moves.split_at_checked(before).unwrap_or((&[], &step.moves));
+        (step, added, before)
+    })
 }
 
 /// What moving limits buys: those that were moved before go along.

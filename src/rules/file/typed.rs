@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::words::{EffectWord, IfAbsentWord, RoleWord, SafetyWord, ScopeWord, SeverityWord, StageWord};
 use crate::model::check::Severity;
 use crate::model::fact::Scope;
 use crate::model::fix::{Effect, Safety};
 use crate::model::rule::IfAbsent;
-use crate::model::traffic::Protocol;
 use crate::model::watch::Stage;
 use crate::model::workload::Role;
 
@@ -21,7 +19,7 @@ use crate::model::workload::Role;
 pub(super) struct RuleFile {
     /// What is true when the rule passes.
     pub(super) title: String,
-    /// Sections of the tuning manual that the rule encodes.
+    /// Rows of the tuning manual that the rule encodes, as `1.3, 3.5.1`: `tunecheck explain manual` lists them.
     #[serde(default)]
     pub(super) manual: String,
     /// Whose value it is.
@@ -318,50 +316,4 @@ pub(super) enum ExpectWord {
     Fail,
     Unknown,
     NotApplicable,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WorkloadFile {
-    #[serde(rename = "title")]
-    pub(super) _title: Option<String>,
-    pub(super) role: Option<Role>,
-    pub(super) connections: Option<u64>,
-    pub(super) burst: Option<u64>,
-    pub(super) destinations: Option<u64>,
-    pub(super) source_addresses: Option<u64>,
-    pub(super) streams: Option<u64>,
-    pub(super) outgoing: Option<u64>,
-    pub(super) ports: Option<Vec<u16>>,
-    /// What the numbers above were worked out from, for `tunecheck plan`.
-    pub(super) traffic: Option<TrafficFile>,
-    /// What `tunecheck plan` found out; nothing reads it again.
-    #[serde(rename = "needs")]
-    pub(super) _needs: Option<IgnoredAny>,
-    #[serde(rename = "settings")]
-    pub(super) _settings: Option<IgnoredAny>,
-    #[serde(rename = "capacity")]
-    pub(super) _capacity: Option<IgnoredAny>,
-    #[serde(rename = "schema")]
-    pub(super) _schema: Option<IgnoredAny>,
-    #[serde(rename = "tunecheck")]
-    pub(super) _tunecheck: Option<IgnoredAny>,
-}
-
-/// Traffic of all pods together, as `tunecheck plan` writes it.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct TrafficFile {
-    pub(super) requests_in_flight: Option<u64>,
-    pub(super) milliseconds_in_flight: Option<u64>,
-    pub(super) protocol: Option<Protocol>,
-    pub(super) incoming_streams: Option<u64>,
-    pub(super) short_lived: bool,
-    pub(super) response_bytes: Option<u64>,
-    pub(super) request_bytes: Option<u64>,
-    pub(super) chunk_bytes: Option<u64>,
-    pub(super) pods: Option<u64>,
-    pub(super) nodes: Option<u64>,
-    pub(super) nat_addresses: Option<u64>,
-    pub(super) link_bits_per_second: Option<u64>,
 }

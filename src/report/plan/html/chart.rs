@@ -2,10 +2,10 @@
 
 use super::markup::Html;
 use super::tables::{cell, column, name, row, section, table};
-use crate::model::sizing::{Capacity, Step};
+use crate::model::sizing::{Capacity, Move};
 use crate::model::traffic::Traffic;
 use crate::report::plan::scale::Scale;
-use crate::report::plan::words::{amount, carries, moved, now, number, rule, slow_from};
+use crate::report::plan::words::{self, amount, carries, moved, now, number, rule, slow_from};
 
 /// Labels of powers of ten that a narrow screen has room for.
 const LABELS: usize = 7;
@@ -83,25 +83,25 @@ pub(super) fn steps(html: &mut Html, capacity: &Capacity, traffic: &Traffic) {
         table(html, "chart steps", header, |html| {
             let as_it_is = |html: &mut Html| html.text("as it is");
             plot.step(html, as_it_is, first.carries.unwrap_or_default(), Some(first.limit));
-            for (index, step) in capacity.steps.iter().enumerate() {
-                plot.step(html, |html| moves(html, index + 1, step), step.carries, step.next);
+            for (index, (step, added, before)) in words::steps(capacity).enumerate() {
+                plot.step(html, |html| moves(html, index + 1, added, before), step.carries, step.next);
             }
         });
     });
 }
 
-/// The limits that a step moves: the one that it adds, how, and those before it, which move along.
-fn moves(html: &mut Html, count: usize, step: &Step) {
-    let mut newest_first = step.moves.iter().rev();
-    if let Some(newest) = newest_first.next() {
-        html.text(&format!("{count}. {}", moved(newest)));
-        html.words("small", &[], &format!("by {}", newest.change));
-        if let Some(rule) = rule(newest) {
+/// The limits that a step moves: those that it adds, and how, and those before it, which move along.
+fn moves(html: &mut Html, count: usize, added: &[Move], before: &[Move]) {
+    for (index, one) in added.iter().rev().enumerate() {
+        let words = if index == 0 { format!("{count}. {}", moved(one)) } else { format!("with {}", moved(one)) };
+        html.words("div", &[], &words);
+        html.words("small", &[], &format!("by {}", one.change));
+        if let Some(rule) = rule(one) {
             html.words("code", &[("class", "more")], &rule);
         }
     }
-    for along in newest_first {
-        html.words("small", &[], &format!("with {}", moved(along)));
+    for one in before.iter().rev() {
+        html.words("small", &[], &format!("with {}", moved(one)));
     }
 }
 

@@ -6,7 +6,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use super::words::{PLANNED, SOLVED, load, shape, unknown, verdict};
+use super::words::{SOLVED, load, planned, shape, unknown, verdict};
 use crate::model::sizing::{Capacity, Sizing};
 use markup::Html;
 
@@ -74,8 +74,10 @@ fn body(html: &mut Html, sizing: &Sizing) {
     tables::settings(html, &sizing.settings);
     html.element("section", &[], |html| {
         html.words("h2", &[], "Next");
-        let [first, second] = if sizing.capacity.is_some() { SOLVED } else { PLANNED };
-        html.words("p", &[], &format!("{first} {second}"));
+        match &sizing.capacity {
+            Some(_) => html.words("p", &[], &SOLVED.join(" ")),
+            None => planned(traffic).iter().for_each(|line| html.words("p", &[], line)),
+        }
     });
     html.words("footer", &[], concat!("tunecheck ", env!("CARGO_PKG_VERSION"), " plan"));
 }
