@@ -92,8 +92,10 @@ pub(super) fn steps(html: &mut Html, capacity: &Capacity, traffic: &Traffic) {
 
 /// The limits that a step moves: those that it adds, and how, and those before it, which move along.
 fn moves(html: &mut Html, count: usize, added: &[Move], before: &[Move]) {
+    // A browser breaks a line after the hyphen.
+    let arrow = |one: &Move| moved(one).replace("->", "→");
     for (index, one) in added.iter().rev().enumerate() {
-        let words = if index == 0 { format!("{count}. {}", moved(one)) } else { format!("with {}", moved(one)) };
+        let words = if index == 0 { format!("{count}. {}", arrow(one)) } else { format!("with {}", arrow(one)) };
         html.words("div", &[], &words);
         html.words("small", &[], &format!("by {}", one.change));
         if let Some(rule) = rule(one) {
@@ -101,7 +103,7 @@ fn moves(html: &mut Html, count: usize, added: &[Move], before: &[Move]) {
         }
     }
     for one in before.iter().rev() {
-        html.words("small", &[], &format!("with {}", moved(one)));
+        html.words("small", &[], &format!("with {}", arrow(one)));
     }
 }
 

@@ -153,8 +153,8 @@ fn a_solved_plan_shows_every_limit_in_order_and_all_that_is_known_of_it() {
         let sentences = [
             "carries 1,000 requests in flight, less than the 10,000 that are asked for; first to bind: files",
             "read without root",
-            "1. files 1,000 -> 28,000by one key28,000holdsports",
-            "2. ports 28,000 -> 90,000by one keywith files 1,000 -> 90,00090,000holdsnone that was read",
+            "1. files 1,000 → 28,000by one key28,000holdsports",
+            "2. ports 28,000 → 90,000by one keywith files 1,000 → 90,00090,000holdsnone that was read",
             "CPU: only root may read it",
             "tracking: no such module",
             "limit.nofile.softLimitNOFILE= of the unittunecheck explain files/nofile-soft",
