@@ -36,6 +36,7 @@ mod namespaces;
 mod needs;
 mod output;
 mod overflow;
+mod pools;
 mod ports;
 mod readonly;
 mod recordings;
@@ -82,6 +83,7 @@ fn main() {
         listeners::PLACES,
         manifests::PLACES,
         runtimes::PLACES,
+        pools::PLACES,
     ];
     places.extend(fleet::PLACES);
     harness::main(&places);
