@@ -75,7 +75,10 @@ impl Server {
         let upstream = if self.shared { outgoing.max(requests) } else { outgoing };
         let connections = int(incoming.saturating_add(upstream).saturating_add(NGINX_SPARE));
         let mut lines = vec![
-            format!("worker_rlimit_nofile {}; # main", int(connections.saturating_add(FILES_SPARE))),
+            format!(
+                "worker_rlimit_nofile {}; # main, where the limit is below",
+                int(connections.saturating_add(FILES_SPARE))
+            ),
             format!("worker_connections {connections}; # events"),
             format!("listen {} backlog={}; # server", self.port, self.backlog(511)),
         ];
@@ -104,7 +107,7 @@ impl Server {
 
     fn envoy(&self) -> Setting {
         // A ceiling, no pool: every worker thread has connections of its own, so streams are not used up evenly.
-        let most = int(self.share.requests.max(self.share.outgoing));
+        let most = int(self.share.requests.max(self.share.outgoing).max(1024));
         let mut lines = vec![
             "circuit_breakers: # of the cluster".to_owned(),
             "  thresholds:".to_owned(),

@@ -59,7 +59,7 @@ fn what_cannot_share_connections_as_the_traffic_does_gets_more() {
     let gateway = h2(Role::Gateway, 250);
     assert_eq!((gateway.pod().incoming, gateway.pod().outgoing), (1000, 4));
     assert_says("nginx", &gateway, &["worker_connections 2064;", "keepalive 1000;"]);
-    assert_says("Envoy", &gateway, &["max_connections: 1000, max_pending_requests: 1000, max_requests: 1000"]);
+    assert_says("Envoy", &gateway, &["max_connections: 1024, max_pending_requests: 1024, max_requests: 1024"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::words::{amount, load, number, on_a_node, shape, step, unknown, verdict};
+use super::words::{SETTINGS, amount, load, number, on_a_node, shape, step, unknown, verdict};
 use crate::model::sizing::{Amount, Capacity, Carried, Need, Sizing};
 use crate::model::traffic::Traffic;
 use crate::report::style::Style;
@@ -63,6 +63,9 @@ fn needs(out: &mut String, needs: &[Need], style: Style) -> fmt::Result {
 }
 
 fn settings(out: &mut String, sizing: &Sizing, width: usize) -> fmt::Result {
+    if !sizing.settings.is_empty() {
+        writeln!(out, "\n{SETTINGS}")?;
+    }
     for setting in &sizing.settings {
         writeln!(out, "\n{}", setting.program)?;
         for line in &setting.lines {

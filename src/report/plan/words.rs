@@ -7,6 +7,9 @@ use crate::model::traffic::{Protocol, Traffic};
 use crate::model::window::seconds;
 use crate::model::workload::Role;
 
+/// What stands above settings: they are made for this traffic alone.
+pub(super) const SETTINGS: &str = "Settings for one pod, at least: leave alone what is higher already";
+
 /// A number of things.
 pub(super) fn number(number: u64) -> String {
     grouped(number.into())
