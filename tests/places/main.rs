@@ -37,6 +37,7 @@ mod needs;
 mod output;
 mod overflow;
 mod page;
+mod pools;
 mod ports;
 mod readonly;
 mod recordings;
@@ -84,6 +85,7 @@ fn main() {
         manifests::PLACES,
         runtimes::PLACES,
         page::PLACES,
+        pools::PLACES,
     ];
     places.extend(fleet::PLACES);
     harness::main(&places);

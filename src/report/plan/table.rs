@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::scale::Scale;
 use super::words::{
-    SOLVED, amount, carries, load, needed, now, number, planned, rule, shape, step, steps, unknown, verdict,
+    SETTINGS, SOLVED, amount, carries, load, needed, now, number, planned, rule, shape, step, steps, unknown, verdict,
 };
 use crate::model::sizing::{Capacity, Carried, Need, Sizing};
 use crate::model::traffic::Traffic;
@@ -57,6 +57,9 @@ fn needs(out: &mut String, needs: &[Need], style: Style) -> fmt::Result {
 }
 
 fn settings(out: &mut String, sizing: &Sizing, width: usize) -> fmt::Result {
+    if !sizing.settings.is_empty() {
+        writeln!(out, "\n{SETTINGS}")?;
+    }
     for setting in &sizing.settings {
         writeln!(out, "\n{}", setting.program)?;
         for line in &setting.lines {

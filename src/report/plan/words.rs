@@ -12,6 +12,8 @@ pub(super) const SOLVED: [&str; 2] = [
     "What to change here for the declared load, with undo: the same with --format yaml > load.yaml,",
     "then tunecheck fix --workload load.yaml",
 ];
+/// What stands above settings: they are made for this traffic alone.
+pub(super) const SETTINGS: &str = "Settings for one pod, at least: leave alone what is higher already";
 
 /// A number of things.
 pub(super) fn number(number: u64) -> String {

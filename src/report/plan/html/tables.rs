@@ -2,7 +2,7 @@
 
 use super::markup::Html;
 use crate::model::sizing::{Carried, Need, Setting};
-use crate::report::plan::words::needed;
+use crate::report::plan::words::{SETTINGS, needed};
 
 /// A table of this class whose rows become blocks on a narrow screen, each cell with its title. The roles say what it is
 /// where a browser forgets that once it is laid out as something else.
@@ -87,7 +87,7 @@ pub(super) fn settings(html: &mut Html, settings: &[Setting]) {
     if settings.is_empty() {
         return;
     }
-    section(html, "Settings for one pod's share", |html| {
+    section(html, SETTINGS, |html| {
         html.element("div", &[("class", "settings")], |html| {
             for setting in settings {
                 html.element("div", &[], |html| {
