@@ -27,7 +27,7 @@ pub(crate) const PLACES: &[Place] = &[
 
 const ROLES: [&str; 3] = ["server", "gateway", "client"];
 /// Tall enough for every page as a whole.
-const HEIGHT: u32 = 9000;
+const HEIGHT: u32 = 14_000;
 /// What the browser looks at, in a frame around the page: no window is as narrow as a telephone.
 const MEASURE: &str = r#"<script>
 addEventListener("load", () => {
