@@ -130,7 +130,7 @@ pub(super) fn slow_from(limit: &Carried) -> Option<u64> {
 pub(super) fn now(limit: &Carried) -> String {
     let have = amount(limit.have, limit.unit);
     match slow_from(limit) {
-        Some(from) => format!("{have}; slow from {}", number(from)),
+        Some(from) => format!("{have}; slow from {} requests", number(from)),
         None => have,
     }
 }
