@@ -144,9 +144,9 @@ fn a_solved_plan_shows_every_limit_in_order_and_all_that_is_known_of_it() {
             rows,
             [
                 "filesper process1,000short1,00010,000",
-                "portsper process28,000slow28,000; slow from 5,00010,000",
-                "tableper process100,000holds100,000; slow from 50,00010,000",
-                "memoryper processanyholdsunlimited; slow from 60,00010,000",
+                "portsper process28,000slow28,000; slow from 5,000 requests10,000",
+                "tableper process100,000holds100,000; slow from 50,000 requests10,000",
+                "memoryper processanyholdsunlimited; slow from 60,000 requests10,000",
             ]
         );
         let all = texts(document.root());
