@@ -2,6 +2,7 @@
 
 mod diff;
 mod manifest;
+mod probe;
 mod targets;
 mod watch;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
 pub(super) use manifest::{ManifestArgs, ManifestFormat};
+pub(super) use probe::{AskArgs, PeerArgs, ProbeArgs, ProbeCommand};
 pub(super) use targets::TargetArgs;
 pub(super) use watch::{WatchArgs, WatchFormat, WatchGate};
 
@@ -80,6 +82,11 @@ pub(super) enum Command {
     /// Judge the pods of manifests before they are deployed: fields, sysctls, ports, JVM heaps
     #[command(after_help = manifest::EXAMPLES)]
     Manifest(Box<ManifestArgs>),
+    /// Ask the other end of the connections what it allows
+    Probe {
+        #[command(subcommand)]
+        command: ProbeCommand,
+    },
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
         after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
@@ -165,6 +172,9 @@ pub(super) enum RulesCommand {
         /// The schema of what --all prints as JSON instead
         #[arg(long, group = "of")]
         fleet: bool,
+        /// The schema of what probe prints as JSON instead
+        #[arg(long, group = "of")]
+        peer: bool,
     },
 }
 
@@ -252,6 +262,8 @@ pub(super) struct SourceArgs {
     /// Accept what a rule finds, whatever it is: it is counted as waived and trips no gate (may be repeated)
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "What to read")]
     pub(super) waive: Vec<String>,
+    #[command(flatten)]
+    pub(super) peer: PeerArgs,
 }
 
 /// Whether counters are looked at for a while.
@@ -275,7 +287,7 @@ pub(super) struct FixArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
     /// Plan for a report that was recorded with --format json (- is standard input), instead of auditing
-    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "streams", "outgoing", "port"])]
+    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "streams", "outgoing", "port", "h2"])]
     pub(super) from: Option<PathBuf>,
 
     /// The form of the fix (may be repeated with --output)

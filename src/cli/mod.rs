@@ -6,6 +6,7 @@ mod exit;
 mod explain;
 mod fix;
 mod manifest;
+mod probe;
 mod rules;
 mod screen;
 mod settings;
@@ -58,6 +59,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Watch(args)) => watch::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Manifest(args)) => manifest::run(&args),
+        Some(Command::Probe { command }) => probe::run(&command),
         Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
         Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
         Some(Command::Rules { command }) => rules::run(command),

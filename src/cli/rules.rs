@@ -33,6 +33,7 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
         RulesCommand::Schema { tick: true, .. } => serde_json::to_string_pretty(&report::tick_schema())? + "\n",
         RulesCommand::Schema { verdict: true, .. } => serde_json::to_string_pretty(&report::verdict_schema())? + "\n",
         RulesCommand::Schema { fleet: true, .. } => serde_json::to_string_pretty(&report::fleet_schema())? + "\n",
+        RulesCommand::Schema { peer: true, .. } => serde_json::to_string_pretty(&report::peers_schema())? + "\n",
         RulesCommand::Schema { .. } => serde_json::to_string_pretty(&file::schema())? + "\n",
     };
     print(text.as_bytes())?;

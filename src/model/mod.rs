@@ -11,6 +11,7 @@ pub mod fix;
 pub mod fleet;
 pub mod listener;
 pub mod manifest;
+pub mod peer;
 pub mod place;
 pub mod pod_sysctl;
 pub mod ports;

@@ -1,0 +1,39 @@
+//! `tunecheck probe`: what the other end of the connections says of itself.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::args::{AskArgs, Format, PeerArgs, ProbeArgs, ProbeCommand};
+use super::exit::Exit;
+use super::settings;
+use super::terminal::{Terminal, print};
+use crate::host::peer::{self, Question};
+use crate::model::peer::{Origin, Peers};
+use crate::report;
+
+/// The longest that one address may take where nobody says so.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) fn run(command: &ProbeCommand) -> Result<Exit> {
+    let ProbeCommand::H2(args) = command;
+    let ProbeArgs { url, ask, timeout, format, color } = args.as_ref();
+    let peers = asked(url, ask, *timeout)?;
+    let terminal = Terminal::stdout();
+    let text = match format {
+        Format::Table => report::peers(&peers, settings::plain_style(*color, terminal)),
+        Format::Json => report::peers_json(&peers, terminal.interactive)?,
+    };
+    print(text.as_bytes()).context("cannot write what was found")?;
+    Ok(if peers.all_answered() { Exit::Done } else { Exit::Failed })
+}
+
+/// Asks the peer that `--h2` names; none is named, nothing is sent.
+pub(super) fn ask(args: &PeerArgs) -> Result<Option<Peers>> {
+    args.h2.as_ref().map(|origin| asked(origin, &args.ask, TIMEOUT)).transpose()
+}
+
+fn asked(origin: &Origin, args: &AskArgs, timeout: Duration) -> Result<Peers> {
+    let AskArgs { connect, cacert, insecure } = args;
+    Ok(peer::ask(&Question { origin, connect, roots: cacert.as_deref(), verify: !insecure, timeout })?)
+}
