@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::settings;
 use super::terminal::{Terminal, print};
 use crate::host::peer::{self, Question};
-use crate::model::peer::{Origin, Peers};
+use crate::model::peer::{Origin, Peers, Trust};
 use crate::report;
 
 /// The longest that one address may take where nobody says so.
@@ -31,6 +31,16 @@ pub(super) fn run(command: &ProbeCommand) -> Result<Exit> {
 /// Asks the peer that `--h2` names; none is named, nothing is sent.
 pub(super) fn ask(args: &PeerArgs) -> Result<Option<Peers>> {
     args.h2.as_ref().map(|origin| asked(origin, &args.ask, TIMEOUT)).transpose()
+}
+
+/// What a reader of a report has to know about who was asked.
+pub(super) fn note(peers: &Peers) -> Option<String> {
+    let why = match peers.trust {
+        Trust::Cleartext => "it speaks in cleartext",
+        Trust::Nothing => "its certificate was not judged (--insecure)",
+        Trust::System(..) | Trust::BuiltIn(_) => return None,
+    };
+    Some(format!("Nobody proves that {} is who answered: {why}.", peers.origin))
 }
 
 fn asked(origin: &Origin, args: &AskArgs, timeout: Duration) -> Result<Peers> {

@@ -25,6 +25,9 @@ pub fn table(peers: &Peers, style: Style) -> String {
 fn write(out: &mut String, peers: &Peers, style: Style) -> fmt::Result {
     let width = usize::from(style.width);
     writeln!(out, "{}", sanitized(&peers.origin.to_string()))?;
+    if let Some(why) = &peers.nowhere {
+        return line(out, "nowhere", why, width);
+    }
     let took = peers.found.took.map(|took| format!(" in {}", time(took))).unwrap_or_default();
     let count = peers.peers.len();
     let addresses = if count == 1 { "1 address".to_owned() } else { format!("{count} addresses") };

@@ -42,39 +42,36 @@ pub struct Question<'a> {
     pub timeout: Duration,
 }
 
-/// Nobody could be asked.
+/// The user's file of certificates cannot be used.
 #[derive(Debug, Error)]
-pub enum NobodyAsked {
-    /// The name led nowhere: why, and what to try next.
-    #[error("{0}")]
-    Name(String),
-    /// The file of certificates cannot be used.
-    #[error("--cacert {0}: {1}")]
-    Roots(String, String),
-}
+#[error("--cacert {0}: {1}")]
+pub struct UnusableRoots(String, String);
 
 /// Asks every address of an origin, side by side, each with a connection of its own.
 ///
 /// # Errors
-/// [`NobodyAsked`]: the name leads nowhere, or the user's certificates are none. An address that does not answer is in
-/// the result.
-pub fn ask(question: &Question<'_>) -> Result<Peers, NobodyAsked> {
+/// [`UnusableRoots`]. A name that leads nowhere and an address that does not answer are in the result.
+pub fn ask(question: &Question<'_>) -> Result<Peers, UnusableRoots> {
     let origin = question.origin;
     let pem = question.roots.map(|path| pem(path)).transpose()?;
-    let (mut addresses, unrouted, found) = addresses(question)?;
-    let left_out = addresses.len().saturating_sub(MOST);
-    addresses.truncate(MOST);
     let (config, trust) = tls::config(origin, pem.as_deref(), question.verify)
-        .map_err(|why| NobodyAsked::Roots(shown(question.roots), why))?;
+        .map_err(|why| UnusableRoots(shown(question.roots), why))?;
+    let (found, nowhere) = match found(question) {
+        Ok(found) => (found, None),
+        Err(why) => (Addresses::default(), Some(why)),
+    };
+    let Addresses { mut routed, unrouted, found } = found;
+    let left_out = routed.len().saturating_sub(MOST);
+    routed.truncate(MOST);
     let probe = |address: SocketAddr| probe::one(origin, address, config.as_ref(), question.timeout);
     let peers = thread::scope(|scope| {
-        let probes: Vec<_> = addresses
+        let probes: Vec<_> = routed
             .iter()
             .map(|&address| (address, thread::Builder::new().spawn_scoped(scope, move || probe(address))))
             .collect();
         probes.into_iter().map(|(address, probe)| joined(address, probe)).collect()
     });
-    Ok(Peers { origin: origin.clone(), found, trust, peers, unrouted, left_out })
+    Ok(Peers { origin: origin.clone(), nowhere, found, trust, peers, unrouted, left_out })
 }
 
 fn joined(address: SocketAddr, probe: io::Result<thread::ScopedJoinHandle<'_, Peer>>) -> Peer {
@@ -87,33 +84,49 @@ fn joined(address: SocketAddr, probe: io::Result<thread::ScopedJoinHandle<'_, Pe
     Peer { address, times: Times::default(), tls: None, answer: Err(trouble) }
 }
 
-/// Addresses to ask, those that cannot be reached from here, and who told them.
-fn addresses(question: &Question<'_>) -> Result<(Vec<SocketAddr>, Vec<IpAddr>, Found), NobodyAsked> {
-    let (host, port) = (&question.origin.host, question.origin.port);
-    if !question.connect.is_empty() {
-        let mut told: Vec<SocketAddr> = Vec::new();
-        for &(address, own) in question.connect {
-            let address = SocketAddr::new(address, own.unwrap_or(port));
-            if !told.contains(&address) {
-                told.push(address);
-            }
-        }
-        return Ok((told, Vec::new(), Found { by: "--connect".to_owned(), took: None }));
-    }
-    if let Ok(address) = host.parse() {
-        return Ok((vec![SocketAddr::new(address, port)], Vec::new(), Found { by: "the URL".to_owned(), took: None }));
-    }
-    let (all, found) = resolve::resolve(host, question.timeout).map_err(NobodyAsked::Name)?;
-    // A name often has addresses of IPv6 where the machine has none. They say nothing about the peer.
-    let (routed, unrouted): (Vec<IpAddr>, Vec<IpAddr>) = all.into_iter().partition(|&ip| connect::has_route(ip));
-    match routed.is_empty() {
-        true => Ok((unrouted.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(), Vec::new(), found)),
-        false => Ok((routed.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(), unrouted, found)),
-    }
+/// Where a name leads.
+#[derive(Default)]
+struct Addresses {
+    /// Those to ask.
+    routed: Vec<SocketAddr>,
+    /// Those that cannot be reached from here.
+    unrouted: Vec<IpAddr>,
+    found: Found,
 }
 
-fn pem(path: &Path) -> Result<Vec<u8>, NobodyAsked> {
-    input::read(path, LARGEST_PEM).map_err(|error| NobodyAsked::Roots(shown(Some(path)), error.to_string()))
+/// Looks for addresses.
+///
+/// # Errors
+/// The name leads nowhere: why, and what to try next.
+fn found(question: &Question<'_>) -> Result<Addresses, String> {
+    let (host, port) = (&question.origin.host, question.origin.port);
+    let told =
+        |routed, by: &str| Addresses { routed, unrouted: Vec::new(), found: Found { by: by.to_owned(), took: None } };
+    if !question.connect.is_empty() {
+        let mut named: Vec<SocketAddr> = Vec::new();
+        for &(address, own) in question.connect {
+            let address = SocketAddr::new(address, own.unwrap_or(port));
+            if !named.contains(&address) {
+                named.push(address);
+            }
+        }
+        return Ok(told(named, "--connect"));
+    }
+    if let Ok(address) = host.parse() {
+        return Ok(told(vec![SocketAddr::new(address, port)], "the URL"));
+    }
+    let (all, found) = resolve::resolve(host, question.timeout)?;
+    // A name often has addresses of IPv6 where the machine has none. They say nothing about the peer.
+    let (mut routed, mut unrouted): (Vec<IpAddr>, Vec<IpAddr>) =
+        all.into_iter().partition(|&ip| connect::has_route(ip));
+    if routed.is_empty() {
+        std::mem::swap(&mut routed, &mut unrouted);
+    }
+    Ok(Addresses { routed: routed.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(), unrouted, found })
+}
+
+fn pem(path: &Path) -> Result<Vec<u8>, UnusableRoots> {
+    input::read(path, LARGEST_PEM).map_err(|error| UnusableRoots(shown(Some(path)), error.to_string()))
 }
 
 fn shown(path: Option<&Path>) -> String {

@@ -35,6 +35,8 @@ impl fmt::Display for Origin {
 pub struct Peers {
     /// What was asked about.
     pub origin: Origin,
+    /// Why the name led to no address, and what to try next; then nobody was asked.
+    pub nowhere: Option<String>,
     /// Who told the addresses: a name server, a file, the command line.
     pub found: Found,
     /// By what certificates are judged.
@@ -48,7 +50,7 @@ pub struct Peers {
 }
 
 /// Who told the addresses of a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Who, in words.
     pub by: String,

@@ -21,7 +21,9 @@ struct PeersV1<'a> {
     tunecheck: &'static str,
     /// Scheme, host and port.
     url: String,
-    /// Who told the addresses.
+    /// Why the name led to no address; null if it led to one.
+    nowhere: Option<&'a str>,
+    /// Who told the addresses; empty if nobody did.
     found_by: &'a str,
     /// How long that took, in microseconds; null where nobody was asked.
     found_in: Option<u64>,
@@ -149,6 +151,7 @@ impl<'a> From<&'a Peers> for PeersV1<'a> {
             schema: SCHEMA,
             tunecheck: env!("CARGO_PKG_VERSION"),
             url: peers.origin.to_string(),
+            nowhere: peers.nowhere.as_deref(),
             found_by: &peers.found.by,
             found_in: peers.found.took.map(microseconds),
             trust,
