@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use crate::model::facts::grouped;
 use crate::model::peer::settings::{LARGEST_FRAME, LARGEST_WINDOW, SMALLEST_FRAME, Settings, id, setting_name};
 
 /// The client's preface and its SETTINGS, which are empty: every value stays at its default.
@@ -39,7 +40,7 @@ pub enum Wrong {
         code: u32,
     },
     /// A frame that is longer than this client allows.
-    #[error("it sent a frame of {0} bytes, and 16,384 are the most that a client takes by default")]
+    #[error("it sent a frame of {} bytes, and 16,384 are the most that a client takes by default", grouped(*.0 as i128))]
     TooLong(usize),
     /// Frames without end.
     #[error("it sent more than {MOST_FRAMES} frames that nobody asked for")]

@@ -214,7 +214,8 @@ fn certificate(wrong: &CertificateError) -> (String, String) {
         ),
         E::NotValidForName => ("its certificate is for another name".to_owned(), by_its_name()),
         E::NotValidForNameContext { expected, presented } => {
-            let names: Vec<&str> = presented.iter().take(8).map(String::as_str).collect();
+            let names: Vec<String> =
+                presented.iter().take(8).map(|name| bare(name).chars().take(100).collect()).collect();
             let names = if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") };
             (format!("its certificate is for {names}, not for {}", expected.to_str()), by_its_name())
         }
@@ -230,6 +231,12 @@ fn certificate(wrong: &CertificateError) -> (String, String) {
             (format!("its certificate is not valid: {other}"), format!("look at it with openssl s_client, {INSECURE}"))
         }
     }
+}
+
+/// `DnsName("a.example")` of webpki as the name alone.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.map_or(name, |inner| inner.trim_matches('"'))
 }
 
 fn by_its_name() -> String {
