@@ -35,6 +35,7 @@ mod namespaces;
 mod needs;
 mod output;
 mod overflow;
+mod peers;
 mod ports;
 mod readonly;
 mod recordings;
@@ -80,6 +81,7 @@ fn main() {
         listeners::PLACES,
         manifests::PLACES,
         runtimes::PLACES,
+        peers::PLACES,
     ];
     places.extend(fleet::PLACES);
     harness::main(&places);
