@@ -190,7 +190,7 @@ fn what_is_no_http2_is_told_apart() {
     cleartext(sends("\x15\x03\x01\0\x02\x02\x16"), "it answers with TLS", "try https://127.0.0.1:");
     cleartext(sends(""), "it sent no SETTINGS within 800ms", "--timeout 30s");
     cleartext(sends("\0\0"), "within 800ms, only \"\\\\x00\\\\x00\"", "--timeout 30s");
-    cleartext(server(|stream| drop(stream)), "the connection before it sent SETTINGS", "look into its log");
+    cleartext(server(drop), "the connection before it sent SETTINGS", "look into its log");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     fails(&format!("http://{nobody}"), &[], "tcp", "nothing listens there", "check the port");
 }
@@ -282,6 +282,10 @@ fn certificates_are_judged_and_a_wrong_one_says_what_to_do() {
     refused(secured(config(early, &["h2"])), &trusting, "is not valid before 2999-01-01", "compare the clocks");
     let elsewhere = ours.signs(|params| params.subject_alt_names.truncate(0));
     refused(secured(config(elsewhere, &["h2"])), &trusting, "not for peer.test", "--connect ADDRESS");
+    let hostile = ours.signs(|params| {
+        params.subject_alt_names = vec![rcgen::SanType::DnsName("\u{1b}[2Jx.test".try_into().unwrap())];
+    });
+    refused(secured(config(hostile, &["h2"])), &trusting, "not for peer.test", "--connect ADDRESS");
     let good = || ours.signs(|_| ());
     let unknown = secured(config(good(), &["h2"]));
     refused(unknown, &[], "signed by nobody that is trusted here", "--cacert FILE");
@@ -317,7 +321,7 @@ fn handshakes_that_lead_to_no_http2_say_why() {
     refused(secured(config(good(), &["grpc-exp"])), &trusting, "neither h2 nor http/1.1 by ALPN", "switch HTTP/2 on");
     refused(sends("HTTP/1.1 400 Bad Request\r\n\r\n"), &trusting, "it does not speak TLS", "try http://peer.test:");
     refused(sends(""), &trusting, "the TLS handshake was not over within 800ms", "--timeout 30s");
-    refused(server(|stream| drop(stream)), &trusting, "the connection during the TLS handshake", "look into its log");
+    refused(server(drop), &trusting, "the connection during the TLS handshake", "look into its log");
     let drip = server(|mut stream| {
         for byte in [0x16, 3, 3, 0x40, 0].iter().chain(&[0; 99]) {
             let _ = stream.write_all(&[*byte]);

@@ -31,8 +31,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("h2[*].max_frame_size", Unit::Bytes, "largest payload of a frame that it takes"),
 ];
 
+/// One thing that an address says.
+type Said = fn(&Settings) -> Value;
+
 /// What each address says for itself.
-const OF_AN_ADDRESS: [(&str, fn(&Settings) -> Value); 4] = [
+const OF_AN_ADDRESS: [(&str, Said); 4] = [
     ("max_concurrent_streams", |settings| limit(settings.max_concurrent_streams())),
     ("initial_window_size", |settings| Value::Number(settings.initial_window_size().into())),
     ("connection_window", |settings| Value::Number(settings.connection_window().into())),

@@ -41,13 +41,22 @@ impl Wire {
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 {
-            return Err(io::Error::new(ErrorKind::FileTooLarge, "more bytes than a peer sends unasked"));
+            return Err(io::Error::new(ErrorKind::FileTooLarge, "it sent more bytes than any peer does unasked"));
         }
-        self.stream.set_read_timeout(Some(left_of(self.end, self.clock)?))?;
         let most = buffer.len().min(self.left);
-        let count = self.stream.read(buffer.get_mut(..most).unwrap_or_default()).map_err(timed_out)?;
-        self.left -= count;
-        Ok(count)
+        let buffer = buffer.get_mut(..most).unwrap_or_default();
+        loop {
+            self.stream.set_read_timeout(Some(left_of(self.end, self.clock)?))?;
+            match self.stream.read(buffer) {
+                // A process that was stopped and goes on: the time of the socket begins anew, that of the clock does not.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(timed_out(error)),
+                Ok(count) => {
+                    self.left -= count;
+                    return Ok(count);
+                }
+            }
+        }
     }
 }
 

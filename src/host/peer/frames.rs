@@ -116,7 +116,7 @@ impl Talk {
             [0x15 | 0x16, 3, _, ..] => Err(Wrong::Tls),
             _ => match header(&self.rest) {
                 None => Ok(()),
-                Some((SETTINGS, flags, 0, length)) if flags & ACK == 0 && length % 6 == 0 => Ok(()),
+                Some((SETTINGS, flags, 0, length)) if flags & ACK == 0 && length.is_multiple_of(6) => Ok(()),
                 Some((GOAWAY_KIND, _, 0, length)) if (8..=SMALLEST_FRAME as usize).contains(&length) => {
                     match self.rest.get(HEADER + 4..HEADER + 8).and_then(|code| code.first_chunk()) {
                         Some(code) => Err(Wrong::GoAway { code: u32::from_be_bytes(*code) }),
@@ -135,7 +135,9 @@ impl Talk {
                 [] => Ok(()),
                 _ => Err(Wrong::Malformed("SETTINGS acknowledgement that is not empty")),
             },
-            (SETTINGS, 0) if payload.len() % 6 != 0 => Err(Wrong::Malformed("SETTINGS frame of a broken length")),
+            (SETTINGS, 0) if !payload.len().is_multiple_of(6) => {
+                Err(Wrong::Malformed("SETTINGS frame of a broken length"))
+            }
             (SETTINGS, 0) => {
                 self.taken += 1;
                 let settings = self.settings.get_or_insert_default();

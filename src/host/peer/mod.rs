@@ -53,7 +53,7 @@ pub struct UnusableRoots(String, String);
 /// [`UnusableRoots`]. A name that leads nowhere and an address that does not answer are in the result.
 pub fn ask(question: &Question<'_>) -> Result<Peers, UnusableRoots> {
     let origin = question.origin;
-    let pem = question.roots.map(|path| pem(path)).transpose()?;
+    let pem = question.roots.map(pem).transpose()?;
     let (config, trust) = tls::config(origin, pem.as_deref(), question.verify)
         .map_err(|why| UnusableRoots(shown(question.roots), why))?;
     let (found, nowhere) = match found(question) {
