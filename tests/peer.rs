@@ -311,6 +311,17 @@ fn certificates_are_judged_and_a_wrong_one_says_what_to_do() {
 }
 
 #[test]
+fn a_machine_without_roots_is_lent_those_of_mozilla() {
+    let trust = |file: &str| {
+        let args = ["probe", "h2", "https://127.0.0.1:1", "--format", "json"];
+        let run = support::ended(support::tunecheck().env("SSL_CERT_FILE", file).env_remove("SSL_CERT_DIR").args(args));
+        serde_json::from_str::<Value>(&run.stdout).unwrap()["trust"].clone()
+    };
+    let ours = Authority::new().file("roots");
+    assert_eq!((trust("/nowhere"), trust(ours.to_str().unwrap())), ("built-in".into(), "system".into()));
+}
+
+#[test]
 fn handshakes_that_lead_to_no_http2_say_why() {
     let ours = Authority::new();
     let ca = format!("--cacert={}", ours.file("handshakes").display());
@@ -418,6 +429,18 @@ fn the_declared_load_is_judged_by_what_the_peer_allows() {
     let (streams, window, _) = audit(&["--h2", "http://127.0.0.1:1"]);
     assert_eq!((&streams["outcome"], &window["outcome"]), (&"unknown".into(), &"unknown".into()));
     assert!(streams["reason"].as_str().unwrap().contains("nothing listens there"), "{streams:#}");
+    let fix = run([
+        "fix",
+        "--snapshot",
+        "fixtures/hosts/debian-6.12",
+        "--workload",
+        "client",
+        "--streams",
+        "128",
+        "--h2",
+        &url,
+    ]);
+    assert!(fix.code == Some(0) && fix.stdout.contains("open 1,280 connections instead"), "{}", fix.stdout);
     let endless = sends(Vec::new());
     let (streams, ..) =
         audit(&["--h2", "http://peer.test", "--connect", &address.to_string(), "--connect", &endless.to_string()]);

@@ -30,6 +30,7 @@ Examples:
   tunecheck --format json --fail-on warn           a CI gate: exit 1 on any warn or fail
   tunecheck --unit gateway                         the main process of a service: its limits, not this shell's
   tunecheck --all                                  the machine and every container and network namespace on it
+  tunecheck --workload client --streams 100 --h2 https://api.example.com     also by what that peer allows
   tunecheck fix --to script > fix.sh               what to change, as a script that can undo it
   tunecheck explain EADDRNOTAVAIL                  what an error means and what to change
   tunecheck snapshot /tmp/node-a                   record; replay with: tunecheck --snapshot /tmp/node-a

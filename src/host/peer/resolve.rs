@@ -33,21 +33,25 @@ pub(super) fn resolve(name: &str, timeout: Duration) -> Result<(Vec<IpAddr>, Fou
         let loopback = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         return Ok((loopback, found("RFC 6761".to_owned(), clock)));
     }
-    let conf = Conf::parse(&content(RESOLV_CONF));
+    let mut conf = Conf::parse(&content(RESOLV_CONF));
     let mut nowhere = Vec::new();
     for candidate in conf.candidates(name) {
         let mut addresses = Vec::new();
         let mut by = None;
         for kind in [Kind::A, Kind::Aaaa] {
             match lookup(&conf, &candidate, kind, clock, timeout) {
-                Ok(told) => match told.said {
-                    Said::Addresses(more) => {
-                        addresses.extend(more);
-                        by = Some(told.server);
+                Ok(told) => {
+                    // The one that answered comes first from here on: the others took their time already.
+                    conf.servers.sort_by_key(|&server| server != told.server);
+                    match told.said {
+                        Said::Addresses(more) => {
+                            addresses.extend(more);
+                            by = Some(told.server);
+                        }
+                        // Without the name there is no other kind of address either.
+                        _ => break,
                     }
-                    // Without the name there is no other kind of address either.
-                    _ => break,
-                },
+                }
                 // One kind is answer enough: some servers never answer for the other.
                 Err(_) if !addresses.is_empty() => {}
                 Err(why) => return Err(unanswered(&candidate, &why)),

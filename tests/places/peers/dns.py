@@ -73,5 +73,8 @@ def streams():
         client.close()
 
 
+# One that takes every question and answers none.
+silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+silent.bind(("127.0.0.10", 53))
 threading.Thread(target=streams, daemon=True).start()
 datagrams()

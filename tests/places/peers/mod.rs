@@ -316,6 +316,16 @@ fn names_are_looked_up_by_the_name_servers_of_resolv_conf(scene: &Scene) {
     let peer = told("peer");
     assert_eq!(addresses(&peer), ["127.0.0.1", "127.0.0.2", "[::1]"], "{peer:#}");
     assert_eq!(peer["found_by"], "name server 127.0.0.53 as peer.test.example", "the search list");
+    fs::write(
+        scene.folder.join("resolv.conf"),
+        "search a b c test.example\nnameserver 127.0.0.10\nnameserver 127.0.0.53\n",
+    )
+    .unwrap();
+    let peer = told("peer");
+    assert_eq!(addresses(&peer).len(), 3, "one that stays silent is waited for once: {peer:#}");
+    let took = peer["found_in"].as_u64().unwrap();
+    assert!((100_000..2_000_000).contains(&took), "{took} microseconds");
+    fs::write(scene.folder.join("resolv.conf"), "nameserver 127.0.0.9\nnameserver 127.0.0.53\n").unwrap();
     let routes = told("routes.test");
     assert_eq!((addresses(&routes), &routes["unrouted"]), (vec!["127.0.0.1".to_owned()], &json!(["2001:db8::7"])));
     let long = told("long.test");
