@@ -1,11 +1,11 @@
-//! Packs `rules/` into two blobs, what is judged and what is explained, so that no YAML is parsed at start-up.
+//! Packs `rules/` into blobs, what is judged, what is explained and the manual, so that no YAML is parsed at start-up.
 
 #![allow(clippy::disallowed_methods, reason = "a build script reads the rules")]
 
 #[allow(dead_code, missing_docs, unreachable_pub)]
 mod model;
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod rules {
     pub mod file;
 }
@@ -14,8 +14,12 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use model::manual::Manual;
 use model::rule::{Doc, Rule};
 use model::workload::{Role, Workload};
+
+/// The table of the manual's rows, below `rules/`.
+const MANUAL: &str = "manual.yaml";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=rules");
@@ -25,19 +29,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("rules");
     let mut rules: Vec<(Rule, Doc)> = Vec::new();
     let mut workloads: Vec<Workload> = Vec::new();
+    let table = root.join(MANUAL);
+    let manual = rules::file::manual(&fs::read_to_string(&table)?).map_err(|problem| told(&table, &problem))?;
     let mut files = yaml_files(root)?;
+    files.retain(|path| *path != table);
     files.sort();
     for path in files {
         let text = fs::read_to_string(&path)?;
         let id = path.strip_prefix(root)?.with_extension("").to_string_lossy().into_owned();
-        let told = |problem: rules::file::Problem| {
-            let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
-            format!("{}{line}: {}", path.display(), problem.what)
-        };
         if id.starts_with("workloads/") {
-            workloads.push(rules::file::workload(&text, nothing).map_err(told)?);
+            workloads.push(rules::file::workload(&text, nothing).map_err(|problem| told(&path, &problem))?);
         } else {
-            rules.push(rules::file::rule(&id, &text).map_err(told)?);
+            let rule = named(&id, &text, &manual).map_err(|problem| told(&path, &problem))?;
+            rules.push(rule);
         }
     }
     rules.sort_by_key(|(rule, _)| rule.id);
@@ -45,13 +49,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ids: Vec<&str> = rules.iter().map(|rule| rule.id).collect();
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     fs::write(out.join("docs.bin"), postcard::to_stdvec(&(ids, docs))?)?;
+    fs::write(out.join("manual.bin"), postcard::to_stdvec(&manual.0)?)?;
     fs::write(out.join("rules.bin"), postcard::to_stdvec(&(rules, workloads))?)?;
     Ok(())
 }
 
+fn told(path: &Path, problem: &rules::file::Problem) -> String {
+    let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+    format!("{}{line}: {}", path.display(), problem.what)
+}
+
+/// A rule, if every row of the manual that it names is in the table.
+fn named(id: &str, text: &str, manual: &Manual) -> Result<(Rule, Doc), rules::file::Problem> {
+    let read = rules::file::rule(id, text)?;
+    match manual.fault(read.0.manual) {
+        None => Ok(read),
+        Some(what) => Err(rules::file::Problem::at(text, "manual:", what)),
+    }
+}
+
 /// What a built-in workload starts from: its file says everything.
 fn nothing(role: Role) -> Workload {
-    Workload { role, connections: 0, burst: 0, destinations: 1, streams: 1, outgoing: None, ports: Vec::new() }
+    Workload::none(role)
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {

@@ -25,6 +25,7 @@
 //! | place | where the audit stands: host, network namespace, container, pod |
 //! | workload | what the machine is asked to carry |
 //! | rule | when it applies, which fact, which bound, why, what to do, worked examples |
+//! | manual | the tuning manual that the rules encode, row by row, with verbs and departures
 //! | outcome | pass, warn, fail, unknown, not-applicable, waived |
 //! | finding | rule, subject, outcome, now, want, evidence, owner, fix |
 //! | evidence | counters and usage that prove or disprove pressure, with the window they cover |
@@ -39,6 +40,7 @@
 //! | snapshot | the raw bytes of everything an audit reads, errors included |
 
 mod audit;
+pub mod capacity;
 pub mod cli;
 pub mod compare;
 pub mod evaluate;

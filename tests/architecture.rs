@@ -28,14 +28,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["model"]),
     ("compare", &["model"]),
     ("manifest", &["model"]),
+    ("capacity", &["model"]),
     // The flow itself.
     ("audit", &["model", "host", "facts", "place", "rules", "evaluate", "remedy", "report"]),
     ("watch", &["model", "host", "facts", "place", "rules", "evaluate", "audit"]),
     (
         "cli",
         &[
-            "model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "compare", "manifest", "audit",
-            "watch",
+            "model", "host", "facts", "place", "rules", "evaluate", "remedy", "report", "compare", "manifest",
+            "capacity", "audit", "watch",
         ],
     ),
 ];
@@ -65,7 +66,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tar", &["host"]),
     ("flate2", &["host"]),
     // In remedy the tests of what is written read it back.
-    ("serde_yaml", &["rules", "remedy"]),
+    ("serde_yaml", &["rules", "remedy", "report"]),
     // Values that know their line and column.
     ("granit_parser", &["manifest"]),
     // A manifest is built from Kubernetes' own types, so that no field can be written that it does not have.
@@ -333,7 +334,8 @@ fn only_host_touches_the_machine_and_only_cli_the_terminal() {
 fn every_rule_file_lies_one_folder_deep() {
     let rules = Path::new(ROOT).join("rules");
     let mut count = 0;
-    for folder in entries(&rules) {
+    // The table of the manual's rows is what the rules point to.
+    for folder in entries(&rules).into_iter().filter(|path| !path.ends_with("manual.yaml")) {
         assert!(folder.is_dir(), "{} is not in a subsystem's folder", folder.display());
         for file in entries(&folder) {
             let is_rule = file.is_file() && file.extension().is_some_and(|end| end == "yaml");

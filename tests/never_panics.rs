@@ -23,6 +23,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 use support::{ROOT, WHOLE_DUMP, entries, recorded_hosts, scratch};
+use tunecheck::capacity::{self, Solved};
 use tunecheck::evaluate::{Context, evaluate, explain, run_example};
 use tunecheck::host::peer::{dns, frames::Talk};
 use tunecheck::host::{Answer, Ask, Dump, Host, Live, Query, Recorder, Refusal, Replay, sock_diag, write_snapshot};
@@ -30,6 +31,8 @@ use tunecheck::model::fact::Cause;
 use tunecheck::model::facts::Facts;
 use tunecheck::model::finding::Outcome;
 use tunecheck::model::report::Report;
+use tunecheck::model::sizing::{Capacity, Sizing};
+use tunecheck::model::traffic::Traffic;
 use tunecheck::model::workload::{Role, Workload};
 use tunecheck::remedy::{Situation, Wishes, actions};
 use tunecheck::report::{self, Style};
@@ -346,6 +349,28 @@ fn audited(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<(), 
             Ok(value) => prop_assert_eq!(finding.now.as_ref(), Some(value)),
             Err(gap) => prop_assert_eq!(gap.cause, Cause::Absent, "{}: {}", finding.rule, gap),
         }
+    }
+    planned(Traffic::of(workload), &facts)
+}
+
+/// Plans, in every form.
+fn planned(traffic: Traffic, facts: &Facts) -> Result<(), TestCaseError> {
+    let Solved { carried, unlimited, unknown, steps } = capacity::solve(&traffic, facts);
+    for step in &steps {
+        prop_assert!(step.moves.iter().all(|moved| moved.to >= moved.from));
+    }
+    let (node, source) = (facts.text("kernel.node").map(str::to_owned), "any".to_owned());
+    let found = Capacity { node, source, notes: Vec::new(), carried, unlimited, unknown, steps };
+    let (needs, settings) = (capacity::needs(&traffic), capacity::settings(&traffic));
+    let sizing = Sizing { traffic, needs, settings, capacity: Some(found) };
+    let style = Style { width: 80, height: None, colour: false, only_failed: false, verbose: false };
+    prop_assert!(report::plan(&sizing, style).contains("load  "));
+    prop_assert!(report::plan_html(&sizing).len() < 1 << 20);
+    let written = report::plan_yaml(&sizing).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let again = file::traffic(&written, |role| rules().workload(role)).map(|again| again.concurrency);
+    // Beyond it files in which every number is the largest one multiply to more than a file may say.
+    if sizing.traffic.concurrency <= 1_000_000_000 {
+        prop_assert_eq!(again, Ok(sizing.traffic.concurrency), "{}", written);
     }
     Ok(())
 }
@@ -788,6 +813,9 @@ proptest! {
     ) {
         if let Ok(load) = file::workload(&text, |role| rules().workload(role)) {
             audited(&Told(seed.get(seeds()).clone()), rules(), &load)?;
+        }
+        if let Ok(traffic) = file::traffic(&text, |role| rules().workload(role)) {
+            planned(traffic, &Facts::default())?;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod diff;
 mod manifest;
+mod plan;
 mod probe;
 mod rules;
 mod targets;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
 pub(super) use manifest::{ManifestArgs, ManifestFormat};
+pub(super) use plan::{PlanArgs, PlanFormat, TrafficArgs};
 pub(super) use probe::{AskArgs, PeerArgs, ProbeArgs, ProbeCommand};
 pub(super) use rules::RulesCommand;
 pub(super) use targets::TargetArgs;
@@ -85,6 +87,9 @@ pub(super) enum Command {
     /// Judge the pods of manifests before they are deployed: fields, sysctls, ports, JVM heaps
     #[command(after_help = manifest::EXAMPLES)]
     Manifest(Box<ManifestArgs>),
+    /// Plan a load: what it needs of each limit; with --solve how much of it a machine carries, and what binds first
+    #[command(after_help = plan::EXAMPLES)]
+    Plan(Box<PlanArgs>),
     /// Ask the other end of the connections what it allows
     Probe {
         #[command(subcommand)]
@@ -92,10 +97,10 @@ pub(super) enum Command {
     },
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
-        after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms"
+        after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms\n  tunecheck explain manual          the tuning manual, and what tunecheck does about it\n  tunecheck explain manual 3.2      one section or row of it"
     )]
     Explain {
-        /// A rule's id or part of it, an errno, or words from a log line
+        /// A rule's id or part of it, an errno, words from a log line; or manual, and a section or row of it
         #[arg(value_name = "RULE|SYMPTOM", num_args = 0..)]
         words: Vec<String>,
         /// Add or replace rules by id (a file or a directory; may be repeated)
@@ -175,6 +180,9 @@ pub(super) struct LoadArgs {
     /// Different address:port pairs that outgoing connections go to
     #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) destinations: Option<u64>,
+    /// Addresses of this machine that outgoing connections are bound to
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
+    pub(super) source_addresses: Option<u64>,
     /// Concurrent HTTP/2 streams on one connection; 1 for HTTP/1.1
     #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) streams: Option<u64>,
@@ -241,7 +249,7 @@ pub(super) struct FixArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
     /// Plan for a report that was recorded with --format json (- is standard input), instead of auditing
-    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "streams", "outgoing", "port", "h2"])]
+    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "source_addresses", "streams", "outgoing", "port", "h2"])]
     pub(super) from: Option<PathBuf>,
 
     /// The form of the fix (may be repeated with --output)

@@ -1,4 +1,4 @@
-//! `tunecheck explain RULE|SYMPTOM`.
+//! `tunecheck explain RULE|SYMPTOM`, and `tunecheck explain manual`.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -8,8 +8,10 @@ use anyhow::{Result, bail};
 use super::exit::Exit;
 use super::settings;
 use super::terminal::{Terminal, print};
+use crate::model::manual::is_at;
 use crate::model::rule::{Doc, Rule};
 use crate::report;
+use crate::rules::{RuleSet, manual};
 
 /// Rules explained in full before the rest is only named.
 const MOST: usize = 3;
@@ -27,6 +29,10 @@ pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
         print(list.as_bytes())?;
         return Ok(Exit::Done);
     }
+    if let Some(tops) = of_manual(words) {
+        print(rows(&rules, &tops, width)?.as_bytes())?;
+        return Ok(Exit::Done);
+    }
     let mut ranked: Vec<(u32, &Rule, &Doc)> = rules
         .iter()
         .filter_map(|rule| Some((rule, rules.doc(rule.id)?)))
@@ -40,7 +46,7 @@ pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
     let (same, near): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|(score, ..)| *score == best);
     let mut text = String::new();
     for (_, rule, doc) in same.iter().take(MOST) {
-        let _ = writeln!(text, "{}", report::explain(rule, doc, width));
+        let _ = writeln!(text, "{}", report::explain(rule, doc, manual(), width));
     }
     let more: Vec<&str> = same.iter().skip(MOST).chain(&near).map(|(_, rule, _)| rule.id).collect();
     if !more.is_empty() {
@@ -48,6 +54,22 @@ pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
     }
     print(text.as_bytes())?;
     Ok(Exit::Done)
+}
+
+/// The sections and rows that are asked for, if it is the manual that is asked for: its name comes before any symptom.
+fn of_manual(words: &str) -> Option<Vec<&str>> {
+    let mut words = words.split([' ', '\t', ',']).filter(|word| !word.is_empty());
+    words.next().filter(|first| first.eq_ignore_ascii_case("manual"))?;
+    Some(words.collect())
+}
+
+/// The rows of the manual at these ids, each of which has to exist.
+fn rows(rules: &RuleSet, tops: &[&str], width: u16) -> Result<String> {
+    let manual = manual();
+    if let Some(top) = tops.iter().find(|top| !manual.rows().any(|row| is_at(row.id, top))) {
+        bail!("{} (tunecheck explain manual prints them)", manual.lacks(top));
+    }
+    Ok(report::manual(manual, rules.iter(), tops, width))
 }
 
 /// How well words name a rule: its id, then a symptom (whole before part, and a rule's first before its last), then its

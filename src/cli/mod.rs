@@ -6,11 +6,13 @@ mod exit;
 mod explain;
 mod fix;
 mod manifest;
+mod plan;
 mod probe;
 mod rules;
 mod screen;
 mod settings;
 mod terminal;
+mod traffic;
 mod values;
 mod watch;
 
@@ -59,6 +61,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Watch(args)) => watch::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Manifest(args)) => manifest::run(&args),
+        Some(Command::Plan(args)) => plan::run(&args),
         Some(Command::Probe { command }) => probe::run(&command),
         Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
         Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),

@@ -13,7 +13,7 @@ use crate::facts;
 use crate::model::catalogue::Catalogue;
 use crate::model::rule::Example;
 use crate::report;
-use crate::rules::{RuleSet, file};
+use crate::rules::{RuleSet, file, manual};
 
 pub(super) fn run(command: RulesCommand) -> Result<Exit> {
     let text = match command {
@@ -23,7 +23,7 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
             let Some((rule, doc)) = rules.get(&id).zip(rules.doc(&id)) else {
                 bail!("there is no rule {id} (tunecheck rules list)")
             };
-            report::explain(rule, doc, Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
+            report::explain(rule, doc, manual(), Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
         }
         RulesCommand::Check { paths } => check(&paths)?,
         RulesCommand::Facts => report::facts_table(facts::catalogue()),
@@ -32,6 +32,7 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
         RulesCommand::Schema { manifest: true, .. } => serde_json::to_string_pretty(&report::manifest_schema())? + "\n",
         RulesCommand::Schema { tick: true, .. } => serde_json::to_string_pretty(&report::tick_schema())? + "\n",
         RulesCommand::Schema { verdict: true, .. } => serde_json::to_string_pretty(&report::verdict_schema())? + "\n",
+        RulesCommand::Schema { plan: true, .. } => serde_json::to_string_pretty(&report::plan_schema())? + "\n",
         RulesCommand::Schema { fleet: true, .. } => serde_json::to_string_pretty(&report::fleet_schema())? + "\n",
         RulesCommand::Schema { peer: true, .. } => serde_json::to_string_pretty(&report::peers_schema())? + "\n",
         RulesCommand::Schema { .. } => serde_json::to_string_pretty(&file::schema())? + "\n",

@@ -16,6 +16,7 @@ use crate::host::{
 use crate::model::catalogue::Catalogue;
 use crate::model::fix::Safety;
 use crate::model::rule::{Doc, Rule};
+use crate::model::traffic::Traffic;
 use crate::model::workload::{Role, Workload};
 use crate::remedy::target;
 use crate::report::Style;
@@ -89,25 +90,34 @@ pub(super) fn workload(args: &LoadArgs, rules: &RuleSet) -> Result<Workload> {
     let named = args.workload.as_deref().unwrap_or(Role::default().word());
     let base = match Role::of(named) {
         Some(role) => rules.workload(role),
-        None => from_file(named, rules)?,
+        None => in_file(named, |text| file::workload(text, |role| rules.workload(role)))?,
     };
     Ok(Workload {
         role: base.role,
         connections: args.connections.unwrap_or(base.connections),
         burst: args.burst.unwrap_or(base.burst),
         destinations: args.destinations.unwrap_or(base.destinations),
+        source_addresses: args.source_addresses.unwrap_or(base.source_addresses),
         streams: args.streams.unwrap_or(base.streams),
         outgoing: args.outgoing.or(base.outgoing),
         ports: if args.port.is_empty() { base.ports } else { args.port.clone() },
     })
 }
 
-fn from_file(named: &str, rules: &RuleSet) -> Result<Workload> {
+/// What a role or a workload file says of the traffic of all pods.
+pub(super) fn stated_traffic(named: &str, rules: &RuleSet) -> Result<Traffic> {
+    match Role::of(named) {
+        Some(role) => Ok(Traffic::of(&rules.workload(role))),
+        None => in_file(named, |text| file::traffic(text, |role| rules.workload(role))),
+    }
+}
+
+fn in_file<T>(named: &str, meaning: impl Fn(&str) -> Result<T, Problem>) -> Result<T> {
     let bytes = input::read(Path::new(named), file::LARGEST).with_context(|| {
         format!("--workload {named}: no such role (client, server, gateway) and no file that can be read")
     })?;
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("{named} is not UTF-8 text"))?;
-    file::workload(&text, |role| rules.workload(role)).map_err(|problem| {
+    meaning(&text).map_err(|problem| {
         let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
         anyhow!("{named}{line}: {}", problem.what)
     })
@@ -149,15 +159,19 @@ pub(super) fn host(args: &SourceArgs) -> Result<Box<dyn Host>> {
     }
 }
 
+/// Whether it is said what to read.
+pub(super) fn is_named(args: &SourceArgs) -> bool {
+    let recorded = args.snapshot.is_some() || args.root.is_some() || args.sysctl.is_some();
+    recorded || args.pid.is_some() || args.name.is_some() || args.container.is_some() || args.pod.is_some()
+}
+
 /// What to audit: as [`host`]. Where nothing is named and this is inside of a container, the process that does the work
 /// there; with a sentence where it may not be looked into.
 pub(super) fn audited(args: &SourceArgs, unit: Option<&str>) -> Result<(Box<dyn Host>, Option<String>)> {
     if let Some(unit) = unit {
         return Ok((Box::new(find(Target::Unit(unit))?), None));
     }
-    let named = args.snapshot.is_some() || args.root.is_some() || args.sysctl.is_some() || args.pid.is_some();
-    let named = named || args.name.is_some() || args.container.is_some() || args.pod.is_some();
-    if named || !own_processes() || !in_container() {
+    if is_named(args) || !own_processes() || !in_container() {
         return Ok((host(args)?, None));
     }
     Ok(match workload_process() {

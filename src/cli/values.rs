@@ -135,6 +135,29 @@ pub(super) fn count_or_none(text: &str) -> Result<u64, String> {
     number.filter(|&number| number <= MOST).ok_or_else(|| format!("a whole number up to {MOST}, such as 30000 or 30k"))
 }
 
+/// A time that something takes: `20s`, `1m 30s`, `5ms`.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}, as in 20s, 1m 30s or 5ms"))?;
+    match (Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(&time) {
+        true => Ok(time),
+        false => Err("from 1ms to a day".to_owned()),
+    }
+}
+
+/// The speed of a link as it is sold: `10G`, `2500M`, `100Mbit`.
+pub(super) fn bits(text: &str) -> Result<u64, String> {
+    let plain = text.to_lowercase();
+    let plain = ["bit/s", "bps", "bit"].iter().find_map(|end| plain.strip_suffix(end)).unwrap_or(&plain).trim();
+    let (digits, unit) = match (plain.strip_suffix('g'), plain.strip_suffix('m')) {
+        (Some(digits), _) => (digits, 1_000_000_000),
+        (_, Some(digits)) => (digits, 1_000_000),
+        _ => (plain, 1),
+    };
+    let number = digits.trim().parse().ok().and_then(|number: u64| number.checked_mul(unit));
+    let told = "a speed in bits per second, such as 10G or 2500M";
+    number.filter(|number| (1..=100_000_000_000_000).contains(number)).ok_or_else(|| told.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,6 @@ use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
 use crate::model::place::{Netns, Place};
 use crate::model::recorded::Recorded;
-use crate::model::workload::Workload;
 
 /// What sets two audits apart, what matters most first.
 pub(super) fn contrasts(a: &Recorded, b: &Recorded) -> Vec<Contrast> {
@@ -14,7 +13,7 @@ pub(super) fn contrasts(a: &Recorded, b: &Recorded) -> Vec<Contrast> {
         (a != b).then_some(Contrast { of, a, b })
     };
     [
-        differs(Trait::Workload, |report| load(&report.workload)),
+        differs(Trait::Workload, |report| report.workload.words()),
         differs(Trait::Node, |report| report.node.clone().unwrap_or_else(unknown)),
         differs(Trait::Place, |report| place(&report.place)),
         differs(Trait::Size, size),
@@ -57,26 +56,6 @@ fn window(milliseconds: Option<u64>) -> String {
         Some(0) => "counters looked at for less than a second".into(),
         Some(seconds) => format!("counters looked at for {} s", grouped(seconds.into())),
     }
-}
-
-/// Every number of the load, so that two loads that differ read differently.
-fn load(load: &Workload) -> String {
-    let mut words = vec![
-        format!("{} connections", grouped(load.connections.into())),
-        format!("burst {}", grouped(load.burst.into())),
-    ];
-    if load.outgoing() > 0 || load.destinations > 1 {
-        let plural = if load.destinations == 1 { "" } else { "s" };
-        let (outgoing, destinations) = (grouped(load.outgoing().into()), grouped(load.destinations.into()));
-        words.push(format!("{outgoing} outgoing to {destinations} destination{plural}"));
-    }
-    if load.streams > 1 {
-        words.push(format!("{} streams on each", grouped(load.streams.into())));
-    }
-    if !load.ports.is_empty() {
-        words.push(format!("on port {}", load.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")));
-    }
-    format!("{}: {}", load.role.word(), words.join(" · "))
 }
 
 fn place(place: &Place) -> String {

@@ -48,15 +48,7 @@ fn report(findings: Vec<RecordedFinding>) -> Recorded {
             cgroup_path: Some("/system.slice/shop.service".to_owned()),
             ..Place::plain_host()
         },
-        workload: Workload {
-            role: Role::Server,
-            connections: 6000,
-            burst: 600,
-            destinations: 1,
-            streams: 1,
-            outgoing: Some(0),
-            ports: Vec::new(),
-        },
+        workload: Workload { connections: 6000, burst: 600, outgoing: Some(0), ..Workload::none(Role::Server) },
         window: None,
         partial: false,
         findings,

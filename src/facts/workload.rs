@@ -29,11 +29,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("workload.connections", "connections open at the same time"),
     entry("workload.burst", "new connections before the application calls accept() again"),
     entry("workload.destinations", "address:port pairs that outgoing connections go to"),
+    entry("workload.source_addresses", "addresses of this machine that outgoing connections are spread over"),
     entry("workload.streams", "concurrent HTTP/2 streams on one connection"),
     entry("workload.incoming", "connections that arrive here"),
     entry("workload.outgoing", "connections opened here"),
     entry("workload.sockets", "sockets that carry the load: incoming and outgoing"),
-    entry("workload.per_destination", "outgoing connections toward one destination"),
+    entry("workload.per_destination", "outgoing connections from one source address toward one destination"),
 ];
 
 /// The facts of a run that looks at counters for so many milliseconds, 0 for one that reads them once; `chosen` if it
@@ -59,6 +60,7 @@ pub fn declare(facts: &mut Facts, workload: &Workload) {
         connections: given("workload.connections", workload.connections),
         burst: given("workload.burst", workload.burst),
         destinations: given("workload.destinations", workload.destinations),
+        source_addresses: given("workload.source_addresses", workload.source_addresses),
         streams: given("workload.streams", workload.streams),
         outgoing: facts.number("workload.outgoing").ok().and_then(|n| u64::try_from(n).ok()).or(workload.outgoing),
         ..workload.clone()
@@ -67,6 +69,7 @@ pub fn declare(facts: &mut Facts, workload: &Workload) {
         ("workload.connections", workload.connections),
         ("workload.burst", workload.burst),
         ("workload.destinations", workload.destinations),
+        ("workload.source_addresses", workload.source_addresses),
         ("workload.streams", workload.streams),
         ("workload.incoming", workload.incoming()),
         ("workload.outgoing", workload.outgoing()),
@@ -116,8 +119,7 @@ mod tests {
     use crate::model::workload::Role;
 
     fn on(ports: &[u16]) -> Workload {
-        let ports = ports.to_vec();
-        Workload { role: Role::Server, connections: 1, burst: 1, destinations: 1, streams: 1, outgoing: None, ports }
+        Workload { connections: 1, burst: 1, ports: ports.to_vec(), ..Workload::none(Role::Server) }
     }
 
     #[test]

@@ -110,6 +110,8 @@ pub enum Unit {
     Count,
     /// Bytes.
     Bytes,
+    /// Bits per second.
+    BitsPerSecond,
     /// Memory pages, 4 KiB on most machines.
     Pages,
     /// Seconds.
@@ -135,6 +137,7 @@ impl fmt::Display for Unit {
         f.write_str(match self {
             Self::Count => "count",
             Self::Bytes => "bytes",
+            Self::BitsPerSecond => "bits-per-second",
             Self::Pages => "pages",
             Self::Seconds => "seconds",
             Self::Milliseconds => "milliseconds",

@@ -188,6 +188,7 @@ pub fn generalised(name: &str) -> Option<String> {
 pub fn humane(value: &Value, unit: Unit) -> String {
     match (value, unit) {
         (Value::Number(n), Unit::Bytes) => bytes(*n),
+        (Value::Number(n), Unit::BitsPerSecond) => bits(*n),
         (Value::Number(n), Unit::Percent) => format!("{n} %"),
         (Value::Number(n), Unit::Seconds) => format!("{} s", grouped(*n)),
         (Value::Number(n), Unit::Milliseconds) => format!("{} ms", grouped(*n)),
@@ -223,6 +224,18 @@ fn thousandths(n: i128) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Decimal, as links are sold.
+fn bits(n: i128) -> String {
+    const UNITS: [(&str, i128); 3] = [("Gbit/s", 1_000_000_000), ("Mbit/s", 1_000_000), ("kbit/s", 1000)];
+    match UNITS.into_iter().find(|(_, size)| n >= *size) {
+        Some((unit, size)) => {
+            let text = format!("{}.{}", grouped(n / size), n % size * 10 / size);
+            format!("{} {unit}", text.trim_end_matches(".0"))
+        }
+        None => format!("{n} bit/s"),
+    }
+}
+
 fn bytes(n: i128) -> String {
     const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     match UNITS.into_iter().find(|&(_, shift)| n.unsigned_abs() >> shift > 0) {
@@ -250,6 +263,8 @@ mod tests {
         assert_eq!(humane(&Value::Number(64 << 20), Unit::Bytes), "64 MiB");
         assert_eq!(humane(&Value::Number(25_276_502_016), Unit::Bytes), "23.5 GiB");
         assert_eq!(humane(&Value::Number(1500), Unit::Millicpu), "1.5 CPU");
+        assert_eq!(humane(&Value::Number(10_000_000_000), Unit::BitsPerSecond), "10 Gbit/s");
+        assert_eq!(humane(&Value::Number(85_280_000), Unit::BitsPerSecond), "85.2 Mbit/s");
     }
 
     #[test]

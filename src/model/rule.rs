@@ -20,7 +20,7 @@ pub struct Rule {
     pub id: &'static str,
     /// What is true when the rule passes.
     pub title: &'static str,
-    /// Sections of the tuning manual that the rule encodes.
+    /// Rows of the tuning manual that the rule encodes, as `1.3, 3.5.1`.
     pub manual: &'static str,
     /// Whose value it is.
     pub scope: Scope,

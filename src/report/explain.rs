@@ -2,26 +2,29 @@
 
 use std::fmt::{self, Write};
 
-use super::text::{one_line, sanitized, wrapped};
+use super::text::{hanging, one_line, sanitized, wrapped};
 use crate::model::catalogue::Catalogue;
 use crate::model::fix::{Change, Pod};
+use crate::model::manual::{Manual, ids};
 use crate::model::rule::{Doc, Rule};
 
-/// Everything a rule says.
-pub fn rule(rule: &Rule, doc: &Doc, width: u16) -> String {
+/// Everything a rule says, and which rows of the manual it encodes.
+pub fn rule(rule: &Rule, doc: &Doc, manual: &Manual, width: u16) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = write_rule(&mut out, rule, doc, width.into());
+    let _ = write_rule(&mut out, rule, doc, manual, width.into());
     sanitized(&out).into_owned()
 }
 
-fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, width: usize) -> fmt::Result {
+fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, manual: &Manual, width: usize) -> fmt::Result {
     writeln!(out, "{}\n{}", rule.id, wrapped(rule.title, "  ", width))?;
     let roles: Vec<&str> = rule.roles.iter().map(|role| role.word()).collect();
     let asked = if roles.is_empty() { "every role".to_owned() } else { roles.join(", ") };
     writeln!(out, "  judges   {}, a value of {}; asked of {asked}", rule.fact, rule.scope.words())?;
     if !rule.manual.is_empty() {
-        writeln!(out, "  manual   section {}", rule.manual)?;
+        let row = |id| manual.row(id).map_or_else(|| one_line(id), |row| format!("{} {}", row.id, row.name));
+        let rows: Vec<String> = ids(rule.manual).map(row).collect();
+        writeln!(out, "{}", hanging("  manual   ", &rows.join("; "), width))?;
     }
     if !doc.symptoms.is_empty() {
         writeln!(out, "\nWhat you see when it is hit")?;

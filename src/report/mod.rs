@@ -7,7 +7,9 @@ mod fleet;
 mod groups;
 mod json;
 mod manifest;
+mod manual;
 mod peer;
+mod plan;
 mod style;
 mod table;
 mod text;
@@ -22,7 +24,9 @@ pub use json::{
     tick as tick_json, tick_schema, verdict as verdict_json, verdict_schema,
 };
 pub use manifest::{github as manifest_github, table as manifest_table};
+pub use manual::print as manual;
 pub use peer::table as peers;
+pub use plan::{html as plan_html, json as plan_json, schema as plan_schema, table as plan, yaml as plan_yaml};
 pub use style::Style;
 pub use table::print as table;
 pub use text::sanitized;

@@ -87,30 +87,7 @@ fn header(out: &mut String, report: &Report, style: Style) -> fmt::Result {
     if !place.because.is_empty() {
         writeln!(out, "{}", hanging("because   ", &place.because.join("; "), width))?;
     }
-    let load = &report.workload;
-    let mut words = vec![
-        format!("{} connections", grouped(load.connections.into())),
-        format!("burst {}", grouped(load.burst.into())),
-    ];
-    let plural = if load.destinations == 1 { "" } else { "s" };
-    if load.outgoing() > 0 {
-        words.push(format!(
-            "{} outgoing to {} destination{plural}",
-            grouped(load.outgoing().into()),
-            load.destinations
-        ));
-    }
-    if load.streams > 1 {
-        words.push(format!("{} streams on each", grouped(load.streams.into())));
-    }
-    if !load.ports.is_empty() {
-        words.push(format!("on port {}", load.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")));
-    }
-    let line = format!(
-        "{}: {}   (--workload, --connections, --burst, --port ... change it)",
-        load.role.word(),
-        words.join(" · ")
-    );
+    let line = format!("{}   (--workload, --connections, --burst, --port ... change it)", report.workload.words());
     writeln!(out, "{}", hanging("workload  ", &line, width))?;
     if let Some(window) = report.window {
         let line = format!("counters were looked at for {}: what rose then is told as such", seconds(window));

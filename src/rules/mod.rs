@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::model::catalogue::Catalogue;
+use crate::model::manual::Manual;
 use crate::model::rule::{Doc, Rule};
 use crate::model::workload::{Role, Workload};
 
 pub use file::Problem;
 
-/// The rules and workloads that `src/build.rs` packed from `rules/`. Both blobs were made by this build, so they always
+/// The rules and workloads that `src/build.rs` packed from `rules/`. All blobs were made by this build, so they always
 /// decode; nothing stands for one that did not, and the tests refuse that.
 static BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rules.bin"));
 
@@ -22,6 +23,15 @@ static DOCS: LazyLock<BTreeMap<&'static str, Doc>> = LazyLock::new(|| {
     let (ids, docs): (Vec<&'static str>, Vec<Doc>) = postcard::from_bytes(PACKED).unwrap_or_default();
     ids.into_iter().zip(docs).collect()
 });
+
+/// The tuning manual, row by row: what `explain manual` prints, and what a rule may name. A plain audit asks for neither.
+pub fn manual() -> &'static Manual {
+    static TABLE: LazyLock<Manual> = LazyLock::new(|| {
+        static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/manual.bin"));
+        Manual(postcard::from_bytes(PACKED).unwrap_or_default())
+    });
+    &TABLE
+}
 
 /// A set of rules, by id.
 #[derive(Clone, Debug)]
@@ -81,14 +91,6 @@ impl RuleSet {
     /// The default numbers of a role, from `rules/workloads/`.
     pub fn workload(&self, role: Role) -> Workload {
         let found = self.workloads.iter().find(|workload| workload.role == role);
-        found.cloned().unwrap_or(Workload {
-            role,
-            connections: 0,
-            burst: 0,
-            destinations: 1,
-            streams: 1,
-            outgoing: None,
-            ports: Vec::new(),
-        })
+        found.cloned().unwrap_or(Workload::none(role))
     }
 }

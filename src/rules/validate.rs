@@ -1,4 +1,4 @@
-//! Checks that a rule speaks of facts that exist, and compares like with like.
+//! Checks that a rule speaks of facts and of rows of the manual that exist, and compares like with like.
 
 use super::Problem;
 use crate::model::catalogue::Catalogue;
@@ -45,6 +45,10 @@ pub(super) fn check(rule: &Rule, doc: &Doc, text: &str, catalogue: &Catalogue) -
         && (warn == 0 || fail.is_some_and(|fail| warn > fail))
     {
         problems.push(Problem::at(text, "usage:", "usage needs 0 < warn <= fail, in percent"));
+    }
+    if let Some(what) = (!rule.manual.is_empty()).then(|| super::manual().fault(rule.manual)).flatten() {
+        let what = format!("{what} (tunecheck explain manual prints them)");
+        problems.push(Problem::at(text, "manual:", what));
     }
     problems.sort_by_key(|problem| problem.line);
     problems

@@ -15,6 +15,7 @@
 
 mod ansible;
 mod boot_files;
+mod ceilings;
 mod containers;
 mod descriptors;
 mod diff;
@@ -59,6 +60,7 @@ fn main() {
         service::PLACES,
         ssh::PLACES,
         overflow::PLACES,
+        ceilings::PLACES,
         diff::PLACES,
         ports::PLACES,
         sysctl_files::PLACES,

@@ -43,13 +43,13 @@ pub(crate) const PLACES: &[Place] = &[
     },
 ];
 
-const NEEDS: &[Need] = &[Need::Root, Need::Program("ip"), Need::Program("prlimit")];
+pub(crate) const NEEDS: &[Need] = &[Need::Root, Need::Program("ip"), Need::Program("prlimit")];
 const RULE: &str = "ports/use";
 const CLIENT: &[&str] = &["--workload", "client"];
 
 /// A network namespace that may use so many ports from 40000 on, and holds any burst; and a process that may open so
 /// many sockets.
-fn usable(ports: u32) {
+pub(crate) fn usable(ports: u32) {
     loopback_up();
     let mut prlimit = program("prlimit");
     prlimit.args(["--pid", &std::process::id().to_string(), "--nofile=4096:"]);
@@ -59,13 +59,13 @@ fn usable(ports: u32) {
 }
 
 /// A listener whose connections stay in its accept queue, which cost no descriptors there.
-struct Destination {
+pub(crate) struct Destination {
     _listener: OwnedFd,
-    address: SockaddrIn,
+    pub(crate) address: SockaddrIn,
 }
 
 impl Destination {
-    fn at(address: Ipv4Addr, port: u16) -> Self {
+    pub(crate) fn at(address: Ipv4Addr, port: u16) -> Self {
         let listener = tcp(AddressFamily::Inet);
         let address = SockaddrIn::from(SocketAddrV4::new(address, port));
         bind(listener.as_raw_fd(), &address).unwrap();
@@ -87,7 +87,7 @@ fn tcp(family: AddressFamily) -> OwnedFd {
     socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap()
 }
 
-fn connected(to: &dyn SockaddrLike) -> Result<OwnedFd, Errno> {
+pub(crate) fn connected(to: &dyn SockaddrLike) -> Result<OwnedFd, Errno> {
     let socket = tcp(to.family().unwrap());
     connect(socket.as_raw_fd(), to).map(|()| socket)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
-pub(in super::super) enum RulesCommand {
+pub(in crate::cli) enum RulesCommand {
     /// List the rules
     List {
         /// Add or replace rules by id (a file or a directory; may be repeated)
@@ -44,6 +44,9 @@ pub(in super::super) enum RulesCommand {
         /// The schema of what watch prints as JSON at the end instead
         #[arg(long, group = "of")]
         verdict: bool,
+        /// The schema of what plan prints as JSON instead
+        #[arg(long, group = "of")]
+        plan: bool,
         /// The schema of what --all prints as JSON instead
         #[arg(long, group = "of")]
         fleet: bool,

@@ -10,7 +10,7 @@ use crate::model::finding::Finding;
 use crate::model::watch::{Meter, Tick};
 use crate::model::window::seconds;
 use crate::report;
-use crate::rules::RuleSet;
+use crate::rules::{RuleSet, manual};
 use crate::watch::Course;
 
 /// What `?` shows.
@@ -230,7 +230,7 @@ impl<'a> View<'a> {
                 let mut lines = wrapped(&report::sanitized(&self.news(rule, key, gap.as_deref())), columns, false);
                 if let (Some(rule), Some(doc)) = (self.rules.get(rule), self.rules.doc(rule)) {
                     let width = u16::try_from(columns).unwrap_or(u16::MAX).min(110);
-                    lines.extend(wrapped(&report::explain(rule, doc, width), columns, true));
+                    lines.extend(wrapped(&report::explain(rule, doc, manual(), width), columns, true));
                 }
                 lines
             }

@@ -44,10 +44,10 @@ pub(super) const FORMULAS: &[Formula] = &[
             "ports.usable",
             Unit::Count,
             Scope::Netns,
-            "range less reserved ports",
+            "range less reserved ports and those that something listens on",
             "ports for outgoing connections to one destination",
         ),
-        needs: &[RANGE, RESERVED],
+        needs: &[RANGE, RESERVED, "listener[*].port"],
         compute: |facts, _| Ok(Value::Number(usable_ports(facts)?.count().into())),
     },
     Formula {

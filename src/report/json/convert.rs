@@ -83,6 +83,7 @@ impl<'a> From<&'a Report> for ReportV1<'a> {
                 connections: load.connections,
                 burst: load.burst,
                 destinations: load.destinations,
+                source_addresses: load.source_addresses,
                 streams: load.streams,
                 incoming: load.incoming(),
                 outgoing: load.outgoing(),

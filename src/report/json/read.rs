@@ -107,10 +107,17 @@ struct WorkloadIn<'a> {
     connections: u64,
     burst: u64,
     destinations: u64,
+    /// Reports of before it was asked for have none.
+    #[serde(default = "one")]
+    source_addresses: u64,
     streams: u64,
     outgoing: u64,
     #[serde(default)]
     ports: Vec<u16>,
+}
+
+fn one() -> u64 {
+    1
 }
 
 impl WorkloadIn<'_> {
@@ -121,6 +128,7 @@ impl WorkloadIn<'_> {
             connections: self.connections.min(MOST),
             burst: self.burst.min(MOST),
             destinations: self.destinations.clamp(1, MOST),
+            source_addresses: self.source_addresses.clamp(1, MOST),
             streams: self.streams.clamp(1, MOST),
             outgoing: Some(self.outgoing.min(MOST)),
             ports: self.ports,

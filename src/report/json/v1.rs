@@ -84,6 +84,7 @@ pub(super) struct WorkloadV1<'a> {
     pub(super) connections: u64,
     pub(super) burst: u64,
     pub(super) destinations: u64,
+    pub(super) source_addresses: u64,
     pub(super) streams: u64,
     pub(super) incoming: u64,
     pub(super) outgoing: u64,

@@ -1,5 +1,6 @@
 //! What a rule file means: the typed keys as a rule of the model.
 
+use super::kept;
 use super::typed::*;
 use crate::model::check::{Band, Bound, Check, Operand};
 use crate::model::fact::Value;
@@ -8,11 +9,6 @@ use crate::model::rule::{Condition, Doc, Evidence, Example, Rule, Test};
 use crate::model::sysctl;
 use crate::model::version::Version;
 use crate::model::watch::Watch;
-
-/// Keeps a text until the process ends, as the texts of the built-in rules are.
-fn kept(text: String) -> &'static str {
-    Box::leak(text.into_boxed_str())
-}
 
 fn all_kept(texts: Vec<String>) -> Vec<&'static str> {
     texts.into_iter().map(kept).collect()

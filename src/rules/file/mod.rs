@@ -2,26 +2,26 @@
 //!
 //! The only place where YAML is parsed. Unknown keys and duplicate keys are refused.
 
+mod manual;
 mod meaning;
 mod typed;
 mod words;
+mod workload;
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use typed::{RuleFile, WorkloadFile};
+pub use manual::manual;
+use typed::RuleFile;
+pub use workload::{traffic, workload};
 
 use crate::model::rule::{Doc, Rule};
-use crate::model::workload::{Role, Workload};
 
 /// Largest rule or workload file, in bytes. A real one has 5 KiB; nested flow collections cost the parser their square.
 pub const LARGEST: u64 = 64 << 10;
 /// Deepest nesting of brackets and braces; a real rule has 3.
 const DEEPEST: usize = 16;
-
-/// Most of anything that a workload can declare.
-const MOST: u64 = 1_000_000_000;
 
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,37 +49,14 @@ pub fn rule(id: &str, text: &str) -> Result<(Rule, Doc), Problem> {
     typed.meaning(id).map_err(|(mark, what)| Problem::at(text, mark, what))
 }
 
-/// Reads a workload file over the numbers of `base`.
-///
-/// # Errors
-/// The first problem found, with its line where that is known.
-pub fn workload(text: &str, base: impl Fn(Role) -> Workload) -> Result<Workload, Problem> {
-    let typed: WorkloadFile = parse(text)?;
-    let least = [("connections", typed.connections), ("burst", typed.burst), ("destinations", typed.destinations)];
-    let least = least.into_iter().chain([("streams", typed.streams), ("outgoing", typed.outgoing.map(|n| n.max(1)))]);
-    for (key, number) in least {
-        if number.is_some_and(|number| !(1..=MOST).contains(&number)) {
-            return Err(Problem::at(text, key, format!("{key} is a number from 1 to {MOST}")));
-        }
-    }
-    if typed.ports.as_ref().is_some_and(|ports| ports.contains(&0)) {
-        return Err(Problem::at(text, "ports", "nothing listens on port 0"));
-    }
-    let base = base(typed.role.unwrap_or_default());
-    Ok(Workload {
-        role: base.role,
-        connections: typed.connections.unwrap_or(base.connections),
-        burst: typed.burst.unwrap_or(base.burst),
-        destinations: typed.destinations.unwrap_or(base.destinations),
-        streams: typed.streams.unwrap_or(base.streams),
-        outgoing: typed.outgoing.or(base.outgoing),
-        ports: typed.ports.unwrap_or(base.ports),
-    })
-}
-
 /// The JSON Schema of a rule file.
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(RuleFile)
+}
+
+/// Keeps a text until the process ends, as the texts of the built-in rules are.
+fn kept(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {

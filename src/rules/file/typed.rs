@@ -19,7 +19,7 @@ use crate::model::workload::Role;
 pub(super) struct RuleFile {
     /// What is true when the rule passes.
     pub(super) title: String,
-    /// Sections of the tuning manual that the rule encodes.
+    /// Rows of the tuning manual that the rule encodes, as `1.3, 3.5.1`: `tunecheck explain manual` lists them.
     #[serde(default)]
     pub(super) manual: String,
     /// Whose value it is.
@@ -316,18 +316,4 @@ pub(super) enum ExpectWord {
     Fail,
     Unknown,
     NotApplicable,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WorkloadFile {
-    #[serde(rename = "title")]
-    pub(super) _title: Option<String>,
-    pub(super) role: Option<Role>,
-    pub(super) connections: Option<u64>,
-    pub(super) burst: Option<u64>,
-    pub(super) destinations: Option<u64>,
-    pub(super) streams: Option<u64>,
-    pub(super) outgoing: Option<u64>,
-    pub(super) ports: Option<Vec<u16>>,
 }

@@ -1,0 +1,64 @@
+//! Kernel memory of sockets.
+
+use super::super::{Have, Limit};
+use super::sockets;
+use crate::model::fact::Unit;
+use crate::model::sizing::{Amount, Per};
+
+/// Slab objects of one open TCP socket, as the fact sockets.memory counts them (measured on 6.18).
+const SOCKET: u128 = 3584;
+/// What a socket with anything on the way takes of net.ipv4.tcp_mem, which counts whole pages.
+const PAGE: u128 = 4096;
+/// Defaults of tcp_rmem and tcp_wmem: a buffer that is full and has not grown.
+const BUFFERS: u128 = 131_072 + 16_384;
+
+pub(super) const LIMITS: &[Limit] = &[
+    Limit {
+        name: "memory of idle sockets",
+        per: Per::Pod,
+        unit: Unit::Bytes,
+        rule: Some("memory/sockets"),
+        need: |traffic| {
+            let share = traffic.pod();
+            let words = format!("{} x 3,584 bytes of kernel memory; the program comes on top", sockets(share));
+            Amount::Of(u128::from(share.sockets()) * SOCKET, words)
+        },
+        have: Have::Fact("ceiling.memory"),
+        slow: Some(50),
+        most: None,
+        change: "more memory for the pod or the machine, more pods, or HTTP/2",
+    },
+    Limit {
+        name: "TCP buffers (net.ipv4.tcp_mem)",
+        per: Per::Node,
+        unit: Unit::Bytes,
+        rule: Some("memory/tcp-mem-size"),
+        need: |traffic| {
+            let share = traffic.node();
+            let words = format!("{} with a page each on the way", sockets(share));
+            Amount::Of(u128::from(share.sockets()) * PAGE, words)
+        },
+        have: Have::Fact("tcp_mem.ceiling"),
+        slow: None,
+        most: None,
+        change: "more memory on the node, or the three numbers of net.ipv4.tcp_mem together",
+    },
+    Limit {
+        name: "TCP buffers, all full",
+        per: Per::Node,
+        unit: Unit::Bytes,
+        rule: None,
+        need: |traffic| {
+            let share = traffic.node();
+            let words = format!(
+                "{} x 144 KiB, the middle numbers of tcp_rmem and tcp_wmem: every peer too slow at once",
+                sockets(share)
+            );
+            Amount::Of(u128::from(share.sockets()) * BUFFERS, words)
+        },
+        have: Have::Untold,
+        slow: None,
+        most: None,
+        change: "",
+    },
+];

@@ -1,0 +1,217 @@
+//! Traffic to needs, and a machine's limits to the traffic they carry. Pure.
+//!
+//! Each limit says once what traffic takes of it. What a limit carries is the largest number of requests in flight whose
+//! need still fits, found by halving: so the two directions cannot disagree.
+
+mod limits;
+mod settings;
+mod wire;
+
+use crate::model::fact::{Cause, Gap, Unit};
+use crate::model::facts::Facts;
+use crate::model::sizing::{Amount, Carried, Move, Need, Per, Step};
+use crate::model::traffic::Traffic;
+
+use limits::limits;
+pub use settings::settings;
+
+/// Most requests in flight that anybody can mean.
+const MOST: u64 = 1_000_000_000;
+/// Changes that are followed, one upon the other.
+const STEPS: usize = 3;
+
+/// A limit: what traffic takes of it, and what a machine has of it.
+struct Limit {
+    name: &'static str,
+    per: Per,
+    unit: Unit,
+    /// The rule that judges it; its facts are read for `have`.
+    rule: Option<&'static str>,
+    /// Never falls when the traffic grows.
+    need: fn(&Traffic) -> Amount,
+    have: Have,
+    /// Percent of it from which it is slow.
+    slow: Option<u128>,
+    /// The most that it can be set to.
+    most: Option<u128>,
+    change: &'static str,
+}
+
+/// What a machine has of a limit, and where that was read.
+type Found = Result<(u128, String), Gap>;
+
+/// Where a machine tells its limit.
+enum Have {
+    /// Nowhere: it is told what the traffic needs, and nothing is held against it.
+    Untold,
+    /// A fact.
+    Fact(&'static str),
+    /// A fact. Where it does not exist there is no such limit, and why.
+    FactIfAny(&'static str, &'static str),
+    /// Worked out of facts and what was declared; `None` while neither knows of such a limit.
+    Told(fn(&Facts, &Traffic) -> Option<Found>),
+    /// As `Told`, of something that only few machines run: without one it is not spoken of.
+    OfProgram(fn(&Facts) -> Option<Found>),
+}
+
+/// What traffic takes of every limit that it touches.
+pub fn needs(traffic: &Traffic) -> Vec<Need> {
+    let need = |limit: &Limit| {
+        let Limit { name, per, unit, rule, .. } = *limit;
+        Need { limit: name, per, unit, amount: (limit.need)(traffic), rule }
+    };
+    let spoken_of = |limit: &&Limit| !matches!(limit.have, Have::OfProgram(_));
+    limits().filter(spoken_of).map(need).filter(|need| need.amount != Amount::None).collect()
+}
+
+/// The rules whose facts tell a machine's limits.
+pub fn rules() -> impl Iterator<Item = &'static str> {
+    limits().filter(|limit| !matches!(limit.have, Have::Untold)).filter_map(|limit| limit.rule)
+}
+
+/// How much traffic of this shape each limit carries.
+#[derive(Debug, Default)]
+pub struct Solved {
+    /// Every limit that could be read, the one that binds first in front.
+    pub carried: Vec<Carried>,
+    /// Limits that this machine does not have, and why.
+    pub unlimited: Vec<(&'static str, &'static str)>,
+    /// Limits that could not be read, and why.
+    pub unknown: Vec<(&'static str, Gap)>,
+    /// One change, then one more, and what each buys.
+    pub steps: Vec<Step>,
+}
+
+/// Holds the limits of a machine against traffic.
+pub fn solve(traffic: &Traffic, facts: &Facts) -> Solved {
+    let mut solved = Solved::default();
+    let mut bounds = Vec::new();
+    for limit in limits() {
+        let need = match (limit.need)(traffic) {
+            Amount::None => continue,
+            Amount::Unsaid(option) if !matches!(limit.have, Have::Untold) => {
+                let why = format!("{option} would say what the traffic takes of it");
+                solved.unknown.push((limit.name, Gap::new(Cause::Unsupported, why)));
+                continue;
+            }
+            Amount::Unsaid(_) => continue,
+            Amount::Of(need, _) => need,
+        };
+        match found(limit, facts, traffic) {
+            None => {}
+            Some(Err(gap)) => match (&limit.have, gap.cause) {
+                (Have::FactIfAny(_, why), Cause::Absent) => solved.unlimited.push((limit.name, why)),
+                _ => solved.unknown.push((limit.name, gap)),
+            },
+            Some(Ok((have, source))) => {
+                let bound = Bound { limit, have, traffic };
+                solved.carried.push(bound.carried(need, source));
+                bounds.push(bound);
+            }
+        }
+    }
+    let cpu = "what one request costs shows under load: tunecheck watch -- COMMAND";
+    solved.unknown.push(("CPU", Gap::new(Cause::Unsupported, cpu)));
+    solved.carried.sort_by_key(|limit| (limit.carries.unwrap_or(u64::MAX), limit.slow_from, limit.limit));
+    solved.steps = steps(bounds);
+    solved
+}
+
+fn found(limit: &Limit, facts: &Facts, traffic: &Traffic) -> Option<Found> {
+    let fact = |name: &str| {
+        let value = facts.value(name)?;
+        let number = value.limit().and_then(|number| u128::try_from(number).ok());
+        let number = number.ok_or_else(|| Gap::new(Cause::Unparsable, format!("{name} is no number of things")))?;
+        Ok((number, name.to_owned()))
+    };
+    match limit.have {
+        Have::Untold => None,
+        Have::Fact(name) | Have::FactIfAny(name, _) => Some(fact(name)),
+        Have::Told(told) => told(facts, traffic),
+        Have::OfProgram(told) => told(facts),
+    }
+}
+
+/// A limit of a machine, and the traffic that meets it.
+#[derive(Clone, Copy)]
+struct Bound<'a> {
+    limit: &'a Limit,
+    have: u128,
+    traffic: &'a Traffic,
+}
+
+impl Bound<'_> {
+    /// What so many requests in flight take; nothing if that cannot be said.
+    fn need(&self, concurrency: u64) -> u128 {
+        match (self.limit.need)(&self.traffic.scaled(concurrency)) {
+            Amount::Of(need, _) => need,
+            Amount::None | Amount::Unsaid(_) => 0,
+        }
+    }
+
+    /// The most requests in flight that take no more than `have`; `None` from a thousand million on.
+    fn carries(&self, have: u128) -> Option<u64> {
+        if self.need(MOST) <= have {
+            return None;
+        }
+        let (mut fits, mut exceeds) = (0, MOST);
+        while exceeds - fits > 1 {
+            let middle = fits + (exceeds - fits) / 2;
+            *(if self.need(middle) <= have { &mut fits } else { &mut exceeds }) = middle;
+        }
+        Some(fits)
+    }
+
+    /// The most that it can be set to.
+    fn most(&self) -> u128 {
+        self.limit.most.unwrap_or(u128::MAX).max(self.have)
+    }
+
+    fn moved(&self, concurrency: u64) -> Move {
+        let Limit { name, unit, rule, change, .. } = *self.limit;
+        let to = self.need(concurrency).clamp(self.have, self.most());
+        Move { limit: name, unit, rule, from: self.have, to, change }
+    }
+
+    fn carried(&self, need: u128, source: String) -> Carried {
+        let Limit { name, per, unit, rule, change, .. } = *self.limit;
+        let slow = self.limit.slow.and_then(|percent| self.carries(self.have.saturating_mul(percent) / 100));
+        let carries = self.carries(self.have);
+        Carried { limit: name, per, unit, rule, have: self.have, source, need, carries, slow_from: slow, change }
+    }
+}
+
+/// Moves the limit that binds first to where the next one binds, then both to where the third one does, and so on.
+fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
+    let carries = |bound: &Bound<'_>| bound.carries(bound.have);
+    bounds.sort_by_key(|bound| (carries(bound).unwrap_or(u64::MAX), bound.limit.name));
+    let binding = bounds.iter().take_while(|bound| carries(bound).is_some()).count();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut carried = bounds.first().and_then(carries);
+    for count in 1..=binding {
+        let (moved, rest) = bounds.split_at(count);
+        let next = rest.first().and_then(|bound| Some((bound, carries(bound)?)));
+        // Where nothing else binds, twice as much is as good a goal as any.
+        let last = moved.last().and_then(carries).unwrap_or_default();
+        let goal = next.map_or_else(|| last.saturating_mul(2).clamp(1, MOST), |(_, carries)| carries);
+        // Some cannot be moved as far.
+        let end = |bound: &&Bound<'_>| bound.carries(bound.most()).unwrap_or(MOST);
+        let stop = moved.iter().min_by_key(|bound| end(bound));
+        let reached = stop.as_ref().map_or(goal, |bound| end(bound).min(goal));
+        let next = if reached < goal { stop } else { next.map(|(bound, _)| bound) };
+        // Where two bind at once, moving one of them buys nothing.
+        if steps.len() == STEPS || (Some(reached) == carried && reached == goal) {
+            continue;
+        }
+        carried = Some(reached);
+        let moves = moved.iter().map(|bound| bound.moved(reached)).collect();
+        steps.push(Step { moves, carries: reached, next: next.map(|bound| bound.limit.name) });
+        if reached < goal {
+            break;
+        }
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests;

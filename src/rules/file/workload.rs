@@ -1,0 +1,142 @@
+//! Workload files: the load of one pod, and the traffic of all of them behind it.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::{Problem, parse};
+use crate::model::traffic::{Protocol, Traffic};
+use crate::model::workload::{Role, Workload};
+
+/// Most of anything that a workload can declare.
+const MOST: u64 = 1_000_000_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorkloadFile {
+    #[serde(rename = "title")]
+    _title: Option<String>,
+    role: Option<Role>,
+    connections: Option<u64>,
+    burst: Option<u64>,
+    destinations: Option<u64>,
+    source_addresses: Option<u64>,
+    streams: Option<u64>,
+    outgoing: Option<u64>,
+    ports: Option<Vec<u16>>,
+    /// What the numbers above were worked out from, for `tunecheck plan`.
+    traffic: Option<TrafficFile>,
+    /// What `tunecheck plan` found out; nothing reads it again.
+    #[serde(rename = "needs")]
+    _needs: Option<IgnoredAny>,
+    #[serde(rename = "settings")]
+    _settings: Option<IgnoredAny>,
+    #[serde(rename = "capacity")]
+    _capacity: Option<IgnoredAny>,
+    #[serde(rename = "schema")]
+    _schema: Option<IgnoredAny>,
+    #[serde(rename = "tunecheck")]
+    _tunecheck: Option<IgnoredAny>,
+}
+
+/// Traffic of all pods together, as `tunecheck plan` writes it.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct TrafficFile {
+    requests_in_flight: Option<u64>,
+    milliseconds_in_flight: Option<u64>,
+    protocol: Option<Protocol>,
+    incoming_streams: Option<u64>,
+    short_lived: bool,
+    response_bytes: Option<u64>,
+    request_bytes: Option<u64>,
+    chunk_bytes: Option<u64>,
+    pods: Option<u64>,
+    nodes: Option<u64>,
+    nat_addresses: Option<u64>,
+    link_bits_per_second: Option<u64>,
+}
+
+/// Reads a workload file over the numbers of `base`.
+///
+/// # Errors
+/// The first problem found, with its line where that is known.
+pub fn workload(text: &str, base: impl Fn(Role) -> Workload) -> Result<Workload, Problem> {
+    meaning(text, &parse(text)?, base)
+}
+
+/// Reads a workload file as traffic: what it says of that, and the load of one pod where it says nothing.
+///
+/// # Errors
+/// The first problem found, with its line where that is known.
+pub fn traffic(text: &str, base: impl Fn(Role) -> Workload) -> Result<Traffic, Problem> {
+    let typed: WorkloadFile = parse(text)?;
+    let load = meaning(text, &typed, base)?;
+    let stated = typed.traffic.unwrap_or_default();
+    let numbers = [
+        // These two are products of others, and may be larger.
+        ("requests_in_flight", stated.requests_in_flight.map(|number| number.min(MOST))),
+        ("milliseconds_in_flight", stated.milliseconds_in_flight.map(|number| number.min(MOST))),
+        ("incoming_streams", stated.incoming_streams),
+        ("response_bytes", stated.response_bytes),
+        ("request_bytes", stated.request_bytes),
+        ("chunk_bytes", stated.chunk_bytes),
+        ("pods", stated.pods),
+        ("nodes", stated.nodes),
+        ("nat_addresses", stated.nat_addresses),
+    ];
+    within(text, &numbers)?;
+    let one_pod = Traffic::of(&load);
+    let pods = stated.pods.unwrap_or(1);
+    let of_all = |number: u64| number.saturating_mul(pods);
+    Ok(Traffic {
+        concurrency: stated.requests_in_flight.unwrap_or(of_all(one_pod.concurrency)),
+        milliseconds: stated.milliseconds_in_flight,
+        protocol: stated.protocol.unwrap_or(one_pod.protocol),
+        incoming_streams: stated.incoming_streams.unwrap_or(one_pod.incoming_streams),
+        short_lived: stated.short_lived,
+        burst: of_all(one_pod.burst),
+        outgoing: one_pod.outgoing.map(of_all),
+        response_bytes: stated.response_bytes,
+        request_bytes: stated.request_bytes,
+        chunk_bytes: stated.chunk_bytes,
+        pods,
+        nodes: stated.nodes.unwrap_or(1),
+        nat_addresses: stated.nat_addresses.unwrap_or(1),
+        link_bits: stated.link_bits_per_second,
+        ..one_pod
+    })
+}
+
+/// That each number is one that somebody can mean.
+fn within(text: &str, numbers: &[(&str, Option<u64>)]) -> Result<(), Problem> {
+    match numbers.iter().find(|(_, number)| number.is_some_and(|number| !(1..=MOST).contains(&number))) {
+        Some((key, _)) => Err(Problem::at(text, key, format!("{key} is a number from 1 to {MOST}"))),
+        None => Ok(()),
+    }
+}
+
+fn meaning(text: &str, typed: &WorkloadFile, base: impl Fn(Role) -> Workload) -> Result<Workload, Problem> {
+    let least = [
+        ("connections", typed.connections),
+        ("burst", typed.burst),
+        ("destinations", typed.destinations),
+        ("source_addresses", typed.source_addresses),
+        ("streams", typed.streams),
+        ("outgoing", typed.outgoing.map(|n| n.max(1))),
+    ];
+    within(text, &least)?;
+    if typed.ports.as_ref().is_some_and(|ports| ports.contains(&0)) {
+        return Err(Problem::at(text, "ports", "nothing listens on port 0"));
+    }
+    let base = base(typed.role.unwrap_or_default());
+    Ok(Workload {
+        role: base.role,
+        connections: typed.connections.unwrap_or(base.connections),
+        burst: typed.burst.unwrap_or(base.burst),
+        destinations: typed.destinations.unwrap_or(base.destinations),
+        source_addresses: typed.source_addresses.unwrap_or(base.source_addresses),
+        streams: typed.streams.unwrap_or(base.streams),
+        outgoing: typed.outgoing.or(base.outgoing),
+        ports: typed.ports.clone().unwrap_or(base.ports),
+    })
+}
