@@ -62,7 +62,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("webpki_roots", &["host"]),
     ("simple_dns", &["host"]),
     // What of a URL counts.
-    ("http", &["cli"]),
+    ("http::Uri", &["cli"]),
     ("tar", &["host"]),
     ("flate2", &["host"]),
     // In remedy the tests of what is written read it back.

@@ -446,3 +446,27 @@ fn the_declared_load_is_judged_by_what_the_peer_allows() {
         audit(&["--h2", "http://peer.test", "--connect", &address.to_string(), "--connect", &endless.to_string()]);
     assert_eq!(streams["now"], 100, "of those that answered");
 }
+
+#[test]
+fn a_plan_puts_no_more_on_a_connection_than_the_peer_takes() {
+    let url = |all: &[(u16, u32)]| format!("http://{}", sends(settings(all)));
+    let planned = |more: &[&str]| {
+        let run = run(["plan", "--role", "client", "--concurrency", "10000", "--format", "json"].iter().chain(more));
+        assert!(run.code == Some(0) && run.stderr.contains("at a time on one connection"), "{}", run.stderr);
+        let plan: Value = serde_json::from_str(&run.stdout).unwrap();
+        ["streams", "connections"].map(|key| plan[key].as_u64().unwrap())
+    };
+    let (limited, unlimited) = (url(&[(3, 64)]), url(&[]));
+    assert_eq!(planned(&["--h2", &limited]), [64, 157]);
+    assert_eq!(planned(&["--h2", &limited, "--streams", "10"]), [10, 1000]);
+    assert_eq!(planned(&["--h2", &limited, "--streams", "1000"]), [64, 157]);
+    assert_eq!(planned(&["--h2", &unlimited, "--streams", "1000"]), [1000, 10]);
+    let refused = |more: &[&str], why: &str| {
+        let run = run(["plan", "--concurrency", "10000"].iter().chain(more));
+        assert!(run.code == Some(2) && run.stdout.is_empty() && run.stderr.contains(why), "{why}: {}", run.stderr);
+    };
+    refused(&["--role", "client", "--h2", &url(&[(3, 0)])], "takes no request at all");
+    refused(&["--role", "client", "--h2", "http://127.0.0.1:1"], "nothing listens there");
+    refused(&["--role", "client", "--protocol", "h1", "--h2", &limited], "say --protocol h2");
+    refused(&["--role", "server", "--h2", &limited], "say --role client or gateway");
+}

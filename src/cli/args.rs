@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
 pub(super) use manifest::{ManifestArgs, ManifestFormat};
-pub(super) use plan::{PlanArgs, PlanFormat, TrafficArgs};
+pub(super) use plan::{PlanArgs, PlanFormat, ProtocolWord, TrafficArgs};
 pub(super) use probe::{AskArgs, PeerArgs, ProbeArgs, ProbeCommand};
 pub(super) use rules::RulesCommand;
 pub(super) use targets::TargetArgs;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::args::{AskArgs, Format, PeerArgs, ProbeArgs, ProbeCommand};
 use super::exit::Exit;
 use super::settings;
 use super::terminal::{Terminal, print};
 use crate::host::peer::{self, Question};
-use crate::model::peer::{Origin, Peers, Trust};
+use crate::model::peer::{Origin, Peers, Streams, Trust};
 use crate::report;
 
 /// The longest that one address may take where nobody says so.
@@ -31,6 +31,26 @@ pub(super) fn run(command: &ProbeCommand) -> Result<Exit> {
 /// Asks the peer that `--h2` names; none is named, nothing is sent.
 pub(super) fn ask(args: &PeerArgs) -> Result<Option<Peers>> {
     args.h2.as_ref().map(|origin| asked(origin, &args.ask, TIMEOUT)).transpose()
+}
+
+/// Requests that a peer takes at a time on one connection, the least of its addresses; none if it names no limit.
+///
+/// # Errors
+/// No address answered, or they take none now.
+pub(super) fn limit(peers: &Peers) -> Result<Option<u64>> {
+    match peers.max_concurrent_streams() {
+        Some(Streams::Limited(0)) => bail!("{} takes no request at all, for now: ask again later", peers.origin),
+        Some(Streams::Limited(limit)) => Ok(Some(limit.into())),
+        Some(Streams::Unlimited) => Ok(None),
+        None => {
+            let trouble = peers.peers.iter().find_map(|peer| Some((peer.address, peer.answer.as_ref().err()?)));
+            match (&peers.nowhere, trouble) {
+                (Some(why), _) => bail!("{why}"),
+                (None, Some((address, trouble))) => bail!("{address}: {}; {}", trouble.what, trouble.next),
+                (None, None) => bail!("{} was not asked", peers.origin),
+            }
+        }
+    }
 }
 
 /// What a reader of a report has to know about who was asked.
