@@ -16,6 +16,7 @@ use crate::host::{Host, Live};
 use crate::model::fact::Cause;
 use crate::model::facts::{Fact, Facts, Name};
 use crate::model::finding::{Finding, Outcome};
+use crate::model::peer::Peers;
 use crate::model::place::{Kind, Place};
 use crate::model::recorded::Recorded;
 use crate::model::report::Report;
@@ -49,7 +50,7 @@ pub struct Read {
 
 /// Reads what judging these rules needs, and derives what follows.
 pub fn read<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload) -> Read {
-    read_over(host, rules, workload, 0)
+    read_over(host, rules, workload, 0, None)
 }
 
 /// Whether tunecheck itself is in a container.
@@ -60,10 +61,16 @@ pub(crate) fn in_container() -> bool {
     matches!(place::of(&facts).kind, Kind::Container | Kind::Pod | Kind::HostNetworkPod)
 }
 
-fn read_over<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload, window: u64) -> Read {
+fn read_over<'a>(
+    host: &dyn Host,
+    rules: impl Iterator<Item = &'a Rule>,
+    workload: &Workload,
+    window: u64,
+    peers: Option<&Peers>,
+) -> Read {
     let header = place::WANTED.iter().chain(&HEADER);
     let wanted = rules.flat_map(Rule::judged_by).chain(header.copied()).map(Name::from).collect();
-    let mut facts = facts::looking_for(window, host.process().is_some());
+    let mut facts = facts::looking_for(window, host.process().is_some(), peers);
     facts::gather(host, wanted, &mut facts);
     let place = place::of(&facts);
     place::describe(&place, &mut facts);
@@ -100,7 +107,7 @@ impl Sampling {
 /// # Errors
 /// [`NothingReadable`], with what was tried. Anything less is in the report.
 pub fn audit(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<Report, NothingReadable> {
-    audit_over(host, rules, workload, None, Told::Wrong)
+    audit_over(host, rules, workload, Beside::default(), Told::Wrong)
 }
 
 /// What a report tells in full.
@@ -112,6 +119,15 @@ pub(crate) enum Told {
     Everything,
 }
 
+/// What is looked at beside the machine as it is now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beside<'a> {
+    /// What counters do for a while.
+    pub(crate) sampling: Option<Sampling>,
+    /// What a peer said of itself.
+    pub(crate) peers: Option<&'a Peers>,
+}
+
 /// As [`audit`]. With sampling, counters are judged by what they do meanwhile, and a use of a limit by the highest reading.
 ///
 /// # Errors
@@ -120,15 +136,16 @@ pub(crate) fn audit_over(
     host: &dyn Host,
     rules: &RuleSet,
     workload: &Workload,
-    sampling: Option<Sampling>,
+    beside: Beside<'_>,
     told: Told,
 ) -> Result<Report, NothingReadable> {
+    let Beside { sampling, peers } = beside;
     let window = sampling.map_or(0, Sampling::milliseconds);
-    let mut declared = facts::looking_for(window, host.process().is_some());
+    let mut declared = facts::looking_for(window, host.process().is_some(), peers);
     facts::declare(&mut declared, workload);
     let asked = || rules.iter().filter(|rule| may_apply(rule, workload.role, &declared));
     let seen = sampling.map(|sampling| sample::watched(host, asked(), sampling));
-    let mut read = read_over(host, asked(), workload, window);
+    let mut read = read_over(host, asked(), workload, window, peers);
     let window = seen.map(|seen| seen.close(&mut read.facts));
     // What links and directories tell needs no file to be opened, and judges nothing.
     let opened = |name: &str| name != "process.fds" && !name.starts_with("namespace.");
@@ -285,7 +302,7 @@ mod tests {
         let rules = RuleSet::built_in();
         let host = Listening(backlog);
         let recorder = Recorder::new(&host);
-        let report = audit_over(&recorder, &rules, &rules.workload(Role::Server), None, told).unwrap();
+        let report = audit_over(&recorder, &rules, &rules.workload(Role::Server), Beside::default(), told).unwrap();
         let finding = report.findings.iter().find(|finding| finding.rule == "listen/backlog").unwrap();
         assert_eq!(finding.outcome, if backlog < 600 { Outcome::Warn } else { Outcome::Pass });
         let process = finding.listener.clone().map(|listener| listener.process.unwrap());
@@ -296,7 +313,8 @@ mod tests {
     fn of_tunecheck_itself_no_runtime_is_asked_for() {
         let (rules, host) = (RuleSet::built_in(), Listening(4096));
         let recorder = Recorder::new(&host);
-        let report = audit_over(&recorder, &rules, &rules.workload(Role::Server), None, Told::Everything).unwrap();
+        let report =
+            audit_over(&recorder, &rules, &rules.workload(Role::Server), Beside::default(), Told::Everything).unwrap();
         let finding = report.findings.iter().find(|finding| finding.rule == "runtime/jvm-heap").unwrap();
         assert_eq!(finding.outcome, Outcome::NotApplicable);
         let asked = recorder.into_answers();

@@ -29,6 +29,7 @@
 //! | outcome | pass, warn, fail, unknown, not-applicable, waived |
 //! | finding | rule, subject, outcome, now, want, evidence, owner, fix |
 //! | evidence | counters and usage that prove or disprove pressure, with the window they cover |
+//! | peer | the server of HTTP/2 behind a URL that the user names: nothing is sent to anybody else |
 //! | fix | actions as data: what to change in this place, who, cost, safety, effect, proof, undo |
 //! | site | where a change has to be made: this host, a unit, the pod's manifest, the kubelet, kube-proxy, ... |
 //! | plan | the changes of all findings, each once, in order, by site |

@@ -25,6 +25,7 @@ use proptest::test_runner::RngSeed;
 use support::{ROOT, WHOLE_DUMP, entries, recorded_hosts, scratch};
 use tunecheck::capacity::{self, Solved};
 use tunecheck::evaluate::{Context, evaluate, explain, run_example};
+use tunecheck::host::peer::{dns, frames::Talk};
 use tunecheck::host::{Answer, Ask, Dump, Host, Live, Query, Recorder, Refusal, Replay, sock_diag, write_snapshot};
 use tunecheck::model::fact::Cause;
 use tunecheck::model::facts::Facts;
@@ -432,6 +433,76 @@ proptest! {
             prop_assert!((0..=65535).contains(&port));
             prop_assert!(subject.contains(&format!(":{port}")), "{subject} and {port}");
         }
+    }
+}
+
+/// What a server of HTTP/2 may send: frames whose parts may each be wrong, or none at all.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop_oneof![3 => Just(4u8), 1 => Just(8u8), 1 => Just(7u8), 1 => any::<u8>()];
+    let number = prop_oneof![4 => 0..10u16, 1 => any::<u16>()];
+    let value = prop_oneof![2 => Just(0u32), 2 => Just(16_384u32), 1 => any::<u32>()];
+    let settings = prop::collection::vec((number, value), 0..6).prop_map(|all| {
+        all.iter().flat_map(|(number, value)| [&number.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect()
+    });
+    let payload = prop_oneof![3 => settings, 1 => prop::collection::vec(any::<u8>(), 0..20)];
+    let stream = prop_oneof![5 => Just(0u32), 1 => any::<u32>()];
+    let flags = prop_oneof![3 => Just(0u8), 1 => any::<u8>()];
+    let length = prop_oneof![5 => Just(None), 1 => any::<u32>().prop_map(Some)];
+    let frame = (kind, flags, stream, payload, length).prop_map(|(kind, flags, stream, payload, length)| {
+        let length = length.unwrap_or(u32::try_from(payload.len()).unwrap()).to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), &payload].concat()
+    });
+    let frames = prop::collection::vec(frame, 0..5).prop_map(|frames| frames.concat());
+    let begun = frames.prop_map(|frames| [&[0, 0, 0, 4, 0, 0, 0, 0, 0], frames.as_slice()].concat());
+    prop_oneof![4 => begun, 1 => prop::collection::vec(any::<u8>(), 0..100)]
+}
+
+/// What a name server may send: an answer with one byte or two of it wrong, or anything.
+fn answers() -> impl Strategy<Value = Vec<u8>> {
+    let answer = b"\0\x07\x81\x80\0\x01\0\x03\0\0\0\0\x03api\x07example\0\0\x01\0\x01\
+        \xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x06\x03lb1\xc0\x10\xc0\x29\0\x01\0\x01\0\0\0\x3c\0\x04\x0a\0\0\x01\
+        \xc0\x29\0\x01\0\x01\0\0\0\x3c\0\x04\x0a\0\0\x02";
+    let wrong = prop::collection::vec((any::<Index>(), any::<u8>()), 0..3).prop_map(|wrong| {
+        let mut bytes = answer.to_vec();
+        for (at, byte) in wrong {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes
+    });
+    prop_oneof![4 => wrong, 1 => prop::collection::vec(any::<u8>(), 0..100)]
+}
+
+proptest! {
+    #![proptest_config(cases(2000))]
+
+    #[test]
+    fn any_bytes_of_a_peer_are_settings_or_an_error_however_they_arrive(bytes in frames(), size in 1..30usize) {
+        let (mut whole, mut parts) = (Talk::default(), Talk::default());
+        let at_once = whole.take(&bytes);
+        let in_parts = bytes.chunks(size).try_for_each(|part| parts.take(part));
+        prop_assert_eq!(at_once.is_ok(), in_parts.is_ok(), "{:?} {:?}", at_once, in_parts);
+        if let (Ok(()), Some(settings)) = (at_once, whole.settings()) {
+            prop_assert_eq!(Some(settings), parts.settings());
+            prop_assert!((16_384..=16_777_215).contains(&settings.max_frame_size()));
+            prop_assert!(settings.initial_window_size() <= 0x7fff_ffff);
+            prop_assert!((65_535..=0x7fff_ffff).contains(&settings.connection_window()));
+        }
+    }
+
+    #[test]
+    fn any_bytes_of_a_name_server_are_an_answer_or_none(bytes in answers()) {
+        for kind in [dns::Kind::A, dns::Kind::Aaaa] {
+            if let Ok(dns::Said::Addresses(addresses)) = dns::answer(&bytes, 7, "api.example", kind) {
+                prop_assert!(addresses.iter().all(|address| address.is_ipv4() == (kind == dns::Kind::A)));
+                prop_assert!(bytes.starts_with(&[0, 7]) && addresses.len() <= 64);
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_name_to_ask_for_or_none(name in any::<String>()) {
+        dns::question(7, &name, dns::Kind::A);
     }
 }
 

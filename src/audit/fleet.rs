@@ -1,6 +1,6 @@
 //! A machine and everything on it that has a network namespace or a container of its own.
 
-use super::{NothingReadable, Told, audit_over};
+use super::{Beside, NothingReadable, Told, audit_over};
 use crate::host::{Host, MOST_TARGETS, Survey};
 use crate::model::fleet::{Fleet, Section};
 use crate::model::workload::Workload;
@@ -18,14 +18,14 @@ pub(crate) fn fleet(
     workload: &Workload,
     told: Told,
 ) -> Result<Fleet, NothingReadable> {
-    let host = audit_over(host, rules, workload, None, told)?;
+    let host = audit_over(host, rules, workload, Beside::default(), told)?;
     let mut fleet = Fleet { host, sections: Vec::new(), ended: 0, left_out: survey.left_out, notes: notes(survey) };
     for subject in &survey.subjects {
         let Some(of) = subject.open() else {
             fleet.ended += 1;
             continue;
         };
-        let report = audit_over(&of, rules, workload, None, told);
+        let report = audit_over(&of, rules, workload, Beside::default(), told);
         match report {
             // What is read of a process that ends is not what it was.
             _ if !of.lives() => fleet.ended += 1,

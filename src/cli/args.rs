@@ -3,6 +3,7 @@
 mod diff;
 mod manifest;
 mod plan;
+mod probe;
 mod rules;
 mod targets;
 mod watch;
@@ -14,7 +15,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
 pub(super) use manifest::{ManifestArgs, ManifestFormat};
-pub(super) use plan::{PlanArgs, PlanFormat, TrafficArgs};
+pub(super) use plan::{PlanArgs, PlanFormat, ProtocolWord, TrafficArgs};
+pub(super) use probe::{AskArgs, PeerArgs, ProbeArgs, ProbeCommand};
 pub(super) use rules::RulesCommand;
 pub(super) use targets::TargetArgs;
 pub(super) use watch::{WatchArgs, WatchFormat, WatchGate};
@@ -30,6 +32,7 @@ Examples:
   tunecheck --format json --fail-on warn           a CI gate: exit 1 on any warn or fail
   tunecheck --unit gateway                         the main process of a service: its limits, not this shell's
   tunecheck --all                                  the machine and every container and network namespace on it
+  tunecheck --workload client --streams 100 --h2 https://api.example.com     also by what that peer allows
   tunecheck fix --to script > fix.sh               what to change, as a script that can undo it
   tunecheck explain EADDRNOTAVAIL                  what an error means and what to change
   tunecheck snapshot /tmp/node-a                   record; replay with: tunecheck --snapshot /tmp/node-a
@@ -87,6 +90,11 @@ pub(super) enum Command {
     /// Plan a load: what it needs of each limit; with --solve how much of it a machine carries, and what binds first
     #[command(after_help = plan::EXAMPLES)]
     Plan(Box<PlanArgs>),
+    /// Ask the other end of the connections what it allows
+    Probe {
+        #[command(subcommand)]
+        command: ProbeCommand,
+    },
     /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
     #[command(
         after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms\n  tunecheck explain manual          the tuning manual, and what tunecheck does about it\n  tunecheck explain manual 3.2      one section or row of it"
@@ -216,6 +224,8 @@ pub(super) struct SourceArgs {
     /// Accept what a rule finds, whatever it is: it is counted as waived and trips no gate (may be repeated)
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "What to read")]
     pub(super) waive: Vec<String>,
+    #[command(flatten)]
+    pub(super) peer: PeerArgs,
 }
 
 /// Whether counters are looked at for a while.
@@ -239,7 +249,7 @@ pub(super) struct FixArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
     /// Plan for a report that was recorded with --format json (- is standard input), instead of auditing
-    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "source_addresses", "streams", "outgoing", "port"])]
+    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "source_addresses", "streams", "outgoing", "port", "h2"])]
     pub(super) from: Option<PathBuf>,
 
     /// The form of the fix (may be repeated with --output)

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::args::FixArgs;
 use super::exit::Exit;
-use super::settings;
 use super::terminal::{complain, print};
-use crate::audit::{audit, recalled};
+use super::{probe, settings};
+use crate::audit::{Beside, Told, audit_over, recalled};
 use crate::host::{input, write_new};
 use crate::model::report::Report;
 use crate::remedy::Plan;
@@ -21,7 +21,10 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     let (mut report, host) = match &args.from {
         None => {
             let (host, _) = settings::audited(&args.source, None)?;
-            (audit(host.as_ref(), &rules, &settings::workload(&args.load, &rules)?)?, Some(host))
+            let peers = probe::ask(&args.source.peer)?;
+            let beside = Beside { sampling: None, peers: peers.as_ref() };
+            let workload = settings::workload(&args.load, &rules)?;
+            (audit_over(host.as_ref(), &rules, &workload, beside, Told::Wrong)?, Some(host))
         }
         Some(path) => (recorded(path, &rules).with_context(|| format!("--from {}", path.display()))?, None),
     };

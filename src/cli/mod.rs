@@ -7,6 +7,7 @@ mod explain;
 mod fix;
 mod manifest;
 mod plan;
+mod probe;
 mod rules;
 mod screen;
 mod settings;
@@ -27,7 +28,7 @@ pub use exit::Exit;
 use args::{AuditArgs, AuditOnly, Command, Format};
 use terminal::{Terminal, complain, print};
 
-use crate::audit::{self, Told, audit_over, read, read_more};
+use crate::audit::{self, Beside, Told, audit_over, read, read_more};
 use crate::host::{Live, Recorder, survey, write_snapshot};
 use crate::model::workload::{Role, Workload};
 use crate::report;
@@ -61,6 +62,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Manifest(args)) => manifest::run(&args),
         Some(Command::Plan(args)) => plan::run(&args),
+        Some(Command::Probe { command }) => probe::run(&command),
         Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
         Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
         Some(Command::Rules { command }) => rules::run(command),
@@ -85,12 +87,14 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
         return fleet(args, &rules, &workload, told);
     }
     let (host, note) = settings::audited(&args.source, args.targets.unit.as_deref())?;
-    let sampling = settings::sampling(&args.sample);
-    let mut report = ManuallyDrop::new(audit_over(host.as_ref(), &rules, &workload, sampling, told)?);
+    let peers = ManuallyDrop::new(probe::ask(&args.source.peer)?);
+    let beside = Beside { sampling: settings::sampling(&args.sample), peers: peers.as_ref() };
+    let mut report = ManuallyDrop::new(audit_over(host.as_ref(), &rules, &workload, beside, told)?);
     if host.is_gone() {
         bail!("{} ended while it was read: what was missing then is no answer", host.source());
     }
     report.notes.extend(note);
+    report.notes.extend(peers.as_ref().and_then(probe::note));
     report.waive(&args.source.waive);
     let terminal = Terminal::stdout();
     let text = match args.format {

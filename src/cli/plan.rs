@@ -2,15 +2,16 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::args::{PlanArgs, PlanFormat};
+use super::args::{PlanArgs, PlanFormat, ProtocolWord, TrafficArgs};
 use super::exit::Exit;
-use super::terminal::{Terminal, print};
-use super::{settings, traffic};
+use super::terminal::{Terminal, complain, print};
+use super::{probe, settings, traffic};
 use crate::audit::{may_apply, read};
 use crate::capacity;
 use crate::facts;
 use crate::model::sizing::{Capacity, Sizing};
-use crate::model::traffic::Traffic;
+use crate::model::traffic::{Protocol, Traffic};
+use crate::model::workload::Role;
 use crate::report;
 use crate::rules::RuleSet;
 
@@ -19,7 +20,11 @@ pub(super) fn run(args: &PlanArgs) -> Result<Exit> {
     if !args.solve && (settings::is_named(&args.source) || args.unit.is_some()) {
         bail!("to hold the load against a machine, add --solve; without it nothing is read");
     }
-    let traffic = traffic::traffic(&args.traffic, &rules)?;
+    let declared = traffic::traffic(&args.traffic, &rules)?;
+    let traffic = match &args.source.peer.h2 {
+        None => declared,
+        Some(_) => traffic::traffic(&as_allowed(args, &declared)?, &rules)?,
+    };
     let capacity = if args.solve { Some(solve(args, &rules, &traffic)?) } else { None };
     let sizing = Sizing { needs: capacity::needs(&traffic), settings: capacity::settings(&traffic), traffic, capacity };
     let terminal = Terminal::stdout();
@@ -33,6 +38,26 @@ pub(super) fn run(args: &PlanArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// What was typed, with no more streams on a connection than the peer of `--h2` takes; as many, if none were declared.
+fn as_allowed(args: &PlanArgs, declared: &Traffic) -> Result<TrafficArgs> {
+    if declared.role == Role::Server {
+        bail!("--h2 is the peer of connections that are opened here: say --role client or gateway");
+    }
+    if args.traffic.protocol.map(Protocol::from) == Some(Protocol::H1) || declared.short_lived {
+        bail!("--h2 is for HTTP/2, and this traffic is HTTP/1.1: say --protocol h2");
+    }
+    let wanted = args.traffic.streams.or((declared.streams > 1).then_some(declared.streams));
+    let Some(peers) = probe::ask(&args.source.peer)? else { return Ok(args.traffic.clone()) };
+    let limit = probe::limit(&peers)?;
+    let streams = match (wanted, limit) {
+        (Some(wanted), Some(limit)) => Some(wanted.min(limit)),
+        (wanted, limit) => wanted.or(limit),
+    };
+    let takes = limit.map_or_else(|| "any number of requests".to_owned(), |limit| format!("{limit} requests"));
+    complain(&report::sanitized(&format!("{} takes {takes} at a time on one connection", peers.origin)));
+    Ok(TrafficArgs { streams, protocol: Some(ProtocolWord::H2), ..args.traffic.clone() })
+}
+
 /// What the figures stand for where it was not said what to look at.
 fn caveats(traffic: &Traffic, chosen: bool) -> impl Iterator<Item = String> {
     let own = "The limit on open files is the one that tunecheck was started with: --name, --unit or --pid look at the service.";
@@ -44,7 +69,7 @@ fn caveats(traffic: &Traffic, chosen: bool) -> impl Iterator<Item = String> {
 fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity> {
     let (host, note) = settings::audited(&args.source, args.unit.as_deref())?;
     let workload = traffic.workload();
-    let mut declared = facts::looking_for(0, host.process().is_some());
+    let mut declared = facts::looking_for(0, host.process().is_some(), None);
     facts::declare(&mut declared, &workload);
     let asked = capacity::rules().filter_map(|id| rules.get(id));
     let asked = asked.filter(|rule| may_apply(rule, workload.role, &declared));

@@ -34,6 +34,7 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
         RulesCommand::Schema { verdict: true, .. } => serde_json::to_string_pretty(&report::verdict_schema())? + "\n",
         RulesCommand::Schema { plan: true, .. } => serde_json::to_string_pretty(&report::plan_schema())? + "\n",
         RulesCommand::Schema { fleet: true, .. } => serde_json::to_string_pretty(&report::fleet_schema())? + "\n",
+        RulesCommand::Schema { peer: true, .. } => serde_json::to_string_pretty(&report::peers_schema())? + "\n",
         RulesCommand::Schema { .. } => serde_json::to_string_pretty(&file::schema())? + "\n",
     };
     print(text.as_bytes())?;

@@ -1,9 +1,12 @@
 //! Values of arguments: what is taken, and what is said of the rest.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
+use http::Uri;
 
+use crate::model::peer::Origin;
 use crate::model::version::Version;
 use crate::remedy::target::{KUBERNETES, TARGETS, is_service};
 
@@ -73,6 +76,43 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Where a URL leads; a bare host is one of https. Path and query are passed over: no request is sent.
+pub(super) fn origin(text: &str) -> Result<Origin, String> {
+    const WANTED: &str = "https://HOST, https://HOST:PORT, or http://HOST:PORT for HTTP/2 in cleartext";
+    let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let uri: Uri = whole.parse().map_err(|_| match text.is_ascii() {
+        true => WANTED.to_owned(),
+        false => "a name with other letters than ASCII is written as in DNS: xn--...".to_owned(),
+    })?;
+    let tls = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(WANTED.to_owned()),
+    };
+    let authority = uri.authority().ok_or(WANTED)?;
+    if authority.as_str().contains('@') {
+        return Err("nothing but host and port is used: leave user and password out".to_owned());
+    }
+    // A port that is none leaves a colon behind.
+    let (host, port) = (authority.host(), authority.port().map(|port| port.as_u16()));
+    if host.is_empty() || (port.is_none() && authority.as_str().len() > host.len()) || port == Some(0) {
+        return Err(WANTED.to_owned());
+    }
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    Ok(Origin { tls, host, port: port.unwrap_or(if tls { 443 } else { 80 }) })
+}
+
+/// A literal address, with a port or without.
+pub(super) fn address(text: &str) -> Result<(IpAddr, Option<u16>), String> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    match (bare.parse(), text.parse::<SocketAddr>()) {
+        (Ok(address), _) => Ok((address, None)),
+        (_, Ok(socket)) if socket.port() > 0 => Ok((socket.ip(), Some(socket.port()))),
+        _ => Err("an address such as 203.0.113.7, 203.0.113.7:8443 or [2001:db8::7]:8443; names are not looked up"
+            .to_owned()),
+    }
+}
+
 /// Most connections anybody can mean.
 const MOST: u64 = 1_000_000_000;
 
@@ -116,4 +156,33 @@ pub(super) fn bits(text: &str) -> Result<u64, String> {
     let number = digits.trim().parse().ok().and_then(|number: u64| number.checked_mul(unit));
     let told = "a speed in bits per second, such as 10G or 2500M";
     number.filter(|number| (1..=100_000_000_000_000).contains(number)).ok_or_else(|| told.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_url_scheme_host_and_port_count() {
+        let shown = |text: &str| origin(text).map(|origin| origin.to_string());
+        assert_eq!(shown("api.example.com").as_deref(), Ok("https://api.example.com:443"));
+        assert_eq!(shown("API.example.com:8443/v1?key=1").as_deref(), Ok("https://api.example.com:8443"));
+        assert_eq!(shown("http://[::1]:8080/").as_deref(), Ok("http://[::1]:8080"));
+        assert_eq!(shown("10.0.0.1").as_deref(), Ok("https://10.0.0.1:443"));
+        for wrong in
+            ["", "ftp://x", "https://", "https://u:p@x", "x:0", "x:99999", "x:", "http://ä.example", "a b", "/x"]
+        {
+            assert!(shown(wrong).is_err(), "{wrong}: {:?}", shown(wrong));
+        }
+    }
+
+    #[test]
+    fn an_address_is_literal() {
+        assert_eq!(address("10.0.0.1"), Ok(("10.0.0.1".parse().unwrap(), None)));
+        assert_eq!(address("[::1]:8443"), Ok(("::1".parse().unwrap(), Some(8443))));
+        assert_eq!(address("[::1]"), Ok(("::1".parse().unwrap(), None)));
+        for wrong in ["", "localhost", "10.0.0.1:0", "10.0.0.1:x", "::1]:1"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
 }

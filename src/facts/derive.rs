@@ -4,6 +4,7 @@ mod conntrack;
 mod knobs;
 mod listeners;
 mod memory;
+mod peer;
 mod ports;
 mod runtime;
 
@@ -121,7 +122,7 @@ const PLACE: &[Entry] = &[
 
 fn formulas() -> impl Iterator<Item = &'static Formula> {
     let first = OTHERS.iter().chain(conntrack::FORMULAS).chain(listeners::FORMULAS).chain(ports::FORMULAS);
-    first.chain(memory::FORMULAS).chain(runtime::FORMULAS)
+    first.chain(memory::FORMULAS).chain(runtime::FORMULAS).chain(peer::FORMULAS)
 }
 
 /// The catalogue entries of derived facts.

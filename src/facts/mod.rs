@@ -17,6 +17,7 @@ mod memory;
 mod neighbours;
 mod over;
 mod owners;
+mod peer;
 mod pressure;
 mod process;
 mod resolver;
@@ -88,7 +89,7 @@ const SOURCES: &[Source] = &[
 pub fn catalogue() -> &'static Catalogue {
     static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
         let read = SOURCES.iter().flat_map(|source| source.entries);
-        Catalogue(read.chain(derive::entries()).chain(workload::ENTRIES).collect())
+        Catalogue(read.chain(derive::entries()).chain(workload::ENTRIES).chain(peer::ENTRIES).collect())
     });
     &CATALOGUE
 }

@@ -3,6 +3,7 @@
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 use crate::model::facts::Facts;
+use crate::model::peer::Peers;
 use crate::model::ports::Ports;
 use crate::model::window::seconds;
 use crate::model::workload::Workload;
@@ -37,14 +38,15 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 /// The facts of a run that looks at counters for so many milliseconds, 0 for one that reads them once; `chosen` if it
-/// audits another process than tunecheck itself.
-pub fn looking_for(milliseconds: u64, chosen: bool) -> Facts {
+/// audits another process than tunecheck itself; with what a peer said, if one was asked.
+pub fn looking_for(milliseconds: u64, chosen: bool, peers: Option<&Peers>) -> Facts {
     let mut facts = Facts::default();
     let words =
         if milliseconds == 0 { "since the beginning".to_owned() } else { format!("in {}", seconds(milliseconds)) };
     facts.put("window.milliseconds", Ok(Value::Number(milliseconds.into())), "");
     facts.put("process.chosen", Ok(Value::Number(chosen.into())), "");
     facts.put("window.words", Ok(Value::Text(words)), "");
+    super::peer::put(&mut facts, peers);
     facts
 }
 

@@ -20,6 +20,7 @@ mod names;
 mod of;
 mod output;
 mod owners;
+pub mod peer;
 mod processes;
 mod recorder;
 mod runtime;

@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod listener;
 pub mod manifest;
 pub mod manual;
+pub mod peer;
 pub mod place;
 pub mod pod_sysctl;
 pub mod ports;

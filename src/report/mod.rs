@@ -8,6 +8,7 @@ mod groups;
 mod json;
 mod manifest;
 mod manual;
+mod peer;
 mod plan;
 mod style;
 mod table;
@@ -19,11 +20,12 @@ pub use explain::{catalogue as facts_table, rule as explain, rule_list};
 pub use fleet::print as fleet;
 pub use json::{
     Unreadable, diff as diff_json, diff_schema, fleet as fleet_json, fleet_schema, manifest as manifest_json,
-    manifest_schema, print as json, read as recorded, schema as json_schema, tick as tick_json, tick_schema,
-    verdict as verdict_json, verdict_schema,
+    manifest_schema, peers as peers_json, peers_schema, print as json, read as recorded, schema as json_schema,
+    tick as tick_json, tick_schema, verdict as verdict_json, verdict_schema,
 };
 pub use manifest::{github as manifest_github, table as manifest_table};
 pub use manual::print as manual;
+pub use peer::table as peers;
 pub use plan::{html as plan_html, json as plan_json, schema as plan_schema, table as plan, yaml as plan_yaml};
 pub use style::Style;
 pub use table::print as table;

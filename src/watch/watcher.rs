@@ -33,7 +33,7 @@ pub(crate) struct Watcher<'a> {
 impl<'a> Watcher<'a> {
     /// Looks once at where it stands.
     pub(crate) fn new(host: &'a dyn Host, rules: &'a RuleSet, workload: &'a Workload) -> Self {
-        let mut declared = facts::looking_for(1, host.process().is_some());
+        let mut declared = facts::looking_for(1, host.process().is_some(), None);
         facts::declare(&mut declared, workload);
         let watched: Vec<&Rule> =
             rules.iter().filter(|rule| rule.watch.is_some() && may_apply(rule, workload.role, &declared)).collect();
@@ -65,7 +65,7 @@ impl<'a> Watcher<'a> {
     /// and what to change, if it asks for that.
     pub(crate) fn tick(&mut self, at: u64, mut hit: impl FnMut(&Meter) -> bool) -> (Tick, Vec<Finding>) {
         let window = self.before.as_ref().map(|(then, _)| at.saturating_sub(*then).max(1));
-        let mut facts = facts::looking_for(window.unwrap_or(1), self.host.process().is_some());
+        let mut facts = facts::looking_for(window.unwrap_or(1), self.host.process().is_some(), None);
         facts::gather(self.host, self.wanted.clone(), &mut facts);
         place::describe(&self.place, &mut facts);
         facts::declare(&mut facts, self.workload);

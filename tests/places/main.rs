@@ -37,6 +37,7 @@ mod needs;
 mod output;
 mod overflow;
 mod page;
+mod peers;
 mod pools;
 mod ports;
 mod readonly;
@@ -86,6 +87,7 @@ fn main() {
         runtimes::PLACES,
         page::PLACES,
         pools::PLACES,
+        peers::PLACES,
     ];
     places.extend(fleet::PLACES);
     harness::main(&places);

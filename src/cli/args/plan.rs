@@ -14,6 +14,7 @@ Examples:
   tunecheck plan --role client --rps 500 --latency 1s --duration-of-stream 20s --pods 10
   tunecheck plan --role server --concurrency 100000 --protocol h2 --streams 100 --nodes 4 --pods 8
   tunecheck plan --concurrency 30k --latency 20s --response-bytes 20k --request-bytes 4k --link 10G
+  tunecheck plan --role client --concurrency 100000 --h2 https://api.example.com    with as many streams as it takes
   tunecheck plan --solve --port 8080                 how much this machine carries, and which limit binds first
   tunecheck plan --solve --snapshot node-a.tar.gz --role gateway
   tunecheck plan --rps 500 --latency 20s --format yaml > load.yaml

@@ -50,5 +50,8 @@ pub(in crate::cli) enum RulesCommand {
         /// The schema of what --all prints as JSON instead
         #[arg(long, group = "of")]
         fleet: bool,
+        /// The schema of what probe prints as JSON instead
+        #[arg(long, group = "of")]
+        peer: bool,
     },
 }

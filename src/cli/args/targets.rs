@@ -11,6 +11,6 @@ pub(in super::super) struct TargetArgs {
     #[arg(long, value_name = "UNIT", help_heading = "What to read", group = "source", value_parser = unit)]
     pub(in super::super) unit: Option<String>,
     /// Audit the machine and every container and network namespace on it; with --name, where that runs
-    #[arg(long, help_heading = "What to read", conflicts_with_all = ["snapshot", "root", "sysctl", "pid", "container", "pod", "unit", "sample", "interval", "count"])]
+    #[arg(long, help_heading = "What to read", conflicts_with_all = ["snapshot", "root", "sysctl", "pid", "container", "pod", "unit", "sample", "interval", "count", "h2"])]
     pub(in super::super) all: bool,
 }

@@ -1,4 +1,5 @@
-//! For programs: the report, what differs between two, what is wrong with manifests, a reading of every limit, and what a run of them came to.
+//! For programs: the report, what differs between two, what is wrong with manifests, what a peer says of itself, a reading
+//! of every limit, and what a run of them came to.
 
 mod convert;
 mod diff;
@@ -6,6 +7,7 @@ mod diff_v1;
 mod fleet;
 mod manifest;
 mod measured;
+mod peer;
 mod placed;
 mod read;
 mod v1;
@@ -14,6 +16,7 @@ mod watch;
 pub use diff::{print as diff, schema as diff_schema};
 pub use fleet::{print as fleet, schema as fleet_schema};
 pub use manifest::{print as manifest, schema as manifest_schema};
+pub use peer::{print as peers, schema as peers_schema};
 pub use read::{Unreadable, read};
 
 use serde::Serialize;

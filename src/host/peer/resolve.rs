@@ -1,0 +1,82 @@
+//! A name to addresses, without the C library: what it would load to look names up belongs to another C library than the
+//! one in this static binary.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::time::Duration;
+
+use super::conf::{Conf, in_hosts};
+use super::dns::{Kind, Said};
+use super::lookup::lookup;
+use crate::host::{Clock, input};
+use crate::model::peer::Found;
+
+const HOSTS: &str = "/etc/hosts";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Largest of these files that is read.
+const LARGEST: u64 = 4 << 20;
+
+/// The addresses of a name, and who told them.
+///
+/// # Errors
+/// Why there are none, and what to try next, in words.
+pub(super) fn resolve(name: &str, timeout: Duration) -> Result<(Vec<IpAddr>, Found), String> {
+    let clock = Clock::start();
+    let found = |by: String, clock: Clock| Found { by, took: Some(clock.elapsed()) };
+    let listed = in_hosts(&content(HOSTS), name);
+    if !listed.is_empty() {
+        return Ok((listed, found(HOSTS.to_owned(), clock)));
+    }
+    let bare = name.trim_end_matches('.').to_ascii_lowercase();
+    // RFC 6761: never a question to a name server.
+    if bare == "localhost" || bare.ends_with(".localhost") {
+        let loopback = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        return Ok((loopback, found("RFC 6761".to_owned(), clock)));
+    }
+    let mut conf = Conf::parse(&content(RESOLV_CONF));
+    let mut nowhere = Vec::new();
+    for candidate in conf.candidates(name) {
+        let mut addresses = Vec::new();
+        let mut by = None;
+        for kind in [Kind::A, Kind::Aaaa] {
+            match lookup(&conf, &candidate, kind, clock, timeout) {
+                Ok(told) => {
+                    // The one that answered comes first from here on: the others took their time already.
+                    conf.servers.sort_by_key(|&server| server != told.server);
+                    match told.said {
+                        Said::Addresses(more) => {
+                            addresses.extend(more);
+                            by = Some(told.server);
+                        }
+                        // Without the name there is no other kind of address either.
+                        _ => break,
+                    }
+                }
+                // One kind is answer enough: some servers never answer for the other.
+                Err(_) if !addresses.is_empty() => {}
+                Err(why) => return Err(unanswered(&candidate, &why)),
+            }
+        }
+        match by {
+            Some(server) if !addresses.is_empty() => {
+                let of = if candidate == bare { String::new() } else { format!(" as {candidate}") };
+                return Ok((addresses, found(format!("name server {server}{of}"), clock)));
+            }
+            Some(_) => nowhere.push(format!("{candidate} has no address")),
+            None => nowhere.push(format!("there is no {candidate}")),
+        }
+    }
+    Err(format!("{name} leads nowhere: {}. Check the name, or say where it is: --connect ADDRESS", nowhere.join(", ")))
+}
+
+fn unanswered(name: &str, why: &str) -> String {
+    format!(
+        "{name} could not be looked up ({why}). Only {HOSTS} and the name servers of {RESOLV_CONF} are asked; \
+         say where it is: --connect ADDRESS"
+    )
+}
+
+/// A file that need not be there.
+fn content(path: &str) -> String {
+    input::read(Path::new(path), LARGEST).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
