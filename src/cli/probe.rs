@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::args::{AskArgs, Format, PeerArgs, ProbeArgs, ProbeCommand};
 use super::exit::Exit;
-use super::settings;
 use super::terminal::{Terminal, print};
+use super::{settings, values};
 use crate::host::peer::{self, Question};
-use crate::model::peer::{Origin, Peers, Streams, Trust};
+use crate::model::peer::{Peers, Streams, Trust};
 use crate::report;
 
 /// The longest that one address may take where nobody says so.
@@ -30,7 +30,7 @@ pub(super) fn run(command: &ProbeCommand) -> Result<Exit> {
 
 /// Asks the peer that `--h2` names; none is named, nothing is sent.
 pub(super) fn ask(args: &PeerArgs) -> Result<Option<Peers>> {
-    args.h2.as_ref().map(|origin| asked(origin, &args.ask, TIMEOUT)).transpose()
+    args.h2.as_ref().map(|url| asked(url, &args.ask, TIMEOUT)).transpose()
 }
 
 /// Requests that a peer takes at a time on one connection, the least of its addresses; none if it names no limit.
@@ -63,7 +63,9 @@ pub(super) fn note(peers: &Peers) -> Option<String> {
     Some(format!("Nobody proves that {} is who answered: {why}.", peers.origin))
 }
 
-fn asked(origin: &Origin, args: &AskArgs, timeout: Duration) -> Result<Peers> {
+/// Read here rather than by the parser of arguments, which shows what it refuses: a password may stand in a URL.
+fn asked(url: &str, args: &AskArgs, timeout: Duration) -> Result<Peers> {
+    let origin = &values::origin(url).map_err(|why| anyhow!("the URL is not taken: {why}"))?;
     let AskArgs { connect, cacert, insecure } = args;
     Ok(peer::ask(&Question { origin, connect, roots: cacert.as_deref(), verify: !insecure, timeout })?)
 }

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::super::values::{address, duration, origin};
+use super::super::values::{address, duration};
 use super::{Color, Format};
-use crate::model::peer::Origin;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -34,8 +33,8 @@ pub(in super::super) enum ProbeCommand {
 #[derive(Args, Clone, Debug)]
 pub(in super::super) struct ProbeArgs {
     /// https://HOST[:PORT], http://HOST[:PORT] for cleartext, or a bare HOST
-    #[arg(id = "h2", value_name = "URL", value_parser = origin)]
-    pub(in super::super) url: Origin,
+    #[arg(id = "h2", value_name = "URL")]
+    pub(in super::super) url: String,
     #[command(flatten)]
     pub(in super::super) ask: AskArgs,
     /// The longest that one address may take, all steps together
@@ -54,8 +53,8 @@ pub(in super::super) struct ProbeArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub(in super::super) struct PeerArgs {
     /// Ask this server of HTTP/2 for its SETTINGS, and judge the declared load by them (see: tunecheck probe h2 --help)
-    #[arg(long, value_name = "URL", help_heading = "Peer", value_parser = origin)]
-    pub(in super::super) h2: Option<Origin>,
+    #[arg(long, value_name = "URL", help_heading = "Peer")]
+    pub(in super::super) h2: Option<String>,
     #[command(flatten)]
     pub(in super::super) ask: AskArgs,
 }
