@@ -11,6 +11,7 @@
 //!  workload flags or file ───────────────────┘                     recorded report ──► remedy::Plan ◄─┘
 //!                                                                                          └──► remedy::target
 //!                                    two recorded reports ──► compare ──► Diff ──► report::diff
+//!                          traffic, facts ──► capacity ──► Sizing ──► report::plan
 //!                                    manifests ──► manifest ──► Manifests ──► report::manifest
 //! ```
 //!
@@ -23,16 +24,21 @@
 //! | fact | one named value with unit and provenance: `sysctl.net.core.somaxconn` |
 //! | reading | a value, or the reason why there is none |
 //! | place | where the audit stands: host, network namespace, container, pod |
-//! | workload | what the machine is asked to carry |
+//! | workload | what the machine is asked to carry, in connections: the load of one pod |
+//! | traffic | what clients ask of all pods of a service, in requests, seconds and bytes; the workload follows from it |
+//! | limit | something that is used up, of a process, a pod, a node or a NAT gateway |
+//! | need | how much of a limit the traffic takes, with the formula in words |
+//! | capacity | how many requests in flight the limits of a machine carry |
+//! | sizing | needs, settings and capacity: what the command `tunecheck plan` prints |
 //! | rule | when it applies, which fact, which bound, why, what to do, worked examples |
-//! | manual | the tuning manual that the rules encode, row by row, with verbs and departures
+//! | manual | the tuning manual that the rules encode, row by row, with verbs and departures |
 //! | outcome | pass, warn, fail, unknown, not-applicable, waived |
 //! | finding | rule, subject, outcome, now, want, evidence, owner, fix |
 //! | evidence | counters and usage that prove or disprove pressure, with the window they cover |
 //! | peer | the server of HTTP/2 behind a URL that the user names: nothing is sent to anybody else |
 //! | fix | actions as data: what to change in this place, who, cost, safety, effect, proof, undo |
 //! | site | where a change has to be made: this host, a unit, the pod's manifest, the kubelet, kube-proxy, ... |
-//! | plan | the changes of all findings, each once, in order, by site |
+//! | plan | the changes of all findings, each once, in order, by site: what the command `tunecheck fix` prints |
 //! | target | a form in which a plan is written: a script, sysctl.d, systemd, docker, kubernetes, ansible, a node platform |
 //! | diff | what changed from one audit to another, finding by finding: worse, appeared, better, gone, ... |
 //! | manifest | objects for Kubernetes in YAML or JSON, before they are deployed |

@@ -1,7 +1,7 @@
 //! Connection tracking on the node.
 
 use super::super::{Have, Limit};
-use super::{TIME, n, remembered, sockets};
+use super::{TIME, UNTOLD, n, remembered, sockets};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
@@ -22,9 +22,8 @@ pub(super) const LIMITS: &[Limit] = &[
             None => Amount::Unsaid(TIME),
         },
         have: Have::FactIfAny("conntrack.max", "nf_conntrack is not loaded: nothing is tracked"),
-        slow: None,
-        most: None,
         change: "net.netfilter.nf_conntrack_max with its buckets; on a Kubernetes node conntrack.maxPerCore and conntrack.min of kube-proxy",
+        ..UNTOLD
     },
     Limit {
         name: "memory of conntrack entries",
@@ -37,10 +36,7 @@ pub(super) const LIMITS: &[Limit] = &[
             }
             None => Amount::Unsaid(TIME),
         },
-        have: Have::Untold,
-        slow: None,
-        most: None,
-        change: "",
+        ..UNTOLD
     },
 ];
 

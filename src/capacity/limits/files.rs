@@ -1,7 +1,7 @@
 //! Open files.
 
 use super::super::{Have, Limit};
-use super::{n, sockets};
+use super::{UNTOLD, n, sockets};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
@@ -17,9 +17,8 @@ pub(super) const LIMITS: &[Limit] = &[
         rule: Some("files/nofile-soft"),
         need: of_process,
         have: Have::Fact("limit.nofile.soft"),
-        slow: None,
-        most: None,
         change: "LimitNOFILE= of the unit, --ulimit nofile of the container, or the program raises its soft limit to the hard one",
+        ..UNTOLD
     },
     Limit {
         name: "fs.nr_open",
@@ -31,9 +30,9 @@ pub(super) const LIMITS: &[Limit] = &[
             other => other,
         },
         have: Have::Fact("sysctl.fs.nr_open"),
-        slow: None,
         most: Some(2_147_483_584),
         change: "fs.nr_open of the node, before the limit of the unit",
+        ..UNTOLD
     },
     Limit {
         name: "connections of nginx's workers",
@@ -50,9 +49,8 @@ pub(super) const LIMITS: &[Limit] = &[
             let number = || facts.number(capacity).map(|number| (number.unsigned_abs(), capacity.to_owned()));
             of_nginx.then(number)
         }),
-        slow: None,
-        most: None,
         change: "worker_connections of nginx, and worker_rlimit_nofile above it",
+        ..UNTOLD
     },
     Limit {
         name: "open files of the node",
@@ -68,9 +66,8 @@ pub(super) const LIMITS: &[Limit] = &[
             Amount::Of(u128::from(share.sockets()) + u128::from(pods) * u128::from(SPARE), words)
         },
         have: Have::Fact("file.max"),
-        slow: None,
-        most: None,
         change: "fs.file-max of the node",
+        ..UNTOLD
     },
 ];
 

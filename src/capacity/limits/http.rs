@@ -1,7 +1,7 @@
 //! Connections and what each of them may carry.
 
-use super::super::{Have, Limit};
-use super::n;
+use super::super::Limit;
+use super::{UNTOLD, n};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::{Protocol, Traffic};
@@ -11,22 +11,11 @@ use crate::model::workload::Role;
 const WINDOW: u128 = 65_535;
 
 pub(super) const LIMITS: &[Limit] = &[
-    Limit {
-        name: "connections",
-        per: Per::Pod,
-        unit: Unit::Count,
-        rule: None,
-        need: connections,
-        have: Have::Untold,
-        slow: None,
-        most: None,
-        change: "",
-    },
+    Limit { name: "connections", per: Per::Pod, unit: Unit::Count, need: connections, ..UNTOLD },
     Limit {
         name: "threads, where each request holds one",
         per: Per::Process,
         unit: Unit::Count,
-        rule: None,
         need: |traffic| {
             let requests = traffic.pod().requests;
             let words = format!(
@@ -35,16 +24,12 @@ pub(super) const LIMITS: &[Limit] = &[
             );
             Amount::Of(requests.into(), words)
         },
-        have: Have::Untold,
-        slow: None,
-        most: None,
-        change: "",
+        ..UNTOLD
     },
     Limit {
         name: "HTTP/2 receive windows",
         per: Per::Process,
         unit: Unit::Bytes,
-        rule: None,
         need: |traffic| {
             let requests = traffic.pod().requests;
             if traffic.protocol == Protocol::H1 || traffic.role == Role::Server {
@@ -56,10 +41,7 @@ pub(super) const LIMITS: &[Limit] = &[
             );
             Amount::Of(u128::from(requests) * WINDOW, words)
         },
-        have: Have::Untold,
-        slow: None,
-        most: None,
-        change: "",
+        ..UNTOLD
     },
 ];
 

@@ -1,7 +1,7 @@
 //! Queues of new connections.
 
 use super::super::{Found, Have, Limit};
-use super::n;
+use super::{UNTOLD, n};
 use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
@@ -23,10 +23,10 @@ pub(super) const LIMITS: &[Limit] = &[
             ),
         },
         have: Have::Told(queue),
-        slow: None,
         // A backlog is an int, and so is somaxconn.
         most: Some(i32::MAX as u128),
         change: "the program's own backlog, and net.core.somaxconn of its network namespace",
+        ..UNTOLD
     },
     Limit {
         name: "SYN queue, where SYN cookies are off",
@@ -48,9 +48,9 @@ pub(super) const LIMITS: &[Limit] = &[
             let off = facts.number("sysctl.net.ipv4.tcp_syncookies") == Ok(0);
             off.then(|| facts.number(BACKLOG).map(|number| (number.unsigned_abs(), BACKLOG.to_owned())))
         }),
-        slow: None,
         most: Some(i32::MAX as u128),
         change: "net.ipv4.tcp_syncookies = 1, or net.ipv4.tcp_max_syn_backlog and the backlog",
+        ..UNTOLD
     },
 ];
 

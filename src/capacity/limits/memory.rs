@@ -1,7 +1,7 @@
 //! Kernel memory of sockets.
 
 use super::super::{Have, Limit};
-use super::sockets;
+use super::{UNTOLD, sockets};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 
@@ -25,8 +25,8 @@ pub(super) const LIMITS: &[Limit] = &[
         },
         have: Have::Fact("ceiling.memory"),
         slow: Some(50),
-        most: None,
         change: "more memory for the pod or the machine, more pods, or HTTP/2",
+        ..UNTOLD
     },
     Limit {
         name: "TCP buffers (net.ipv4.tcp_mem)",
@@ -39,15 +39,13 @@ pub(super) const LIMITS: &[Limit] = &[
             Amount::Of(u128::from(share.sockets()) * PAGE, words)
         },
         have: Have::Fact("tcp_mem.ceiling"),
-        slow: None,
-        most: None,
         change: "more memory on the node, or the three numbers of net.ipv4.tcp_mem together",
+        ..UNTOLD
     },
     Limit {
         name: "TCP buffers, all full",
         per: Per::Node,
         unit: Unit::Bytes,
-        rule: None,
         need: |traffic| {
             let share = traffic.node();
             let words = format!(
@@ -56,9 +54,6 @@ pub(super) const LIMITS: &[Limit] = &[
             );
             Amount::Of(u128::from(share.sockets()) * BUFFERS, words)
         },
-        have: Have::Untold,
-        slow: None,
-        most: None,
-        change: "",
+        ..UNTOLD
     },
 ];

@@ -8,9 +8,24 @@ mod memory;
 mod network;
 mod ports;
 
-use super::Limit;
+use super::{Have, Limit};
+use crate::model::fact::Unit;
 use crate::model::facts::grouped;
+use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::{Share, Traffic};
+
+/// What of a limit is the same for most: traffic takes none of it, and no machine tells it.
+const UNTOLD: Limit = Limit {
+    name: "",
+    per: Per::Pod,
+    unit: Unit::Count,
+    rule: None,
+    need: |_| Amount::None,
+    have: Have::Untold,
+    slow: None,
+    most: None,
+    change: "",
+};
 
 /// Every limit, in the order in which a request meets them.
 pub(super) fn limits() -> impl Iterator<Item = &'static Limit> {

@@ -2,7 +2,7 @@
 
 use super::super::wire::Wire;
 use super::super::{Have, Limit};
-use super::n;
+use super::{UNTOLD, n};
 use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
@@ -18,29 +18,24 @@ pub(super) const LIMITS: &[Limit] = &[
         name: "bandwidth out",
         per: Per::Node,
         unit: Unit::BitsPerSecond,
-        rule: None,
         need: |traffic| bits(traffic, Wire::out),
         have: LINK,
-        slow: None,
-        most: None,
         change: CHANGE,
+        ..UNTOLD
     },
     Limit {
         name: "bandwidth in",
         per: Per::Node,
         unit: Unit::BitsPerSecond,
-        rule: None,
         need: |traffic| bits(traffic, Wire::arriving),
         have: LINK,
-        slow: None,
-        most: None,
         change: CHANGE,
+        ..UNTOLD
     },
     Limit {
         name: "packets per second, both ways",
         per: Per::Node,
         unit: Unit::Count,
-        rule: None,
         need: |traffic| {
             let (Some(wire), Some(rate)) = (Wire::of(traffic), traffic.per_second(traffic.node().requests)) else {
                 return Amount::None;
@@ -49,10 +44,7 @@ pub(super) const LIMITS: &[Limit] = &[
             let words = format!("{} requests/s x {} packets, acknowledgements among them", n(rate), grouped(packets));
             Amount::Of(u128::from(rate) * packets, words)
         },
-        have: Have::Untold,
-        slow: None,
-        most: None,
-        change: "",
+        ..UNTOLD
     },
 ];
 

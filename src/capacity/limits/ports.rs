@@ -1,7 +1,7 @@
 //! Local ports of outgoing connections, here and at the NAT gateway.
 
 use super::super::{Have, Limit};
-use super::{TIME, n, remembered};
+use super::{TIME, UNTOLD, n, remembered};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::{Share, Traffic};
@@ -49,16 +49,12 @@ pub(super) const LIMITS: &[Limit] = &[
                 None => Amount::Unsaid(TIME),
             }
         },
-        have: Have::Untold,
-        slow: None,
-        most: None,
-        change: "",
+        ..UNTOLD
     },
     Limit {
         name: "SNAT ports of a public address toward a destination",
         per: Per::NatGateway,
         unit: Unit::Count,
-        rule: None,
         need: |traffic| {
             let ways = traffic.destinations.max(1).saturating_mul(traffic.nat_addresses.max(1));
             match toward(traffic, traffic.whole(), ways, "destinations and public addresses") {
@@ -75,10 +71,7 @@ pub(super) const LIMITS: &[Limit] = &[
                 other => other,
             }
         },
-        have: Have::Untold,
-        slow: None,
-        most: None,
-        change: "",
+        ..UNTOLD
     },
 ];
 
