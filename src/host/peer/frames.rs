@@ -4,7 +4,9 @@
 use thiserror::Error;
 
 use crate::model::facts::grouped;
-use crate::model::peer::settings::{LARGEST_FRAME, LARGEST_WINDOW, SMALLEST_FRAME, Settings, id, setting_name};
+use crate::model::peer::settings::{
+    DEFAULT_WINDOW, LARGEST_FRAME, LARGEST_WINDOW, SMALLEST_FRAME, Settings, error_name, id, setting_name,
+};
 
 /// The client's preface and its SETTINGS, which are empty: every value stays at its default.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -31,7 +33,7 @@ pub enum Wrong {
     #[error("it answers with TLS")]
     Tls,
     /// Anything else in place of SETTINGS. Its first bytes.
-    #[error("its first bytes are not a SETTINGS frame of HTTP/2: {0:?}")]
+    #[error("its first bytes are not a SETTINGS frame of HTTP/2: \"{0}\"")]
     NotHttp2(String),
     /// GOAWAY in place of SETTINGS, with its error code.
     #[error("it sent GOAWAY ({}) in place of SETTINGS", error_name(*code))]
@@ -148,7 +150,13 @@ impl Talk {
                 Some(0) => Err(Wrong::Malformed("WINDOW_UPDATE of 0")),
                 Some(more) if payload.len() == 4 => {
                     let settings = self.settings.get_or_insert_default();
-                    settings.window_update = Some(settings.window_update.unwrap_or(0).saturating_add(more));
+                    let widened = settings.window_update.unwrap_or(0).saturating_add(more);
+                    if widened > LARGEST_WINDOW - DEFAULT_WINDOW {
+                        return Err(Wrong::Malformed(
+                            "WINDOW_UPDATE that takes the connection's window over 2,147,483,647 bytes",
+                        ));
+                    }
+                    settings.window_update = Some(widened);
                     Ok(())
                 }
                 _ => Err(Wrong::Malformed("WINDOW_UPDATE frame of a broken length")),
@@ -192,31 +200,9 @@ fn put(settings: &mut Settings, setting: &[u8]) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Bytes as a person recognises them, cut.
+/// Bytes as a person recognises them, cut: with escapes as between quotes.
 fn shown(bytes: &[u8]) -> String {
     bytes.iter().take(24).flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect()
-}
-
-/// The name of an error code (RFC 9113 7).
-pub(super) fn error_name(code: u32) -> String {
-    const NAMES: [&str; 14] = [
-        "NO_ERROR",
-        "PROTOCOL_ERROR",
-        "INTERNAL_ERROR",
-        "FLOW_CONTROL_ERROR",
-        "SETTINGS_TIMEOUT",
-        "STREAM_CLOSED",
-        "FRAME_SIZE_ERROR",
-        "REFUSED_STREAM",
-        "CANCEL",
-        "COMPRESSION_ERROR",
-        "CONNECT_ERROR",
-        "ENHANCE_YOUR_CALM",
-        "INADEQUATE_SECURITY",
-        "HTTP_1_1_REQUIRED",
-    ];
-    let name = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
-    name.map_or_else(|| format!("error {code}"), |name| (*name).to_owned())
 }
 
 #[cfg(test)]
@@ -283,7 +269,11 @@ mod tests {
         assert!(matches!(after(&frame(4, 0, 0, &[0; 5])), Wrong::Malformed(_)));
         assert!(matches!(after(&frame(4, 0, 1, &[])), Wrong::Malformed(_)));
         assert!(matches!(after(&frame(4, 1, 0, &[0; 6])), Wrong::Malformed(_)));
-        assert!(matches!(after(&frame(8, 0, 0, &[0; 4])), Wrong::Malformed(_)));
+        assert_eq!(after(&frame(8, 0, 0, &[0; 4])), Wrong::Malformed("WINDOW_UPDATE of 0"));
+        let widest = frame(8, 0, 0, &(LARGEST_WINDOW - DEFAULT_WINDOW).to_be_bytes());
+        let wider = |more: &[u8]| matches!(after(more), Wrong::Malformed(why) if why.contains("over 2,147,483,647"));
+        assert!(wider(&frame(8, 0, 0, &(LARGEST_WINDOW - DEFAULT_WINDOW + 1).to_be_bytes())));
+        assert!(wider(&[widest, frame(8, 0, 0, &1_u32.to_be_bytes())].concat()), "both together");
         assert_eq!(after(&[0xff, 0, 0, 0, 0, 0, 0, 0, 0]), Wrong::TooLong(0xff_0000));
         assert_eq!(after(&begun.repeat(40)), Wrong::TooMany);
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use rustls::{ClientConfig, StreamOwned};
 
 use super::connect::Wire;
-use super::frames::{GOAWAY, PREFACE, SETTINGS_ACK, Talk, Wrong, error_name};
+use super::frames::{GOAWAY, PREFACE, SETTINGS_ACK, Talk, Wrong};
 use super::tls::{self, Sessions};
 use crate::host::Clock;
-use crate::model::peer::settings::Settings;
+use crate::model::peer::settings::{Settings, error_name};
 use crate::model::peer::{Origin, Peer, Step, Times, Tls, Trouble};
 
 /// How long to listen on after SETTINGS, for what comes right behind: a WINDOW_UPDATE, tickets.
@@ -54,10 +54,9 @@ impl Channel {
         }
     }
 
-    /// Ends it as one does. Nothing depends on it any more.
-    fn close(&mut self, acknowledge: usize) {
-        let goodbye = [&SETTINGS_ACK.repeat(acknowledge), GOAWAY].concat();
-        let _ = self.send(&goodbye);
+    /// Ends it as one does, with these last bytes. Nothing depends on it any more.
+    fn close(&mut self, goodbye: &[u8]) {
+        let _ = self.send(goodbye);
         if let Self::Tls(stream, _) = self {
             stream.conn.send_close_notify();
             let _ = stream.flush();
@@ -101,13 +100,20 @@ fn asked(
     }
     peer.tls = channel.tls();
     let answer = match peer.tls.as_ref().map(|tls| tls.alpn.as_deref()) {
-        None | Some(Some("h2")) => conversation(&mut channel, origin, clock, ready, timeout, peer),
-        Some(other) => Err(not_h2(other)),
+        None | Some(Some("h2")) => {
+            let answer = conversation(&mut channel, origin, clock, ready, timeout, peer);
+            if answer.is_err() {
+                channel.close(GOAWAY);
+            }
+            answer
+        }
+        // Whatever it speaks: no byte of HTTP/2 is for it.
+        Some(other) => {
+            channel.close(&[]);
+            Err(not_h2(other))
+        }
     };
     peer.tls = channel.tls();
-    if answer.is_err() {
-        channel.close(0);
-    }
     answer
 }
 
@@ -149,7 +155,7 @@ fn conversation(
         talk.take(buffer.get(..count).unwrap_or_default()).map_err(|wrong| broken(&wrong, origin))?;
     }
     channel.wire().end = clock.elapsed() + LINGER.0;
-    channel.close(talk.unacknowledged());
+    channel.close(&[&SETTINGS_ACK.repeat(talk.unacknowledged()), GOAWAY].concat());
     Ok(talk.settings().cloned().unwrap_or_default())
 }
 
@@ -223,7 +229,7 @@ fn not_h2(alpn: Option<&str>) -> Trouble {
 fn silent(error: &io::Error, talk: &Talk, origin: &Origin, timeout: Duration) -> Trouble {
     let begun = match talk.rest() {
         rest if rest.is_empty() => String::new(),
-        rest => format!(", only {rest:?}"),
+        rest => format!(", only \"{rest}\""),
     };
     let (what, next) = match (of_tls(error), error.kind()) {
         (Some(error), _) => tls::explained(error, origin),
@@ -243,7 +249,7 @@ fn closed(error: Option<&io::Error>, talk: &Talk) -> Trouble {
     let how = if error.is_some_and(|error| error.kind() == ErrorKind::ConnectionReset) { "reset" } else { "closed" };
     let begun = match talk.rest() {
         rest if rest.is_empty() => String::new(),
-        rest => format!(", after {rest:?}"),
+        rest => format!(", after \"{rest}\""),
     };
     Trouble {
         step: Step::Settings,

@@ -34,12 +34,18 @@ pub(super) fn resolve(name: &str, timeout: Duration) -> Result<(Vec<IpAddr>, Fou
         return Ok((loopback, found("RFC 6761".to_owned(), clock)));
     }
     let mut conf = Conf::parse(&content(RESOLV_CONF));
-    let mut nowhere = Vec::new();
-    for candidate in conf.candidates(name) {
+    let (mut nowhere, mut unanswered) = (Vec::new(), false);
+    let candidates = conf.candidates(name);
+    for (nth, candidate) in candidates.iter().enumerate() {
+        // Half of what is left, so that a name that is never answered for leaves time for those behind it.
+        let end = match candidates.len() - nth {
+            1 => timeout,
+            _ => clock.elapsed() + timeout.saturating_sub(clock.elapsed()) / 2,
+        };
         let mut addresses = Vec::new();
-        let mut by = None;
+        let (mut by, mut failed) = (None, None);
         for kind in [Kind::A, Kind::Aaaa] {
-            match lookup(&conf, &candidate, kind, clock, timeout) {
+            match lookup(&conf, candidate, kind, clock, end) {
                 Ok(told) => {
                     // The one that answered comes first from here on: the others took their time already.
                     conf.servers.sort_by_key(|&server| server != told.server);
@@ -54,26 +60,29 @@ pub(super) fn resolve(name: &str, timeout: Duration) -> Result<(Vec<IpAddr>, Fou
                 }
                 // One kind is answer enough: some servers never answer for the other.
                 Err(_) if !addresses.is_empty() => {}
-                Err(why) => return Err(unanswered(&candidate, &why)),
+                // The next one may have an answer all the same: a domain of the search list need not be reachable.
+                Err(why) => {
+                    failed = Some(why);
+                    break;
+                }
             }
         }
-        match by {
-            Some(server) if !addresses.is_empty() => {
-                let of = if candidate == bare { String::new() } else { format!(" as {candidate}") };
+        unanswered |= failed.is_some();
+        match (by, failed) {
+            (Some(server), _) if !addresses.is_empty() => {
+                let of = if *candidate == bare { String::new() } else { format!(" as {candidate}") };
                 return Ok((addresses, found(format!("name server {server}{of}"), clock)));
             }
-            Some(_) => nowhere.push(format!("{candidate} has no address")),
-            None => nowhere.push(format!("there is no {candidate}")),
+            (_, Some(why)) => nowhere.push(format!("{candidate} could not be looked up ({why})")),
+            (Some(_), None) => nowhere.push(format!("{candidate} has no address")),
+            (None, None) => nowhere.push(format!("there is no {candidate}")),
         }
     }
-    Err(format!("{name} leads nowhere: {}. Check the name, or say where it is: --connect ADDRESS", nowhere.join(", ")))
-}
-
-fn unanswered(name: &str, why: &str) -> String {
-    format!(
-        "{name} could not be looked up ({why}). Only {HOSTS} and the name servers of {RESOLV_CONF} are asked; \
-         say where it is: --connect ADDRESS"
-    )
+    let next = match unanswered {
+        true => format!("Only {HOSTS} and the name servers of {RESOLV_CONF} are asked; say where it is"),
+        false => "Check the name, or say where it is".to_owned(),
+    };
+    Err(format!("{name} leads nowhere: {}. {next}: --connect ADDRESS", nowhere.join(", ")))
 }
 
 /// A file that need not be there.

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn only_the_whole_combination_is_a_likeness() {
         let settings =
-            |sent: &[(u16, u32)], window_update| Settings { sent: sent.to_vec(), window_update, goaway: None };
+            |sent: &[(u16, u32)], window_update| Settings { sent: sent.to_vec(), window_update, ..Settings::default() };
         let nginx = [(STREAMS, 128), (WINDOW, 65_536), (FRAME, 16_777_215)];
         assert_eq!(looks_like(&settings(&nginx, Some(2_147_418_112))), Some("nginx"));
         assert_eq!(looks_like(&settings(&nginx, None)), None);

@@ -28,6 +28,8 @@ pub const DEFAULT_WINDOW: u32 = 65_535;
 pub const LARGEST_WINDOW: u32 = 0x7fff_ffff;
 /// Payload of a frame that everybody takes, in bytes; also the default.
 pub const SMALLEST_FRAME: u32 = 16_384;
+/// Settings without a known name that are kept of one server.
+pub const MOST_UNKNOWN: usize = 32;
 /// Largest payload that can be allowed.
 pub const LARGEST_FRAME: u32 = 16_777_215;
 
@@ -46,11 +48,35 @@ pub fn setting_name(number: u16) -> Option<&'static str> {
     })
 }
 
+/// The name of an error code (RFC 9113 7); its number where it has none.
+pub fn error_name(code: u32) -> String {
+    const NAMES: [&str; 14] = [
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+    ];
+    let name = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
+    name.map_or_else(|| format!("error {code}"), |name| (*name).to_owned())
+}
+
 /// What a server sent at the beginning of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Number and value of each setting, in the order in which they first came; of several values the last one counts.
     pub sent: Vec<(u16, u32)>,
+    /// How often a setting came that is not kept: one without a known name, beyond [`MOST_UNKNOWN`] of them.
+    pub left_out: usize,
     /// By how many bytes it widened the connection's window right behind; none if it did not.
     pub window_update: Option<u32>,
     /// The error code of a GOAWAY that came right behind.
@@ -60,15 +86,28 @@ pub struct Settings {
 impl Settings {
     /// Takes a setting that was sent.
     pub fn put(&mut self, number: u16, value: u32) {
-        match self.sent.iter_mut().find(|(sent, _)| *sent == number) {
-            Some((_, held)) => *held = value,
-            None => self.sent.push((number, value)),
+        if let Some((_, held)) = self.sent.iter_mut().find(|(sent, _)| *sent == number) {
+            *held = value;
+        } else if self.keeps(number) {
+            self.sent.push((number, value));
+        } else {
+            self.left_out += 1;
         }
+    }
+
+    fn keeps(&self, number: u16) -> bool {
+        let unknown = || self.sent.iter().filter(|(sent, _)| setting_name(*sent).is_none()).count();
+        setting_name(number).is_some() || unknown() < MOST_UNKNOWN
     }
 
     /// The value that was sent.
     pub fn get(&self, number: u16) -> Option<u32> {
         self.sent.iter().find(|(sent, _)| *sent == number).map(|(_, value)| *value)
+    }
+
+    /// Whether it takes no request for now, whatever its limit is: it said GOAWAY, or allows none.
+    pub fn takes_none(&self) -> bool {
+        self.goaway.is_some() || self.max_concurrent_streams() == Streams::Limited(0)
     }
 
     /// Requests that it takes at a time on one connection. Without the setting there is no limit.
@@ -90,5 +129,26 @@ impl Settings {
     /// only a WINDOW_UPDATE.
     pub fn connection_window(&self) -> u32 {
         DEFAULT_WINDOW.saturating_add(self.window_update.unwrap_or(0)).min(LARGEST_WINDOW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_without_a_name_are_bounded_and_those_with_one_are_not() {
+        let mut settings = Settings::default();
+        (0x100..0x200).for_each(|number| settings.put(number, 1));
+        settings.put(0x100, 7);
+        settings.put(id::MAX_CONCURRENT_STREAMS, 100);
+        assert_eq!((settings.sent.len(), settings.left_out), (MOST_UNKNOWN + 1, 0x100 - MOST_UNKNOWN));
+        assert_eq!((settings.get(0x100), settings.get(0x1ff)), (Some(7), None));
+        assert_eq!(settings.max_concurrent_streams(), Streams::Limited(100));
+    }
+
+    #[test]
+    fn errors_go_by_their_names_and_others_by_their_number() {
+        assert_eq!([0, 11, 13, 14].map(error_name), ["NO_ERROR", "ENHANCE_YOUR_CALM", "HTTP_1_1_REQUIRED", "error 14"]);
     }
 }

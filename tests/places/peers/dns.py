@@ -39,6 +39,8 @@ def answer(query, most):
     flags = 0x8180 if known else 0x8183
     if name == "refused.test":
         flags = 0x8185
+    if name.endswith(".broken.example"):
+        flags = 0x8182
     body = question + b"".join(records)
     if len(body) + 12 > most:
         flags, records, body = flags | 0x0200, [], question
@@ -50,6 +52,8 @@ def datagrams():
     server.bind(HERE)
     while True:
         query, client = server.recvfrom(512)
+        if parts(query)[0].endswith(".silent.example"):
+            continue
         right = answer(query, 512)
         # An answer to another question, and none at all, come first.
         server.sendto(bytes([right[0] ^ 1]) + right[1:], client)
