@@ -8,11 +8,14 @@ use super::text::{coloured, hanging, sanitized};
 use crate::model::facts::grouped;
 use crate::model::finding::Outcome;
 use crate::model::peer::guess::looks_like;
-use crate::model::peer::settings::{Settings, id, setting_name};
+use crate::model::peer::settings::{Settings, error_name, id, setting_name};
 use crate::model::peer::{Peer, Peers, Resumption, Streams, Tls, Trust};
 
 /// Settings that every answer has, sent or not.
 const ALWAYS: [u16; 3] = [id::MAX_CONCURRENT_STREAMS, id::INITIAL_WINDOW_SIZE, id::MAX_FRAME_SIZE];
+
+/// Differences between addresses that are told.
+const MOST_DIFFERENCES: usize = 32;
 
 /// What was found as text.
 pub fn table(peers: &Peers, style: Style) -> String {
@@ -48,11 +51,24 @@ fn write(out: &mut String, peers: &Peers, style: Style) -> fmt::Result {
     if peers.left_out > 0 {
         line(out, "skipped", &format!("{} more addresses: --connect ADDRESS asks one of them", peers.left_out), width)?;
     }
-    let sum = match (peers.answers().count(), peers.max_concurrent_streams()) {
-        (0, _) | (_, None) => "no address answered with SETTINGS".to_owned(),
-        (answers, Some(streams)) => format!("{answers} of {count} answered; {}", words(streams)),
-    };
-    writeln!(out, "{sum}")
+    writeln!(out, "{}", sum(peers))
+}
+
+/// What all of it comes to. A limit is no promise: an address may take nothing for now.
+fn sum(peers: &Peers) -> String {
+    let (answers, count) = (peers.answers().count(), peers.peers.len());
+    let taking = || peers.answers().filter(|(_, settings)| !settings.takes_none());
+    let least = taking().map(|(_, settings)| settings.max_concurrent_streams()).min();
+    match (answers, answers - taking().count(), least) {
+        (0, ..) => "no address answered with SETTINGS".to_owned(),
+        (_, 0, Some(streams)) => format!("{answers} of {count} answered; {}", words(streams)),
+        (_, none, Some(streams)) => {
+            let them = if none == 1 { "1 of them takes".to_owned() } else { format!("{none} of them take") };
+            format!("{answers} of {count} answered; {them} no requests now, else {}", words(streams))
+        }
+        (1, _, None) => format!("1 of {count} answered, and it takes no requests now"),
+        (_, _, None) => format!("{answers} of {count} answered, and none of them takes requests now"),
+    }
 }
 
 /// By what certificates were judged.
@@ -138,17 +154,22 @@ fn answer(out: &mut String, settings: &Settings, width: usize) -> fmt::Result {
     let frame = grouped(settings.max_frame_size().into());
     line(out, "frame", &format!("{frame} bytes (MAX_FRAME_SIZE{})", sent(id::MAX_FRAME_SIZE)), width)?;
     let others = settings.sent.iter().filter(|(number, _)| !ALWAYS.contains(number));
-    let others: Vec<String> = others
+    let mut others: Vec<String> = others
         .map(|&(number, value)| match setting_name(number) {
             Some(name) => format!("{name} {}", grouped(value.into())),
             None => format!("setting 0x{number:x} (not known) {}", grouped(value.into())),
         })
         .collect();
+    if settings.left_out > 0 {
+        others.push(format!("{} more that are not known", grouped(settings.left_out as i128)));
+    }
     if !others.is_empty() {
         line(out, "also sent", &others.join(", "), width)?;
     }
     match settings.goaway {
-        Some(code) => line(out, "then", &format!("it said GOAWAY with error {code}: it takes no requests now"), width),
+        Some(code) => {
+            line(out, "then", &format!("it said GOAWAY ({}): it takes no requests now", error_name(code)), width)
+        }
         None => Ok(()),
     }
 }
@@ -203,11 +224,15 @@ fn differing(peers: &Peers) -> Vec<String> {
         }
     }
     tell("the connection's window".to_owned(), &|settings| Some(settings.connection_window()));
+    if let Some(more @ 1..) = told.len().checked_sub(MOST_DIFFERENCES) {
+        told.truncate(MOST_DIFFERENCES);
+        told.push(format!("{more} more settings"));
+    }
     told
 }
 
 fn line(out: &mut String, name: &str, words: &str, width: usize) -> fmt::Result {
-    writeln!(out, "{}", sanitized(&hanging(&format!("  {name:<11}"), words, width)))
+    writeln!(out, "{}", sanitized(&hanging(&format!("  {name:<11} "), words, width)))
 }
 
 fn time(time: Duration) -> String {

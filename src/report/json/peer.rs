@@ -31,8 +31,10 @@ struct PeersV1<'a> {
     trust: &'static str,
     /// Certificates of --cacert that were trusted besides.
     own_roots: usize,
-    /// The least that an address which answered allows; null if that is no limit, or none answered.
+    /// The least that an address which answered allows; null if none of them has a limit, or none answered.
     max_concurrent_streams: Option<u32>,
+    /// Whether some address answered and none of those has a limit; null if none answered.
+    unlimited: Option<bool>,
     /// Whether every address answered with SETTINGS.
     all_answered: bool,
     /// In the order in which they were found.
@@ -58,8 +60,10 @@ struct PeerV1<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct AnswerV1 {
-    /// Requests at a time on one connection; null: no limit.
+    /// Requests at a time on one connection; null if it names no limit.
     max_concurrent_streams: Option<u32>,
+    /// Whether it names no limit.
+    unlimited: bool,
     /// Window of a stream at its beginning, in bytes; 65,535 if it was not sent.
     initial_window_size: u32,
     /// Largest payload of a frame, in bytes; 16,384 if it was not sent.
@@ -70,8 +74,10 @@ struct AnswerV1 {
     window_update: Option<u32>,
     /// The error code of a GOAWAY that came right behind; null if none did.
     goaway: Option<u32>,
-    /// Every setting that was sent, in its order.
+    /// Every setting that was sent, in its order; of those that are not known the first 32.
     settings: Vec<SettingV1>,
+    /// How often another one that is not known came.
+    settings_left_out: usize,
     /// Whose defaults these are, a guess; null if nobody's that are known.
     looks_like: Option<&'static str>,
 }
@@ -157,6 +163,7 @@ impl<'a> From<&'a Peers> for PeersV1<'a> {
             trust,
             own_roots,
             max_concurrent_streams: peers.max_concurrent_streams().and_then(limit),
+            unlimited: peers.max_concurrent_streams().map(|streams| streams == Streams::Unlimited),
             all_answered: peers.all_answered(),
             addresses: peers.peers.iter().map(PeerV1::from).collect(),
             unrouted: peers.unrouted.iter().map(ToString::to_string).collect(),
@@ -194,12 +201,14 @@ impl From<&Settings> for AnswerV1 {
         let setting = |&(id, value): &(u16, u32)| SettingV1 { id, name: setting_name(id), value };
         Self {
             max_concurrent_streams: limit(settings.max_concurrent_streams()),
+            unlimited: settings.max_concurrent_streams() == Streams::Unlimited,
             initial_window_size: settings.initial_window_size(),
             max_frame_size: settings.max_frame_size(),
             connection_window: settings.connection_window(),
             window_update: settings.window_update,
             goaway: settings.goaway,
             settings: settings.sent.iter().map(setting).collect(),
+            settings_left_out: settings.left_out,
             looks_like: looks_like(settings),
         }
     }
