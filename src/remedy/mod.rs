@@ -104,12 +104,15 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
     if let Some(ndots) = rule.fix.ndots.filter(|_| matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod)) {
         actions.extend(resolver(rule, ndots, situation));
     }
+    let told = |site, who: &str, words: &str| Action {
+        prove: words::command(rule.fix.prove, situation),
+        ..advice(rule, site, who, filled(words))
+    };
     if !rule.fix.application.is_empty() {
-        let words = filled(rule.fix.application);
-        actions.push(advice(rule, Site::Application, "the application's owner", words));
+        actions.push(told(Site::Application, "the application's owner", rule.fix.application));
     }
     if !rule.fix.ask.is_empty() {
-        actions.push(advice(rule, Site::Owner, place::owner(situation.place), filled(rule.fix.ask)));
+        actions.push(told(Site::Owner, place::owner_of(rule.fact, situation.place), rule.fix.ask));
     }
     actions
 }

@@ -12,6 +12,11 @@ pub(super) fn writer(place: &Place) -> &'static str {
     }
 }
 
+/// Who owns the limit that a fact is about: a peer's is not of this machine.
+pub(super) fn owner_of(fact: &str, place: &Place) -> &'static str {
+    if fact.starts_with("h2.") || fact.starts_with("h2[") { "whoever runs the peer" } else { owner(place) }
+}
+
 /// Who owns the limits around the audited process.
 pub(super) fn owner(place: &Place) -> &'static str {
     match place.kind {

@@ -22,6 +22,8 @@ pub fn machine(recorded: &Recorded, facts: &mut Facts) {
             known(facts, name, Value::Number(number));
         }
     }
+    // Whom it asked it does not tell: a command that asks again says where the name belongs.
+    known(facts, "h2.peer", Value::Text("URL".to_owned()));
 }
 
 /// Puts what a finding tells among the facts, and gives the finding as an audit made it.

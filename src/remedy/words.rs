@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::quoted;
+use super::{Situation, quoted};
 use crate::model::action::SysctlEdit;
 use crate::model::fact::{Unit, Value};
-use crate::model::facts::{grouped, humane};
+use crate::model::facts::{grouped, humane, placeholders_filled};
 use crate::model::rule::Rule;
 
 /// The bytes that a change of a sysctl can take at worst, where it is known what each unit takes.
@@ -36,6 +36,19 @@ pub(super) fn cost(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> Stri
     });
     let worst = format!("up to {} more for {}{}", shown(bytes), grouped(*new), share.unwrap_or_default());
     if rule.fix.cost.is_empty() { worst } else { format!("{worst}; {}", rule.fix.cost) }
+}
+
+/// A rule's command with the facts that it names as words for a shell. Other braces are the command's own.
+pub(super) fn command(command: &'static str, situation: Situation<'_>) -> Cow<'static, str> {
+    if !command.contains('{') {
+        return command.into();
+    }
+    let Situation { facts, catalogue, .. } = situation;
+    let word = |name: &str| match catalogue.find(name) {
+        Some(_) => quoted(&catalogue.shown(facts, name, None)),
+        None => format!("{{{name}}}"),
+    };
+    placeholders_filled(command, word).into()
 }
 
 /// The command that shows a sysctl's new value, or the rule's own proof.
