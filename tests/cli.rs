@@ -161,6 +161,29 @@ fn the_manual_has_a_page_for_every_command_with_every_option_of_its_help() {
     assert!(options(&done(&["--help"])).len() > 15);
 }
 
+#[test]
+fn every_page_that_a_page_refers_to_can_be_printed() {
+    let mut asked = BTreeSet::new();
+    let mut pages = vec![done(&["man"])];
+    while let Some(page) = pages.pop() {
+        let page = page.replace("\\-", "-");
+        for name in page.lines().filter_map(|line| line.strip_suffix("(1)")) {
+            if asked.insert(name.to_owned()) {
+                let words: Vec<&str> = name.split('-').skip(1).collect();
+                let printed = done(&["man", name]);
+                assert!(printed.contains(&format!(".TH {name} 1")), "{name}");
+                assert_eq!(done(&[&["man"], words.as_slice()].concat()), printed, "{name}");
+                assert_eq!(done(&["man", &words.join("-")]), printed, "{name}");
+                pages.push(printed);
+            }
+        }
+    }
+    assert!(asked.contains("tunecheck-probe-h2") && asked.contains("tunecheck-rules-schema"), "{asked:?}");
+    for wrong in [&["nothing-h2"][..], &["probe", "h3"], &["probe-h3"], &["-h2"]] {
+        assert_eq!(run([&["man", "--"], wrong].concat()).code, Some(2), "{wrong:?}");
+    }
+}
+
 /// Whether this finding's rule has this outcome.
 fn outcome_of(report: &Value, rule: &str) -> String {
     let findings = report["findings"].as_array().unwrap();

@@ -130,10 +130,13 @@ pub(super) enum Command {
         shell: clap_complete::Shell,
     },
     /// Print a manual page
-    #[command(after_help = "Example:\n  tunecheck man > tunecheck.1 && man ./tunecheck.1")]
+    #[command(
+        after_help = "Examples:\n  tunecheck man > tunecheck.1 && man ./tunecheck.1\n  tunecheck man probe h2 > tunecheck-probe-h2.1"
+    )]
     Man {
-        /// The page of this command instead of the main one
-        command: Option<String>,
+        /// The page of this command instead of the main one: fix, probe h2, probe-h2
+        #[arg(num_args = 0..)]
+        command: Vec<String>,
     },
 }
 

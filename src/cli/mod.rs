@@ -67,7 +67,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
         Some(Command::Rules { command }) => rules::run(command),
         Some(Command::Completions { shell }) => completions_verb(shell),
-        Some(Command::Man { command }) => man_verb(command.as_deref()),
+        Some(Command::Man { command }) => man_verb(&command),
     })
 }
 
@@ -87,14 +87,14 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
         return fleet(args, &rules, &workload, told);
     }
     let (host, note) = settings::audited(&args.source, args.targets.unit.as_deref())?;
-    let peers = ManuallyDrop::new(probe::ask(&args.source.peer)?);
+    let (peers, of_peer) = probe::ask_for(workload.role, &args.source.peer)?;
+    let peers = ManuallyDrop::new(peers);
     let beside = Beside { sampling: settings::sampling(&args.sample), peers: peers.as_ref() };
     let mut report = ManuallyDrop::new(audit_over(host.as_ref(), &rules, &workload, beside, told)?);
     if host.is_gone() {
         bail!("{} ended while it was read: what was missing then is no answer", host.source());
     }
-    report.notes.extend(note);
-    report.notes.extend(peers.as_ref().and_then(probe::note));
+    report.notes.extend(note.into_iter().chain(of_peer));
     report.waive(&args.source.waive);
     let terminal = Terminal::stdout();
     let text = match args.format {
@@ -145,15 +145,25 @@ fn completions_verb(shell: clap_complete::Shell) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn man_verb(command: Option<&str>) -> Result<Exit> {
+fn man_verb(command: &[String]) -> Result<Exit> {
     let mut main = Cli::command();
     main.build();
-    let page = match command {
-        None => main,
-        Some(name) => main.find_subcommand(name).cloned().ok_or_else(|| anyhow!("there is no command {name}"))?,
-    };
+    let words = || command.iter().flat_map(|words| words.split_whitespace());
+    let page = words()
+        .try_fold(&main, below)
+        .ok_or_else(|| anyhow!("there is no command {}", words().collect::<Vec<_>>().join(" ")))?;
     let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text)?;
+    clap_mangen::Man::new(page.clone()).render(&mut text)?;
     print(&text)?;
     Ok(Exit::Done)
+}
+
+/// The command below another by its name, or by the name of its page: `probe-h2`, `tunecheck-probe-h2`.
+fn below<'a>(command: &'a clap::Command, word: &str) -> Option<&'a clap::Command> {
+    let of_page = || {
+        let (first, rest) = word.split_once('-')?;
+        let next = if first == command.get_name() { command } else { command.find_subcommand(first)? };
+        below(next, rest)
+    };
+    command.find_subcommand(word).or_else(of_page)
 }

@@ -9,11 +9,15 @@ use super::{probe, settings, traffic};
 use crate::audit::{may_apply, read};
 use crate::capacity;
 use crate::facts;
+use crate::model::facts::grouped;
 use crate::model::sizing::{Capacity, Sizing};
 use crate::model::traffic::{Protocol, Traffic};
 use crate::model::workload::Role;
 use crate::report;
 use crate::rules::RuleSet;
+
+/// Streams on a connection where neither the user nor the peer says fewer, as with `--protocol h2` alone.
+const USUAL: u64 = 100;
 
 pub(super) fn run(args: &PlanArgs) -> Result<Exit> {
     let rules = settings::rules(&args.source.rules)?;
@@ -38,7 +42,8 @@ pub(super) fn run(args: &PlanArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What was typed, with no more streams on a connection than the peer of `--h2` takes; as many, if none were declared.
+/// What was typed, with no more streams on a connection than the peer of `--h2` takes. If none were declared, the usual
+/// number bounds it as well: what a peer allows may be more than anybody could declare.
 fn as_allowed(args: &PlanArgs, declared: &Traffic) -> Result<TrafficArgs> {
     if declared.role == Role::Server {
         bail!("--h2 is the peer of connections that are opened here: say --role client or gateway");
@@ -49,13 +54,19 @@ fn as_allowed(args: &PlanArgs, declared: &Traffic) -> Result<TrafficArgs> {
     let wanted = args.traffic.streams.or((declared.streams > 1).then_some(declared.streams));
     let Some(peers) = probe::ask(&args.source.peer)? else { return Ok(args.traffic.clone()) };
     let limit = probe::limit(&peers)?;
-    let streams = match (wanted, limit) {
-        (Some(wanted), Some(limit)) => Some(wanted.min(limit)),
-        (wanted, limit) => wanted.or(limit),
+    let streams = wanted.unwrap_or(USUAL).min(limit.unwrap_or(u64::MAX));
+    let takes = match limit {
+        None => "any number of requests".to_owned(),
+        Some(limit) => format!("{} requests", grouped(limit.into())),
     };
-    let takes = limit.map_or_else(|| "any number of requests".to_owned(), |limit| format!("{limit} requests"));
-    complain(&report::sanitized(&format!("{} takes {takes} at a time on one connection", peers.origin)));
-    Ok(TrafficArgs { streams, protocol: Some(ProtocolWord::H2), ..args.traffic.clone() })
+    let planned = match limit {
+        Some(limit) if limit == streams => String::new(),
+        _ => format!("; {} are planned", grouped(streams.into())),
+    };
+    let silent = probe::silent(&peers);
+    let told = format!("{} takes {takes} at a time on one connection{planned}{silent}", peers.origin);
+    complain(&report::sanitized(&told));
+    Ok(TrafficArgs { streams: Some(streams), protocol: Some(ProtocolWord::H2), ..args.traffic.clone() })
 }
 
 /// What the figures stand for where it was not said what to look at.

@@ -9,7 +9,8 @@ use super::exit::Exit;
 use super::terminal::{Terminal, print};
 use super::{settings, values};
 use crate::host::peer::{self, Question};
-use crate::model::peer::{Peers, Streams, Trust};
+use crate::model::peer::{Origin, Peers, Streams, Trust};
+use crate::model::workload::Role;
 use crate::report;
 
 /// The longest that one address may take where nobody says so.
@@ -17,8 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn run(command: &ProbeCommand) -> Result<Exit> {
     let ProbeCommand::H2(args) = command;
-    let ProbeArgs { url, ask, timeout, format, color } = args.as_ref();
-    let peers = asked(url, ask, *timeout)?;
+    let ProbeArgs { url, ask, format, color } = args.as_ref();
+    let peers = asked(url, ask)?;
     let terminal = Terminal::stdout();
     let text = match format {
         Format::Table => report::peers(&peers, settings::plain_style(*color, terminal)),
@@ -30,7 +31,19 @@ pub(super) fn run(command: &ProbeCommand) -> Result<Exit> {
 
 /// Asks the peer that `--h2` names; none is named, nothing is sent.
 pub(super) fn ask(args: &PeerArgs) -> Result<Option<Peers>> {
-    args.h2.as_ref().map(|url| asked(url, &args.ask, TIMEOUT)).transpose()
+    args.h2.as_ref().map(|url| asked(url, &args.ask)).transpose()
+}
+
+/// As [`ask`], for whoever plays this role, with what a reader of a report has to know about it.
+pub(super) fn ask_for(role: Role, args: &PeerArgs) -> Result<(Option<Peers>, Option<String>)> {
+    if let (Role::Server, Some(url)) = (role, &args.h2) {
+        let origin = origin(url)?;
+        let why = "a server opens no connection to it (--workload client or gateway does)";
+        return Ok((None, Some(format!("{origin} was not asked: {why}."))));
+    }
+    let peers = ask(args)?;
+    let note = peers.as_ref().and_then(note);
+    Ok((peers, note))
 }
 
 /// Requests that a peer takes at a time on one connection, the least of its addresses; none if it names no limit.
@@ -53,8 +66,16 @@ pub(super) fn limit(peers: &Peers) -> Result<Option<u64>> {
     }
 }
 
-/// What a reader of a report has to know about who was asked.
-pub(super) fn note(peers: &Peers) -> Option<String> {
+/// The addresses without an answer, as a clause; empty if all answered.
+pub(super) fn silent(peers: &Peers) -> String {
+    let silent = peers.peers.iter().filter_map(|peer| Some((peer.address, peer.answer.as_ref().err()?)));
+    let silent: Vec<String> = silent.map(|(address, trouble)| format!("{address} ({})", trouble.what)).collect();
+    if silent.is_empty() { String::new() } else { format!("; no answer from {}", silent.join(", ")) }
+}
+
+/// What a reader of a report has to know about who answered.
+fn note(peers: &Peers) -> Option<String> {
+    peers.answers().next()?;
     let why = match peers.trust {
         Trust::Cleartext => "it speaks in cleartext",
         Trust::Nothing => "its certificate was not judged (--insecure)",
@@ -64,8 +85,13 @@ pub(super) fn note(peers: &Peers) -> Option<String> {
 }
 
 /// Read here rather than by the parser of arguments, which shows what it refuses: a password may stand in a URL.
-fn asked(url: &str, args: &AskArgs, timeout: Duration) -> Result<Peers> {
-    let origin = &values::origin(url).map_err(|why| anyhow!("the URL is not taken: {why}"))?;
-    let AskArgs { connect, cacert, insecure } = args;
+fn origin(url: &str) -> Result<Origin> {
+    values::origin(url).map_err(|why| anyhow!("the URL is not taken: {why}"))
+}
+
+fn asked(url: &str, args: &AskArgs) -> Result<Peers> {
+    let origin = &origin(url)?;
+    let AskArgs { connect, cacert, insecure, timeout } = args;
+    let timeout = timeout.unwrap_or(TIMEOUT);
     Ok(peer::ask(&Question { origin, connect, roots: cacert.as_deref(), verify: !insecure, timeout })?)
 }

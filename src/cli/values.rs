@@ -93,10 +93,13 @@ pub(super) fn origin(text: &str) -> Result<Origin, String> {
     if authority.as_str().contains('@') {
         return Err("nothing but host and port is used: leave user and password out".to_owned());
     }
-    // A port that is none leaves a colon behind.
     let (host, port) = (authority.host(), authority.port().map(|port| port.as_u16()));
-    if host.is_empty() || (port.is_none() && authority.as_str().len() > host.len()) || port == Some(0) {
+    if host.is_empty() {
         return Err(WANTED.to_owned());
+    }
+    // A port that is none leaves a colon behind.
+    if (port.is_none() && authority.as_str().len() > host.len()) || port == Some(0) {
+        return Err("its port is wrong: behind the colon stands a number from 1 to 65535".to_owned());
     }
     let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
     Ok(Origin { tls, host, port: port.unwrap_or(if tls { 443 } else { 80 }) })
@@ -173,6 +176,9 @@ mod tests {
             ["", "ftp://x", "https://", "https://u:p@x", "x:0", "x:99999", "x:", "http://ä.example", "a b", "/x"]
         {
             assert!(shown(wrong).is_err(), "{wrong}: {:?}", shown(wrong));
+        }
+        for wrong in ["https://localhost:99999", "x:0", "x:", "http://[::1]:http/"] {
+            assert!(shown(wrong).is_err_and(|why| why.contains("from 1 to 65535")), "{wrong}: {:?}", shown(wrong));
         }
     }
 

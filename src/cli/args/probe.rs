@@ -18,8 +18,9 @@ Examples:
   tunecheck probe h2 api.example.com --format json
   tunecheck --workload client --streams 100 --h2 https://api.example.com     judge the load by what the peer allows
 
-Sent are the beginning of a connection (TLS, the preface of HTTP/2, empty SETTINGS) and GOAWAY: no request, and nothing
-of the URL but its host and port. Names are looked up in /etc/hosts and by the name servers of /etc/resolv.conf.
+Sent are the beginning of a connection (TLS, the preface of HTTP/2, empty SETTINGS and their ACK)
+and GOAWAY: no request, and nothing of the URL but its host and port. Names are looked up in
+/etc/hosts and by the name servers of /etc/resolv.conf.
 
 Exit codes: 0 every address answered with SETTINGS; 2 one did not, or tunecheck could not do its work.";
 
@@ -37,9 +38,6 @@ pub(in super::super) struct ProbeArgs {
     pub(in super::super) url: String,
     #[command(flatten)]
     pub(in super::super) ask: AskArgs,
-    /// The longest that one address may take, all steps together
-    #[arg(long, value_name = "TIME", help_heading = "Peer", value_parser = duration, default_value = "5s")]
-    pub(in super::super) timeout: Duration,
 
     /// table for people, json for programs
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
@@ -71,4 +69,7 @@ pub(in super::super) struct AskArgs {
     /// Do not judge the peer's certificate
     #[arg(long, help_heading = "Peer", requires = "h2")]
     pub(in super::super) insecure: bool,
+    /// The longest that one address may take, all steps together; 5s if nothing is said
+    #[arg(long, value_name = "TIME", help_heading = "Peer", value_parser = duration, requires = "h2")]
+    pub(in super::super) timeout: Option<Duration>,
 }
