@@ -3,12 +3,12 @@
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 
 use serde_json::Value;
 
-use crate::harness::{Need, Place, Scene, eventually, program, script};
+use crate::harness::{Need, Place, Running, Scene, eventually, program, script};
 use crate::leftovers::Cgroups;
 use crate::report::{Report, Run};
 
@@ -59,23 +59,15 @@ pub(crate) const PLACES: &[Place] = &[
 const SECRET: &str = "hunter2hunter2";
 const MIB: u64 = 1 << 20;
 
-/// A program that is ended when the trial is done with it.
-struct Running(Child);
-
 impl Running {
-    fn start(mut command: Command) -> Self {
-        Self(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    /// Starts it with an input that does not end, and hears nothing of it.
+    fn waiting(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self::start(command)
     }
 
     fn audit(&self, scene: &Scene) -> Report {
         audit(scene, self.0.id())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -139,7 +131,7 @@ fn a_jvm_is_judged_by_the_limits_of_its_cgroup(scene: &Scene) {
     let _cgroups = Cgroups(scene.token());
     let limits = Limits::new(scene, 512 * MIB, 150_000);
     {
-        let small = Running::start(limits.enter("java", &java(&[])));
+        let small = Running::waiting(limits.enter("java", &java(&[])));
         up(1099);
         let report = small.audit(scene);
         let heap = report.finding("runtime/jvm-heap");
@@ -155,7 +147,7 @@ fn a_jvm_is_judged_by_the_limits_of_its_cgroup(scene: &Scene) {
     {
         let mut command = limits.enter("java", &java(&["-Xmx512m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=5"]));
         command.env("JAVA_TOOL_OPTIONS", "-Xmx100m -Dio.netty.eventLoopThreads=64");
-        let full = Running::start(command);
+        let full = Running::waiting(command);
         up(1099);
         let report = full.audit(scene);
         let heap = report.finding("runtime/jvm-heap");
@@ -174,7 +166,7 @@ fn a_jvm_is_judged_by_the_limits_of_its_cgroup(scene: &Scene) {
         fs::write(&options, "-Xmx448m\n-Dpassword=hunter2\n").unwrap();
         let mut command = limits.enter("java", &[]);
         command.arg(format!("@{}", options.display())).args(REGISTRY);
-        let told = Running::start(command);
+        let told = Running::waiting(command);
         up(1099);
         let report = told.audit(scene);
         let heap = report.finding("runtime/jvm-heap");
@@ -182,7 +174,7 @@ fn a_jvm_is_judged_by_the_limits_of_its_cgroup(scene: &Scene) {
         assert!(heap["says"].as_str().unwrap().contains("hsperfdata"), "{heap:#}");
         assert!(!serde_json::to_string(heap).unwrap().contains("hunter2"));
     }
-    let blind = Running::start(limits.enter("java", &java(&["-XX:-UseContainerSupport", "-Xms16m"])));
+    let blind = Running::waiting(limits.enter("java", &java(&["-XX:-UseContainerSupport", "-Xms16m"])));
     up(1099);
     let report = blind.audit(scene);
     assert_eq!(report.finding("runtime/jvm-container-support")["outcome"], "warn");
@@ -196,14 +188,14 @@ fn no_word_of_a_command_line_or_environment_reaches_a_report(scene: &Scene) {
     command.args([&property, "-XX:+IgnoreUnrecognizedVMOptions", "-Xmx64m"]).args(REGISTRY);
     command.env("API_KEY", SECRET).env("JAVA_TOOL_OPTIONS", format!("-Dtoken={SECRET} -Xms16m"));
     command.env("JDK_JAVA_OPTIONS", format!("-Dkey={SECRET}"));
-    let running = Running::start(command);
+    let running = Running::waiting(command);
     up(1099);
     // A program that is no JVM, under the name of one, told what is no number.
     let named = scene.folder.join("java");
     fs::copy(program("sleep").get_program(), &named).unwrap();
     let mut odd = script("exec \"$1\" 60 || exec -a java \"$1\" 60", &[&named]);
     odd.env("JAVA_TOOL_OPTIONS", heap);
-    let odd = Running::start(odd);
+    let odd = Running::waiting(odd);
     assert!(eventually(|| fs::read_link(format!("/proc/{}/exe", odd.0.id())).is_ok_and(|exe| exe == named)));
     for pid in [running.0.id(), odd.0.id()].map(|pid| pid.to_string()) {
         for format in [&["--format", "json"][..], &["-v"], &[]] {
@@ -234,7 +226,7 @@ fn node_is_judged_by_its_options_and_variables(scene: &Scene) {
     let args = ["--max-old-space-size=450", program.to_str().unwrap(), "--max-old-space-size=1"];
     let mut command = limits.enter("node", &args);
     command.env("NODE_OPTIONS", "--max-old-space-size=100").env("UV_THREADPOOL_SIZE", "1");
-    let node = Running::start(command);
+    let node = Running::waiting(command);
     up(1098);
     let report = node.audit(scene);
     let heap = report.finding("runtime/node-heap");
@@ -260,7 +252,7 @@ fn nginx_is_judged_by_its_configuration(scene: &Scene) {
     fs::write(&conf, text).unwrap();
     let mut command = program("nginx");
     command.arg("-p").arg(&scene.folder).arg("-c").arg(&conf);
-    let nginx = Running::start(command);
+    let nginx = Running::waiting(command);
     up(1097);
     let report = nginx.audit(scene);
     let capacity = report.finding("runtime/nginx-connections");
@@ -311,7 +303,7 @@ fn which_runtimes_raise_their_limit(scene: &Scene) {
     for (name, args, raises, says) in cases {
         let mut command = script("ulimit -Sn 512; ulimit -Hn 1024; exec \"$@\"", &[]);
         command.arg(program(name).get_program()).args(args);
-        let running = Running::start(command);
+        let running = Running::waiting(command);
         let pid = running.0.id();
         let soft = if raises { 1024 } else { 512 };
         let limits = || fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();

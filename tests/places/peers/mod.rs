@@ -3,11 +3,11 @@
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{NETWORK, Need, Place, Scene, done, eventually, program, script, timed};
+use crate::harness::{NETWORK, Need, Place, Running, Scene, done, eventually, program, script, timed};
 use crate::namespaces::loopback_up;
 use crate::report::Run;
 
@@ -79,25 +79,14 @@ pub(crate) const PLACES: &[Place] = &[
 const PORT: u16 = 8443;
 const CLEAR: u16 = 8080;
 
-/// A program that is ended when the trial is done with it.
-struct Running(Child);
-
-impl Running {
-    fn start(mut command: Command, ports: &[u16]) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let running = Self(command.spawn().unwrap());
-        for port in ports {
-            assert!(eventually(|| TcpStream::connect(("127.0.0.1", *port)).is_ok()), "nothing listens on {port}");
-        }
-        running
+/// Starts a server that listens on these ports.
+fn serving(mut command: Command, ports: &[u16]) -> Running {
+    command.stdout(Stdio::null());
+    let running = Running::start(command);
+    for port in ports {
+        assert!(eventually(|| TcpStream::connect(("127.0.0.1", *port)).is_ok()), "nothing listens on {port}");
     }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    running
 }
 
 /// An authority, and the key and certificate of `peer.test`, as `ca.pem`, `key.pem` and `cert.pem`.
@@ -130,7 +119,7 @@ fn nginx(scene: &Scene) -> Running {
     fs::write(&conf, text).unwrap();
     let mut command = program("nginx");
     command.arg("-p").arg(&scene.folder).arg("-c").arg(&conf).stderr(Stdio::null());
-    Running::start(command, &[PORT, CLEAR])
+    serving(command, &[PORT, CLEAR])
 }
 
 fn nghttpd(scene: &Scene) -> Running {
@@ -139,7 +128,7 @@ fn nghttpd(scene: &Scene) -> Running {
         &[&scene.folder],
     );
     command.args([CLEAR.to_string(), PORT.to_string()]);
-    Running::start(command, &[PORT, CLEAR])
+    serving(command, &[PORT, CLEAR])
 }
 
 fn node(scene: &Scene) -> Running {
@@ -152,7 +141,7 @@ fn node(scene: &Scene) -> Running {
     fs::write(scene.folder.join("serve.js"), text).unwrap();
     let mut command = program("node");
     command.arg("serve.js").current_dir(&scene.folder);
-    Running::start(command, &[PORT, CLEAR])
+    serving(command, &[PORT, CLEAR])
 }
 
 fn apache(scene: &Scene) -> Running {
@@ -171,7 +160,7 @@ fn apache(scene: &Scene) -> Running {
     fs::write(&conf, text).unwrap();
     let mut command = program("apache2");
     command.arg("-X").arg("-f").arg(&conf);
-    Running::start(command, &[PORT, CLEAR])
+    serving(command, &[PORT, CLEAR])
 }
 
 fn haproxy(scene: &Scene) -> Running {
@@ -185,7 +174,7 @@ fn haproxy(scene: &Scene) -> Running {
     fs::write(&conf, text).unwrap();
     let mut command = program("haproxy");
     command.arg("-db").arg("-f").arg(&conf).stderr(Stdio::null());
-    Running::start(command, &[PORT, CLEAR])
+    serving(command, &[PORT, CLEAR])
 }
 
 /// What a probe that succeeds prints.
@@ -270,7 +259,7 @@ fn addresses_of_one_name_are_asked_apart(scene: &Scene) {
     let server = |address: &str, streams: &str| {
         let mut command = program("nghttpd");
         command.args(["-a", address, "--no-tls", "-m", streams, &CLEAR.to_string()]);
-        Running::start(command, &[])
+        serving(command, &[])
     };
     let _servers = [server("127.0.0.1", "100"), server("127.0.0.2", "33")];
     assert!(eventually(|| ["127.0.0.1", "127.0.0.2"].iter().all(|ip| TcpStream::connect((*ip, CLEAR)).is_ok())));
@@ -300,7 +289,7 @@ fn names_are_looked_up_by_the_name_servers_of_resolv_conf(scene: &Scene) {
     fs::write(&file, DNS).unwrap();
     let mut command = program("python3");
     command.arg(&file);
-    let _server = Running::start(command, &[]);
+    let _server = serving(command, &[]);
     assert!(eventually(|| TcpStream::connect("127.0.0.53:53").is_ok()));
     let told = |name: &str| {
         let mut command = scene.tunecheck();
@@ -335,6 +324,18 @@ fn names_are_looked_up_by_the_name_servers_of_resolv_conf(scene: &Scene) {
     let nowhere = told("gone.test");
     let why = nowhere["nowhere"].as_str().unwrap();
     assert!(why.contains("there is no gone.test") && why.contains("--connect ADDRESS"), "{why}");
+    // What fails for one domain of the search list is no answer for the next.
+    for domain in ["broken.example", "silent.example"] {
+        let conf = format!("search {domain} test.example\nnameserver 127.0.0.53\n");
+        fs::write(scene.folder.join("resolv.conf"), conf).unwrap();
+        let peer = told("peer");
+        assert_eq!(peer["found_by"], "name server 127.0.0.53 as peer.test.example", "{domain}: {peer:#}");
+        let nowhere = told("gone");
+        let why = nowhere["nowhere"].as_str().unwrap();
+        let failed = why.contains(&format!("gone.{domain} could not be looked up (127.0.0.53: "));
+        assert!(failed && why.contains("there is no gone.test.example, there is no gone."), "{why}");
+    }
+    fs::write(scene.folder.join("resolv.conf"), "nameserver 127.0.0.9\nnameserver 127.0.0.53\n").unwrap();
     let refused = told("refused.test");
     let why = refused["nowhere"].as_str().unwrap();
     assert!(why.contains("127.0.0.53: refused (Refused)") && why.contains("127.0.0.9:"), "{why}");
