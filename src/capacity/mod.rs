@@ -11,6 +11,7 @@ use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Carried, Move, Need, Per, Step};
 use crate::model::traffic::Traffic;
+use crate::model::workload::TimeWait;
 
 use limits::limits;
 pub use settings::settings;
@@ -33,8 +34,17 @@ struct Limit {
     /// Percent of it from which it is slow.
     slow: Option<u128>,
     /// The most that it can be set to.
-    most: Option<u128>,
+    most: Most,
     change: &'static str,
+}
+
+/// The most that a limit can be set to.
+enum Most {
+    /// As much as anybody likes, or nobody knows.
+    Any,
+    Number(u128),
+    /// What this fact says.
+    Fact(&'static str),
 }
 
 /// What a machine has of a limit, and where that was read.
@@ -84,6 +94,7 @@ pub struct Solved {
 
 /// Holds the limits of a machine against traffic.
 pub fn solve(traffic: &Traffic, facts: &Facts) -> Solved {
+    let traffic = &Traffic { time_wait: TimeWait::of(facts), ..traffic.clone() };
     let mut solved = Solved::default();
     let mut bounds = Vec::new();
     for limit in limits() {
@@ -104,7 +115,12 @@ pub fn solve(traffic: &Traffic, facts: &Facts) -> Solved {
                 _ => solved.unknown.push((limit.name, gap)),
             },
             Some(Ok((have, source))) => {
-                let bound = Bound { limit, have, traffic };
+                let most = match limit.most {
+                    Most::Any => u128::MAX,
+                    Most::Number(most) => most,
+                    Most::Fact(name) => facts.number(name).map_or(u128::MAX, i128::unsigned_abs),
+                };
+                let bound = Bound { limit, have, most: most.max(have), traffic };
                 solved.carried.push(bound.carried(need, source));
                 bounds.push(bound);
             }
@@ -137,6 +153,8 @@ fn found(limit: &Limit, facts: &Facts, traffic: &Traffic) -> Option<Found> {
 struct Bound<'a> {
     limit: &'a Limit,
     have: u128,
+    /// The most that it can be set to.
+    most: u128,
     traffic: &'a Traffic,
 }
 
@@ -162,15 +180,18 @@ impl Bound<'_> {
         Some(fits)
     }
 
-    /// The most that it can be set to.
-    fn most(&self) -> u128 {
-        self.limit.most.unwrap_or(u128::MAX).max(self.have)
-    }
-
     fn moved(&self, concurrency: u64) -> Move {
         let Limit { name, unit, rule, change, .. } = *self.limit;
-        let to = self.need(concurrency).clamp(self.have, self.most());
-        Move { limit: name, unit, rule, from: self.have, to, change }
+        let to = self.need(concurrency).clamp(self.have, self.most);
+        Move {
+            limit: name,
+            unit,
+            rule,
+            from: self.have,
+            to,
+            ends: self.need(concurrency.saturating_add(1)) > self.most,
+            change,
+        }
     }
 
     fn carried(&self, need: u128, source: String) -> Carried {
@@ -181,13 +202,15 @@ impl Bound<'_> {
     }
 }
 
-/// Moves the limit that binds first to where the next one binds, then both to where the third one does, and so on.
+/// Moves the limit that binds first to where the next one binds, then both to where the third one does, and so on, until
+/// what is asked for is carried.
 fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
     let carries = |bound: &Bound<'_>| bound.carries(bound.have);
     bounds.sort_by_key(|bound| (carries(bound).unwrap_or(u64::MAX), bound.limit.name));
     let binding = bounds.iter().take_while(|bound| carries(bound).is_some()).count();
     let mut steps: Vec<Step> = Vec::new();
     let mut carried = bounds.first().and_then(carries);
+    let asked = bounds.first().map(|bound| bound.traffic.concurrency);
     for count in 1..=binding {
         let (moved, rest) = bounds.split_at(count);
         let next = rest.first().and_then(|bound| Some((bound, carries(bound)?)));
@@ -195,7 +218,7 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
         let last = moved.last().and_then(carries).unwrap_or_default();
         let goal = next.map_or_else(|| last.saturating_mul(2).clamp(1, MOST), |(_, carries)| carries);
         // Some cannot be moved as far.
-        let end = |bound: &&Bound<'_>| bound.carries(bound.most()).unwrap_or(MOST);
+        let end = |bound: &&Bound<'_>| bound.carries(bound.most).unwrap_or(MOST);
         let stop = moved.iter().min_by_key(|bound| end(bound));
         let reached = stop.as_ref().map_or(goal, |bound| end(bound).min(goal));
         let next = if reached < goal { stop } else { next.map(|(bound, _)| bound) };
@@ -206,7 +229,7 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
         carried = Some(reached);
         let moves = moved.iter().map(|bound| bound.moved(reached)).collect();
         steps.push(Step { moves, carries: reached, next: next.map(|bound| bound.limit.name) });
-        if reached < goal {
+        if reached < goal || asked.is_some_and(|asked| reached >= asked) {
             break;
         }
     }

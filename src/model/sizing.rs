@@ -116,6 +116,8 @@ pub struct Move {
     pub from: u128,
     /// What it has to be.
     pub to: u128,
+    /// Whether it goes no further.
+    pub ends: bool,
     /// What moves it.
     pub change: &'static str,
 }

@@ -8,11 +8,12 @@ mod memory;
 mod network;
 mod ports;
 
-use super::{Have, Limit};
+use super::{Have, Limit, Most};
 use crate::model::fact::Unit;
 use crate::model::facts::grouped;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::{Share, Traffic};
+use crate::model::workload::ended;
 
 /// What of a limit is the same for most: traffic takes none of it, and no machine tells it.
 const UNTOLD: Limit = Limit {
@@ -23,7 +24,7 @@ const UNTOLD: Limit = Limit {
     need: |_| Amount::None,
     have: Have::Untold,
     slow: None,
-    most: None,
+    most: Most::Any,
     change: "",
 };
 
@@ -38,19 +39,25 @@ fn n(number: u64) -> String {
     grouped(number.into())
 }
 
+/// A number of things in a formula.
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", n(number), if number == 1 { one } else { many })
+}
+
 /// The sockets of a share in words.
 fn sockets(share: Share) -> String {
+    let connections = |number: u64| counted(number, "connection", "connections");
     match share {
-        Share { outgoing: 0, incoming, .. } => format!("{} connections", n(incoming)),
-        Share { incoming: 0, outgoing, .. } => format!("{} connections", n(outgoing)),
+        Share { outgoing: 0, incoming, .. } => connections(incoming),
+        Share { incoming: 0, outgoing, .. } => connections(outgoing),
         Share { incoming, outgoing, .. } => format!("{} connections in and {} out", n(incoming), n(outgoing)),
     }
 }
 
 /// Connections that have ended and are remembered for so many seconds, if every request has one of its own.
-fn remembered(traffic: &Traffic, requests: u64, seconds: u64) -> Option<u64> {
+fn remembered(traffic: &Traffic, share: Share, seconds: u64) -> Option<u64> {
     match traffic.short_lived {
-        true => traffic.per_second(requests).map(|rate| rate.saturating_mul(seconds)),
+        true => share.rate.map(|rate| ended(rate, seconds)),
         false => Some(0),
     }
 }
