@@ -170,6 +170,9 @@ fn ports_that_are_taken_again_after_a_second_carry_more() {
     };
     // n requests in flight take n + 5 n x 60 ports, or n + 5 n.
     assert_eq!(carries(&[]), 1);
+    let solved = solve(&short, &machine(&[("ports.usable", 600)]));
+    // 9.966 a second: 598 ports in TIME_WAIT, and 2 that are open.
+    assert_eq!(carried(&solved.carried, PORTS).rate, Some(9_966));
     let reuse = ("sysctl.net.ipv4.tcp_tw_reuse", 1);
     assert_eq!(carries(&[reuse, ("sysctl.net.ipv4.tcp_timestamps", 1)]), 100);
     assert_eq!(carries(&[reuse, ("sysctl.net.ipv4.tcp_timestamps", 0)]), 1, "timestamps are needed for it");

@@ -169,15 +169,17 @@ impl Bound<'_> {
 
     /// The most requests in flight that take no more than `have`; `None` from a thousand million on.
     fn carries(&self, have: u128) -> Option<u64> {
-        if self.need(MOST) <= have {
-            return None;
-        }
-        let (mut fits, mut exceeds) = (0, MOST);
-        while exceeds - fits > 1 {
-            let middle = fits + (exceeds - fits) / 2;
-            *(if self.need(middle) <= have { &mut fits } else { &mut exceeds }) = middle;
-        }
-        Some(fits)
+        largest(MOST, |concurrency| self.need(concurrency) <= have)
+    }
+
+    /// The highest rate whose need fits, in thousandths. Of short-lived connections the rate counts more than what is in
+    /// flight, of which there may be less than one.
+    fn rate(&self) -> Option<u64> {
+        self.traffic.rate?;
+        largest(MOST * 1000, |rate| match (self.limit.need)(&self.traffic.at_rate(rate)) {
+            Amount::Of(need, _) => need <= self.have,
+            Amount::None | Amount::Unsaid(_) => true,
+        })
     }
 
     fn moved(&self, concurrency: u64) -> Move {
@@ -198,8 +200,22 @@ impl Bound<'_> {
         let Limit { name, per, unit, rule, change, .. } = *self.limit;
         let slow = self.limit.slow.and_then(|percent| self.carries(self.have.saturating_mul(percent) / 100));
         let carries = self.carries(self.have);
-        Carried { limit: name, per, unit, rule, have: self.have, source, need, carries, slow_from: slow, change }
+        let (have, rate) = (self.have, self.rate());
+        Carried { limit: name, per, unit, rule, have, source, need, carries, rate, slow_from: slow, change }
     }
+}
+
+/// The largest number below `most` that fits, found by halving; `None` if `most` itself does.
+fn largest(most: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
+    if fits(most) {
+        return None;
+    }
+    let (mut low, mut high) = (0, most);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        *(if fits(middle) { &mut low } else { &mut high }) = middle;
+    }
+    Some(low)
 }
 
 /// Moves the limit that binds first to where the next one binds, then both to where the third one does, and so on, until
@@ -235,6 +251,3 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
     }
     steps
 }
-
-#[cfg(test)]
-mod tests;

@@ -97,6 +97,8 @@ pub struct Carried {
     pub need: u128,
     /// Most requests in flight that it carries; `None` if more than anybody can mean.
     pub carries: Option<u64>,
+    /// The rate at that, in thousandths of a request per second; `None` as well while nothing says a rate.
+    pub rate: Option<u64>,
     /// Requests in flight from which it becomes slow, if it does before the end.
     pub slow_from: Option<u64>,
     /// What moves the limit.

@@ -144,12 +144,18 @@ impl Traffic {
     /// The same traffic with another number of requests in flight. A burst and declared outgoing connections grow and
     /// shrink with it, and so does the rate.
     pub fn scaled(&self, concurrency: u64) -> Self {
-        let scaled = |number: u64| {
-            let product = u128::from(number) * u128::from(concurrency);
-            u64::try_from(product.div_ceil(u128::from(self.concurrency.max(1)))).unwrap_or(u64::MAX)
-        };
+        Self { concurrency, ..self.times(concurrency, self.concurrency) }
+    }
+
+    /// The same traffic at another rate, in thousandths of a request per second.
+    pub fn at_rate(&self, rate: u64) -> Self {
+        Self { rate: Some(rate), ..self.times(rate, self.rate.unwrap_or_default()) }
+    }
+
+    fn times(&self, times: u64, over: u64) -> Self {
+        let scaled = |number: u64| by(number, times, over);
         let [outgoing, rate] = [self.outgoing, self.rate].map(|number| number.map(scaled));
-        Self { concurrency, burst: scaled(self.burst), outgoing, rate, ..self.clone() }
+        Self { concurrency: scaled(self.concurrency), burst: scaled(self.burst), outgoing, rate, ..self.clone() }
     }
 
     /// What one pod has to hold.

@@ -127,6 +127,8 @@ struct LimitV1<'a> {
     need: Option<u64>,
     /// Requests in flight; null where it is more than anybody can mean.
     carries: Option<u64>,
+    /// Requests per second at that; null where nothing says a rate.
+    requests_per_second: Option<f64>,
     slow_from: Option<u64>,
     change: &'a str,
 }
@@ -248,6 +250,7 @@ fn capacity(capacity: &Capacity) -> CapacityV1<'_> {
         source: &limit.source,
         need: plain(limit.need),
         carries: limit.carries,
+        requests_per_second: limit.rate.map(|rate| rate as f64 / 1000.0),
         slow_from: limit.slow_from,
         change: limit.change,
     });

@@ -118,8 +118,9 @@ pub(super) fn verdict(capacity: &Capacity, traffic: &Traffic) -> String {
     let Some((first, carries)) = capacity.first().and_then(|first| Some((first, first.carries?))) else {
         return format!("any number, by the limits that could be read; {asked} are asked for");
     };
-    let rate =
-        traffic.scaled(carries).rate.map(|rate| format!(" ({} requests/s)", thousandths(rate))).unwrap_or_default();
+    // Whole requests per second where there are many.
+    let rate = |rate: u64| thousandths(if rate >= 10_000 { rate / 1000 * 1000 } else { rate });
+    let rate = first.rate.map(|most| format!(" ({} requests/s)", rate(most))).unwrap_or_default();
     let holds = match carries >= traffic.concurrency {
         true => format!("which holds the {asked} that are asked for"),
         false => format!("less than the {asked} that are asked for"),

@@ -36,7 +36,19 @@ fn limit(limit: &'static str, carries: Option<u64>, slow_from: Option<u64>) -> C
     let (have, need) = (carries.map_or(u128::MAX, u128::from), 10_000);
     let (rule, source) = (Some("files/nofile-soft"), "limit.nofile.soft".to_owned());
     let change = "LimitNOFILE= of the unit";
-    Carried { limit, per: Per::Process, unit: Unit::Count, rule, have, source, need, carries, slow_from, change }
+    Carried {
+        limit,
+        per: Per::Process,
+        unit: Unit::Count,
+        rule,
+        have,
+        source,
+        need,
+        carries,
+        slow_from,
+        rate: None,
+        change,
+    }
 }
 
 fn solved() -> Sizing {
