@@ -5,64 +5,20 @@
 
 mod limits;
 mod settings;
-mod wire;
 
-use crate::model::fact::{Cause, Gap, Unit};
+use crate::model::fact::{Cause, Gap};
 use crate::model::facts::Facts;
-use crate::model::sizing::{Amount, Carried, Move, Need, Per, Step};
+use crate::model::sizing::{Amount, Carried, Move, Need, Step};
 use crate::model::traffic::Traffic;
 use crate::model::workload::TimeWait;
 
-use limits::limits;
+use limits::{Found, Have, Limit, Most, limits};
 pub use settings::settings;
 
 /// Most requests in flight that anybody can mean.
 const MOST: u64 = 1_000_000_000;
 /// Changes that are followed, one upon the other.
 const STEPS: usize = 3;
-
-/// A limit: what traffic takes of it, and what a machine has of it.
-struct Limit {
-    name: &'static str,
-    per: Per,
-    unit: Unit,
-    /// The rule that judges it; its facts are read for `have`.
-    rule: Option<&'static str>,
-    /// Never falls when the traffic grows.
-    need: fn(&Traffic) -> Amount,
-    have: Have,
-    /// Percent of it from which it is slow.
-    slow: Option<u128>,
-    /// The most that it can be set to.
-    most: Most,
-    change: &'static str,
-}
-
-/// The most that a limit can be set to.
-enum Most {
-    /// As much as anybody likes, or nobody knows.
-    Any,
-    Number(u128),
-    /// What this fact says.
-    Fact(&'static str),
-}
-
-/// What a machine has of a limit, and where that was read.
-type Found = Result<(u128, String), Gap>;
-
-/// Where a machine tells its limit.
-enum Have {
-    /// Nowhere: it is told what the traffic needs, and nothing is held against it.
-    Untold,
-    /// A fact.
-    Fact(&'static str),
-    /// A fact. Where it does not exist there is no such limit, and why.
-    FactIfAny(&'static str, &'static str),
-    /// Worked out of facts and what was declared; `None` while neither knows of such a limit.
-    Told(fn(&Facts, &Traffic) -> Option<Found>),
-    /// As `Told`, of something that only few machines run: without one it is not spoken of.
-    OfProgram(fn(&Facts) -> Option<Found>),
-}
 
 /// What traffic takes of every limit that it touches.
 pub fn needs(traffic: &Traffic) -> Vec<Need> {

@@ -1,7 +1,6 @@
 //! Connection tracking on the node.
 
-use super::super::{Have, Limit, Most};
-use super::{TIME, UNTOLD, n, remembered, sockets};
+use super::{Have, Limit, Most, TIME, UNTOLD, n, remembered, sockets};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;

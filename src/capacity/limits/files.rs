@@ -1,7 +1,6 @@
 //! Open files.
 
-use super::super::{Have, Limit, Most};
-use super::{UNTOLD, n, sockets};
+use super::{Have, Limit, Most, UNTOLD, n, sockets};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;

@@ -1,7 +1,6 @@
 //! Connections and what each of them may carry.
 
-use super::super::Limit;
-use super::{UNTOLD, counted, n};
+use super::{Limit, UNTOLD, counted, n};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::{Protocol, Traffic};

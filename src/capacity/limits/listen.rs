@@ -1,7 +1,6 @@
 //! Queues of new connections.
 
-use super::super::{Found, Have, Limit, Most};
-use super::{UNTOLD, n};
+use super::{Found, Have, Limit, Most, UNTOLD, n};
 use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};

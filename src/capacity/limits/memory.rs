@@ -1,7 +1,6 @@
 //! Kernel memory of sockets.
 
-use super::super::{Found, Have, Limit};
-use super::{UNTOLD, sockets};
+use super::{Found, Have, Limit, UNTOLD, sockets};
 use crate::model::fact::{Cause, Unit, Value};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};

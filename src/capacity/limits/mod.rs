@@ -7,13 +7,56 @@ mod listen;
 mod memory;
 mod network;
 mod ports;
+mod wire;
 
-use super::{Have, Limit, Most};
-use crate::model::fact::Unit;
-use crate::model::facts::grouped;
+use crate::model::fact::{Gap, Unit};
+use crate::model::facts::{Facts, grouped};
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::{Share, Traffic};
 use crate::model::workload::ended;
+
+/// A limit: what traffic takes of it, and what a machine has of it.
+pub(super) struct Limit {
+    pub(super) name: &'static str,
+    pub(super) per: Per,
+    pub(super) unit: Unit,
+    /// The rule that judges it; its facts are read for `have`.
+    pub(super) rule: Option<&'static str>,
+    /// Never falls when the traffic grows.
+    pub(super) need: fn(&Traffic) -> Amount,
+    pub(super) have: Have,
+    /// Percent of it from which it is slow.
+    pub(super) slow: Option<u128>,
+    /// The most that it can be set to.
+    pub(super) most: Most,
+    pub(super) change: &'static str,
+}
+
+/// The most that a limit can be set to.
+pub(super) enum Most {
+    /// As much as anybody likes, or nobody knows.
+    Any,
+    Number(u128),
+    /// What this fact says.
+    Fact(&'static str),
+}
+
+/// What a machine has of a limit, and where that was read.
+pub(super) type Found = Result<(u128, String), Gap>;
+
+/// Where a machine tells its limit.
+pub(super) enum Have {
+    /// Nowhere: it is told what the traffic needs, and nothing is held against it.
+    Untold,
+    /// A fact.
+    Fact(&'static str),
+    /// A fact. Where it does not exist there is no such limit, and why.
+    FactIfAny(&'static str, &'static str),
+    /// Worked out of facts and what was declared; `None` while neither knows of such a limit.
+    Told(fn(&Facts, &Traffic) -> Option<Found>),
+    /// As `Told`, of something that only few machines run: without one it is not spoken of.
+    OfProgram(fn(&Facts) -> Option<Found>),
+}
 
 /// What of a limit is the same for most: traffic takes none of it, and no machine tells it.
 const UNTOLD: Limit = Limit {

@@ -1,8 +1,7 @@
 //! Bandwidth and packets.
 
-use super::super::wire::Wire;
-use super::super::{Have, Limit};
-use super::{UNTOLD, n};
+use super::wire::{Sent, Wire};
+use super::{Have, Limit, UNTOLD, n};
 use crate::model::fact::{Cause, Gap, Unit, Value};
 use crate::model::facts::humane;
 use crate::model::sizing::{Amount, Per};
@@ -58,7 +57,7 @@ fn grouped(number: u128) -> String {
     n(u64::try_from(number).unwrap_or(u64::MAX))
 }
 
-fn bits(traffic: &Traffic, way: fn(&Wire) -> super::super::wire::Sent) -> Amount {
+fn bits(traffic: &Traffic, way: fn(&Wire) -> Sent) -> Amount {
     let Some(wire) = Wire::of(traffic) else { return Amount::Unsaid("--response-bytes") };
     let Some(rate) = traffic.node().rate else { return Amount::Unsaid(super::TIME) };
     let sent = way(&wire);

@@ -1,7 +1,6 @@
 //! Local ports of outgoing connections, here and at the NAT gateway.
 
-use super::super::{Have, Limit, Most};
-use super::{TIME, UNTOLD, counted, n, remembered};
+use super::{Have, Limit, Most, TIME, UNTOLD, counted, n, remembered};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
