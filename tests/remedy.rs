@@ -140,18 +140,22 @@ fn load() -> impl Strategy<Value = Workload> {
     let number = || prop_oneof![1..100_000u64, 1..=1_000_000_000u64];
     let role = select(vec![Role::Client, Role::Server, Role::Gateway]);
     let ports = prop_oneof![Just(vec![]), Just(vec![8080]), Just(vec![40000, 1])];
-    (role, number(), number(), 1..50u64, 1..9u64, 1..200u64, prop::option::of(number()), ports).prop_map(
-        |(role, connections, burst, destinations, source_addresses, streams, outgoing, ports)| Workload {
-            role,
-            connections,
-            burst,
-            destinations,
-            source_addresses,
-            streams,
-            outgoing,
-            ports,
-        },
-    )
+    (role, number(), number(), 1..50u64, 1..9u64, 1..200u64, prop::option::of(number()), 0..9_000_000u64, ports)
+        .prop_map(
+            |(role, connections, burst, destinations, source_addresses, streams, outgoing, short_lived, ports)| {
+                Workload {
+                    role,
+                    connections,
+                    burst,
+                    destinations,
+                    source_addresses,
+                    streams,
+                    outgoing,
+                    short_lived,
+                    ports,
+                }
+            },
+        )
 }
 
 fn place() -> impl Strategy<Value = Place> {

@@ -5,54 +5,20 @@
 
 mod limits;
 mod settings;
-mod wire;
 
-use crate::model::fact::{Cause, Gap, Unit};
+use crate::model::fact::{Cause, Gap};
 use crate::model::facts::Facts;
-use crate::model::sizing::{Amount, Carried, Move, Need, Per, Step};
+use crate::model::sizing::{Amount, Carried, Move, Need, Step};
 use crate::model::traffic::Traffic;
+use crate::model::workload::TimeWait;
 
-use limits::limits;
+use limits::{Found, Have, Limit, Most, limits};
 pub use settings::settings;
 
 /// Most requests in flight that anybody can mean.
 const MOST: u64 = 1_000_000_000;
 /// Changes that are followed, one upon the other.
 const STEPS: usize = 3;
-
-/// A limit: what traffic takes of it, and what a machine has of it.
-struct Limit {
-    name: &'static str,
-    per: Per,
-    unit: Unit,
-    /// The rule that judges it; its facts are read for `have`.
-    rule: Option<&'static str>,
-    /// Never falls when the traffic grows.
-    need: fn(&Traffic) -> Amount,
-    have: Have,
-    /// Percent of it from which it is slow.
-    slow: Option<u128>,
-    /// The most that it can be set to.
-    most: Option<u128>,
-    change: &'static str,
-}
-
-/// What a machine has of a limit, and where that was read.
-type Found = Result<(u128, String), Gap>;
-
-/// Where a machine tells its limit.
-enum Have {
-    /// Nowhere: it is told what the traffic needs, and nothing is held against it.
-    Untold,
-    /// A fact.
-    Fact(&'static str),
-    /// A fact. Where it does not exist there is no such limit, and why.
-    FactIfAny(&'static str, &'static str),
-    /// Worked out of facts and what was declared; `None` while neither knows of such a limit.
-    Told(fn(&Facts, &Traffic) -> Option<Found>),
-    /// As `Told`, of something that only few machines run: without one it is not spoken of.
-    OfProgram(fn(&Facts) -> Option<Found>),
-}
 
 /// What traffic takes of every limit that it touches.
 pub fn needs(traffic: &Traffic) -> Vec<Need> {
@@ -84,6 +50,7 @@ pub struct Solved {
 
 /// Holds the limits of a machine against traffic.
 pub fn solve(traffic: &Traffic, facts: &Facts) -> Solved {
+    let traffic = &Traffic { time_wait: TimeWait::of(facts), ..traffic.clone() };
     let mut solved = Solved::default();
     let mut bounds = Vec::new();
     for limit in limits() {
@@ -104,7 +71,12 @@ pub fn solve(traffic: &Traffic, facts: &Facts) -> Solved {
                 _ => solved.unknown.push((limit.name, gap)),
             },
             Some(Ok((have, source))) => {
-                let bound = Bound { limit, have, traffic };
+                let most = match limit.most {
+                    Most::Any => u128::MAX,
+                    Most::Number(most) => most,
+                    Most::Fact(name) => facts.number(name).map_or(u128::MAX, i128::unsigned_abs),
+                };
+                let bound = Bound { limit, have, most: most.max(have), traffic };
                 solved.carried.push(bound.carried(need, source));
                 bounds.push(bound);
             }
@@ -137,6 +109,8 @@ fn found(limit: &Limit, facts: &Facts, traffic: &Traffic) -> Option<Found> {
 struct Bound<'a> {
     limit: &'a Limit,
     have: u128,
+    /// The most that it can be set to.
+    most: u128,
     traffic: &'a Traffic,
 }
 
@@ -151,43 +125,64 @@ impl Bound<'_> {
 
     /// The most requests in flight that take no more than `have`; `None` from a thousand million on.
     fn carries(&self, have: u128) -> Option<u64> {
-        if self.need(MOST) <= have {
-            return None;
-        }
-        let (mut fits, mut exceeds) = (0, MOST);
-        while exceeds - fits > 1 {
-            let middle = fits + (exceeds - fits) / 2;
-            *(if self.need(middle) <= have { &mut fits } else { &mut exceeds }) = middle;
-        }
-        Some(fits)
+        largest(MOST, |concurrency| self.need(concurrency) <= have)
     }
 
-    /// The most that it can be set to.
-    fn most(&self) -> u128 {
-        self.limit.most.unwrap_or(u128::MAX).max(self.have)
+    /// The highest rate whose need fits, in thousandths. Of short-lived connections the rate counts more than what is in
+    /// flight, of which there may be less than one.
+    fn rate(&self) -> Option<u64> {
+        self.traffic.rate?;
+        largest(MOST * 1000, |rate| match (self.limit.need)(&self.traffic.at_rate(rate)) {
+            Amount::Of(need, _) => need <= self.have,
+            Amount::None | Amount::Unsaid(_) => true,
+        })
     }
 
     fn moved(&self, concurrency: u64) -> Move {
         let Limit { name, unit, rule, change, .. } = *self.limit;
-        let to = self.need(concurrency).clamp(self.have, self.most());
-        Move { limit: name, unit, rule, from: self.have, to, change }
+        let to = self.need(concurrency).clamp(self.have, self.most);
+        Move {
+            limit: name,
+            unit,
+            rule,
+            from: self.have,
+            to,
+            ends: self.need(concurrency.saturating_add(1)) > self.most,
+            change,
+        }
     }
 
     fn carried(&self, need: u128, source: String) -> Carried {
         let Limit { name, per, unit, rule, change, .. } = *self.limit;
         let slow = self.limit.slow.and_then(|percent| self.carries(self.have.saturating_mul(percent) / 100));
         let carries = self.carries(self.have);
-        Carried { limit: name, per, unit, rule, have: self.have, source, need, carries, slow_from: slow, change }
+        let (have, rate) = (self.have, self.rate());
+        Carried { limit: name, per, unit, rule, have, source, need, carries, rate, slow_from: slow, change }
     }
 }
 
-/// Moves the limit that binds first to where the next one binds, then both to where the third one does, and so on.
+/// The largest number below `most` that fits, found by halving; `None` if `most` itself does.
+fn largest(most: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
+    if fits(most) {
+        return None;
+    }
+    let (mut low, mut high) = (0, most);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        *(if fits(middle) { &mut low } else { &mut high }) = middle;
+    }
+    Some(low)
+}
+
+/// Moves the limit that binds first to where the next one binds, then both to where the third one does, and so on, until
+/// what is asked for is carried.
 fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
     let carries = |bound: &Bound<'_>| bound.carries(bound.have);
     bounds.sort_by_key(|bound| (carries(bound).unwrap_or(u64::MAX), bound.limit.name));
     let binding = bounds.iter().take_while(|bound| carries(bound).is_some()).count();
     let mut steps: Vec<Step> = Vec::new();
     let mut carried = bounds.first().and_then(carries);
+    let asked = bounds.first().map(|bound| bound.traffic.concurrency);
     for count in 1..=binding {
         let (moved, rest) = bounds.split_at(count);
         let next = rest.first().and_then(|bound| Some((bound, carries(bound)?)));
@@ -195,7 +190,7 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
         let last = moved.last().and_then(carries).unwrap_or_default();
         let goal = next.map_or_else(|| last.saturating_mul(2).clamp(1, MOST), |(_, carries)| carries);
         // Some cannot be moved as far.
-        let end = |bound: &&Bound<'_>| bound.carries(bound.most()).unwrap_or(MOST);
+        let end = |bound: &&Bound<'_>| bound.carries(bound.most).unwrap_or(MOST);
         let stop = moved.iter().min_by_key(|bound| end(bound));
         let reached = stop.as_ref().map_or(goal, |bound| end(bound).min(goal));
         let next = if reached < goal { stop } else { next.map(|(bound, _)| bound) };
@@ -206,12 +201,9 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
         carried = Some(reached);
         let moves = moved.iter().map(|bound| bound.moved(reached)).collect();
         steps.push(Step { moves, carries: reached, next: next.map(|bound| bound.limit.name) });
-        if reached < goal {
+        if reached < goal || asked.is_some_and(|asked| reached >= asked) {
             break;
         }
     }
     steps
 }
-
-#[cfg(test)]
-mod tests;

@@ -21,7 +21,7 @@ pub(super) use rules::RulesCommand;
 pub(super) use targets::TargetArgs;
 pub(super) use watch::{WatchArgs, WatchFormat, WatchGate};
 
-use super::values::{Pid, count, count_or_none, duration, pid, pod, release, targets, unit};
+use super::values::{Pid, count, count_or_none, duration, pid, pod, rate, release, targets, unit};
 use crate::model::version::Version;
 
 const EXAMPLES: &str = "\
@@ -192,6 +192,9 @@ pub(super) struct LoadArgs {
     /// Outgoing connections, where they differ from what the role implies
     #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count_or_none)]
     pub(super) outgoing: Option<u64>,
+    /// Requests per second that each have a connection of their own: what has ended holds ports and conntrack entries
+    #[arg(long, value_name = "N", help_heading = "Workload", value_parser = rate)]
+    pub(super) short_lived_per_second: Option<u64>,
     /// Ports on which the service listens: a backlog below the burst is then a failure
     #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = "Workload", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: Vec<u16>,
@@ -252,7 +255,7 @@ pub(super) struct FixArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
     /// Plan for a report that was recorded with --format json (- is standard input), instead of auditing
-    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "source_addresses", "streams", "outgoing", "port", "h2"])]
+    #[arg(long, value_name = "REPORT", help_heading = "What to read", group = "source", conflicts_with_all = ["workload", "connections", "burst", "destinations", "source_addresses", "streams", "outgoing", "short_lived_per_second", "port", "h2"])]
     pub(super) from: Option<PathBuf>,
 
     /// The form of the fix (may be repeated with --output)

@@ -9,7 +9,7 @@ use super::{probe, settings, traffic};
 use crate::audit::{may_apply, read};
 use crate::capacity;
 use crate::facts;
-use crate::model::facts::grouped;
+use crate::model::facts::{Facts, grouped};
 use crate::model::sizing::{Capacity, Sizing};
 use crate::model::traffic::{Protocol, Traffic};
 use crate::model::workload::Role;
@@ -70,11 +70,24 @@ fn as_allowed(args: &PlanArgs, declared: &Traffic) -> Result<TrafficArgs> {
 }
 
 /// What the figures stand for where it was not said what to look at.
-fn caveats(traffic: &Traffic, chosen: bool) -> impl Iterator<Item = String> {
-    let own = "The limit on open files is the one that tunecheck was started with: --name, --unit or --pid look at the service.";
-    let any = "No service port is declared (--port): the accept queue is the longest that a listener gets here.";
-    let listens = traffic.pod().incoming > 0 && traffic.ports.is_empty();
-    [(!chosen).then_some(own), listens.then_some(any)].into_iter().flatten().map(str::to_owned)
+fn caveats(traffic: &Traffic, facts: &Facts, chosen: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !chosen && facts.number("limit.nofile.soft").is_ok() {
+        notes.push("The limit on open files is the one that tunecheck was started with: --name, --unit or --pid look at the service.".to_owned());
+    }
+    if traffic.pod().incoming > 0 && traffic.ports.is_empty() {
+        notes.push(
+            "No service port is declared (--port): the accept queue is the longest that a listener gets here."
+                .to_owned(),
+        );
+    }
+    if traffic.pods > 1 {
+        notes.push(format!(
+            "This is what all {} pods carry together, if each pod and node is like this one.",
+            traffic.pods
+        ));
+    }
+    notes
 }
 
 fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity> {
@@ -92,7 +105,12 @@ fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity
     Ok(Capacity {
         node: read.facts.text("kernel.node").map(str::to_owned),
         source: host.source(),
-        notes: host.notes().into_iter().chain(note).chain(caveats(traffic, host.process().is_some())).collect(),
+        notes: host
+            .notes()
+            .into_iter()
+            .chain(note)
+            .chain(caveats(traffic, &read.facts, host.process().is_some()))
+            .collect(),
         carried,
         unlimited,
         unknown,

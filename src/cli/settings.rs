@@ -100,6 +100,7 @@ pub(super) fn workload(args: &LoadArgs, rules: &RuleSet) -> Result<Workload> {
         source_addresses: args.source_addresses.unwrap_or(base.source_addresses),
         streams: args.streams.unwrap_or(base.streams),
         outgoing: args.outgoing.or(base.outgoing),
+        short_lived: args.short_lived_per_second.unwrap_or(base.short_lived),
         ports: if args.port.is_empty() { base.ports } else { args.port.clone() },
     })
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::args::TrafficArgs;
 use super::settings;
-use crate::model::traffic::{Protocol, Share, Traffic};
+use crate::model::traffic::{Protocol, Share, Traffic, in_flight, rate, time};
 use crate::model::workload::Role;
 use crate::rules::RuleSet;
 
@@ -35,8 +35,11 @@ pub(super) fn traffic(args: &TrafficArgs, rules: &RuleSet) -> Result<Traffic> {
     let of_connections = args.connections.map(|connections| {
         connections.saturating_mul(if base.role == Role::Gateway { incoming_streams } else { streams }).min(MOST)
     });
-    let (concurrency, milliseconds) = in_flight(args, of_connections, &base)?;
-    if short_lived && milliseconds.is_none() {
+    if short_lived && incoming_streams > 1 {
+        bail!("--short-lived opens a connection for every request, and leaves nothing for --incoming-streams to share");
+    }
+    let Flow { concurrency, rate, microseconds } = flow(args, of_connections, &base)?;
+    if short_lived && rate.is_none() {
         bail!("--short-lived needs the rate of new connections: add --latency, or --rps beside --concurrency");
     }
     let traffic = Traffic {
@@ -44,7 +47,8 @@ pub(super) fn traffic(args: &TrafficArgs, rules: &RuleSet) -> Result<Traffic> {
         streams,
         incoming_streams,
         short_lived,
-        milliseconds,
+        rate,
+        microseconds,
         ports: if args.port.is_empty() { base.ports.clone() } else { args.port.clone() },
         response_bytes: args.response_bytes.or(base.response_bytes),
         request_bytes: args.request_bytes.or(base.request_bytes),
@@ -70,8 +74,8 @@ fn burst(traffic: &Traffic, base: &Traffic) -> u64 {
     };
     let share = u128::from(base.burst) * u128::from(connections(traffic));
     let share = u64::try_from(share.div_ceil(connections(base).max(1).into())).unwrap_or(u64::MAX);
-    let rate = traffic.per_second(traffic.concurrency).filter(|_| traffic.short_lived);
-    share.max(rate.map_or(0, |rate| rate.div_ceil(2)))
+    let rate = traffic.rate.filter(|_| traffic.short_lived);
+    share.max(rate.map_or(0, |rate| rate.div_ceil(2 * 1000)))
 }
 
 fn multiplexed(args: &TrafficArgs, base: &Traffic) -> Result<(Protocol, u64)> {
@@ -88,39 +92,55 @@ fn multiplexed(args: &TrafficArgs, base: &Traffic) -> Result<(Protocol, u64)> {
     })
 }
 
-/// Requests in flight and how long each takes, by Little's law: two of the three say the third.
-fn in_flight(args: &TrafficArgs, of_connections: Option<u64>, base: &Traffic) -> Result<(u64, Option<u64>)> {
-    let time = match (args.latency, args.duration_of_stream) {
-        (None, None) => base.milliseconds,
-        (latency, stream) => {
-            let whole = latency.unwrap_or_default().saturating_add(stream.unwrap_or_default());
-            Some(milliseconds(whole))
-        }
-    };
-    let declared = args.concurrency.or(of_connections);
-    let (Some(rate), declared) = (args.rps, declared) else { return Ok((declared.unwrap_or(base.concurrency), time)) };
-    let said = args.latency.is_some() || args.duration_of_stream.is_some();
-    match (declared, time) {
-        (Some(_), Some(_)) if said => {
-            bail!("--concurrency is --rps x --latency: give two of the three")
-        }
-        (Some(requests), _) => {
-            let time = (u128::from(requests) * 1000 / u128::from(rate)).max(1);
-            Ok((requests, u64::try_from(time).ok()))
-        }
-        (None, Some(time)) => {
-            let requests = (u128::from(rate) * u128::from(time)).div_ceil(1000);
-            match u64::try_from(requests).ok().filter(|&requests| requests <= MOST) {
-                Some(requests) => Ok((requests, Some(time))),
-                None => bail!("{rate} requests/s of {time} ms are more in flight than the {MOST} that are taken"),
-            }
-        }
-        (None, None) => bail!(
-            "a rate says nothing of how many are in flight: add --latency (and --duration-of-stream), or --concurrency"
-        ),
-    }
+/// Requests in flight, their rate, and how long each takes.
+struct Flow {
+    concurrency: u64,
+    rate: Option<u64>,
+    microseconds: Option<u64>,
 }
 
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+/// By Little's law two of the three say the third.
+fn flow(args: &TrafficArgs, of_connections: Option<u64>, base: &Traffic) -> Result<Flow> {
+    let said = match (args.latency, args.duration_of_stream) {
+        (None, None) => None,
+        (latency, stream) => Some(microseconds(latency.unwrap_or_default().saturating_add(stream.unwrap_or_default()))),
+    };
+    let counted = args.concurrency.or(of_connections);
+    let by_time = |concurrency: u64, time: Option<u64>| Flow {
+        concurrency,
+        rate: time.map(|time| rate(concurrency, time)),
+        microseconds: time,
+    };
+    let by_rate = |rate: u64, time: u64| match in_flight(rate, time) {
+        concurrency @ ..=MOST => Ok(Flow { concurrency, rate: Some(rate), microseconds: Some(time) }),
+        more => bail!("this comes to {more} requests in flight, more than the {MOST} that are taken"),
+    };
+    Ok(match (counted, args.rps, said) {
+        (Some(_), Some(_), Some(_)) => bail!("--concurrency is --rps x --latency: give two of the three"),
+        (Some(requests), Some(rate), None) => {
+            Flow { concurrency: requests, rate: Some(rate), microseconds: Some(time(requests, rate)) }
+        }
+        (Some(requests), None, said) => by_time(requests, said.or(base.microseconds)),
+        (None, Some(rate), said) => match said.or(base.microseconds) {
+            Some(time) => by_rate(rate, time)?,
+            None => bail!(
+                "a rate says nothing of how many are in flight: add --latency (and --duration-of-stream), or --concurrency"
+            ),
+        },
+        (None, None, Some(time)) => match base.rate {
+            Some(rate) => by_rate(rate, time)?,
+            None if is_file(args) => by_time(base.concurrency, Some(time)),
+            None => bail!("a time says nothing of how many are in flight: add --rps or --concurrency"),
+        },
+        (None, None, None) => Flow { concurrency: base.concurrency, rate: base.rate, microseconds: base.microseconds },
+    })
+}
+
+/// Whether the load was declared in a file, rather than taken from a role.
+fn is_file(args: &TrafficArgs) -> bool {
+    args.workload.as_deref().is_some_and(|named| Role::of(named).is_none())
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -147,6 +147,20 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A rate per second in thousandths: `500`, `0.5`, `20k`.
+pub(super) fn rate(text: &str) -> Result<u64, String> {
+    if let Ok(whole) = count(text) {
+        return Ok(whole * 1000);
+    }
+    let told = || format!("a number per second from 0.001 to {MOST}, such as 500, 0.5 or 20k");
+    let (whole, part) = text.split_once('.').filter(|(whole, _)| whole.len() < 10).ok_or_else(told)?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match (digits(whole), digits(part), whole.parse::<u64>(), format!("{part:0<3}").get(..3).map(str::parse::<u64>)) {
+        (true, true, Ok(whole), Some(Ok(part))) if whole + part > 0 => Ok(whole * 1000 + part),
+        _ => Err(told()),
+    }
+}
+
 /// The speed of a link as it is sold: `10G`, `2500M`, `100Mbit`.
 pub(super) fn bits(text: &str) -> Result<u64, String> {
     let plain = text.to_lowercase();
@@ -158,7 +172,8 @@ pub(super) fn bits(text: &str) -> Result<u64, String> {
     };
     let number = digits.trim().parse().ok().and_then(|number: u64| number.checked_mul(unit));
     let told = "a speed in bits per second, such as 10G or 2500M";
-    number.filter(|number| (1..=100_000_000_000_000).contains(number)).ok_or_else(|| told.to_owned())
+    // Nobody means 10 bits per second by 10.
+    number.filter(|number| (1_000_000..=100_000_000_000_000).contains(number)).ok_or_else(|| told.to_owned())
 }
 
 #[cfg(test)]

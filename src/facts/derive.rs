@@ -3,6 +3,7 @@
 mod conntrack;
 mod knobs;
 mod listeners;
+mod load;
 mod memory;
 mod peer;
 mod ports;
@@ -121,7 +122,12 @@ const PLACE: &[Entry] = &[
 ];
 
 fn formulas() -> impl Iterator<Item = &'static Formula> {
-    let first = OTHERS.iter().chain(conntrack::FORMULAS).chain(listeners::FORMULAS).chain(ports::FORMULAS);
+    let first = OTHERS
+        .iter()
+        .chain(conntrack::FORMULAS)
+        .chain(listeners::FORMULAS)
+        .chain(ports::FORMULAS)
+        .chain(load::FORMULAS);
     first.chain(memory::FORMULAS).chain(runtime::FORMULAS).chain(peer::FORMULAS)
 }
 

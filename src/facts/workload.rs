@@ -33,8 +33,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("workload.streams", "concurrent HTTP/2 streams on one connection"),
     entry("workload.incoming", "connections that arrive here"),
     entry("workload.outgoing", "connections opened here"),
+    entry("workload.short_lived", "thousandths of a connection per second that has a request of its own"),
     entry("workload.sockets", "sockets that carry the load: incoming and outgoing"),
-    entry("workload.per_destination", "outgoing connections from one source address toward one destination"),
+    entry(
+        "workload.tracked",
+        "connections that conntrack knows at once: the sockets, and short-lived ones for 120 s more",
+    ),
 ];
 
 /// The facts of a run that looks at counters for so many milliseconds, 0 for one that reads them once; `chosen` if it
@@ -62,6 +66,7 @@ pub fn declare(facts: &mut Facts, workload: &Workload) {
         destinations: given("workload.destinations", workload.destinations),
         source_addresses: given("workload.source_addresses", workload.source_addresses),
         streams: given("workload.streams", workload.streams),
+        short_lived: given("workload.short_lived", workload.short_lived),
         outgoing: facts.number("workload.outgoing").ok().and_then(|n| u64::try_from(n).ok()).or(workload.outgoing),
         ..workload.clone()
     };
@@ -74,7 +79,8 @@ pub fn declare(facts: &mut Facts, workload: &Workload) {
         ("workload.incoming", workload.incoming()),
         ("workload.outgoing", workload.outgoing()),
         ("workload.sockets", workload.sockets()),
-        ("workload.per_destination", workload.per_destination()),
+        ("workload.tracked", workload.tracked()),
+        ("workload.short_lived", workload.short_lived),
     ];
     let numbers = numbers.map(|(name, number)| (name.to_owned(), Value::Number(number.into())));
     let role = ("workload.role".to_owned(), Value::Text(workload.role.word().into()));

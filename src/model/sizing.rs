@@ -97,6 +97,8 @@ pub struct Carried {
     pub need: u128,
     /// Most requests in flight that it carries; `None` if more than anybody can mean.
     pub carries: Option<u64>,
+    /// The rate at that, in thousandths of a request per second; `None` as well while nothing says a rate.
+    pub rate: Option<u64>,
     /// Requests in flight from which it becomes slow, if it does before the end.
     pub slow_from: Option<u64>,
     /// What moves the limit.
@@ -116,6 +118,8 @@ pub struct Move {
     pub from: u128,
     /// What it has to be.
     pub to: u128,
+    /// Whether it goes no further.
+    pub ends: bool,
     /// What moves it.
     pub change: &'static str,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::workload::{Role, Workload};
+use super::workload::{Role, TimeWait, Workload};
 
 /// How requests share connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +35,10 @@ pub struct Traffic {
     pub role: Role,
     /// Requests in flight at the same time.
     pub concurrency: u64,
+    /// Requests per second, in thousandths.
+    pub rate: Option<u64>,
     /// How long one request is in flight, its stream included.
-    pub milliseconds: Option<u64>,
+    pub microseconds: Option<u64>,
     /// How requests share connections: those that a server accepts, or that a client or gateway opens.
     pub protocol: Protocol,
     /// Requests on one of these connections at the same time; 1 for HTTP/1.1.
@@ -69,6 +71,8 @@ pub struct Traffic {
     pub nat_addresses: u64,
     /// Speed of a node's network link.
     pub link_bits: Option<u64>,
+    /// How long connections that have ended hold their local port: that of a machine, once one is looked at.
+    pub time_wait: TimeWait,
 }
 
 /// What of the traffic falls to one pod, one node, or everything: each is rounded up, as the busiest one has to hold.
@@ -82,6 +86,8 @@ pub struct Share {
     pub outgoing: u64,
     /// New connections that arrive before accept() is called again.
     pub burst: u64,
+    /// Requests per second, in thousandths; `None` while nothing says how many.
+    pub rate: Option<u64>,
 }
 
 impl Share {
@@ -91,10 +97,14 @@ impl Share {
     }
 
     fn times(self, count: u64) -> Self {
-        let Self { requests, incoming, outgoing, burst } = self;
-        let [requests, incoming, outgoing, burst] =
-            [requests, incoming, outgoing, burst].map(|n| n.saturating_mul(count));
-        Self { requests, incoming, outgoing, burst }
+        let all = |number: u64| number.saturating_mul(count);
+        Self {
+            requests: all(self.requests),
+            incoming: all(self.incoming),
+            outgoing: all(self.outgoing),
+            burst: all(self.burst),
+            rate: self.rate.map(all),
+        }
     }
 }
 
@@ -105,14 +115,16 @@ impl Traffic {
             Role::Gateway => workload.connections,
             Role::Client | Role::Server => workload.connections.saturating_mul(workload.streams),
         };
+        let rate = Some(workload.short_lived).filter(|&rate| rate > 0);
         Self {
             role: workload.role,
             concurrency: requests,
-            milliseconds: None,
+            rate,
+            microseconds: rate.map(|rate| time(requests, rate)),
             protocol: if workload.streams > 1 { Protocol::H2 } else { Protocol::H1 },
             streams: workload.streams,
             incoming_streams: 1,
-            short_lived: false,
+            short_lived: rate.is_some(),
             destinations: workload.destinations,
             source_addresses: workload.source_addresses,
             burst: workload.burst,
@@ -125,17 +137,25 @@ impl Traffic {
             nodes: 1,
             nat_addresses: 1,
             link_bits: None,
+            time_wait: TimeWait::default(),
         }
     }
 
     /// The same traffic with another number of requests in flight. A burst and declared outgoing connections grow and
     /// shrink with it, and so does the rate.
     pub fn scaled(&self, concurrency: u64) -> Self {
-        let scaled = |number: u64| {
-            let product = u128::from(number) * u128::from(concurrency);
-            u64::try_from(product.div_ceil(u128::from(self.concurrency.max(1)))).unwrap_or(u64::MAX)
-        };
-        Self { concurrency, burst: scaled(self.burst), outgoing: self.outgoing.map(scaled), ..self.clone() }
+        Self { concurrency, ..self.times(concurrency, self.concurrency) }
+    }
+
+    /// The same traffic at another rate, in thousandths of a request per second.
+    pub fn at_rate(&self, rate: u64) -> Self {
+        Self { rate: Some(rate), ..self.times(rate, self.rate.unwrap_or_default()) }
+    }
+
+    fn times(&self, times: u64, over: u64) -> Self {
+        let scaled = |number: u64| by(number, times, over);
+        let [outgoing, rate] = [self.outgoing, self.rate].map(|number| number.map(scaled));
+        Self { concurrency: scaled(self.concurrency), burst: scaled(self.burst), outgoing, rate, ..self.clone() }
     }
 
     /// What one pod has to hold.
@@ -152,6 +172,7 @@ impl Traffic {
             incoming,
             outgoing: self.outgoing.map_or(outgoing, |all| all.div_ceil(self.pods.max(1))),
             burst: if incoming == 0 { 0 } else { self.burst.div_ceil(self.pods.max(1)) },
+            rate: self.rate.map(|all| all.div_ceil(self.pods.max(1))),
         }
     }
 
@@ -170,13 +191,6 @@ impl Traffic {
         self.pod().times(self.pods.max(1))
     }
 
-    /// How many of something per second pass where `requests` are in flight; `None` while nothing says how long one takes.
-    pub fn per_second(&self, requests: u64) -> Option<u64> {
-        let milliseconds = self.milliseconds.filter(|&time| time > 0)?;
-        let rate = (u128::from(requests) * 1000).div_ceil(u128::from(milliseconds));
-        Some(u64::try_from(rate).unwrap_or(u64::MAX))
-    }
-
     /// The load on one pod, as an audit takes it.
     pub fn workload(&self) -> Workload {
         let share = self.pod();
@@ -193,11 +207,33 @@ impl Traffic {
             source_addresses: self.source_addresses,
             streams: self.streams,
             outgoing: None,
+            short_lived: share.rate.filter(|_| self.short_lived).unwrap_or(0),
             ports: self.ports.clone(),
         };
         let implied = workload.outgoing() == share.outgoing;
         Workload { outgoing: (!implied).then_some(share.outgoing), ..workload }
     }
+}
+
+/// How long each of so many requests is in flight at such a rate, in microseconds: Little's law.
+pub fn time(requests: u64, rate: u64) -> u64 {
+    by(requests, 1_000_000_000, rate)
+}
+
+/// The rate at which so many requests are in flight for so long each, in thousandths per second.
+pub fn rate(requests: u64, microseconds: u64) -> u64 {
+    by(requests, 1_000_000_000, microseconds)
+}
+
+/// Requests in flight at such a rate, where each takes so long; a part of one counts as one.
+pub fn in_flight(rate: u64, microseconds: u64) -> u64 {
+    by(rate, microseconds, 1_000_000_000)
+}
+
+/// `number` x `times` / `over`, rounded up.
+fn by(number: u64, times: u64, over: u64) -> u64 {
+    let product = u128::from(number) * u128::from(times);
+    u64::try_from(product.div_ceil(u128::from(over.max(1)))).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -212,7 +248,7 @@ mod tests {
     #[test]
     fn streams_divide_connections_and_pods_divide_both() {
         let client = Traffic { protocol: Protocol::H2, streams: 100, pods: 10, ..traffic(Role::Client, 100_000) };
-        assert_eq!(client.pod(), Share { requests: 10_000, incoming: 0, outgoing: 100, burst: 0 });
+        assert_eq!(client.pod(), Share { requests: 10_000, incoming: 0, outgoing: 100, burst: 0, rate: None });
         assert_eq!(client.node().outgoing, 1000);
         assert_eq!(Traffic { nodes: 4, ..client.clone() }.node().outgoing, 300, "three pods on the busiest node");
         let gateway = Traffic { streams: 100, ..traffic(Role::Gateway, 6000) };
@@ -227,7 +263,7 @@ mod tests {
             for streams in [1, 100] {
                 let load = Workload { connections: 700, burst: 60, streams, ..Workload::none(role) };
                 assert_eq!(Traffic::of(&load).workload(), load, "{streams}");
-                let load = Workload { outgoing: Some(33), ..load };
+                let load = Workload { outgoing: Some(33), short_lived: 1500, ..load };
                 assert_eq!(Traffic::of(&load).workload(), load, "{streams}");
             }
         }
@@ -236,11 +272,21 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_what_is_in_flight_by_the_time_it_takes() {
-        let timed = Traffic { milliseconds: Some(20_000), ..traffic(Role::Server, 10_000) };
-        assert_eq!(timed.per_second(10_000), Some(500));
-        assert_eq!(timed.scaled(20_000).burst, 2000);
-        assert_eq!(traffic(Role::Server, 10_000).per_second(10_000), None);
+    fn two_of_requests_rate_and_time_say_the_third() {
+        assert_eq!(rate(10_000, 20_000_000), 500_000);
+        assert_eq!(time(10_000, 500_000), 20_000_000);
+        assert_eq!(in_flight(500_000, 20_000_000), 10_000);
+        assert_eq!((in_flight(500_000, 1000), in_flight(100_000_000, 1500)), (1, 150));
+        assert_eq!(rate(4, 10_000_000), 400, "0.4 per second");
+    }
+
+    #[test]
+    fn a_rate_is_shared_by_pods_and_stays_what_was_said() {
+        let slow = Traffic { rate: Some(10_000), pods: 10, ..traffic(Role::Client, 1) };
+        assert_eq!((slow.pod().requests, slow.pod().rate), (1, Some(1000)));
+        assert_eq!(slow.whole().rate, Some(10_000));
+        let twice = Traffic { rate: Some(500_000), ..traffic(Role::Server, 10_000) }.scaled(20_000);
+        assert_eq!((twice.burst, twice.rate), (2000, Some(1_000_000)));
     }
 
     #[test]
@@ -250,10 +296,10 @@ mod tests {
             nodes: 1,
             burst: u64::MAX,
             outgoing: Some(u64::MAX),
-            milliseconds: Some(1),
+            rate: Some(u64::MAX),
             ..traffic(Role::Gateway, u64::MAX)
         };
         assert_eq!(most.scaled(u64::MAX).whole().sockets(), u64::MAX);
-        assert_eq!(most.per_second(u64::MAX), Some(u64::MAX));
+        assert_eq!((most.node().rate, in_flight(u64::MAX, u64::MAX)), (Some(u64::MAX), u64::MAX));
     }
 }

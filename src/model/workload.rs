@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::grouped;
+use super::fact::Value;
+use super::facts::{Facts, grouped};
 
 /// The side of its connections on which the audited machine stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub struct Workload {
     pub streams: u64,
     /// Outgoing connections, where they differ from what the role implies.
     pub outgoing: Option<u64>,
+    /// Requests per second that have a connection of their own, in thousandths; 0 where connections are kept.
+    pub short_lived: u64,
     /// Ports on which the service listens; empty if they were not declared.
     pub ports: Vec<u16>,
 }
@@ -65,6 +68,7 @@ impl Workload {
             source_addresses: 1,
             streams: 1,
             outgoing: None,
+            short_lived: 0,
             ports: Vec::new(),
         }
     }
@@ -88,9 +92,18 @@ impl Workload {
         self.incoming().saturating_add(self.outgoing())
     }
 
-    /// Outgoing connections from one source address toward one destination, if they are spread evenly.
-    pub fn per_destination(&self) -> u64 {
-        self.outgoing().div_ceil(self.destinations.max(1).saturating_mul(self.source_addresses.max(1)))
+    /// Local ports that outgoing connections take from one source address toward one destination, if they are spread
+    /// evenly: those that are open, and those that have ended and hold their port.
+    pub fn per_destination(&self, time_wait: TimeWait) -> u64 {
+        let ended = if self.role == Role::Server { 0 } else { time_wait.sockets(self.short_lived) };
+        let ways = self.destinations.max(1).saturating_mul(self.source_addresses.max(1));
+        self.outgoing().saturating_add(ended).div_ceil(ways)
+    }
+
+    /// Connections that conntrack knows at once: those that are open, and those that have ended and are remembered.
+    pub fn tracked(&self) -> u64 {
+        let sides = if self.role == Role::Gateway { 2 } else { 1 };
+        self.sockets().saturating_add(ended(self.short_lived, TRACKED).saturating_mul(sides))
     }
 
     /// Every number of the load, so that two loads that differ read differently.
@@ -109,6 +122,9 @@ impl Workload {
         if self.source_addresses > 1 {
             words.push(format!("from {} addresses", number(self.source_addresses)));
         }
+        if self.short_lived > 0 {
+            words.push(format!("{} short-lived ones per second", thousandths(self.short_lived)));
+        }
         if self.streams > 1 {
             words.push(format!("{} streams on each", number(self.streams)));
         }
@@ -119,6 +135,57 @@ impl Workload {
     }
 }
 
+/// How long conntrack remembers a closed connection, in seconds: default of nf_conntrack_tcp_timeout_time_wait.
+pub const TRACKED: u64 = 120;
+/// How long a socket stays in TIME_WAIT, in seconds: a constant of the kernel.
+const TIME_WAIT: u64 = 60;
+
+/// How long connections that have ended hold their local port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeWait {
+    /// Seconds.
+    pub seconds: u64,
+    /// As many at once; more skip TIME_WAIT.
+    pub most: u64,
+}
+
+impl Default for TimeWait {
+    fn default() -> Self {
+        Self { seconds: TIME_WAIT, most: u64::MAX }
+    }
+}
+
+impl TimeWait {
+    /// The facts that it follows from; where they are missing, the kernel's constant holds.
+    pub const NEEDS: [&str; 3] =
+        ["sysctl.net.ipv4.tcp_tw_reuse", "sysctl.net.ipv4.tcp_timestamps", "sysctl.net.ipv4.tcp_max_tw_buckets"];
+
+    /// That of a machine: with tcp_tw_reuse = 1 a port may be used again after a second, if timestamps are on.
+    pub fn of(facts: &Facts) -> Self {
+        let [reuse, timestamps, buckets] = Self::NEEDS.map(|name| facts.value(name));
+        let reused = reuse == Ok(&Value::Number(1)) && timestamps.is_ok_and(|value| *value != Value::Number(0));
+        let most = buckets.ok().and_then(Value::limit).and_then(|most| u64::try_from(most).ok());
+        Self { seconds: if reused { 1 } else { TIME_WAIT }, most: most.unwrap_or(u64::MAX) }
+    }
+
+    /// Sockets in TIME_WAIT at once, where so many thousandths of a connection end each second.
+    pub fn sockets(self, thousandths: u64) -> u64 {
+        ended(thousandths, self.seconds).min(self.most)
+    }
+}
+
+/// What ends in so many seconds.
+pub fn ended(thousandths: u64, seconds: u64) -> u64 {
+    let all = (u128::from(thousandths) * u128::from(seconds)).div_ceil(1000);
+    u64::try_from(all).unwrap_or(u64::MAX)
+}
+
+/// Thousandths as a decimal number.
+pub fn thousandths(number: u64) -> String {
+    let text = format!("{}.{:03}", grouped((number / 1000).into()), number % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,8 +194,23 @@ mod tests {
     fn the_role_decides_which_side_needs_sockets() {
         let load = |role| Workload { connections: 6001, burst: 600, destinations: 2, ..Workload::none(role) };
         assert_eq!((load(Role::Server).incoming(), load(Role::Server).outgoing()), (6001, 0));
-        assert_eq!((load(Role::Client).sockets(), load(Role::Client).per_destination()), (6001, 3001));
+        assert_eq!(
+            (load(Role::Client).sockets(), load(Role::Client).per_destination(TimeWait::default())),
+            (6001, 3001)
+        );
         assert_eq!(load(Role::Gateway).sockets(), 12_002);
-        assert_eq!(Workload { source_addresses: 3, ..load(Role::Client) }.per_destination(), 1001);
+        assert_eq!(Workload { source_addresses: 3, ..load(Role::Client) }.per_destination(TimeWait::default()), 1001);
+    }
+
+    #[test]
+    fn what_has_ended_holds_ports_of_who_opened_it() {
+        let load = |role| Workload { connections: 20, short_lived: 100_500, ..Workload::none(role) };
+        assert_eq!(load(Role::Client).per_destination(TimeWait::default()), 20 + 6030);
+        assert_eq!(load(Role::Client).per_destination(TimeWait { seconds: 1, most: u64::MAX }), 20 + 101);
+        assert_eq!(load(Role::Client).per_destination(TimeWait { seconds: 60, most: 50 }), 70);
+        let server = Workload { outgoing: Some(5), ..load(Role::Server) };
+        assert_eq!((server.per_destination(TimeWait::default()), server.tracked()), (5, 25 + 12_060));
+        assert_eq!(load(Role::Gateway).tracked(), 40 + 2 * 12_060);
+        assert_eq!((thousandths(500), thousandths(1_234_500)), ("0.5".to_owned(), "1,234.5".to_owned()));
     }
 }

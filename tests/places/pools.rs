@@ -29,6 +29,18 @@ pub(crate) const PLACES: &[Place] = &[
         own: &[],
         trial: python_clients_take_the_settings_of_a_plan_and_have_the_defaults_it_names,
     },
+    Place {
+        name: "the_client_of_the_jdk_takes_the_settings_of_a_plan",
+        needs: &[Need::Program("jshell")],
+        own: &[],
+        trial: the_client_of_the_jdk_takes_the_settings_of_a_plan,
+    },
+    Place {
+        name: "envoy_has_the_settings_of_a_plan_where_its_api_has_them",
+        needs: &[],
+        own: &[],
+        trial: envoy_has_the_settings_of_a_plan_where_its_api_has_them,
+    },
 ];
 
 /// The lines that a plan suggests for a program.
@@ -148,4 +160,52 @@ fn python_clients_take_the_settings_of_a_plan_and_have_the_defaults_it_names(sce
         pool = httpx.AsyncClient()._transport._pool; \
         print(pool._max_connections, pool._max_keepalive_connections, httpx.AsyncClient().timeout.pool, pool._http2)";
     assert_eq!(python(&[], defaults), "100 0\n100 20 5.0 False");
+}
+
+/// Runs the lines, and then asks the objects that they made.
+fn java(scene: &Scene, lines: &[String], then: &str) -> String {
+    let file = scene.folder.join("asked.jsh");
+    let ask = format!("System.out.println({then});\n/exit\n");
+    fs::write(&file, format!("import java.net.http.*;\n{}\n{ask}", lines.join("\n"))).unwrap();
+    let mut command = program("jshell");
+    // Settings are kept below the user's home otherwise.
+    command.arg(format!("-J-Djava.util.prefs.userRoot={}", scene.folder.display())).arg("-s").arg(file);
+    done(command).trim().to_owned()
+}
+
+fn the_client_of_the_jdk_takes_the_settings_of_a_plan(scene: &Scene) {
+    let name = "java.net.http.HttpClient (JDK)";
+    let h1 = ["--role", "client", "--concurrency", "10000", "--pods", "10"];
+    let lines = suggested(scene, name, &h1);
+    assert_eq!(java(scene, &lines, r#"client.version() + " " + requests.availablePermits()"#), "HTTP_1_1 1000");
+    let h2 = [&h1[..], &["--protocol", "h2", "--streams", "250"]].concat();
+    let lines = suggested(scene, name, &h2);
+    assert_eq!(
+        java(scene, &lines, r#"clients.length + " " + Set.of(clients).size() + " " + clients[3].version()"#),
+        "4 4 HTTP_2"
+    );
+}
+
+fn envoy_has_the_settings_of_a_plan_where_its_api_has_them(scene: &Scene) {
+    let load = ["--role", "gateway", "--concurrency", "30000", "--protocol", "h2", "--streams", "250"];
+    let read = |load: &[&str]| -> serde_yaml::Value {
+        serde_yaml::from_str(&suggested(scene, "Envoy", load).join("\n")).unwrap()
+    };
+    // api/envoy/extensions/upstreams/http/v3/http_protocol_options.proto
+    let protocol = |cluster: &serde_yaml::Value| {
+        let name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+        let options = cluster["typed_extension_protocol_options"][name].clone();
+        assert_eq!(options["@type"], format!("type.googleapis.com/{name}"));
+        options["explicit_http_config"]["http2_protocol_options"].as_mapping().unwrap().clone()
+    };
+    let cluster = read(&load);
+    assert!(protocol(&cluster).is_empty());
+    let limits = &cluster["circuit_breakers"]["thresholds"][0];
+    let each = ["max_connections", "max_pending_requests", "max_requests"].map(|name| limits[name].as_u64().unwrap());
+    assert_eq!(each, [1024, 30_000, 30_000]);
+    assert!(cluster.get("http2_protocol_options").is_none());
+
+    let crowded = read(&[&load[..7], &["5000", "--incoming-streams", "2000"]].concat());
+    assert_eq!(protocol(&crowded)["max_concurrent_streams"], 5000);
+    assert_eq!(crowded["http2_protocol_options"]["max_concurrent_streams"], 2000);
 }

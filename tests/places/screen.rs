@@ -193,11 +193,12 @@ fn names_a_queue_that_overflows_and_obeys_keys(scene: &Scene) {
     window.shows("newer readings", |picture| !picture.contains("HELD"));
 
     window.press(&["Enter"]);
-    let pane =
-        window.shows("the rule", |picture| picture.lines().nth(2).is_some_and(|line| line.contains("listen/queue")));
+    // A picture that is half drawn has the lines of both: a key behind Escape would then be one key with it.
+    let of_rule = |picture: &str| picture.lines().nth(2).is_some_and(|line| line.contains("listen/queue"));
+    let pane = window.shows("the rule", |picture| of_rule(picture) && picture.contains("Esc back"));
     assert!(pane.contains("Hit first") && pane.contains("accept faster"), "{pane}");
     window.press(&["Escape"]);
-    window.shows("the rows", |picture| picture.contains("q quit"));
+    window.shows("the rows", |picture| !of_rule(picture) && picture.contains("q quit"));
 
     window.press(&["s"]);
     window.shows("another order", |picture| picture.contains("sort: name"));

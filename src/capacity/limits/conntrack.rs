@@ -1,13 +1,11 @@
 //! Connection tracking on the node.
 
-use super::super::{Have, Limit};
-use super::{TIME, UNTOLD, n, remembered, sockets};
+use super::{Have, Limit, Most, TIME, UNTOLD, n, remembered, sockets};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
+use crate::model::workload::{Role, TRACKED};
 
-/// How long a closed connection is tracked: default of nf_conntrack_tcp_timeout_time_wait.
-const CLOSED: u64 = 120;
 /// Bytes of an entry at worst, and of its share of the buckets, as rules/conntrack/max.yaml counts them.
 const ENTRY: u128 = 450 + 8 / 4;
 
@@ -22,6 +20,7 @@ pub(super) const LIMITS: &[Limit] = &[
             None => Amount::Unsaid(TIME),
         },
         have: Have::FactIfAny("conntrack.max", "nf_conntrack is not loaded: nothing is tracked"),
+        most: Most::Number(i32::MAX as u128),
         change: "net.netfilter.nf_conntrack_max with its buckets; on a Kubernetes node conntrack.maxPerCore and conntrack.min of kube-proxy",
         ..UNTOLD
     },
@@ -43,10 +42,10 @@ pub(super) const LIMITS: &[Limit] = &[
 /// One entry for each connection, so two for one that is proxied: in and out.
 fn entries(traffic: &Traffic) -> Option<(u128, String)> {
     let share = traffic.node();
-    let sides = u64::from(share.incoming > 0) + u64::from(share.outgoing > 0);
-    let closed = remembered(traffic, share.requests, CLOSED)?.saturating_mul(sides);
+    let sides = if traffic.role == Role::Gateway { 2 } else { 1 };
+    let closed = remembered(traffic, share, TRACKED)?.saturating_mul(sides);
     let mut words = sockets(share);
-    if share.incoming > 0 && share.outgoing > 0 {
+    if traffic.role == Role::Gateway {
         words = format!("{words}: one entry for each side of a proxy");
     }
     if closed > 0 {

@@ -1,13 +1,15 @@
 //! Open files.
 
-use super::super::{Have, Limit};
-use super::{UNTOLD, n, sockets};
+use super::{Have, Limit, Most, UNTOLD, n, sockets};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
 
 /// Descriptors besides sockets, as in rules/files/nofile-soft.yaml.
 const SPARE: u64 = 256;
+
+/// Most that fs.nr_open takes, and so most that a limit on open files can be.
+const NR_OPEN: u128 = 2_147_483_584;
 
 pub(super) const LIMITS: &[Limit] = &[
     Limit {
@@ -17,6 +19,7 @@ pub(super) const LIMITS: &[Limit] = &[
         rule: Some("files/nofile-soft"),
         need: of_process,
         have: Have::Fact("limit.nofile.soft"),
+        most: Most::Number(NR_OPEN),
         change: "LimitNOFILE= of the unit, --ulimit nofile of the container, or the program raises its soft limit to the hard one",
         ..UNTOLD
     },
@@ -30,7 +33,7 @@ pub(super) const LIMITS: &[Limit] = &[
             other => other,
         },
         have: Have::Fact("sysctl.fs.nr_open"),
-        most: Some(2_147_483_584),
+        most: Most::Number(NR_OPEN),
         change: "fs.nr_open of the node, before the limit of the unit",
         ..UNTOLD
     },

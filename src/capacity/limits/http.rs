@@ -1,13 +1,12 @@
 //! Connections and what each of them may carry.
 
-use super::super::Limit;
-use super::{UNTOLD, n};
+use super::{Limit, UNTOLD, counted, n};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::{Protocol, Traffic};
 use crate::model::workload::Role;
 
-/// What one side may send on a stream before the other has taken any of it: RFC 9113, 6.5.2.
+/// What may come on a connection before any of it was taken, all its streams together: RFC 9113, 6.9.2.
 const WINDOW: u128 = 65_535;
 
 pub(super) const LIMITS: &[Limit] = &[
@@ -19,8 +18,8 @@ pub(super) const LIMITS: &[Limit] = &[
         need: |traffic| {
             let requests = traffic.pod().requests;
             let words = format!(
-                "{} requests in flight, in Tomcat, Jetty and clients that wait; an event loop (Netty, Tokio, nginx, Envoy) takes a thread for each CPU",
-                n(requests)
+                "{}, in Tomcat, Jetty and clients that wait; an event loop (Netty, Tokio, nginx, Envoy) takes a thread for each CPU",
+                counted(requests, "request in flight", "requests in flight")
             );
             Amount::Of(requests.into(), words)
         },
@@ -30,16 +29,15 @@ pub(super) const LIMITS: &[Limit] = &[
         name: "HTTP/2 receive windows",
         per: Per::Process,
         unit: Unit::Bytes,
-        need: |traffic| {
-            let requests = traffic.pod().requests;
-            if traffic.protocol == Protocol::H1 || traffic.role == Role::Server {
-                return Amount::None;
-            }
-            let words = format!(
-                "{} streams x 65,535 bytes that a peer may send before anything is read: buffers of the program, at worst",
-                n(requests)
-            );
-            Amount::Of(u128::from(requests) * WINDOW, words)
+        need: |traffic| match multiplexed(traffic) {
+            0 => Amount::None,
+            connections => Amount::Of(
+                u128::from(connections) * WINDOW,
+                format!(
+                    "{} HTTP/2 connections x 65,535 bytes that may come unread on each by default, whatever its streams; programs that raise both windows buffer as much more",
+                    n(connections)
+                ),
+            ),
         },
         ..UNTOLD
     },
@@ -52,7 +50,7 @@ fn connections(traffic: &Traffic) -> Amount {
         0 | 1 => "1 on each".to_owned(),
         streams => format!("{} on each", n(streams)),
     };
-    let requests = format!("{} requests in flight", n(share.requests));
+    let requests = counted(share.requests, "request in flight", "requests in flight");
     let words = match traffic.role {
         Role::Gateway => format!(
             "{requests}, {} of those that arrive and {} of those that are opened: {} in, {} out",
@@ -67,4 +65,16 @@ fn connections(traffic: &Traffic) -> Amount {
         _ => format!("{requests}, {}", on(traffic.streams)),
     };
     Amount::Of(share.sockets().into(), words)
+}
+
+/// HTTP/2 connections of one pod, both sides.
+fn multiplexed(traffic: &Traffic) -> u64 {
+    let share = traffic.pod();
+    let of = |is: bool, connections: u64| if is { connections } else { 0 };
+    let h2 = traffic.protocol == Protocol::H2;
+    match traffic.role {
+        Role::Client => of(h2, share.outgoing),
+        Role::Server => of(h2, share.incoming),
+        Role::Gateway => of(h2, share.outgoing).saturating_add(of(traffic.incoming_streams > 1, share.incoming)),
+    }
 }

@@ -1,7 +1,6 @@
 //! Queues of new connections.
 
-use super::super::{Found, Have, Limit};
-use super::{UNTOLD, n};
+use super::{Found, Have, Limit, Most, UNTOLD, n};
 use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
@@ -24,7 +23,7 @@ pub(super) const LIMITS: &[Limit] = &[
         },
         have: Have::Told(queue),
         // A backlog is an int, and so is somaxconn.
-        most: Some(i32::MAX as u128),
+        most: Most::Number(i32::MAX as u128),
         change: "the program's own backlog, and net.core.somaxconn of its network namespace",
         ..UNTOLD
     },
@@ -48,7 +47,7 @@ pub(super) const LIMITS: &[Limit] = &[
             let off = facts.number("sysctl.net.ipv4.tcp_syncookies") == Ok(0);
             off.then(|| facts.number(BACKLOG).map(|number| (number.unsigned_abs(), BACKLOG.to_owned())))
         }),
-        most: Some(i32::MAX as u128),
+        most: Most::Number(i32::MAX as u128),
         change: "net.ipv4.tcp_syncookies = 1, or net.ipv4.tcp_max_syn_backlog and the backlog",
         ..UNTOLD
     },

@@ -1,9 +1,10 @@
 //! Kernel memory of sockets.
 
-use super::super::{Have, Limit};
-use super::{UNTOLD, sockets};
-use crate::model::fact::Unit;
+use super::{Found, Have, Limit, UNTOLD, sockets};
+use crate::model::fact::{Cause, Unit, Value};
+use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
+use crate::model::traffic::{Share, Traffic};
 
 /// Slab objects of one open TCP socket, as the fact sockets.memory counts them (measured on 6.18).
 const SOCKET: u128 = 3584;
@@ -18,14 +19,21 @@ pub(super) const LIMITS: &[Limit] = &[
         per: Per::Pod,
         unit: Unit::Bytes,
         rule: Some("memory/sockets"),
-        need: |traffic| {
-            let share = traffic.pod();
-            let words = format!("{} x 3,584 bytes of kernel memory; the program comes on top", sockets(share));
-            Amount::Of(u128::from(share.sockets()) * SOCKET, words)
-        },
-        have: Have::Fact("ceiling.memory"),
+        need: |traffic| idle(traffic.pod()),
+        have: Have::Told(of_cgroup),
         slow: Some(50),
-        change: "more memory for the pod or the machine, more pods, or HTTP/2",
+        change: "a larger memory limit, more pods, or HTTP/2",
+        ..UNTOLD
+    },
+    Limit {
+        name: "memory of the node for idle sockets",
+        per: Per::Node,
+        unit: Unit::Bytes,
+        rule: Some("memory/sockets"),
+        need: |traffic| idle(traffic.node()),
+        have: Have::Fact("memory.total"),
+        slow: Some(50),
+        change: "more memory, more nodes, or HTTP/2",
         ..UNTOLD
     },
     Limit {
@@ -43,7 +51,7 @@ pub(super) const LIMITS: &[Limit] = &[
         ..UNTOLD
     },
     Limit {
-        name: "TCP buffers, all full",
+        name: "TCP buffers, full before they grow",
         per: Per::Node,
         unit: Unit::Bytes,
         need: |traffic| {
@@ -57,3 +65,18 @@ pub(super) const LIMITS: &[Limit] = &[
         ..UNTOLD
     },
 ];
+
+fn idle(share: Share) -> Amount {
+    let words = format!("{} x 3,584 bytes of kernel memory; the program comes on top", sockets(share));
+    Amount::Of(u128::from(share.sockets()) * SOCKET, words)
+}
+
+/// The memory limit of the pod, if it has one: without, the node's memory is all that counts.
+fn of_cgroup(facts: &Facts, _: &Traffic) -> Option<Found> {
+    const LIMIT: &str = "cgroup.memory.limit";
+    match facts.value(LIMIT) {
+        Ok(Value::Number(limit)) => Some(Ok((limit.unsigned_abs(), LIMIT.to_owned()))),
+        Err(gap) if gap.cause != Cause::Absent => Some(Err(gap)),
+        _ => None,
+    }
+}

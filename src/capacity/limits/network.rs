@@ -1,11 +1,12 @@
 //! Bandwidth and packets.
 
-use super::super::wire::Wire;
-use super::super::{Have, Limit};
-use super::{UNTOLD, n};
-use crate::model::fact::{Cause, Gap, Unit};
+use super::wire::{Sent, Wire};
+use super::{Have, Limit, UNTOLD, n};
+use crate::model::fact::{Cause, Gap, Unit, Value};
+use crate::model::facts::humane;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
+use crate::model::workload::thousandths;
 
 const CHANGE: &str = "a faster link, or more nodes";
 const LINK: Have = Have::Told(|_, traffic| {
@@ -37,24 +38,28 @@ pub(super) const LIMITS: &[Limit] = &[
         per: Per::Node,
         unit: Unit::Count,
         need: |traffic| {
-            let (Some(wire), Some(rate)) = (Wire::of(traffic), traffic.per_second(traffic.node().requests)) else {
-                return Amount::None;
-            };
+            let (Some(wire), Some(rate)) = (Wire::of(traffic), traffic.node().rate) else { return Amount::None };
             let packets = wire.out().packets + wire.arriving().packets;
-            let words = format!("{} requests/s x {} packets, acknowledgements among them", n(rate), grouped(packets));
-            Amount::Of(u128::from(rate) * packets, words)
+            let words =
+                format!("{} requests/s x {} packets, acknowledgements among them", thousandths(rate), grouped(packets));
+            Amount::Of(by_second(rate, packets), words)
         },
         ..UNTOLD
     },
 ];
 
+/// So much for each request, at such a rate in thousandths.
+fn by_second(rate: u64, each: u128) -> u128 {
+    u128::from(rate).saturating_mul(each).div_ceil(1000)
+}
+
 fn grouped(number: u128) -> String {
     n(u64::try_from(number).unwrap_or(u64::MAX))
 }
 
-fn bits(traffic: &Traffic, way: fn(&Wire) -> super::super::wire::Sent) -> Amount {
+fn bits(traffic: &Traffic, way: fn(&Wire) -> Sent) -> Amount {
     let Some(wire) = Wire::of(traffic) else { return Amount::Unsaid("--response-bytes") };
-    let Some(rate) = traffic.per_second(traffic.node().requests) else { return Amount::Unsaid(super::TIME) };
+    let Some(rate) = traffic.node().rate else { return Amount::Unsaid(super::TIME) };
     let sent = way(&wire);
     let of = match sent.payload {
         0 => "acknowledgements alone".to_owned(),
@@ -62,6 +67,24 @@ fn bits(traffic: &Traffic, way: fn(&Wire) -> super::super::wire::Sent) -> Amount
             format!("{} of the application with TLS records, TCP, IP and Ethernet around them", grouped(payload))
         }
     };
-    let words = format!("{} requests/s x {} bytes on the wire x 8: {of}", n(rate), grouped(sent.on_the_wire));
-    Amount::Of(u128::from(rate).saturating_mul(sent.on_the_wire).saturating_mul(8), words)
+    let bits = by_second(rate, sent.on_the_wire.saturating_mul(8));
+    let mut words =
+        format!("{} requests/s x {} bytes on the wire x 8: {of}", thousandths(rate), grouped(sent.on_the_wire));
+    if sent.payload > 0 && traffic.chunk_bytes.is_none() {
+        words += "; each in one piece (--chunk-bytes for what is streamed)";
+    }
+    if traffic.short_lived {
+        words += "; setting up connections comes on top";
+    }
+    if let Some(link) = traffic.link_bits {
+        words += &match u128::from(link) < bits {
+            true => format!("; MORE than the {} of the link", speed(link)),
+            false => format!("; {} % of the {} of the link", bits * 100 / u128::from(link.max(1)), speed(link)),
+        };
+    }
+    Amount::Of(bits, words)
+}
+
+fn speed(bits: u64) -> String {
+    humane(&Value::Number(bits.into()), Unit::BitsPerSecond)
 }

@@ -1,18 +1,16 @@
 //! Local ports of outgoing connections, here and at the NAT gateway.
 
-use super::super::{Have, Limit};
-use super::{TIME, UNTOLD, n, remembered};
+use super::{Have, Limit, Most, TIME, UNTOLD, counted, n, remembered};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
-use crate::model::traffic::{Share, Traffic};
+use crate::model::traffic::Traffic;
+use crate::model::workload::{Role, TimeWait, thousandths};
 
-/// How long a socket stays in TIME_WAIT: a constant of the kernel.
-const TIME_WAIT: u64 = 60;
-/// Ports from 10240, as rules/ports/range.yaml widens the range.
-const WIDEST: u128 = 55_296;
 /// Connections toward one destination that a public address of a NAT gateway is good for: 55,000 at AWS, 50,000 in the
 /// words of Azure, of the 64,512 ports that there are.
 const TRANSLATED: u64 = 50_000;
+/// How long a NAT gateway keeps the port of a connection that has ended, in seconds: each has its own figure, of 30 to 120.
+const KEPT: u64 = 60;
 
 pub(super) const LIMITS: &[Limit] = &[
     Limit {
@@ -20,15 +18,12 @@ pub(super) const LIMITS: &[Limit] = &[
         per: Per::Pod,
         unit: Unit::Count,
         rule: Some("ports/range"),
-        need: |traffic| {
-            let ways = traffic.destinations.max(1).saturating_mul(traffic.source_addresses.max(1));
-            toward(traffic, traffic.pod(), ways, "destinations and source addresses")
-        },
+        need: toward_a_destination,
         have: Have::Fact("ports.usable"),
         // connect() tries the ports of one parity first.
         slow: Some(50),
-        most: Some(WIDEST),
-        change: "more destinations or source addresses, HTTP/2, or net.ipv4.ip_local_port_range with what listens reserved",
+        most: Most::Fact("ports.widest"),
+        change: "more destinations or source addresses, kept connections or HTTP/2, net.ipv4.tcp_tw_reuse = 1 where ports are in TIME_WAIT, or net.ipv4.ip_local_port_range with what listens reserved",
     },
     Limit {
         name: "TIME_WAIT sockets",
@@ -36,17 +31,20 @@ pub(super) const LIMITS: &[Limit] = &[
         unit: Unit::Count,
         rule: Some("time-wait/buckets"),
         need: |traffic| {
-            let requests = traffic.pod().requests;
-            match remembered(traffic, requests, TIME_WAIT) {
-                Some(0) => Amount::None,
-                Some(sockets) => {
-                    let rate = sockets / TIME_WAIT;
-                    Amount::Of(
-                        sockets.into(),
-                        format!("{} closed per second x 60 s, on the side that closes first", n(rate)),
-                    )
-                }
-                None => Amount::Unsaid(TIME),
+            let share = traffic.pod();
+            let Some(closed) = remembered(traffic, share, TimeWait::default().seconds) else {
+                return Amount::Unsaid(TIME);
+            };
+            let sides = if traffic.role == Role::Gateway { 2 } else { 1 };
+            let rate = thousandths(share.rate.unwrap_or_default());
+            match closed.saturating_mul(sides) {
+                0 => Amount::None,
+                sockets => Amount::Of(
+                    sockets.into(),
+                    format!(
+                        "at most: {rate} closed per second x 60 s, where this side closes first; beyond net.ipv4.tcp_max_tw_buckets they skip it"
+                    ),
+                ),
             }
         },
         ..UNTOLD
@@ -55,39 +53,63 @@ pub(super) const LIMITS: &[Limit] = &[
         name: "SNAT ports of a public address toward a destination",
         per: Per::NatGateway,
         unit: Unit::Count,
-        need: |traffic| {
-            let ways = traffic.destinations.max(1).saturating_mul(traffic.nat_addresses.max(1));
-            match toward(traffic, traffic.whole(), ways, "destinations and public addresses") {
-                Amount::Of(ports, words) => {
-                    let addresses = (ports * u128::from(traffic.nat_addresses.max(1))).div_ceil(TRANSLATED.into());
-                    let enough = n(u64::try_from(addresses).unwrap_or(u64::MAX));
-                    Amount::Of(
-                        ports,
-                        format!(
-                            "{words}; a public address is good for about 50,000 (AWS 55,000, Azure 50,000): {enough} would do, where outgoing connections pass one"
-                        ),
-                    )
-                }
-                other => other,
-            }
-        },
+        need: at_the_gateway,
         ..UNTOLD
     },
 ];
 
-/// Ports toward one destination from one address: open connections, and those of closed ones that are remembered.
-fn toward(traffic: &Traffic, share: Share, ways: u64, over: &str) -> Amount {
+/// From one address: connections that are open, and those that have ended and hold their port.
+fn toward_a_destination(traffic: &Traffic) -> Amount {
+    let share = traffic.pod();
     if share.outgoing == 0 {
         return Amount::None;
     }
-    let Some(closed) = remembered(traffic, share.requests, TIME_WAIT) else { return Amount::Unsaid(TIME) };
-    let ports = share.outgoing.saturating_add(closed).div_ceil(ways);
-    let mut words = format!("{} connections", n(share.outgoing));
+    if traffic.short_lived && share.rate.is_none() {
+        return Amount::Unsaid(TIME);
+    }
+    let load = traffic.workload();
+    let TimeWait { seconds, .. } = traffic.time_wait;
+    let mut words = counted(share.outgoing, "connection", "connections");
+    if load.short_lived > 0 && load.role != Role::Server {
+        let closed = n(traffic.time_wait.sockets(load.short_lived));
+        words = match seconds {
+            1 => format!("{words} and {closed} in TIME_WAIT (a port is taken again after 1 s: tcp_tw_reuse = 1)"),
+            seconds => format!("{words} and {closed} in TIME_WAIT ({seconds} s each, without tcp_tw_reuse = 1)"),
+        };
+    }
+    let ways = traffic.destinations.max(1).saturating_mul(traffic.source_addresses.max(1));
+    Amount::Of(load.per_destination(traffic.time_wait).into(), over(words, ways, "destinations and source addresses"))
+}
+
+/// At the NAT gateway, from one of its public addresses.
+fn at_the_gateway(traffic: &Traffic) -> Amount {
+    let share = traffic.whole();
+    if share.outgoing == 0 {
+        return Amount::None;
+    }
+    let Some(closed) = remembered(traffic, share, KEPT) else { return Amount::Unsaid(TIME) };
+    let closed = if traffic.role == Role::Server { 0 } else { closed };
+    let mut words = counted(share.outgoing, "connection", "connections");
     if closed > 0 {
-        words = format!("{words} and {} in TIME_WAIT (60 s each, without tcp_tw_reuse = 1)", n(closed));
+        words = format!(
+            "{words} and {} that have ended, if the gateway keeps a port for 60 s (30 to 120 by provider)",
+            n(closed)
+        );
     }
-    if ways > 1 {
-        words = format!("{words}, over {} pairs of {over}", n(ways));
-    }
-    Amount::Of(ports.into(), words)
+    let addresses = traffic.nat_addresses.max(1);
+    let ways = traffic.destinations.max(1).saturating_mul(addresses);
+    let ports = share.outgoing.saturating_add(closed).div_ceil(ways);
+    let enough = (u128::from(ports) * u128::from(addresses)).div_ceil(TRANSLATED.into());
+    let words = over(words, ways, "destinations and public addresses");
+    let enough = n(u64::try_from(enough).unwrap_or(u64::MAX));
+    Amount::Of(
+        ports.into(),
+        format!(
+            "{words}; a public address is good for about 50,000 (AWS 55,000, Azure 50,000; Google allots ports to each VM): {enough} would do, where outgoing connections pass one"
+        ),
+    )
+}
+
+fn over(words: String, ways: u64, of: &str) -> String {
+    if ways > 1 { format!("{words}, over {} pairs of {of}", n(ways)) } else { words }
 }

@@ -1,5 +1,7 @@
 //! Pools of clients.
 
+mod java;
+
 use super::{int, outgoing_streams};
 use crate::model::sizing::Setting;
 use crate::model::traffic::Traffic;
@@ -34,7 +36,16 @@ pub(super) fn settings(traffic: &Traffic) -> Vec<Setting> {
     if traffic.short_lived {
         return vec![pool.none()];
     }
-    vec![pool.reactor_netty(), pool.apache(), pool.aiohttp(), pool.httpx(), pool.go(), pool.hyper()]
+    vec![
+        pool.reactor_netty(),
+        pool.apache(),
+        pool.jdk(),
+        pool.okhttp(),
+        pool.aiohttp(),
+        pool.httpx(),
+        pool.go(),
+        pool.hyper(),
+    ]
 }
 
 impl Pool {
@@ -47,56 +58,6 @@ impl Pool {
             )],
             note: "The settings of a pool keep no connection that is closed after its request; bound the requests in flight, and mind that the side that closes first keeps the port in TIME_WAIT for 60 seconds.",
         }
-    }
-
-    fn reactor_netty(&self) -> Setting {
-        let Self { requests, connections, .. } = *self;
-        // Requests that find all streams in use wait in the same queue.
-        let pending = int(connections.saturating_mul(2).max(requests));
-        let (protocol, note) = match self.streams {
-            None => (
-                "",
-                "Per remote host; the builder's own default is 16 connections or 2 for each CPU, and a request that finds 2 x maxConnections waiting before it fails at once.",
-            ),
-            Some(_) => (
-                ".protocol(HttpProtocol.H2)",
-                "Per remote host; each connection takes as many streams as the peer's SETTINGS allow, and requests that wait for one count as pending, of which the default is only 2 x maxConnections.",
-            ),
-        };
-        Setting {
-            program: "Reactor Netty (WebClient)",
-            lines: vec![
-                "ConnectionProvider provider = ConnectionProvider.builder(\"pool\")".to_owned(),
-                format!("    .maxConnections({connections}).pendingAcquireMaxCount({pending}).build();"),
-                format!("HttpClient client = HttpClient.create(provider){protocol};"),
-            ],
-            note,
-        }
-    }
-
-    fn apache(&self) -> Setting {
-        let connections = self.connections;
-        let (lines, note) = match self.streams {
-            None => (
-                vec![
-                    "PoolingHttpClientConnectionManager manager = PoolingHttpClientConnectionManagerBuilder.create()"
-                        .to_owned(),
-                    format!("    .setMaxConnTotal({connections}).setMaxConnPerRoute({connections}).build();"),
-                    "CloseableHttpClient client = HttpClients.custom().setConnectionManager(manager).build();"
-                        .to_owned(),
-                ],
-                "By default 25 connections in all and 5 for each route: to one host 5 requests run at a time, and the others wait up to 3 minutes for a connection.",
-            ),
-            Some(_) => (
-                vec![
-                    format!("CloseableHttpAsyncClient[] clients = new CloseableHttpAsyncClient[{connections}];"),
-                    "Arrays.setAll(clients, i -> HttpAsyncClients.customHttp2().build());".to_owned(),
-                    "for (CloseableHttpAsyncClient client : clients) client.start();".to_owned(),
-                ],
-                "Each of these clients keeps one connection for each host, so spread the requests over them; the pooling async client lends an HTTP/2 connection to one request at a time, unless setMessageMultiplexing is on (5.5, experimental).",
-            ),
-        };
-        Setting { program: "Apache HttpClient 5", lines, note }
     }
 
     fn aiohttp(&self) -> Setting {

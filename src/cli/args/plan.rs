@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::{Color, SourceArgs};
-use crate::cli::values::{bits, count, count_or_none, time, unit};
+use crate::cli::values::{bits, count, count_or_none, rate, time, unit};
 use crate::model::traffic::Protocol;
 use crate::model::workload::Role;
 
@@ -62,7 +62,7 @@ pub(in crate::cli) struct TrafficArgs {
     #[arg(long, value_name = "N", help_heading = "Traffic", value_parser = count, conflicts_with = "rps")]
     pub(in crate::cli) connections: Option<u64>,
     /// Requests per second
-    #[arg(long, value_name = "N", help_heading = "Traffic", value_parser = count)]
+    #[arg(long, value_name = "N", help_heading = "Traffic", value_parser = rate)]
     pub(in crate::cli) rps: Option<u64>,
     /// Time that a request takes: to its end, or to the first byte of its stream
     #[arg(long, value_name = "TIME", help_heading = "Traffic", value_parser = time)]

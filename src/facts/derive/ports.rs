@@ -52,6 +52,21 @@ pub(super) const FORMULAS: &[Formula] = &[
     },
     Formula {
         entry: entry(
+            "ports.widest",
+            Unit::Count,
+            Scope::Netns,
+            "range widened to 10240-65535, less reserved ports, those that something listens on, and NodePorts",
+            "ports for outgoing connections to one destination, if the range is widened",
+        ),
+        needs: &[RANGE, RESERVED, "listener[*].port"],
+        compute: |facts, _| {
+            let widened = range(facts)?.union(&Ports::range(WIDENED, u16::MAX));
+            let taken = facts.ports(RESERVED)?.union(&busy_ports(facts)?);
+            Ok(Value::Number(widened.difference(&taken).count().into()))
+        },
+    },
+    Formula {
+        entry: entry(
             "ports.used_at_most",
             Unit::Percent,
             Scope::Netns,

@@ -87,6 +87,7 @@ impl<'a> From<&'a Report> for ReportV1<'a> {
                 streams: load.streams,
                 incoming: load.incoming(),
                 outgoing: load.outgoing(),
+                short_lived_per_1000s: load.short_lived,
                 ports: &load.ports,
             },
             window_milliseconds: report.window,

@@ -58,7 +58,7 @@ pub fn verdict(verdict: &Verdict, indent: bool) -> serde_json::Result<String> {
 }
 
 /// A document as JSON text without a character that drives a terminal.
-fn text(document: &impl Serialize, indent: bool) -> serde_json::Result<String> {
+pub(super) fn text(document: &impl Serialize, indent: bool) -> serde_json::Result<String> {
     let text = if indent { serde_json::to_string_pretty(document)? } else { serde_json::to_string(document)? };
     // Only texts hold such characters, and JSON knows them by number as well.
     let number = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();

@@ -113,6 +113,8 @@ struct WorkloadIn<'a> {
     streams: u64,
     outgoing: u64,
     #[serde(default)]
+    short_lived_per_1000s: u64,
+    #[serde(default)]
     ports: Vec<u16>,
 }
 
@@ -131,6 +133,7 @@ impl WorkloadIn<'_> {
             source_addresses: self.source_addresses.clamp(1, MOST),
             streams: self.streams.clamp(1, MOST),
             outgoing: Some(self.outgoing.min(MOST)),
+            short_lived: self.short_lived_per_1000s.min(1000 * MOST),
             ports: self.ports,
         })
     }

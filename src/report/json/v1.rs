@@ -88,6 +88,8 @@ pub(super) struct WorkloadV1<'a> {
     pub(super) streams: u64,
     pub(super) incoming: u64,
     pub(super) outgoing: u64,
+    /// Requests in 1,000 seconds that have a connection of their own each; 0 where connections are kept.
+    pub(super) short_lived_per_1000s: u64,
     pub(super) ports: &'a [u16],
 }
 

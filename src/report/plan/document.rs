@@ -1,13 +1,16 @@
 //! A plan as a workload file: what an audit and another plan read of it, then what was found out. Frozen as
 //! `tunecheck.plan/v1`: a change that a reader could notice is a new version beside this one.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::words::on_a_node;
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Capacity, Move, Need, Sizing};
 use crate::model::traffic::Protocol;
+use crate::report::json::text;
+use crate::report::text::sanitized;
 
 const SCHEMA: &str = "tunecheck.plan/v1";
 
@@ -33,6 +36,9 @@ struct PlanV1<'a> {
     /// Outgoing connections of one pod, where the role does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     outgoing: Option<u64>,
+    /// Requests per second at one pod that have a connection of their own each; absent where connections are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    short_lived_per_second: Option<f64>,
     /// Ports on which the service listens.
     ports: &'a [u16],
     traffic: TrafficV1,
@@ -49,7 +55,9 @@ struct PlanV1<'a> {
 struct TrafficV1 {
     requests_in_flight: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    milliseconds_in_flight: Option<u64>,
+    requests_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds_in_flight: Option<f64>,
     /// `h1` or `h2`.
     protocol: &'static str,
     incoming_streams: u64,
@@ -77,7 +85,7 @@ struct NeedV1<'a> {
     /// Null where an option that was not given would say it.
     need: Option<u64>,
     /// The formula in words, or that option.
-    because: &'a str,
+    because: Cow<'a, str>,
     /// The rule that audits it.
     rule: Option<&'static str>,
 }
@@ -119,6 +127,8 @@ struct LimitV1<'a> {
     need: Option<u64>,
     /// Requests in flight; null where it is more than anybody can mean.
     carries: Option<u64>,
+    /// Requests per second at that; null where nothing says a rate.
+    requests_per_second: Option<f64>,
     slow_from: Option<u64>,
     change: &'a str,
 }
@@ -144,6 +154,8 @@ struct MoveV1<'a> {
     rule: Option<&'static str>,
     from: Option<u64>,
     to: Option<u64>,
+    /// Whether it goes no further.
+    ends: bool,
     change: &'a str,
 }
 
@@ -152,7 +164,7 @@ struct MoveV1<'a> {
 /// # Errors
 /// None in practice; the serialiser's type has one.
 pub fn json(sizing: &Sizing) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(&plan(sizing)).map(|text| text + "\n")
+    text(&plan(sizing), true)
 }
 
 /// The plan as YAML.
@@ -160,12 +172,12 @@ pub fn json(sizing: &Sizing) -> Result<String, serde_json::Error> {
 /// # Errors
 /// None in practice; the serialiser's type has one.
 pub fn yaml(sizing: &Sizing) -> Result<String, serde_yaml::Error> {
-    let mut comments = vec![
-        "# The load of one pod: tunecheck --workload FILE, in that pod. tunecheck plan --workload FILE takes it up again.".to_owned(),
-    ];
-    comments
-        .extend(on_a_node(&sizing.traffic).map(|options| format!("# On a node: tunecheck --workload FILE {options}")));
-    Ok(format!("{}\n{}", comments.join("\n"), serde_yaml::to_string(&plan(sizing))?))
+    let text = serde_yaml::to_string(&plan(sizing))?;
+    // Names and notes come from outside, and YAML writes what reorders or hides text as it is.
+    let text = sanitized(&text);
+    Ok(format!(
+        "# The load of one pod: tunecheck --workload FILE, in that pod. tunecheck plan --workload FILE takes it up again.\n{text}"
+    ))
 }
 
 /// The JSON Schema of the plan.
@@ -186,10 +198,13 @@ fn plan(sizing: &Sizing) -> PlanV1<'_> {
         source_addresses: load.source_addresses,
         streams: load.streams,
         outgoing: load.outgoing,
+        short_lived_per_second: Some(load.short_lived as f64 / 1000.0).filter(|&rate| rate > 0.0),
         ports: &traffic.ports,
         traffic: TrafficV1 {
             requests_in_flight: traffic.concurrency,
-            milliseconds_in_flight: traffic.milliseconds,
+            // Thousandths and microseconds: exact up to 2^53.
+            requests_per_second: traffic.rate.map(|rate| rate as f64 / 1000.0),
+            seconds_in_flight: traffic.microseconds.map(|time| time as f64 / 1e6),
             protocol: match traffic.protocol {
                 Protocol::H1 => "h1",
                 Protocol::H2 => "h2",
@@ -217,8 +232,8 @@ fn plan(sizing: &Sizing) -> PlanV1<'_> {
 fn need(need: &Need) -> Option<NeedV1<'_>> {
     let (amount, because) = match &need.amount {
         Amount::None => return None,
-        Amount::Unsaid(option) => (None, *option),
-        Amount::Of(amount, because) => (plain(*amount), because.as_str()),
+        Amount::Unsaid(option) => (None, Cow::Owned(format!("{option} would say it"))),
+        Amount::Of(amount, because) => (plain(*amount), Cow::Borrowed(because.as_str())),
     };
     let unit = need.unit.to_string();
     Some(NeedV1 { limit: need.limit, per: need.per.word(), unit, need: amount, because, rule: need.rule })
@@ -235,6 +250,7 @@ fn capacity(capacity: &Capacity) -> CapacityV1<'_> {
         source: &limit.source,
         need: plain(limit.need),
         carries: limit.carries,
+        requests_per_second: limit.rate.map(|rate| rate as f64 / 1000.0),
         slow_from: limit.slow_from,
         change: limit.change,
     });
@@ -244,6 +260,7 @@ fn capacity(capacity: &Capacity) -> CapacityV1<'_> {
         rule: one.rule,
         from: plain(one.from),
         to: plain(one.to),
+        ends: one.ends,
         change: one.change,
     };
     let steps = capacity.steps.iter().map(|step| StepV1 {

@@ -6,12 +6,14 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::scale::Scale;
 use super::words::{
-    SETTINGS, SOLVED, amount, carries, load, needed, now, number, planned, rule, shape, step, steps, unknown, verdict,
+    SETTINGS, SOLVED, at_least, carries, holds, load, needed, now, number, planned, rule, shape, step, steps, unknown,
+    verdict,
 };
+use crate::model::finding::Outcome;
 use crate::model::sizing::{Capacity, Carried, Need, Sizing};
 use crate::model::traffic::Traffic;
 use crate::report::style::Style;
-use crate::report::text::{hanging, sanitized};
+use crate::report::text::{coloured, hanging, one_line, sanitized};
 
 /// Columns of the longest bar.
 const BAR: usize = 24;
@@ -21,7 +23,11 @@ pub fn print(sizing: &Sizing, style: Style) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write(&mut out, sizing, style);
-    sanitized(&out).into_owned()
+    let plain = sanitized(&out).into_owned();
+    let Some(capacity) = sizing.capacity.as_ref().filter(|_| style.colour) else { return plain };
+    let answer = answer(capacity, &sizing.traffic, style);
+    let outcome = if holds(capacity, &sizing.traffic) { Outcome::Pass } else { Outcome::Fail };
+    plain.replacen(&answer, &coloured(&answer, outcome), 1)
 }
 
 fn write(out: &mut String, sizing: &Sizing, style: Style) -> fmt::Result {
@@ -29,8 +35,8 @@ fn write(out: &mut String, sizing: &Sizing, style: Style) -> fmt::Result {
     let version = env!("CARGO_PKG_VERSION");
     match &sizing.capacity {
         Some(capacity) => {
-            let node = capacity.node.as_deref().unwrap_or("unnamed machine");
-            writeln!(out, "tunecheck {version}   {node} · {}", capacity.source)?;
+            let node = one_line(capacity.node.as_deref().unwrap_or("unnamed machine"));
+            writeln!(out, "tunecheck {version}   {node} · {}", one_line(&capacity.source))?;
         }
         None => writeln!(out, "tunecheck {version}")?,
     }
@@ -44,6 +50,11 @@ fn write(out: &mut String, sizing: &Sizing, style: Style) -> fmt::Result {
             writeln!(out, "\n{}", planned(&sizing.traffic).join("\n"))
         }
     }
+}
+
+/// How much is carried: all of it is our own words.
+fn answer(capacity: &Capacity, traffic: &Traffic, style: Style) -> String {
+    hanging("carries   ", &verdict(capacity, traffic), usize::from(style.width))
 }
 
 fn needs(out: &mut String, needs: &[Need], style: Style) -> fmt::Result {
@@ -74,7 +85,7 @@ fn settings(out: &mut String, sizing: &Sizing, width: usize) -> fmt::Result {
 
 fn carried(out: &mut String, capacity: &Capacity, traffic: &Traffic, style: Style) -> fmt::Result {
     let width = usize::from(style.width);
-    writeln!(out, "{}", hanging("carries   ", &verdict(capacity, traffic), width))?;
+    writeln!(out, "{}", answer(capacity, traffic, style))?;
     for note in &capacity.notes {
         writeln!(out, "{}", hanging("note      ", note, width))?;
     }
@@ -84,7 +95,7 @@ fn carried(out: &mut String, capacity: &Capacity, traffic: &Traffic, style: Styl
     table.set_header(["limit", "carries", title.as_str(), "now", "needs"]);
     for limit in &capacity.carried {
         let bar = bar(&scale, limit, traffic);
-        table.add_row([limit.limit, &carries(limit), &bar, &now(limit), &amount(limit.need, limit.unit)]);
+        table.add_row([limit.limit, &carries(limit), &bar, &now(limit), &at_least(limit.need, limit.unit)]);
     }
     writeln!(out, "\n{}", trimmed(&table))?;
     for (limit, why) in &capacity.unlimited {

@@ -4,8 +4,7 @@ use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
 use crate::model::sizing::{Amount, Capacity, Carried, Move, Need, Step};
 use crate::model::traffic::{Protocol, Traffic};
-use crate::model::window::seconds;
-use crate::model::workload::Role;
+use crate::model::workload::{Role, thousandths};
 
 /// What to do with a machine's capacity, a line each.
 pub(super) const SOLVED: [&str; 2] = [
@@ -29,23 +28,51 @@ pub(super) fn amount(amount: u128, unit: Unit) -> String {
     }
 }
 
+/// An amount that is needed: what does not show is rounded up, so that what is read is enough.
+pub(super) fn at_least(needed: u128, unit: Unit) -> String {
+    let (base, least): (u128, u128) = match unit {
+        Unit::Bytes => (1024, 1024),
+        Unit::BitsPerSecond => (1000, 1000),
+        _ => return amount(needed, unit),
+    };
+    let mut size = least;
+    while needed / base >= size {
+        size = size.saturating_mul(base);
+    }
+    // A tenth of the unit that is shown.
+    let shown = |needed: u128| needed.saturating_mul(10).div_ceil(size).saturating_mul(size).div_ceil(10);
+    amount(if needed < least { needed } else { shown(needed) }, unit)
+}
+
 /// Where the number of requests in flight comes from: Little's law, where there is a time.
 pub(super) fn load(traffic: &Traffic) -> String {
-    let requests = format!("{} requests in flight", number(traffic.concurrency));
-    let words = match (traffic.milliseconds, traffic.per_second(traffic.concurrency)) {
+    let requests = in_flight(traffic.concurrency);
+    let words = match (traffic.microseconds, traffic.rate) {
         (Some(time), Some(rate)) => {
-            format!("{} requests/s x {} = {requests} (Little's law)", number(rate), seconds(time))
+            format!("{} requests/s x {} = {requests} (Little's law)", thousandths(rate), duration(time))
         }
         _ => requests,
     };
     format!("{}: {words}", traffic.role.word())
 }
 
+fn in_flight(requests: u64) -> String {
+    format!("{} in flight", counted(requests, "request"))
+}
+
+/// A time in seconds or milliseconds.
+fn duration(microseconds: u64) -> String {
+    match microseconds {
+        1_000_000.. => format!("{} s", thousandths(microseconds / 1000)),
+        _ => format!("{} ms", thousandths(microseconds)),
+    }
+}
+
 /// How requests become connections, and who shares them.
 pub(super) fn shape(traffic: &Traffic) -> String {
     let mut words = Vec::new();
     words.push(match (traffic.protocol, traffic.short_lived) {
-        (Protocol::H2, _) => format!("HTTP/2, {} streams on each connection", number(traffic.streams)),
+        (Protocol::H2, _) => format!("HTTP/2, {} on each connection", counted(traffic.streams, "stream")),
         (Protocol::H1, true) => "HTTP/1.1, a connection for every request".to_owned(),
         (Protocol::H1, false) => "HTTP/1.1, connections kept and used again".to_owned(),
     });
@@ -75,19 +102,10 @@ pub(super) fn planned(traffic: &Traffic) -> Vec<String> {
         "The load of one pod as a file: the same with --format yaml > load.yaml".to_owned(),
         "Then, in a pod: tunecheck --workload load.yaml; tunecheck fix --workload load.yaml".to_owned(),
     ];
-    let on_a_node = on_a_node(traffic);
-    lines.extend(on_a_node.map(|options| format!("On a node:      tunecheck --workload load.yaml {options}")));
+    if traffic.pods_on_a_node() > 1 {
+        lines.push("On a node, which has all its pods to hold: tunecheck plan --solve --workload load.yaml".to_owned());
+    }
     lines
-}
-
-/// The options that make the load of one pod that of all pods on the busiest node, if there are several.
-pub(super) fn on_a_node(traffic: &Traffic) -> Option<String> {
-    let pods = traffic.pods_on_a_node();
-    let load = traffic.workload();
-    let all = |number: u64| number.saturating_mul(pods);
-    let outgoing = load.outgoing.map(|outgoing| format!(" --outgoing {}", all(outgoing))).unwrap_or_default();
-    let options = || format!("--connections {} --burst {}{outgoing}", all(load.connections), all(load.burst));
-    (pods > 1).then(options)
 }
 
 fn counted(count: u64, word: &str) -> String {
@@ -98,19 +116,27 @@ fn counted(count: u64, word: &str) -> String {
 pub(super) fn verdict(capacity: &Capacity, traffic: &Traffic) -> String {
     let asked = number(traffic.concurrency);
     let Some((first, carries)) = capacity.first().and_then(|first| Some((first, first.carries?))) else {
-        return format!("no limit that could be read binds; {asked} requests in flight are asked for");
+        return format!("any number, by the limits that could be read; {asked} are asked for");
     };
+    // Whole requests per second where there are many.
+    let rate = |rate: u64| thousandths(if rate >= 10_000 { rate / 1000 * 1000 } else { rate });
+    let rate = first.rate.map(|most| format!(" ({} requests/s)", rate(most))).unwrap_or_default();
     let holds = match carries >= traffic.concurrency {
         true => format!("which holds the {asked} that are asked for"),
         false => format!("less than the {asked} that are asked for"),
     };
-    format!("{} requests in flight, {holds}; first to bind: {}", number(carries), first.limit)
+    format!("{}{rate} by the limits that could be read, {holds}; first to bind: {}", in_flight(carries), first.limit)
+}
+
+/// Whether what is asked for is carried, as far as it could be read.
+pub(super) fn holds(capacity: &Capacity, traffic: &Traffic) -> bool {
+    capacity.first().and_then(|first| first.carries).is_none_or(|carries| carries >= traffic.concurrency)
 }
 
 /// What the traffic takes of a limit, and the formula; nothing if it takes none.
 pub(super) fn needed(need: &Need) -> Option<(String, String)> {
     match &need.amount {
-        Amount::Of(much, why) => Some((amount(*much, need.unit), why.clone())),
+        Amount::Of(much, why) => Some((at_least(*much, need.unit), why.clone())),
         Amount::Unsaid(option) => Some(("?".to_owned(), format!("{option} would say it"))),
         Amount::None => None,
     }
@@ -137,9 +163,11 @@ pub(super) fn now(limit: &Carried) -> String {
 
 /// One limit moved.
 pub(super) fn moved(one: &Move) -> String {
-    match one.from == one.to {
-        true => format!("{} as it is, {}, which is as far as it goes", one.limit, amount(one.from, one.unit)),
-        false => format!("{} {} -> {}", one.limit, amount(one.from, one.unit), amount(one.to, one.unit)),
+    let [from, to] = [amount(one.from, one.unit), at_least(one.to, one.unit)];
+    match (one.from == one.to, one.ends) {
+        (true, true) => format!("{} as it is, {from}, which is as far as it goes", one.limit),
+        (false, true) => format!("{} {from} -> {to} (as far as it goes)", one.limit),
+        (_, false) => format!("{} {from} -> {to}", one.limit),
     }
 }
 

@@ -10,6 +10,9 @@ use crate::model::workload::{Role, Workload};
 /// Most of anything that a workload can declare.
 const MOST: u64 = 1_000_000_000;
 
+/// What `tunecheck plan` writes, and this takes.
+const SCHEMA: &str = "tunecheck.plan/v1";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WorkloadFile {
@@ -22,6 +25,8 @@ struct WorkloadFile {
     source_addresses: Option<u64>,
     streams: Option<u64>,
     outgoing: Option<u64>,
+    /// Requests per second that have a connection of their own each.
+    short_lived_per_second: Option<f64>,
     ports: Option<Vec<u16>>,
     /// What the numbers above were worked out from, for `tunecheck plan`.
     traffic: Option<TrafficFile>,
@@ -32,8 +37,7 @@ struct WorkloadFile {
     _settings: Option<IgnoredAny>,
     #[serde(rename = "capacity")]
     _capacity: Option<IgnoredAny>,
-    #[serde(rename = "schema")]
-    _schema: Option<IgnoredAny>,
+    schema: Option<String>,
     #[serde(rename = "tunecheck")]
     _tunecheck: Option<IgnoredAny>,
 }
@@ -43,7 +47,8 @@ struct WorkloadFile {
 #[serde(deny_unknown_fields, default)]
 struct TrafficFile {
     requests_in_flight: Option<u64>,
-    milliseconds_in_flight: Option<u64>,
+    requests_per_second: Option<f64>,
+    seconds_in_flight: Option<f64>,
     protocol: Option<Protocol>,
     incoming_streams: Option<u64>,
     short_lived: bool,
@@ -73,9 +78,7 @@ pub fn traffic(text: &str, base: impl Fn(Role) -> Workload) -> Result<Traffic, P
     let load = meaning(text, &typed, base)?;
     let stated = typed.traffic.unwrap_or_default();
     let numbers = [
-        // These two are products of others, and may be larger.
-        ("requests_in_flight", stated.requests_in_flight.map(|number| number.min(MOST))),
-        ("milliseconds_in_flight", stated.milliseconds_in_flight.map(|number| number.min(MOST))),
+        ("requests_in_flight", stated.requests_in_flight),
         ("incoming_streams", stated.incoming_streams),
         ("response_bytes", stated.response_bytes),
         ("request_bytes", stated.request_bytes),
@@ -83,17 +86,20 @@ pub fn traffic(text: &str, base: impl Fn(Role) -> Workload) -> Result<Traffic, P
         ("pods", stated.pods),
         ("nodes", stated.nodes),
         ("nat_addresses", stated.nat_addresses),
+        ("link_bits_per_second", stated.link_bits_per_second.map(|bits| bits.min(MOST))),
     ];
     within(text, &numbers)?;
     let one_pod = Traffic::of(&load);
     let pods = stated.pods.unwrap_or(1);
     let of_all = |number: u64| number.saturating_mul(pods);
-    Ok(Traffic {
+    let rate = parts(text, "requests_per_second", stated.requests_per_second, 1000.0)?;
+    let traffic = Traffic {
         concurrency: stated.requests_in_flight.unwrap_or(of_all(one_pod.concurrency)),
-        milliseconds: stated.milliseconds_in_flight,
+        rate: rate.or(one_pod.rate.map(of_all)),
+        microseconds: parts(text, "seconds_in_flight", stated.seconds_in_flight, 1e6)?.or(one_pod.microseconds),
         protocol: stated.protocol.unwrap_or(one_pod.protocol),
         incoming_streams: stated.incoming_streams.unwrap_or(one_pod.incoming_streams),
-        short_lived: stated.short_lived,
+        short_lived: stated.short_lived || one_pod.short_lived,
         burst: of_all(one_pod.burst),
         outgoing: one_pod.outgoing.map(of_all),
         response_bytes: stated.response_bytes,
@@ -104,7 +110,35 @@ pub fn traffic(text: &str, base: impl Fn(Role) -> Workload) -> Result<Traffic, P
         nat_addresses: stated.nat_addresses.unwrap_or(1),
         link_bits: stated.link_bits_per_second,
         ..one_pod
-    })
+    };
+    if traffic.concurrency > MOST {
+        return Err(Problem::at(text, "streams", format!("this comes to more than {MOST} requests in flight")));
+    }
+    if traffic.short_lived && traffic.rate.is_none() {
+        let what = "short_lived needs requests_per_second: what has ended is counted by it";
+        return Err(Problem::at(text, "short_lived", what));
+    }
+    let comes_to = traffic.workload().connections;
+    match typed.connections {
+        Some(said) if said != comes_to => {
+            let what =
+                format!("connections is {said}, and traffic comes to {comes_to}: change traffic, or take it out");
+            Err(Problem::at(text, "connections", what))
+        }
+        _ => Ok(traffic),
+    }
+}
+
+/// A decimal number in its smallest parts.
+fn parts(text: &str, key: &str, number: Option<f64>, of_one: f64) -> Result<Option<u64>, Problem> {
+    let Some(number) = number else { return Ok(None) };
+    let parts = (number * of_one).round();
+    // What is no number fails both comparisons.
+    if parts >= 1.0 && number <= MOST as f64 {
+        // Positive and below 2^53, so exact.
+        return Ok(Some(parts as u64));
+    }
+    Err(Problem::at(text, key, format!("{key} is a number above 0, up to {MOST}")))
 }
 
 /// That each number is one that somebody can mean.
@@ -116,6 +150,9 @@ fn within(text: &str, numbers: &[(&str, Option<u64>)]) -> Result<(), Problem> {
 }
 
 fn meaning(text: &str, typed: &WorkloadFile, base: impl Fn(Role) -> Workload) -> Result<Workload, Problem> {
+    if typed.schema.as_ref().is_some_and(|schema| schema != SCHEMA) {
+        return Err(Problem::at(text, "schema", format!("only {SCHEMA} is a workload file as well")));
+    }
     let least = [
         ("connections", typed.connections),
         ("burst", typed.burst),
@@ -137,6 +174,8 @@ fn meaning(text: &str, typed: &WorkloadFile, base: impl Fn(Role) -> Workload) ->
         source_addresses: typed.source_addresses.unwrap_or(base.source_addresses),
         streams: typed.streams.unwrap_or(base.streams),
         outgoing: typed.outgoing.or(base.outgoing),
+        short_lived: parts(text, "short_lived_per_second", typed.short_lived_per_second, 1000.0)?
+            .unwrap_or(base.short_lived),
         ports: typed.ports.clone().unwrap_or(base.ports),
     })
 }

@@ -5,7 +5,7 @@ use super::tables::{cell, column, name, row, section, table};
 use crate::model::sizing::{Capacity, Move};
 use crate::model::traffic::Traffic;
 use crate::report::plan::scale::Scale;
-use crate::report::plan::words::{self, amount, carries, moved, now, number, rule, slow_from};
+use crate::report::plan::words::{self, at_least, carries, moved, now, number, rule, slow_from};
 
 /// Labels of powers of ten that a narrow screen has room for.
 const LABELS: usize = 7;
@@ -62,7 +62,7 @@ pub(super) fn limits(html: &mut Html, capacity: &Capacity, traffic: &Traffic) {
                     });
                     cell(html, "plot", "", |html| plot.bar(html, bar));
                     cell(html, "number", "now", |html| html.text(&now(limit)));
-                    cell(html, "number", "needs", |html| html.text(&amount(limit.need, limit.unit)));
+                    cell(html, "number", "needs", |html| html.text(&at_least(limit.need, limit.unit)));
                 });
             }
         });

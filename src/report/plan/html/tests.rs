@@ -36,11 +36,24 @@ fn limit(limit: &'static str, carries: Option<u64>, slow_from: Option<u64>) -> C
     let (have, need) = (carries.map_or(u128::MAX, u128::from), 10_000);
     let (rule, source) = (Some("files/nofile-soft"), "limit.nofile.soft".to_owned());
     let change = "LimitNOFILE= of the unit";
-    Carried { limit, per: Per::Process, unit: Unit::Count, rule, have, source, need, carries, slow_from, change }
+    Carried {
+        limit,
+        per: Per::Process,
+        unit: Unit::Count,
+        rule,
+        have,
+        source,
+        need,
+        carries,
+        slow_from,
+        rate: None,
+        change,
+    }
 }
 
 fn solved() -> Sizing {
-    let moved = |limit, from, to| Move { limit, unit: Unit::Count, rule: None, from, to, change: "one key" };
+    let moved =
+        |limit, from, to| Move { limit, unit: Unit::Count, rule: None, from, to, ends: false, change: "one key" };
     let capacity = Capacity {
         node: Some("node-a".to_owned()),
         source: "live".to_owned(),
@@ -151,7 +164,7 @@ fn a_solved_plan_shows_every_limit_in_order_and_all_that_is_known_of_it() {
         );
         let all = texts(document.root());
         let sentences = [
-            "carries 1,000 requests in flight, less than the 10,000 that are asked for; first to bind: files",
+            "carries 1,000 requests in flight by the limits that could be read, less than the 10,000 that are asked for; first to bind: files",
             "read without root",
             "1. files 1,000 → 28,000by one key28,000holdsports",
             "2. ports 28,000 → 90,000by one keywith files 1,000 → 90,00090,000holdsnone that was read",
@@ -206,7 +219,7 @@ fn a_machine_of_which_nothing_could_be_read_gives_a_page_that_says_so() {
         assert_eq!(of_class(document, "chart").len(), 0);
         let all = texts(document.root());
         assert!(all.contains("Capacity of an unnamed machine") && all.contains("CPU: only root may read it"), "{all}");
-        assert!(all.contains("no limit that could be read binds"), "{all}");
+        assert!(all.contains("any number, by the limits that could be read"), "{all}");
     });
 }
 

@@ -1,0 +1,55 @@
+//! What the declared load comes to on this machine.
+
+use super::{Formula, entry};
+use crate::model::fact::{Gap, Scope, Unit, Value};
+use crate::model::facts::Facts;
+use crate::model::workload::{Role, TimeWait, Workload};
+
+const WAITING: &str = "sockstat.TCP.tw";
+
+pub(super) const FORMULAS: &[Formula] = &[
+    Formula {
+        entry: entry(
+            "workload.per_destination",
+            Unit::Count,
+            Scope::Netns,
+            "workload.outgoing and what of short-lived connections is in TIME_WAIT, over destinations and source addresses",
+            "local ports that the declared load takes from one source address toward one destination",
+        ),
+        needs: &TimeWait::NEEDS,
+        compute: |facts, _| Ok(number(declared(facts)?.per_destination(TimeWait::of(facts)))),
+    },
+    Formula {
+        entry: entry(
+            "time_wait.most",
+            Unit::Count,
+            Scope::Netns,
+            "the greater of sockstat.TCP.tw and what short-lived connections of the declared load leave in 60 s",
+            "sockets in TIME_WAIT, now or under the declared load",
+        ),
+        needs: &[WAITING],
+        compute: |facts, _| {
+            let load = declared(facts)?;
+            let left = if load.role == Role::Server { 0 } else { TimeWait::default().sockets(load.short_lived) };
+            Ok(Value::Number(facts.number(WAITING)?.max(left.into())))
+        },
+    },
+];
+
+fn number(number: u64) -> Value {
+    Value::Number(number.into())
+}
+
+/// The declared load, as far as its connections go.
+fn declared(facts: &Facts) -> Result<Workload, Gap> {
+    let number = |name: &str| facts.number(name).map(|number| u64::try_from(number).unwrap_or(u64::MAX));
+    let role = facts.text("workload.role").and_then(Role::of).unwrap_or_default();
+    Ok(Workload {
+        connections: number("workload.connections")?,
+        outgoing: Some(number("workload.outgoing")?),
+        destinations: number("workload.destinations")?,
+        source_addresses: number("workload.source_addresses")?,
+        short_lived: number("workload.short_lived")?,
+        ..Workload::none(role)
+    })
+}
