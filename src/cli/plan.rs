@@ -16,9 +16,6 @@ use crate::model::workload::Role;
 use crate::report;
 use crate::rules::RuleSet;
 
-/// Streams on a connection where neither the user nor the peer says fewer, as with `--protocol h2` alone.
-const USUAL: u64 = 100;
-
 pub(super) fn run(args: &PlanArgs) -> Result<Exit> {
     let rules = settings::rules(&args.source.rules)?;
     if !args.solve && (settings::is_named(&args.source) || args.unit.is_some()) {
@@ -54,7 +51,7 @@ fn as_allowed(args: &PlanArgs, declared: &Traffic) -> Result<TrafficArgs> {
     let wanted = args.traffic.streams.or((declared.streams > 1).then_some(declared.streams));
     let Some(peers) = probe::ask(&args.source.peer)? else { return Ok(args.traffic.clone()) };
     let limit = probe::limit(&peers)?;
-    let streams = wanted.unwrap_or(USUAL).min(limit.unwrap_or(u64::MAX));
+    let streams = wanted.unwrap_or(traffic::STREAMS).min(limit.unwrap_or(u64::MAX));
     let takes = match limit {
         None => "any number of requests".to_owned(),
         Some(limit) => format!("{} requests", grouped(limit.into())),

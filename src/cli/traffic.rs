@@ -11,7 +11,7 @@ use crate::model::workload::Role;
 use crate::rules::RuleSet;
 
 /// Streams of HTTP/2 where nothing says how many: what RFC 9113 asks every peer to allow at least, and the default of many.
-const STREAMS: u64 = 100;
+pub(super) const STREAMS: u64 = 100;
 /// Most requests in flight that anybody can mean.
 const MOST: u64 = 1_000_000_000;
 
