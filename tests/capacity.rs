@@ -176,8 +176,12 @@ fn ports_that_are_taken_again_after_a_second_carry_more() {
     let reuse = ("sysctl.net.ipv4.tcp_tw_reuse", 1);
     assert_eq!(carries(&[reuse, ("sysctl.net.ipv4.tcp_timestamps", 1)]), 100);
     assert_eq!(carries(&[reuse, ("sysctl.net.ipv4.tcp_timestamps", 0)]), 1, "timestamps are needed for it");
-    // Beyond the limit sockets skip TIME_WAIT.
-    assert_eq!(carries(&[("sysctl.net.ipv4.tcp_max_tw_buckets", 500)]), 100);
+    assert_eq!(
+        carries(&[reuse, ("sysctl.net.ipv4.tcp_timestamps", 1), ("sysctl.net.ipv4.tcp_tw_reuse_delay", 60_000)]),
+        1
+    );
+    // That sockets beyond it skip TIME_WAIT is nothing to build on.
+    assert_eq!(carries(&[("sysctl.net.ipv4.tcp_max_tw_buckets", 500)]), 1);
 }
 
 #[test]

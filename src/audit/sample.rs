@@ -53,6 +53,9 @@ impl Seen {
         for (name, peak) in self.peaks.iter().filter(|(name, _)| of_use(name)) {
             facts.raise(name, *peak);
         }
+        // What follows from a use follows from its peak.
+        facts.forget("time_wait.");
+        facts::derive(facts);
         facts.look_back(Window { milliseconds, before: self.first });
         facts::narrow(facts);
         milliseconds
@@ -81,4 +84,24 @@ fn reading(host: &dyn Host, wanted: Wanted) -> Facts {
 fn numbers(facts: &Facts) -> BTreeMap<Name, i128> {
     let numbers = facts.iter().filter_map(|(name, _)| Some((Name::from(name.to_owned()), facts.number(name).ok()?)));
     numbers.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fact::Value;
+    use crate::model::workload::{Role, Workload};
+
+    #[test]
+    fn what_follows_from_a_use_follows_from_its_peak() {
+        const WAITING: &str = "sockstat.TCP.tw";
+        let mut facts = Facts::default();
+        facts.put(WAITING, Ok(Value::Number(100)), "");
+        facts::declare(&mut facts, &Workload { connections: 1, ..Workload::none(Role::Client) });
+        facts::derive(&mut facts);
+        assert_eq!(facts.number("time_wait.most"), Ok(100));
+        let peaks: BTreeMap<Name, i128> = [(Name::from(WAITING), 7600)].into();
+        Seen { clock: Clock::start(), first: peaks.clone(), peaks, uses: vec![WAITING.into()] }.close(&mut facts);
+        assert_eq!(facts.number("time_wait.most"), Ok(7600));
+    }
 }

@@ -10,7 +10,7 @@ use crate::model::fact::{Cause, Gap};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Carried, Move, Need, Step};
 use crate::model::traffic::Traffic;
-use crate::model::workload::TimeWait;
+use crate::model::workload::{TimeWait, per_second};
 
 use limits::{Found, Have, Limit, Most, limits};
 pub use settings::settings;
@@ -46,11 +46,35 @@ pub struct Solved {
     pub unknown: Vec<(&'static str, Gap)>,
     /// One change, then one more, and what each buys.
     pub steps: Vec<Step>,
+    /// What to know besides.
+    pub notes: Vec<String>,
 }
 
 /// Holds the limits of a machine against traffic.
 pub fn solve(traffic: &Traffic, facts: &Facts) -> Solved {
-    let traffic = &Traffic { time_wait: TimeWait::of(facts), ..traffic.clone() };
+    let traffic = Traffic { time_wait: TimeWait::of(facts), ..traffic.clone() };
+    let mut solved = holding(&traffic, facts);
+    solved.notes.extend(reused(&traffic, facts, &solved));
+    solved
+}
+
+/// What net.ipv4.tcp_tw_reuse = 1 alone would buy, where ports in TIME_WAIT are what ends first.
+fn reused(traffic: &Traffic, facts: &Facts, now: &Solved) -> Option<String> {
+    let again = TimeWait(1);
+    if !traffic.short_lived || traffic.time_wait == again || now.carried.first()?.limit != limits::PORTS {
+        return None;
+    }
+    let then = holding(&Traffic { time_wait: again, ..traffic.clone() }, facts);
+    let first = then.carried.first()?;
+    let rate = first.rate.map_or("any number of".to_owned(), per_second);
+    Some(format!(
+        "With net.ipv4.tcp_tw_reuse = 1 and TCP timestamps, which take a port again after a second, it would be {rate} requests/s, and first to bind {}.",
+        first.limit
+    ))
+}
+
+/// What limits carry while a closed connection holds its port as long as the traffic says.
+fn holding(traffic: &Traffic, facts: &Facts) -> Solved {
     let mut solved = Solved::default();
     let mut bounds = Vec::new();
     for limit in limits() {
@@ -67,7 +91,7 @@ pub fn solve(traffic: &Traffic, facts: &Facts) -> Solved {
         match found(limit, facts, traffic) {
             None => {}
             Some(Err(gap)) => match (&limit.have, gap.cause) {
-                (Have::FactIfAny(_, why), Cause::Absent) => solved.unlimited.push((limit.name, why)),
+                (Have::IfAny(_, why), Cause::Absent) => solved.unlimited.push((limit.name, why)),
                 _ => solved.unknown.push((limit.name, gap)),
             },
             Some(Ok((have, source))) => {
@@ -98,7 +122,8 @@ fn found(limit: &Limit, facts: &Facts, traffic: &Traffic) -> Option<Found> {
     };
     match limit.have {
         Have::Untold => None,
-        Have::Fact(name) | Have::FactIfAny(name, _) => Some(fact(name)),
+        Have::Fact(name) => Some(fact(name)),
+        Have::IfAny(told, _) => Some(told(facts)),
         Have::Told(told) => told(facts, traffic),
         Have::OfProgram(told) => told(facts),
     }
@@ -140,16 +165,9 @@ impl Bound<'_> {
 
     fn moved(&self, concurrency: u64) -> Move {
         let Limit { name, unit, rule, change, .. } = *self.limit;
-        let to = self.need(concurrency).clamp(self.have, self.most);
-        Move {
-            limit: name,
-            unit,
-            rule,
-            from: self.have,
-            to,
-            ends: self.need(concurrency.saturating_add(1)) > self.most,
-            change,
-        }
+        let ends = self.need(concurrency.saturating_add(1)) > self.most;
+        let to = if ends { self.most } else { self.need(concurrency).clamp(self.have, self.most) };
+        Move { limit: name, unit, rule, from: self.have, to, ends, change }
     }
 
     fn carried(&self, need: u128, source: String) -> Carried {
@@ -189,6 +207,8 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
         // Where nothing else binds, twice as much is as good a goal as any.
         let last = moved.last().and_then(carries).unwrap_or_default();
         let goal = next.map_or_else(|| last.saturating_mul(2).clamp(1, MOST), |(_, carries)| carries);
+        // Nobody asks for more than is asked for.
+        let goal = asked.filter(|&asked| asked > last).map_or(goal, |asked| goal.min(asked));
         // Some cannot be moved as far.
         let end = |bound: &&Bound<'_>| bound.carries(bound.most).unwrap_or(MOST);
         let stop = moved.iter().min_by_key(|bound| end(bound));

@@ -56,8 +56,10 @@ fn as_allowed(args: &PlanArgs, declared: &Traffic) -> Result<TrafficArgs> {
         None => "any number of requests".to_owned(),
         Some(limit) => format!("{} requests", grouped(limit.into())),
     };
-    let planned = match limit {
-        Some(limit) if limit == streams => String::new(),
+    let planned = match wanted {
+        Some(wanted) if wanted > streams => {
+            format!("; {} are planned instead of {}", grouped(streams.into()), grouped(wanted.into()))
+        }
         _ => format!("; {} are planned", grouped(streams.into())),
     };
     let silent = probe::silent(&peers);
@@ -77,6 +79,9 @@ fn caveats(traffic: &Traffic, facts: &Facts, chosen: bool) -> Vec<String> {
             "No service port is declared (--port): the accept queue is the longest that a listener gets here."
                 .to_owned(),
         );
+    }
+    if traffic.pod().incoming > 0 {
+        notes.push(format!("A burst is taken to grow with the load: {} for the declared one.", traffic.burst));
     }
     if traffic.pods > 1 {
         notes.push(format!(
@@ -98,7 +103,7 @@ fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity
     if host.is_gone() {
         bail!("{} ended while it was read: what was missing then is no answer", host.source());
     }
-    let capacity::Solved { carried, unlimited, unknown, steps } = capacity::solve(traffic, &read.facts);
+    let capacity::Solved { carried, unlimited, unknown, steps, notes } = capacity::solve(traffic, &read.facts);
     Ok(Capacity {
         node: read.facts.text("kernel.node").map(str::to_owned),
         source: host.source(),
@@ -107,6 +112,7 @@ fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity
             .into_iter()
             .chain(note)
             .chain(caveats(traffic, &read.facts, host.process().is_some()))
+            .chain(notes)
             .collect(),
         carried,
         unlimited,

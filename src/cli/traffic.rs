@@ -62,19 +62,20 @@ pub(super) fn traffic(args: &TrafficArgs, rules: &RuleSet) -> Result<Traffic> {
         ..base.scaled(concurrency)
     };
     let traffic = Traffic { outgoing: args.outgoing.or(traffic.outgoing), ..traffic };
-    let burst = args.burst.unwrap_or_else(|| burst(&traffic, &base));
+    let burst = args.burst.unwrap_or_else(|| burst(&traffic, &base, is_file(args)));
     Ok(Traffic { burst, ..traffic })
 }
 
-/// New connections that may come at once: the same share of all as before, or half a second of short ones.
-fn burst(traffic: &Traffic, base: &Traffic) -> u64 {
+/// New connections that may come at once: the same share of all as before, or half a second of short ones where no file
+/// has said how many.
+fn burst(traffic: &Traffic, base: &Traffic, said: bool) -> u64 {
     let connections = |traffic: &Traffic| {
         let Share { incoming, outgoing, .. } = traffic.whole();
         if traffic.role == Role::Client { outgoing } else { incoming }
     };
     let share = u128::from(base.burst) * u128::from(connections(traffic));
     let share = u64::try_from(share.div_ceil(connections(base).max(1).into())).unwrap_or(u64::MAX);
-    let rate = traffic.rate.filter(|_| traffic.short_lived);
+    let rate = traffic.rate.filter(|_| traffic.short_lived && !said);
     share.max(rate.map_or(0, |rate| rate.div_ceil(2 * 1000)))
 }
 

@@ -105,6 +105,17 @@ pub struct Carried {
     pub change: &'static str,
 }
 
+impl Carried {
+    /// Whether it carries the declared traffic. Of short-lived connections the rate says more than what is in flight, of
+    /// which there may be less than one.
+    pub fn holds(&self, traffic: &Traffic) -> bool {
+        match (traffic.short_lived, self.rate, traffic.rate) {
+            (true, Some(most), Some(asked)) => most >= asked,
+            _ => self.carries.is_none_or(|carries| carries >= traffic.concurrency),
+        }
+    }
+}
+
 /// A limit that is moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {

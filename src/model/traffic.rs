@@ -144,12 +144,16 @@ impl Traffic {
     /// The same traffic with another number of requests in flight. A burst and declared outgoing connections grow and
     /// shrink with it, and so does the rate.
     pub fn scaled(&self, concurrency: u64) -> Self {
-        Self { concurrency, ..self.times(concurrency, self.concurrency) }
+        let scaled = self.times(concurrency, self.concurrency);
+        let rate = self.microseconds.map_or(scaled.rate, |time| Some(rate(concurrency, time)));
+        Self { concurrency, rate: self.rate.and(rate), ..scaled }
     }
 
     /// The same traffic at another rate, in thousandths of a request per second.
     pub fn at_rate(&self, rate: u64) -> Self {
-        Self { rate: Some(rate), ..self.times(rate, self.rate.unwrap_or_default()) }
+        let scaled = self.times(rate, self.rate.unwrap_or_default());
+        let concurrency = self.microseconds.map_or(scaled.concurrency, |time| in_flight(rate, time));
+        Self { concurrency, rate: Some(rate), ..scaled }
     }
 
     fn times(&self, times: u64, over: u64) -> Self {
@@ -202,7 +206,7 @@ impl Traffic {
         let workload = Workload {
             role: self.role,
             connections,
-            burst: if share.burst > 0 { share.burst } else { self.burst.div_ceil(self.pods.max(1)) },
+            burst: if share.burst > 0 { share.burst } else { self.burst.div_ceil(self.pods.max(1)).max(1) },
             destinations: self.destinations,
             source_addresses: self.source_addresses,
             streams: self.streams,

@@ -28,6 +28,13 @@ impl Role {
         }
     }
 
+    /// On how many sides requests have connections, where so many arrive and are opened: two of a gateway.
+    pub fn sides(self, incoming: u64, outgoing: u64) -> u64 {
+        let arrives = self != Self::Client && incoming > 0;
+        let opens = self != Self::Server && outgoing > 0;
+        u64::from(arrives) + u64::from(opens)
+    }
+
     /// The role of this word.
     pub fn of(word: &str) -> Option<Self> {
         [Self::Client, Self::Server, Self::Gateway].into_iter().find(|role| role.word() == word)
@@ -95,14 +102,15 @@ impl Workload {
     /// Local ports that outgoing connections take from one source address toward one destination, if they are spread
     /// evenly: those that are open, and those that have ended and hold their port.
     pub fn per_destination(&self, time_wait: TimeWait) -> u64 {
-        let ended = if self.role == Role::Server { 0 } else { time_wait.sockets(self.short_lived) };
+        let opens = self.role != Role::Server && self.outgoing() > 0;
+        let ended = if opens { time_wait.sockets(self.short_lived) } else { 0 };
         let ways = self.destinations.max(1).saturating_mul(self.source_addresses.max(1));
         self.outgoing().saturating_add(ended).div_ceil(ways)
     }
 
     /// Connections that conntrack knows at once: those that are open, and those that have ended and are remembered.
     pub fn tracked(&self) -> u64 {
-        let sides = if self.role == Role::Gateway { 2 } else { 1 };
+        let sides = self.role.sides(self.incoming(), self.outgoing());
         self.sockets().saturating_add(ended(self.short_lived, TRACKED).saturating_mul(sides))
     }
 
@@ -140,37 +148,37 @@ pub const TRACKED: u64 = 120;
 /// How long a socket stays in TIME_WAIT, in seconds: a constant of the kernel.
 const TIME_WAIT: u64 = 60;
 
-/// How long connections that have ended hold their local port.
+/// How long connections that have ended hold their local port, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeWait {
-    /// Seconds.
-    pub seconds: u64,
-    /// As many at once; more skip TIME_WAIT.
-    pub most: u64,
-}
+pub struct TimeWait(pub u64);
 
 impl Default for TimeWait {
     fn default() -> Self {
-        Self { seconds: TIME_WAIT, most: u64::MAX }
+        Self(TIME_WAIT)
     }
 }
 
 impl TimeWait {
-    /// The facts that it follows from; where they are missing, the kernel's constant holds.
+    /// The facts that it follows from; where they are missing, the kernel's constants hold.
     pub const NEEDS: [&str; 3] =
-        ["sysctl.net.ipv4.tcp_tw_reuse", "sysctl.net.ipv4.tcp_timestamps", "sysctl.net.ipv4.tcp_max_tw_buckets"];
+        ["sysctl.net.ipv4.tcp_tw_reuse", "sysctl.net.ipv4.tcp_timestamps", "sysctl.net.ipv4.tcp_tw_reuse_delay"];
 
-    /// That of a machine: with tcp_tw_reuse = 1 a port may be used again after a second, if timestamps are on.
+    /// That of a machine: with tcp_tw_reuse = 1 a port may be used again after tcp_tw_reuse_delay (a second where the
+    /// kernel is older than that key), if timestamps are on. That sockets beyond tcp_max_tw_buckets skip TIME_WAIT is
+    /// nothing to build on.
     pub fn of(facts: &Facts) -> Self {
-        let [reuse, timestamps, buckets] = Self::NEEDS.map(|name| facts.value(name));
-        let reused = reuse == Ok(&Value::Number(1)) && timestamps.is_ok_and(|value| *value != Value::Number(0));
-        let most = buckets.ok().and_then(Value::limit).and_then(|most| u64::try_from(most).ok());
-        Self { seconds: if reused { 1 } else { TIME_WAIT }, most: most.unwrap_or(u64::MAX) }
+        let [reuse, timestamps, delay] = Self::NEEDS.map(|name| facts.value(name).ok());
+        let is = |value: Option<&Value>, number: i128| value == Some(&Value::Number(number));
+        if !is(reuse, 1) || timestamps.is_none() || is(timestamps, 0) {
+            return Self::default();
+        }
+        let milliseconds = delay.and_then(Value::limit).and_then(|delay| u64::try_from(delay).ok());
+        Self(milliseconds.unwrap_or(1000).div_ceil(1000).clamp(1, TIME_WAIT))
     }
 
     /// Sockets in TIME_WAIT at once, where so many thousandths of a connection end each second.
     pub fn sockets(self, thousandths: u64) -> u64 {
-        ended(thousandths, self.seconds).min(self.most)
+        ended(thousandths, self.0)
     }
 }
 
@@ -178,6 +186,11 @@ impl TimeWait {
 pub fn ended(thousandths: u64, seconds: u64) -> u64 {
     let all = (u128::from(thousandths) * u128::from(seconds)).div_ceil(1000);
     u64::try_from(all).unwrap_or(u64::MAX)
+}
+
+/// A rate in thousandths, to be read: whole ones where there are many.
+pub fn per_second(rate: u64) -> String {
+    thousandths(if rate >= 10_000 { rate / 1000 * 1000 } else { rate })
 }
 
 /// Thousandths as a decimal number.
@@ -206,11 +219,20 @@ mod tests {
     fn what_has_ended_holds_ports_of_who_opened_it() {
         let load = |role| Workload { connections: 20, short_lived: 100_500, ..Workload::none(role) };
         assert_eq!(load(Role::Client).per_destination(TimeWait::default()), 20 + 6030);
-        assert_eq!(load(Role::Client).per_destination(TimeWait { seconds: 1, most: u64::MAX }), 20 + 101);
-        assert_eq!(load(Role::Client).per_destination(TimeWait { seconds: 60, most: 50 }), 70);
+        assert_eq!(load(Role::Client).per_destination(TimeWait(1)), 20 + 101);
+        assert_eq!(Workload { outgoing: Some(0), ..load(Role::Client) }.tracked(), 0, "nothing is opened");
         let server = Workload { outgoing: Some(5), ..load(Role::Server) };
         assert_eq!((server.per_destination(TimeWait::default()), server.tracked()), (5, 25 + 12_060));
         assert_eq!(load(Role::Gateway).tracked(), 40 + 2 * 12_060);
+        let facts = |numbers: [i128; 3]| {
+            let mut facts = Facts::default();
+            for (name, number) in TimeWait::NEEDS.into_iter().zip(numbers) {
+                facts.put(name, Ok(Value::Number(number)), "");
+            }
+            TimeWait::of(&facts)
+        };
+        assert_eq!([facts([1, 1, 1000]), facts([1, 1, 100]), facts([1, 1, 60_000])], [1, 1, 60].map(TimeWait));
+        assert_eq!([facts([1, 0, 1000]), facts([2, 1, 1000]), TimeWait::of(&Facts::default())], [60; 3].map(TimeWait));
         assert_eq!((thousandths(500), thousandths(1_234_500)), ("0.5".to_owned(), "1,234.5".to_owned()));
     }
 }

@@ -1,10 +1,11 @@
 //! Connection tracking on the node.
 
-use super::{Have, Limit, Most, TIME, UNTOLD, n, remembered, sockets};
-use crate::model::fact::Unit;
+use super::{Found, Have, Limit, Most, TIME, UNTOLD, n, remembered, sockets};
+use crate::model::fact::{Cause, Gap, Unit};
+use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
-use crate::model::workload::{Role, TRACKED};
+use crate::model::workload::TRACKED;
 
 /// Bytes of an entry at worst, and of its share of the buckets, as rules/conntrack/max.yaml counts them.
 const ENTRY: u128 = 450 + 8 / 4;
@@ -19,7 +20,7 @@ pub(super) const LIMITS: &[Limit] = &[
             Some((entries, words)) => Amount::Of(entries, words),
             None => Amount::Unsaid(TIME),
         },
-        have: Have::FactIfAny("conntrack.max", "nf_conntrack is not loaded: nothing is tracked"),
+        have: Have::IfAny(table, "nf_conntrack is not loaded: nothing is tracked"),
         most: Most::Number(i32::MAX as u128),
         change: "net.netfilter.nf_conntrack_max with its buckets; on a Kubernetes node conntrack.maxPerCore and conntrack.min of kube-proxy",
         ..UNTOLD
@@ -39,13 +40,25 @@ pub(super) const LIMITS: &[Limit] = &[
     },
 ];
 
+/// The size of the table: a network namespace that tracks nothing says nothing of the node's.
+fn table(facts: &Facts) -> Found {
+    const MAX: &str = "conntrack.max";
+    match facts.value("conntrack.used") {
+        Err(gap) if gap.cause == Cause::NotVisibleHere => Err(gap),
+        _ => match facts.value(MAX)?.limit() {
+            Some(max) => Ok((max.unsigned_abs(), MAX.to_owned())),
+            None => Err(Gap::new(Cause::Unparsable, MAX)),
+        },
+    }
+}
+
 /// One entry for each connection, so two for one that is proxied: in and out.
 fn entries(traffic: &Traffic) -> Option<(u128, String)> {
     let share = traffic.node();
-    let sides = if traffic.role == Role::Gateway { 2 } else { 1 };
+    let sides = traffic.role.sides(share.incoming, share.outgoing);
     let closed = remembered(traffic, share, TRACKED)?.saturating_mul(sides);
     let mut words = sockets(share);
-    if traffic.role == Role::Gateway {
+    if sides > 1 {
         words = format!("{words}: one entry for each side of a proxy");
     }
     if closed > 0 {

@@ -1,6 +1,6 @@
 //! Queues of new connections.
 
-use super::{Found, Have, Limit, Most, UNTOLD, n};
+use super::{Found, Have, Limit, Most, UNTOLD, counted};
 use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
@@ -18,7 +18,10 @@ pub(super) const LIMITS: &[Limit] = &[
             0 => Amount::None,
             burst => Amount::Of(
                 burst.into(),
-                format!("{} new connections before accept() is called again: min(backlog, somaxconn) + 1", n(burst)),
+                format!(
+                    "{} before accept() is called again: min(backlog, somaxconn) + 1",
+                    counted(burst, "new connection", "new connections")
+                ),
             ),
         },
         have: Have::Told(queue),
@@ -37,8 +40,8 @@ pub(super) const LIMITS: &[Limit] = &[
             burst => Amount::Of(
                 (u128::from(burst) * 4).div_ceil(3),
                 format!(
-                    "{} handshakes at once; peers that the kernel does not know get three quarters of tcp_max_syn_backlog",
-                    n(burst)
+                    "{} at once; peers that the kernel does not know get three quarters of tcp_max_syn_backlog",
+                    counted(burst, "handshake", "handshakes")
                 ),
             ),
         },

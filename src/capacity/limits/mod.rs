@@ -9,6 +9,8 @@ mod network;
 mod ports;
 mod wire;
 
+pub(super) use ports::PORTS;
+
 use crate::model::fact::{Gap, Unit};
 use crate::model::facts::{Facts, grouped};
 use crate::model::sizing::{Amount, Per};
@@ -50,8 +52,8 @@ pub(super) enum Have {
     Untold,
     /// A fact.
     Fact(&'static str),
-    /// A fact. Where it does not exist there is no such limit, and why.
-    FactIfAny(&'static str, &'static str),
+    /// Worked out of facts. Where what it rests on does not exist there is no such limit, and why.
+    IfAny(fn(&Facts) -> Found, &'static str),
     /// Worked out of facts and what was declared; `None` while neither knows of such a limit.
     Told(fn(&Facts, &Traffic) -> Option<Found>),
     /// As `Told`, of something that only few machines run: without one it is not spoken of.

@@ -79,7 +79,10 @@ fn bits(traffic: &Traffic, way: fn(&Wire) -> Sent) -> Amount {
     if let Some(link) = traffic.link_bits {
         words += &match u128::from(link) < bits {
             true => format!("; MORE than the {} of the link", speed(link)),
-            false => format!("; {} % of the {} of the link", bits * 100 / u128::from(link.max(1)), speed(link)),
+            false => {
+                let share = bits.saturating_mul(1000).div_ceil(u128::from(link.max(1)));
+                format!("; {}.{} % of the {} of the link", share / 10, share % 10, speed(link))
+            }
         };
     }
     Amount::Of(bits, words)

@@ -9,12 +9,16 @@ use crate::model::workload::{Role, TimeWait, thousandths};
 /// Connections toward one destination that a public address of a NAT gateway is good for: 55,000 at AWS, 50,000 in the
 /// words of Azure, of the 64,512 ports that there are.
 const TRANSLATED: u64 = 50_000;
+/// The name of the limit on local ports.
+pub(in crate::capacity) const PORTS: &str = "local ports toward a destination";
+/// Ports from 10240 to 65535: as far as rules/ports/range.yaml widens the range.
+const WIDEST: u64 = 55_296;
 /// How long a NAT gateway keeps the port of a connection that has ended, in seconds: each has its own figure, of 30 to 120.
 const KEPT: u64 = 60;
 
 pub(super) const LIMITS: &[Limit] = &[
     Limit {
-        name: "local ports toward a destination",
+        name: PORTS,
         per: Per::Pod,
         unit: Unit::Count,
         rule: Some("ports/range"),
@@ -29,20 +33,20 @@ pub(super) const LIMITS: &[Limit] = &[
         name: "TIME_WAIT sockets",
         per: Per::Pod,
         unit: Unit::Count,
-        rule: Some("time-wait/buckets"),
         need: |traffic| {
             let share = traffic.pod();
-            let Some(closed) = remembered(traffic, share, TimeWait::default().seconds) else {
+            let Some(closed) = remembered(traffic, share, TimeWait::default().0) else {
                 return Amount::Unsaid(TIME);
             };
-            let sides = if traffic.role == Role::Gateway { 2 } else { 1 };
+            let sides = traffic.role.sides(share.incoming, share.outgoing);
             let rate = thousandths(share.rate.unwrap_or_default());
             match closed.saturating_mul(sides) {
                 0 => Amount::None,
                 sockets => Amount::Of(
                     sockets.into(),
                     format!(
-                        "at most: {rate} closed per second x 60 s, where this side closes first; beyond net.ipv4.tcp_max_tw_buckets they skip it"
+                        "at most: {rate} closed per second{} x 60 s, where this side closes first; beyond net.ipv4.tcp_max_tw_buckets they skip it",
+                        if sides > 1 { " on each side" } else { "" }
                     ),
                 ),
             }
@@ -68,17 +72,25 @@ fn toward_a_destination(traffic: &Traffic) -> Amount {
         return Amount::Unsaid(TIME);
     }
     let load = traffic.workload();
-    let TimeWait { seconds, .. } = traffic.time_wait;
+    let TimeWait(seconds) = traffic.time_wait;
     let mut words = counted(share.outgoing, "connection", "connections");
     if load.short_lived > 0 && load.role != Role::Server {
         let closed = n(traffic.time_wait.sockets(load.short_lived));
         words = match seconds {
-            1 => format!("{words} and {closed} in TIME_WAIT (a port is taken again after 1 s: tcp_tw_reuse = 1)"),
+            ..60 => {
+                format!("{words} and {closed} in TIME_WAIT (a port is taken again after {seconds} s: tcp_tw_reuse = 1)")
+            }
             seconds => format!("{words} and {closed} in TIME_WAIT ({seconds} s each, without tcp_tw_reuse = 1)"),
         };
     }
     let ways = traffic.destinations.max(1).saturating_mul(traffic.source_addresses.max(1));
-    Amount::Of(load.per_destination(traffic.time_wait).into(), over(words, ways, "destinations and source addresses"))
+    let mut words = over(words, ways, "destinations and source addresses");
+    let ports = load.per_destination(traffic.time_wait);
+    if ports > WIDEST {
+        let enough = ports.saturating_mul(ways).div_ceil(WIDEST);
+        words = format!("{words}; MORE than the {} ports from 10240 on: it takes {} such pairs", n(WIDEST), n(enough));
+    }
+    Amount::Of(ports.into(), words)
 }
 
 /// At the NAT gateway, from one of its public addresses.

@@ -73,12 +73,14 @@ fn sent(payload: u128, chunk: Option<u64>, protocol: Protocol) -> Sent {
     let piece = chunk.map_or(RECORD, |chunk| u128::from(chunk).clamp(1, RECORD));
     let pieces = payload.div_ceil(piece);
     let sealed = payload + pieces * around;
-    let packets = match chunk {
-        Some(_) => pieces * (piece.min(payload) + around).div_ceil(SEGMENT),
-        None => sealed.div_ceil(SEGMENT),
+    // Of segments that come together every second one is acknowledged; measured on 6.18, one that comes alone is too.
+    let (packets, acks) = match chunk {
+        Some(_) => {
+            let each = (piece.min(payload) + around).div_ceil(SEGMENT);
+            (pieces * each, pieces * each.div_ceil(2))
+        }
+        None => (sealed.div_ceil(SEGMENT), sealed.div_ceil(SEGMENT).div_ceil(2)),
     };
-    // Of segments that come together every second one is acknowledged; measured on 6.18, each that comes alone is.
-    let acks = if chunk.is_some() { packets } else { packets.div_ceil(2) };
     Sent { payload, on_the_wire: sealed + packets * AROUND, packets, acks }
 }
 

@@ -64,7 +64,7 @@ pub(in crate::cli) struct TrafficArgs {
     /// Requests per second
     #[arg(long, value_name = "N", help_heading = "Traffic", value_parser = rate)]
     pub(in crate::cli) rps: Option<u64>,
-    /// Time that a request takes: to its end, or to the first byte of its stream
+    /// Time that a request takes to its end; to the first byte of its stream with --duration-of-stream, where it may be left out
     #[arg(long, value_name = "TIME", help_heading = "Traffic", value_parser = time)]
     pub(in crate::cli) latency: Option<Duration>,
     /// Time that a response streams, on top of --latency
@@ -76,7 +76,7 @@ pub(in crate::cli) struct TrafficArgs {
     /// Requests on one HTTP/2 connection at the same time; 100 if h2 is all that is said
     #[arg(long, value_name = "N", help_heading = "Traffic", value_parser = count)]
     pub(in crate::cli) streams: Option<u64>,
-    /// Requests on one connection that a gateway accepts, where those are HTTP/2
+    /// Requests on one connection that a gateway accepts, where those are HTTP/2; 1 unless it is said
     #[arg(long, value_name = "N", help_heading = "Traffic", value_parser = count)]
     pub(in crate::cli) incoming_streams: Option<u64>,
     /// Connections are kept and used again (the default)

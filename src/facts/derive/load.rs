@@ -30,7 +30,11 @@ pub(super) const FORMULAS: &[Formula] = &[
         needs: &[WAITING],
         compute: |facts, _| {
             let load = declared(facts)?;
-            let left = if load.role == Role::Server { 0 } else { TimeWait::default().sockets(load.short_lived) };
+            let left = if load.role == Role::Server || load.outgoing() == 0 {
+                0
+            } else {
+                TimeWait::default().sockets(load.short_lived)
+            };
             Ok(Value::Number(facts.number(WAITING)?.max(left.into())))
         },
     },

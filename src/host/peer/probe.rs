@@ -198,7 +198,7 @@ fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
 fn unconnected(error: &io::Error, timeout: Duration) -> Trouble {
     let (what, next) = match error.kind() {
         ErrorKind::ConnectionRefused => {
-            ("nothing listens there", "check the port; with a port of its own the URL is https://HOST:PORT")
+            ("nothing listens there", "check host and port, and whether the server listens on this address")
         }
         ErrorKind::TimedOut => {
             ("", "look for a firewall or a security group in between, or allow more time: --timeout 30s")

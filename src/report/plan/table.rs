@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::scale::Scale;
 use super::words::{
-    SETTINGS, SOLVED, at_least, carries, holds, load, needed, now, number, planned, rule, shape, step, steps, unknown,
+    SETTINGS, at_least, carries, holds, load, needed, now, number, planned, rule, shape, solved, step, steps, unknown,
     verdict,
 };
 use crate::model::finding::Outcome;
@@ -114,7 +114,7 @@ fn carried(out: &mut String, capacity: &Capacity, traffic: &Traffic, style: Styl
             writeln!(out, "{}", hanging("     by ", &format!("{}{rule}", moved.change), width))?;
         }
     }
-    writeln!(out, "\n{}", SOLVED.join("\n"))
+    writeln!(out, "\n{}", solved(traffic).join("\n"))
 }
 
 fn new_table(style: Style) -> Table {

@@ -4,13 +4,23 @@ use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
 use crate::model::sizing::{Amount, Capacity, Carried, Move, Need, Step};
 use crate::model::traffic::{Protocol, Traffic};
-use crate::model::workload::{Role, thousandths};
+use crate::model::workload::{Role, per_second, thousandths};
 
 /// What to do with a machine's capacity, a line each.
-pub(super) const SOLVED: [&str; 2] = [
-    "What to change here for the declared load, with undo: the same with --format yaml > load.yaml,",
-    "then tunecheck fix --workload load.yaml",
-];
+pub(super) fn solved(traffic: &Traffic) -> Vec<&'static str> {
+    let mut lines = vec![
+        "What to change here for the declared load, with undo: the same with --format yaml > load.yaml,",
+        "then tunecheck fix --workload load.yaml",
+    ];
+    if traffic.pods_on_a_node() > 1 {
+        lines.push(
+            "That is the load of one pod: of the node's own limits (conntrack, tcp_mem, memory) it takes care of one",
+        );
+        lines.push("pod's share. What all pods of the node need of them stands above, under needs.");
+    }
+    lines
+}
+
 /// What stands above settings: they are made for this traffic alone.
 pub(super) const SETTINGS: &str = "Settings for one pod, at least: leave alone what is higher already";
 
@@ -39,9 +49,13 @@ pub(super) fn at_least(needed: u128, unit: Unit) -> String {
     while needed / base >= size {
         size = size.saturating_mul(base);
     }
-    // A tenth of the unit that is shown.
-    let shown = |needed: u128| needed.saturating_mul(10).div_ceil(size).saturating_mul(size).div_ceil(10);
-    amount(if needed < least { needed } else { shown(needed) }, unit)
+    // What shows: tenths of the unit, or whole ones from a hundred on.
+    let step = if needed / size >= 100 { size } else { size.div_ceil(10) };
+    let shown = match step == size {
+        true => needed.div_ceil(size).saturating_mul(size),
+        false => needed.saturating_mul(10).div_ceil(size).saturating_mul(size).div_ceil(10),
+    };
+    amount(if needed < least { needed } else { shown }, unit)
 }
 
 /// Where the number of requests in flight comes from: Little's law, where there is a time.
@@ -49,7 +63,9 @@ pub(super) fn load(traffic: &Traffic) -> String {
     let requests = in_flight(traffic.concurrency);
     let words = match (traffic.microseconds, traffic.rate) {
         (Some(time), Some(rate)) => {
-            format!("{} requests/s x {} = {requests} (Little's law)", thousandths(rate), duration(time))
+            let exact = u128::from(rate) * u128::from(time) % 1_000_000_000 == 0;
+            let law = if exact { "Little's law" } else { "Little's law, rounded up" };
+            format!("{} requests/s x {} = {requests} ({law})", thousandths(rate), duration(time))
         }
         _ => requests,
     };
@@ -77,7 +93,7 @@ pub(super) fn shape(traffic: &Traffic) -> String {
         (Protocol::H1, false) => "HTTP/1.1, connections kept and used again".to_owned(),
     });
     if traffic.role == Role::Gateway {
-        words.push(format!("{} on each that arrives", number(traffic.incoming_streams)));
+        words.push(format!("{} on each that arrives (--incoming-streams)", number(traffic.incoming_streams)));
     }
     words.push(match traffic.pods {
         0 | 1 => "1 pod".to_owned(),
@@ -112,25 +128,30 @@ fn counted(count: u64, word: &str) -> String {
     format!("{} {word}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
-/// How much is carried, and what binds first.
+/// How much is carried, and what binds first: by the rate where each request has a connection of its own.
 pub(super) fn verdict(capacity: &Capacity, traffic: &Traffic) -> String {
-    let asked = number(traffic.concurrency);
+    let (asked, unit) = match traffic.rate.filter(|_| traffic.short_lived) {
+        Some(rate) => (per_second(rate), " requests/s"),
+        None => (number(traffic.concurrency), ""),
+    };
     let Some((first, carries)) = capacity.first().and_then(|first| Some((first, first.carries?))) else {
-        return format!("any number, by the limits that could be read; {asked} are asked for");
+        return format!("any number, by the limits that could be read; {asked}{unit} are asked for");
     };
-    // Whole requests per second where there are many.
-    let rate = |rate: u64| thousandths(if rate >= 10_000 { rate / 1000 * 1000 } else { rate });
-    let rate = first.rate.map(|most| format!(" ({} requests/s)", rate(most))).unwrap_or_default();
-    let holds = match carries >= traffic.concurrency {
-        true => format!("which holds the {asked} that are asked for"),
-        false => format!("less than the {asked} that are asked for"),
+    let carried = match (traffic.short_lived, first.rate.map(per_second)) {
+        (true, Some(rate)) => format!("{rate} requests/s"),
+        (false, Some(rate)) => format!("{} ({rate} requests/s)", in_flight(carries)),
+        (_, None) => in_flight(carries),
     };
-    format!("{}{rate} by the limits that could be read, {holds}; first to bind: {}", in_flight(carries), first.limit)
+    let holds = if first.holds(traffic) { "which holds the" } else { "less than the" };
+    format!(
+        "{carried} by the limits that could be read, {holds} {asked}{unit} that are asked for; first to bind: {}",
+        first.limit
+    )
 }
 
 /// Whether what is asked for is carried, as far as it could be read.
 pub(super) fn holds(capacity: &Capacity, traffic: &Traffic) -> bool {
-    capacity.first().and_then(|first| first.carries).is_none_or(|carries| carries >= traffic.concurrency)
+    capacity.first().is_none_or(|first| first.holds(traffic))
 }
 
 /// What the traffic takes of a limit, and the formula; nothing if it takes none.

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use super::{Problem, parse};
 use crate::model::traffic::{Protocol, Traffic};
-use crate::model::workload::{Role, Workload};
+use crate::model::workload::{Role, Workload, thousandths};
 
 /// Most of anything that a workload can declare.
 const MOST: u64 = 1_000_000_000;
@@ -66,7 +66,11 @@ struct TrafficFile {
 /// # Errors
 /// The first problem found, with its line where that is known.
 pub fn workload(text: &str, base: impl Fn(Role) -> Workload) -> Result<Workload, Problem> {
-    meaning(text, &parse(text)?, base)
+    let typed: WorkloadFile = parse(text)?;
+    match typed.traffic {
+        Some(_) => traffic(text, base).map(|traffic| traffic.workload()),
+        None => meaning(text, &typed, base),
+    }
 }
 
 /// Reads a workload file as traffic: what it says of that, and the load of one pod where it says nothing.
@@ -118,12 +122,19 @@ pub fn traffic(text: &str, base: impl Fn(Role) -> Workload) -> Result<Traffic, P
         let what = "short_lived needs requests_per_second: what has ended is counted by it";
         return Err(Problem::at(text, "short_lived", what));
     }
-    let comes_to = traffic.workload().connections;
-    match typed.connections {
-        Some(said) if said != comes_to => {
-            let what =
-                format!("connections is {said}, and traffic comes to {comes_to}: change traffic, or take it out");
-            Err(Problem::at(text, "connections", what))
+    // Where both are said, they have to say the same: an audit and a plan are to take one load from one file.
+    let one_pod = traffic.workload();
+    let short_lived = parts(text, "short_lived_per_second", typed.short_lived_per_second, 1000.0)?;
+    let differs = |key: &str, said: String, comes_to: String| {
+        let what = format!("{key} is {said}, and traffic comes to {comes_to}: change traffic, or take {key} out");
+        Err(Problem::at(text, key, what))
+    };
+    match (typed.connections, short_lived) {
+        (Some(said), _) if said != one_pod.connections => {
+            differs("connections", said.to_string(), one_pod.connections.to_string())
+        }
+        (_, Some(said)) if said != one_pod.short_lived => {
+            differs("short_lived_per_second", thousandths(said), thousandths(one_pod.short_lived))
         }
         _ => Ok(traffic),
     }

@@ -6,7 +6,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use super::words::{SOLVED, load, planned, shape, unknown, verdict};
+use super::words::{self, load, planned, shape, unknown, verdict};
 use crate::model::sizing::{Capacity, Sizing};
 use markup::Html;
 
@@ -46,7 +46,7 @@ fn body(html: &mut Html, sizing: &Sizing) {
     let traffic = &sizing.traffic;
     html.words("h1", &[], &title(sizing));
     if let Some(capacity) = &sizing.capacity {
-        let holds = capacity.first().and_then(|first| first.carries).is_none_or(|most| most >= traffic.concurrency);
+        let holds = words::holds(capacity, traffic);
         let class = if holds { "verdict holds" } else { "verdict short" };
         html.element("p", &[("class", class)], |html| {
             html.words("strong", &[], "carries ");
@@ -75,7 +75,7 @@ fn body(html: &mut Html, sizing: &Sizing) {
     html.element("section", &[], |html| {
         html.words("h2", &[], "Next");
         match &sizing.capacity {
-            Some(_) => html.words("p", &[], &SOLVED.join(" ")),
+            Some(_) => html.words("p", &[], &words::solved(&sizing.traffic).join(" ")),
             None => planned(traffic).iter().for_each(|line| html.words("p", &[], line)),
         }
     });
