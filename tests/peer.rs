@@ -74,14 +74,14 @@ fn probe(url: &str, more: &[&str]) -> Run {
 /// terminal, and the same in JSON.
 fn fails(url: &str, more: &[&str], step: &str, what: &str, next: &str) {
     let start = Instant::now();
-    let table = probe(url, &[more, &["--timeout", "800ms"]].concat());
+    let table = probe(url, &[more, &["--timeout", "2s"]].concat());
     // That it ends at all, however busy the machine is.
     assert!(start.elapsed() < Duration::from_secs(15), "{url}: {:?}", start.elapsed());
     assert_eq!((table.code, table.stderr.as_str()), (Some(2), ""), "{}", table.stdout);
     let words = table.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(what) && words.contains(next), "{what} / {next}: {}", table.stdout);
     assert!(words.contains("no address answered with SETTINGS") && !table.stdout.contains('\u{1b}'), "{words}");
-    let told = json(&[&["probe", "h2", url, "--timeout", "800ms"], more].concat());
+    let told = json(&[&["probe", "h2", url, "--timeout", "2s"], more].concat());
     let trouble = &told["addresses"][0]["trouble"];
     let holds = |key: &str, part: &str| trouble[key].as_str().unwrap().contains(part);
     assert!(trouble["step"] == step && holds("what", what) && holds("next", next), "{told:#}");
@@ -249,8 +249,8 @@ fn what_is_no_http2_is_told_apart() {
     cleartext(sends("SSH-2.0-OpenSSH\x1b[2J\r\n"), ssh, "another protocol");
     cleartext(sends("HTTP/1.1 400 Bad Request\r\n\r\n"), "it answers in HTTP/1.1", "h2c, prior knowledge");
     cleartext(sends("\x15\x03\x01\0\x02\x02\x16"), "it answers with TLS", "try https://127.0.0.1:");
-    cleartext(sends(""), "it sent no SETTINGS within 800ms", "--timeout 30s");
-    cleartext(sends("\0\0"), "within 800ms, only \"\\x00\\x00\"", "--timeout 30s");
+    cleartext(sends(""), "it sent no SETTINGS within 2s", "--timeout 30s");
+    cleartext(sends("\0\0"), "within 2s, only \"\\x00\\x00\"", "--timeout 30s");
     cleartext(server(drop), "the connection before it sent SETTINGS", "look into its log");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     fails(&format!("http://{nobody}"), &[], "tcp", "nothing listens there", "check host and port");
@@ -276,7 +276,7 @@ fn a_broken_server_of_http2_is_given_up() {
             let _ = stream.write_all(&[byte]);
         }
     });
-    cleartext(drip, "it sent no SETTINGS within 800ms, only", "--timeout 30s");
+    cleartext(drip, "it sent no SETTINGS within 2s, only", "--timeout 30s");
 }
 
 /// What signs, what is signed, and what a server does with it.
@@ -394,7 +394,7 @@ fn handshakes_that_lead_to_no_http2_say_why() {
     refused(secured(config(good(), &[])), &trusting, "it chose no protocol by ALPN", "--streams 1");
     refused(secured(config(good(), &["grpc-exp"])), &trusting, "neither h2 nor http/1.1 by ALPN", "switch HTTP/2 on");
     refused(sends("HTTP/1.1 400 Bad Request\r\n\r\n"), &trusting, "it does not speak TLS", "try http://peer.test:");
-    refused(sends(""), &trusting, "the TLS handshake was not over within 800ms", "--timeout 30s");
+    refused(sends(""), &trusting, "the TLS handshake was not over within 2s", "--timeout 30s");
     refused(server(drop), &trusting, "the connection during the TLS handshake", "look into its log");
     let drip = server(|mut stream| {
         for byte in [0x16, 3, 3, 0x40, 0].iter().chain(&[0; 99]) {
