@@ -18,6 +18,7 @@ pub mod pod_sysctl;
 pub mod ports;
 pub mod recorded;
 pub mod report;
+pub mod resolv_conf;
 pub mod rule;
 pub mod sizing;
 pub mod sysctl;

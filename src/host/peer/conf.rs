@@ -1,72 +1,17 @@
-//! The files by which names are looked up: /etc/hosts and /etc/resolv.conf. Pure.
+//! The files by which names are looked up: /etc/hosts, and the name servers of /etc/resolv.conf. Pure.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
-/// What /etc/resolv.conf says, with what stands for the rest (resolv.conf(5)).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Conf {
-    /// The servers that are asked, in order.
-    pub(super) servers: Vec<IpAddr>,
-    /// Domains that are tried behind a name.
-    pub(super) search: Vec<String>,
-    /// Dots that a name needs to be tried as it stands first.
-    pub(super) ndots: usize,
-    /// How long a server is waited for.
-    pub(super) timeout: Duration,
-    /// How often all servers are asked.
-    pub(super) attempts: usize,
-}
+use crate::model::resolv_conf::ResolvConf;
 
-impl Conf {
-    pub(super) fn parse(text: &str) -> Self {
-        let mut conf =
-            Self { servers: Vec::new(), search: Vec::new(), ndots: 1, timeout: Duration::from_secs(5), attempts: 2 };
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            match words.next() {
-                // An interface behind a link-local address is not kept: it could not be asked.
-                Some("nameserver") => conf.servers.extend(words.next().and_then(|word| word.parse::<IpAddr>().ok())),
-                Some("search" | "domain") => conf.search = words.map(str::to_owned).collect(),
-                Some("options") => words.for_each(|word| conf.option(word)),
-                _ => {}
-            }
-        }
-        // MAXNS of glibc and musl.
-        conf.servers.truncate(3);
-        if conf.servers.is_empty() {
-            conf.servers.push(Ipv4Addr::LOCALHOST.into());
-        }
-        conf
-    }
+/// MAXNS of glibc and musl.
+const MOST_SERVERS: usize = 3;
 
-    /// Caps as in glibc.
-    fn option(&mut self, word: &str) {
-        let Some((name, Ok(number))) = word.split_once(':').map(|(name, n)| (name, n.parse::<u16>())) else { return };
-        match name {
-            "ndots" => self.ndots = number.min(15).into(),
-            "timeout" => self.timeout = Duration::from_secs(number.clamp(1, 30).into()),
-            "attempts" => self.attempts = number.clamp(1, 5).into(),
-            _ => {}
-        }
-    }
-
-    /// The names that are asked for one after the other until one has an address.
-    pub(super) fn candidates(&self, name: &str) -> Vec<String> {
-        if let Some(whole) = name.strip_suffix('.') {
-            return vec![whole.to_owned()];
-        }
-        let mut all: Vec<String> = self
-            .search
-            .iter()
-            .map(|domain| domain.trim_matches('.'))
-            .filter(|domain| !domain.is_empty())
-            .map(|domain| format!("{name}.{domain}"))
-            .collect();
-        let first = name.matches('.').count() >= self.ndots;
-        all.insert(if first { 0 } else { all.len() }, name.to_owned());
-        all
-    }
+/// The servers that are asked, in order. An interface behind a link-local address is not kept: it could not be asked.
+pub(super) fn servers(conf: &ResolvConf) -> Vec<IpAddr> {
+    let listed = conf.nameservers.iter().filter_map(|server| server.parse().ok());
+    let servers: Vec<IpAddr> = listed.take(MOST_SERVERS).collect();
+    if servers.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { servers }
 }
 
 /// The addresses that a hosts file has for a name.
@@ -88,20 +33,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_tried_in_the_order_of_the_resolver() {
-        let conf = Conf::parse("nameserver 10.96.0.10\nsearch shop.svc.cluster.local cluster.local\noptions ndots:5\n");
-        assert_eq!(conf.candidates("api"), ["api.shop.svc.cluster.local", "api.cluster.local", "api"]);
-        assert_eq!(conf.candidates("a.b.c.d.e.f").first().unwrap(), "a.b.c.d.e.f");
-        assert_eq!(conf.candidates("api.example.com."), ["api.example.com"]);
-        assert_eq!((conf.ndots, conf.servers), (5, vec!["10.96.0.10".parse().unwrap()]));
-    }
-
-    #[test]
-    fn what_is_not_said_is_the_default() {
-        let conf = Conf::parse("# nothing\nnameserver what\nnameserver fe80::1%eth0\noptions timeout:0 ndots:99 x\n");
-        assert_eq!(conf.servers, [IpAddr::from(Ipv4Addr::LOCALHOST)]);
-        assert_eq!((conf.ndots, conf.timeout, conf.attempts), (15, Duration::from_secs(1), 2));
-        assert_eq!(Conf::parse("nameserver 10.0.0.1\n".repeat(9).as_str()).servers.len(), 3);
+    fn three_servers_are_asked_and_without_one_the_machine_itself() {
+        let of = |text: &str| servers(&ResolvConf::parse(text));
+        assert_eq!(of("nameserver what\nnameserver fe80::1%eth0\n"), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
+        assert_eq!(of(&"nameserver 10.0.0.1\n".repeat(9)).len(), 3);
     }
 
     #[test]

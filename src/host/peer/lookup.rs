@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use super::conf::Conf;
 use super::connect::left_of;
 use super::dns::{Kind, Said, answer, question};
 use crate::host::Clock;
+use crate::model::resolv_conf::ResolvConf;
 
 const PORT: u16 = 53;
 /// Largest datagram that a server sends to who asks without EDNS, with room for one that does not care.
@@ -25,11 +25,18 @@ pub(super) struct Told {
 ///
 /// # Errors
 /// What each server did last, in words.
-pub(super) fn lookup(conf: &Conf, name: &str, kind: Kind, clock: Clock, end: Duration) -> Result<Told, String> {
-    let mut tries = conf.servers.len() * conf.attempts;
+pub(super) fn lookup(
+    conf: &ResolvConf,
+    servers: &[IpAddr],
+    name: &str,
+    kind: Kind,
+    clock: Clock,
+    end: Duration,
+) -> Result<Told, String> {
+    let mut tries = servers.len() * conf.attempts;
     let mut failed: Vec<(IpAddr, String)> = Vec::new();
     for _ in 0..conf.attempts {
-        for &server in &conf.servers {
+        for &server in servers {
             // What is left is shared, so that a dead server does not keep a live one from being asked.
             let share = end.saturating_sub(clock.elapsed()) / u32::try_from(tries.max(1)).unwrap_or(1);
             let until = (clock.elapsed() + share.min(conf.timeout)).min(end);

@@ -1,6 +1,6 @@
 //! The server of HTTP/2 behind a URL: what it says of itself as soon as somebody connects. This is all that tunecheck ever
-//! sends over a network, and it is sent only when the user names a URL: the client's preface, empty SETTINGS, an
-//! acknowledgement and GOAWAY. No request.
+//! sends over a network, and it is sent only when the user names a URL: a question to a name server, a TLS handshake, the
+//! client's preface, empty SETTINGS, an acknowledgement and GOAWAY. No request.
 
 mod conf;
 mod connect;

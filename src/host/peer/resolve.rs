@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::conf::{Conf, in_hosts};
+use super::conf::{in_hosts, servers};
 use super::dns::{Kind, Said};
 use super::lookup::lookup;
 use crate::host::{Clock, input};
 use crate::model::peer::Found;
+use crate::model::resolv_conf::ResolvConf;
 
 const HOSTS: &str = "/etc/hosts";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -33,7 +34,8 @@ pub(super) fn resolve(name: &str, timeout: Duration) -> Result<(Vec<IpAddr>, Fou
         let loopback = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         return Ok((loopback, found("RFC 6761".to_owned(), clock)));
     }
-    let mut conf = Conf::parse(&content(RESOLV_CONF));
+    let conf = ResolvConf::parse(&content(RESOLV_CONF));
+    let mut servers = servers(&conf);
     let (mut nowhere, mut unanswered) = (Vec::new(), false);
     let candidates = conf.candidates(name);
     for (nth, candidate) in candidates.iter().enumerate() {
@@ -45,10 +47,10 @@ pub(super) fn resolve(name: &str, timeout: Duration) -> Result<(Vec<IpAddr>, Fou
         let mut addresses = Vec::new();
         let (mut by, mut failed) = (None, None);
         for kind in [Kind::A, Kind::Aaaa] {
-            match lookup(&conf, candidate, kind, clock, end) {
+            match lookup(&conf, &servers, candidate, kind, clock, end) {
                 Ok(told) => {
                     // The one that answered comes first from here on: the others took their time already.
-                    conf.servers.sort_by_key(|&server| server != told.server);
+                    servers.sort_by_key(|&server| server != told.server);
                     match told.said {
                         Said::Addresses(more) => {
                             addresses.extend(more);

@@ -68,7 +68,7 @@ struct TrafficFile {
 pub fn workload(text: &str, base: impl Fn(Role) -> Workload) -> Result<Workload, Problem> {
     let typed: WorkloadFile = parse(text)?;
     match typed.traffic {
-        Some(_) => traffic(text, base).map(|traffic| traffic.workload()),
+        Some(_) => behind(text, typed, base).map(|traffic| traffic.workload()),
         None => meaning(text, &typed, base),
     }
 }
@@ -78,7 +78,10 @@ pub fn workload(text: &str, base: impl Fn(Role) -> Workload) -> Result<Workload,
 /// # Errors
 /// The first problem found, with its line where that is known.
 pub fn traffic(text: &str, base: impl Fn(Role) -> Workload) -> Result<Traffic, Problem> {
-    let typed: WorkloadFile = parse(text)?;
+    behind(text, parse(text)?, base)
+}
+
+fn behind(text: &str, typed: WorkloadFile, base: impl Fn(Role) -> Workload) -> Result<Traffic, Problem> {
     let load = meaning(text, &typed, base)?;
     let stated = typed.traffic.unwrap_or_default();
     let numbers = [
