@@ -23,7 +23,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 use support::{ROOT, WHOLE_DUMP, entries, recorded_hosts, scratch};
-use tunecheck::capacity::{self, Solved};
+use tunecheck::capacity;
 use tunecheck::evaluate::{Context, evaluate, explain, run_example};
 use tunecheck::host::peer::{dns, frames::Talk};
 use tunecheck::host::{Answer, Ask, Dump, Host, Live, Query, Recorder, Refusal, Replay, sock_diag, write_snapshot};
@@ -31,7 +31,7 @@ use tunecheck::model::fact::Cause;
 use tunecheck::model::facts::Facts;
 use tunecheck::model::finding::Outcome;
 use tunecheck::model::report::Report;
-use tunecheck::model::sizing::{Capacity, Sizing};
+use tunecheck::model::sizing::Sizing;
 use tunecheck::model::traffic::Traffic;
 use tunecheck::model::workload::{Role, Workload};
 use tunecheck::remedy::{Situation, Wishes, actions};
@@ -355,12 +355,10 @@ fn audited(host: &dyn Host, rules: &RuleSet, workload: &Workload) -> Result<(), 
 
 /// Plans, in every form.
 fn planned(traffic: Traffic, facts: &Facts) -> Result<(), TestCaseError> {
-    let Solved { carried, unlimited, unknown, steps, .. } = capacity::solve(&traffic, facts);
-    for step in &steps {
+    let found = capacity::solve(&traffic, facts);
+    for step in &found.steps {
         prop_assert!(step.moves.iter().all(|moved| moved.to >= moved.from));
     }
-    let (node, source) = (facts.text("kernel.node").map(str::to_owned), "any".to_owned());
-    let found = Capacity { node, source, notes: Vec::new(), carried, unlimited, unknown, steps };
     let (needs, settings) = (capacity::needs(&traffic), capacity::settings(&traffic));
     let sizing = Sizing { traffic, needs, settings, capacity: Some(found) };
     let style = Style { width: 80, height: None, colour: false, only_failed: false, verbose: false };

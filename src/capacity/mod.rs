@@ -8,7 +8,7 @@ mod settings;
 
 use crate::model::fact::{Cause, Gap};
 use crate::model::facts::Facts;
-use crate::model::sizing::{Amount, Carried, Move, Need, Step};
+use crate::model::sizing::{Amount, Capacity, Carried, Move, Need, Step};
 use crate::model::traffic::Traffic;
 use crate::model::workload::{TimeWait, per_second};
 
@@ -35,31 +35,16 @@ pub fn rules() -> impl Iterator<Item = &'static str> {
     limits().filter(|limit| !matches!(limit.have, Have::Untold)).filter_map(|limit| limit.rule)
 }
 
-/// How much traffic of this shape each limit carries.
-#[derive(Debug, Default)]
-pub struct Solved {
-    /// Every limit that could be read, the one that binds first in front.
-    pub carried: Vec<Carried>,
-    /// Limits that this machine does not have, and why.
-    pub unlimited: Vec<(&'static str, &'static str)>,
-    /// Limits that could not be read, and why.
-    pub unknown: Vec<(&'static str, Gap)>,
-    /// One change, then one more, and what each buys.
-    pub steps: Vec<Step>,
-    /// What to know besides.
-    pub notes: Vec<String>,
-}
-
 /// Holds the limits of a machine against traffic.
-pub fn solve(traffic: &Traffic, facts: &Facts) -> Solved {
+pub fn solve(traffic: &Traffic, facts: &Facts) -> Capacity {
     let traffic = Traffic { time_wait: TimeWait::of(facts), ..traffic.clone() };
-    let mut solved = holding(&traffic, facts);
-    solved.notes.extend(reused(&traffic, facts, &solved));
-    solved
+    let mut capacity = holding(&traffic, facts);
+    capacity.notes.extend(reused(&traffic, facts, &capacity));
+    capacity
 }
 
 /// What net.ipv4.tcp_tw_reuse = 1 alone would buy, where ports in TIME_WAIT are what ends first.
-fn reused(traffic: &Traffic, facts: &Facts, now: &Solved) -> Option<String> {
+fn reused(traffic: &Traffic, facts: &Facts, now: &Capacity) -> Option<String> {
     let again = TimeWait(1);
     if !traffic.short_lived || traffic.time_wait == again || now.carried.first()?.limit != limits::PORTS {
         return None;
@@ -68,14 +53,14 @@ fn reused(traffic: &Traffic, facts: &Facts, now: &Solved) -> Option<String> {
     let first = then.carried.first()?;
     let rate = first.rate.map_or("any number of".to_owned(), per_second);
     Some(format!(
-        "With net.ipv4.tcp_tw_reuse = 1 and TCP timestamps, which take a port again after a second, it would be {rate} requests/s, and first to bind {}.",
+        "With net.ipv4.tcp_tw_reuse = 1 and TCP timestamps, which take a port again after net.ipv4.tcp_tw_reuse_delay (a second by default), it would be {rate} requests/s, and first to bind {}.",
         first.limit
     ))
 }
 
 /// What limits carry while a closed connection holds its port as long as the traffic says.
-fn holding(traffic: &Traffic, facts: &Facts) -> Solved {
-    let mut solved = Solved::default();
+fn holding(traffic: &Traffic, facts: &Facts) -> Capacity {
+    let mut solved = Capacity { node: facts.text("kernel.node").map(str::to_owned), ..Capacity::default() };
     let mut bounds = Vec::new();
     for limit in limits() {
         let need = match (limit.need)(traffic) {
@@ -100,7 +85,7 @@ fn holding(traffic: &Traffic, facts: &Facts) -> Solved {
                     Most::Number(most) => most,
                     Most::Fact(name) => facts.number(name).map_or(u128::MAX, i128::unsigned_abs),
                 };
-                let bound = Bound { limit, have, most: most.max(have), traffic };
+                let bound = Bound::of(limit, have, most, traffic);
                 solved.carried.push(bound.carried(need, source));
                 bounds.push(bound);
             }
@@ -137,9 +122,16 @@ struct Bound<'a> {
     /// The most that it can be set to.
     most: u128,
     traffic: &'a Traffic,
+    /// The most requests in flight that it carries as it is; `None` from a thousand million on.
+    carries: Option<u64>,
 }
 
-impl Bound<'_> {
+impl<'a> Bound<'a> {
+    fn of(limit: &'a Limit, have: u128, most: u128, traffic: &'a Traffic) -> Self {
+        let bound = Self { limit, have, most: most.max(have), traffic, carries: None };
+        Self { carries: bound.most_within(have), ..bound }
+    }
+
     /// What so many requests in flight take; nothing if that cannot be said.
     fn need(&self, concurrency: u64) -> u128 {
         match (self.limit.need)(&self.traffic.scaled(concurrency)) {
@@ -148,9 +140,9 @@ impl Bound<'_> {
         }
     }
 
-    /// The most requests in flight that take no more than `have`; `None` from a thousand million on.
-    fn carries(&self, have: u128) -> Option<u64> {
-        largest(MOST, |concurrency| self.need(concurrency) <= have)
+    /// The most requests in flight that take no more than so much of it.
+    fn most_within(&self, amount: u128) -> Option<u64> {
+        largest(MOST, |concurrency| self.need(concurrency) <= amount)
     }
 
     /// The highest rate whose need fits, in thousandths. Of short-lived connections the rate counts more than what is in
@@ -172,10 +164,9 @@ impl Bound<'_> {
 
     fn carried(&self, need: u128, source: String) -> Carried {
         let Limit { name, per, unit, rule, change, .. } = *self.limit;
-        let slow = self.limit.slow.and_then(|percent| self.carries(self.have.saturating_mul(percent) / 100));
-        let carries = self.carries(self.have);
-        let (have, rate) = (self.have, self.rate());
-        Carried { limit: name, per, unit, rule, have, source, need, carries, rate, slow_from: slow, change }
+        let slow_from = self.limit.slow.and_then(|percent| self.most_within(self.have.saturating_mul(percent) / 100));
+        let (have, carries, rate) = (self.have, self.carries, self.rate());
+        Carried { limit: name, per, unit, rule, have, source, need, carries, rate, slow_from, change }
     }
 }
 
@@ -195,33 +186,31 @@ fn largest(most: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
 /// Moves the limit that binds first to where the next one binds, then both to where the third one does, and so on, until
 /// what is asked for is carried.
 fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
-    let carries = |bound: &Bound<'_>| bound.carries(bound.have);
-    bounds.sort_by_key(|bound| (carries(bound).unwrap_or(u64::MAX), bound.limit.name));
-    let binding = bounds.iter().take_while(|bound| carries(bound).is_some()).count();
+    bounds.sort_by_key(|bound| (bound.carries.unwrap_or(u64::MAX), bound.limit.name));
     let mut steps: Vec<Step> = Vec::new();
-    let mut carried = bounds.first().and_then(carries);
-    let asked = bounds.first().map(|bound| bound.traffic.concurrency);
-    for count in 1..=binding {
-        let (moved, rest) = bounds.split_at(count);
-        let next = rest.first().and_then(|bound| Some((bound, carries(bound)?)));
-        // Where nothing else binds, twice as much is as good a goal as any.
-        let last = moved.last().and_then(carries).unwrap_or_default();
-        let goal = next.map_or_else(|| last.saturating_mul(2).clamp(1, MOST), |(_, carries)| carries);
-        // Nobody asks for more than is asked for.
-        let goal = asked.filter(|&asked| asked > last).map_or(goal, |asked| goal.min(asked));
+    let Some(asked) = bounds.first().map(|bound| bound.traffic.concurrency) else { return steps };
+    let mut carried = None;
+    for (nth, bound) in bounds.iter().enumerate() {
+        let Some(now) = bound.carries.filter(|_| steps.len() < STEPS) else { break };
+        let (moved, rest) = bounds.split_at(nth + 1);
+        let next = rest.first().filter(|bound| bound.carries.is_some());
+        // Where nothing else binds, twice as much is as good a goal as any; and nobody asks for more than is asked for.
+        let goal = next.and_then(|bound| bound.carries).unwrap_or(now.saturating_mul(2).clamp(1, MOST));
+        let goal = if asked > now { goal.min(asked) } else { goal };
         // Some cannot be moved as far.
-        let end = |bound: &&Bound<'_>| bound.carries(bound.most).unwrap_or(MOST);
-        let stop = moved.iter().min_by_key(|bound| end(bound));
-        let reached = stop.as_ref().map_or(goal, |bound| end(bound).min(goal));
-        let next = if reached < goal { stop } else { next.map(|(bound, _)| bound) };
+        let ends = moved.iter().map(|bound| (bound.most_within(bound.most).unwrap_or(MOST), bound));
+        let (reached, next) = match ends.min_by_key(|(end, _)| *end) {
+            Some((end, bound)) if end < goal => (end, Some(bound)),
+            _ => (goal, next),
+        };
         // Where two bind at once, moving one of them buys nothing.
-        if steps.len() == STEPS || (Some(reached) == carried && reached == goal) {
+        if reached == goal && reached == *carried.get_or_insert(now) {
             continue;
         }
         carried = Some(reached);
         let moves = moved.iter().map(|bound| bound.moved(reached)).collect();
         steps.push(Step { moves, carries: reached, next: next.map(|bound| bound.limit.name) });
-        if reached < goal || asked.is_some_and(|asked| reached >= asked) {
+        if reached < goal || reached >= asked {
             break;
         }
     }

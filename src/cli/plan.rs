@@ -103,20 +103,8 @@ fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity
     if host.is_gone() {
         bail!("{} ended while it was read: what was missing then is no answer", host.source());
     }
-    let capacity::Solved { carried, unlimited, unknown, steps, notes } = capacity::solve(traffic, &read.facts);
-    Ok(Capacity {
-        node: read.facts.text("kernel.node").map(str::to_owned),
-        source: host.source(),
-        notes: host
-            .notes()
-            .into_iter()
-            .chain(note)
-            .chain(caveats(traffic, &read.facts, host.process().is_some()))
-            .chain(notes)
-            .collect(),
-        carried,
-        unlimited,
-        unknown,
-        steps,
-    })
+    let found = capacity::solve(traffic, &read.facts);
+    let caveats = caveats(traffic, &read.facts, host.process().is_some());
+    let notes = host.notes().into_iter().chain(note).chain(caveats).chain(found.notes).collect();
+    Ok(Capacity { source: host.source(), notes, ..found })
 }

@@ -147,7 +147,7 @@ pub struct Step {
 }
 
 /// What a machine carries of traffic of this shape.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Capacity {
     /// The machine's name.
     pub node: Option<String>,
