@@ -3,6 +3,7 @@
 pub mod action;
 pub mod catalogue;
 pub mod check;
+pub mod cost;
 pub mod diff;
 pub mod fact;
 pub mod facts;

@@ -1,14 +1,12 @@
 //! Connection tracking on the node.
 
 use super::{Found, Have, Limit, Most, TIME, UNTOLD, n, remembered, sockets};
+use crate::model::cost;
 use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
 use crate::model::workload::TRACKED;
-
-/// Bytes of an entry at worst, and of its share of the buckets, as rules/conntrack/max.yaml counts them.
-const ENTRY: u128 = 450 + 8 / 4;
 
 pub(super) const LIMITS: &[Limit] = &[
     Limit {
@@ -31,9 +29,10 @@ pub(super) const LIMITS: &[Limit] = &[
         unit: Unit::Bytes,
         rule: Some("conntrack/memory"),
         need: |traffic| match entries(traffic) {
-            Some((entries, _)) => {
-                Amount::Of(entries * ENTRY, "450 bytes an entry at worst, 8 a bucket of four".to_owned())
-            }
+            Some((entries, _)) => Amount::Of(
+                (entries * u128::from(cost::TRACKED)).saturating_add(entries.div_ceil(4) * u128::from(cost::BUCKET)),
+                "450 bytes an entry at worst, 8 a bucket of four".to_owned(),
+            ),
             None => Amount::Unsaid(TIME),
         },
         ..UNTOLD

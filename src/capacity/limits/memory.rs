@@ -1,15 +1,12 @@
 //! Kernel memory of sockets.
 
 use super::{Found, Have, Limit, UNTOLD, sockets};
+use crate::model::cost::{PAGE, SOCKET};
 use crate::model::fact::{Cause, Unit, Value};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::{Share, Traffic};
 
-/// Slab objects of one open TCP socket, as the fact sockets.memory counts them (measured on 6.18).
-const SOCKET: u128 = 3584;
-/// What a socket with anything on the way takes of net.ipv4.tcp_mem, which counts whole pages.
-const PAGE: u128 = 4096;
 /// Defaults of tcp_rmem and tcp_wmem: a buffer that is full and has not grown.
 const BUFFERS: u128 = 131_072 + 16_384;
 
@@ -44,7 +41,7 @@ pub(super) const LIMITS: &[Limit] = &[
         need: |traffic| {
             let share = traffic.node();
             let words = format!("{} with a page each on the way", sockets(share));
-            Amount::Of(u128::from(share.sockets()) * PAGE, words)
+            Amount::Of(u128::from(share.sockets()) * u128::from(PAGE), words)
         },
         have: Have::Fact("tcp_mem.ceiling"),
         change: "more memory on the node, or the three numbers of net.ipv4.tcp_mem together",
@@ -68,7 +65,7 @@ pub(super) const LIMITS: &[Limit] = &[
 
 fn idle(share: Share) -> Amount {
     let words = format!("{} x 3,584 bytes of kernel memory; the program comes on top", sockets(share));
-    Amount::Of(u128::from(share.sockets()) * SOCKET, words)
+    Amount::Of(u128::from(share.sockets()) * u128::from(SOCKET), words)
 }
 
 /// The memory limit of the pod, if it has one: without, the node's memory is all that counts.

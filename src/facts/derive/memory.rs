@@ -1,19 +1,10 @@
 //! What the declared load and the largest values of settings cost in memory.
 
 use super::{Formula, TCP_MEM, entry, nth};
+use crate::model::cost::{BUCKET, PAGE, SOCKET, TRACKED};
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 use crate::model::facts::Facts;
 
-/// Kernel memory of one open TCP socket with nothing to send or read: its slab objects TCP (2368 bytes),
-/// sock_inode_cache (832), filp (192) and dentry (192), measured on 6.18.
-const SOCKET: i128 = 3584;
-/// One conntrack entry: 256 bytes measured on 6.18 without NAT, up to some 450 with the extensions for NAT, accounting and
-/// events. The larger one, for a worst case.
-const TRACKED: i128 = 450;
-/// One bucket of the conntrack hash: a pointer.
-const BUCKET: i128 = 8;
-/// A page on most machines. Where it is 16 or 64 KiB the true figure is that much larger.
-const PAGE: i128 = 4096;
 const RMEM: &str = "sysctl.net.ipv4.tcp_rmem";
 const WMEM: &str = "sysctl.net.ipv4.tcp_wmem";
 
@@ -27,7 +18,7 @@ pub(super) const FORMULAS: &[Formula] = &[
             "kernel memory of the declared sockets while they are idle: no buffers, nothing of the application",
         ),
         needs: &[],
-        compute: |facts, _| times(facts.number("workload.sockets")?, SOCKET),
+        compute: |facts, _| times(facts.number("workload.sockets")?, SOCKET.into()),
     },
     Formula {
         entry: entry(
@@ -57,9 +48,9 @@ pub(super) const FORMULAS: &[Formula] = &[
         ),
         needs: &["conntrack.max", "conntrack.buckets"],
         compute: |facts, _| {
-            let buckets = facts.number("conntrack.buckets")?.saturating_mul(BUCKET);
+            let buckets = facts.number("conntrack.buckets")?.saturating_mul(BUCKET.into());
             match facts.value("conntrack.max")? {
-                Value::Number(max) => Ok(Value::Number(max.saturating_mul(TRACKED).saturating_add(buckets))),
+                Value::Number(max) => Ok(Value::Number(max.saturating_mul(TRACKED.into()).saturating_add(buckets))),
                 other => Ok(other.clone()),
             }
         },
@@ -74,7 +65,7 @@ pub(super) const FORMULAS: &[Formula] = &[
         ),
         needs: &[TCP_MEM],
         compute: |facts, _| match nth(facts, TCP_MEM, 2)? {
-            Value::Number(pages) => times(pages, PAGE),
+            Value::Number(pages) => times(pages, PAGE.into()),
             other => Ok(other),
         },
     },
@@ -87,7 +78,7 @@ pub(super) const FORMULAS: &[Formula] = &[
             "TCP buffers of the declared sockets when each has data on the way: the kernel counts in whole pages",
         ),
         needs: &[],
-        compute: |facts, _| times(facts.number("workload.sockets")?, PAGE),
+        compute: |facts, _| times(facts.number("workload.sockets")?, PAGE.into()),
     },
     Formula {
         entry: entry(
