@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::evaluate::{Context, evaluate, explain, tell_listener};
+use crate::evaluate::{Context, evaluate, explain, kernel_of, tell_listener};
 use crate::facts;
 use crate::host::{Host, Live};
 use crate::model::fact::Cause;
@@ -50,7 +50,9 @@ pub struct Read {
 
 /// Reads what judging these rules needs, and derives what follows.
 pub fn read<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload) -> Read {
-    read_over(host, rules, workload, 0, None)
+    let mut facts = facts::looking_for(0, host.process().is_some(), None);
+    facts::gather(host, wanted(rules.flat_map(Rule::judged_by)), &mut facts);
+    read_of(facts, workload)
 }
 
 /// Whether tunecheck itself is in a container.
@@ -61,17 +63,13 @@ pub(crate) fn in_container() -> bool {
     matches!(place::of(&facts).kind, Kind::Container | Kind::Pod | Kind::HostNetworkPod)
 }
 
-fn read_over<'a>(
-    host: &dyn Host,
-    rules: impl Iterator<Item = &'a Rule>,
-    workload: &Workload,
-    window: u64,
-    peers: Option<&Peers>,
-) -> Read {
-    let header = place::WANTED.iter().chain(&HEADER);
-    let wanted = rules.flat_map(Rule::judged_by).chain(header.copied()).map(Name::from).collect();
-    let mut facts = facts::looking_for(window, host.process().is_some(), peers);
-    facts::gather(host, wanted, &mut facts);
+/// What a place and the header of a report rest on, and these.
+fn wanted(names: impl Iterator<Item = &'static str>) -> facts::Wanted {
+    place::WANTED.iter().chain(&HEADER).copied().chain(names).map(Name::from).collect()
+}
+
+/// Finds the place in what was gathered, and derives what follows for this load.
+fn read_of(mut facts: Facts, workload: &Workload) -> Read {
     let place = place::of(&facts);
     place::describe(&place, &mut facts);
     facts::declare(&mut facts, workload);
@@ -141,11 +139,19 @@ pub(crate) fn audit_over(
 ) -> Result<Report, NothingReadable> {
     let Beside { sampling, peers } = beside;
     let window = sampling.map_or(0, Sampling::milliseconds);
-    let mut declared = facts::looking_for(window, host.process().is_some(), peers);
+    let mut facts = facts::looking_for(window, host.process().is_some(), peers);
+    let mut declared = facts.clone();
     facts::declare(&mut declared, workload);
-    let asked = || rules.iter().filter(|rule| may_apply(rule, workload.role, &declared));
-    let seen = sampling.map(|sampling| sample::watched(host, asked(), sampling));
-    let mut read = read_over(host, asked(), workload, window, peers);
+    let mut asked: Vec<&Rule> = rules.iter().filter(|rule| may_apply(rule, workload.role, &declared)).collect();
+    // What the place or a cheap fact rules out is not read. While counters are watched that is too early to tell.
+    if sampling.is_none() {
+        facts::gather(host, wanted(asked.iter().flat_map(|rule| rule.applied_by())), &mut facts);
+        place::describe(&place::of(&facts), &mut facts);
+        asked.retain(|rule| may_apply(rule, workload.role, &facts));
+    }
+    let seen = sampling.map(|sampling| sample::watched(host, asked.iter().copied(), sampling));
+    facts::gather(host, wanted(asked.iter().flat_map(|rule| rule.judged_by())), &mut facts);
+    let mut read = read_of(facts, workload);
     let window = seen.map(|seen| seen.close(&mut read.facts));
     // What links and directories tell needs no file to be opened, and judges nothing.
     let opened = |name: &str| name != "process.fds" && !name.starts_with("namespace.");
@@ -248,10 +254,11 @@ pub(crate) fn mend(findings: &mut [Finding], rules: &RuleSet, read: &Read, role:
     findings.iter_mut().for_each(|finding| tell_listener(finding, &read.facts));
 }
 
-/// Whether the declared load alone leaves a rule applicable. What does not apply is not read either.
-pub(crate) fn may_apply(rule: &Rule, role: Role, declared: &Facts) -> bool {
-    let fails = |condition: &Condition| declared.value(condition.fact).is_ok_and(|value| !condition.test.holds(value));
-    rule.asks(role) && !rule.when.iter().any(fails)
+/// Whether what is known so far leaves a rule applicable. What does not apply is not read either.
+pub(crate) fn may_apply(rule: &Rule, role: Role, known: &Facts) -> bool {
+    let fails = |condition: &Condition| known.value(condition.fact).is_ok_and(|value| !condition.test.holds(value));
+    let other_kernel = || kernel_of(known).is_some_and(|kernel| rule.kernel.excludes(kernel).is_some());
+    rule.asks(role) && !rule.when.iter().any(fails) && !other_kernel()
 }
 
 pub(crate) fn context(read: &Read, role: Role) -> Context<'_> {

@@ -15,6 +15,7 @@ use crate::model::finding::{Finding, Outcome, Want};
 use crate::model::listener::{Limit, Listener};
 use crate::model::place::Place;
 use crate::model::rule::{IfAbsent, Rule};
+use crate::model::version::Version;
 use crate::model::workload::Role;
 
 use check::Judgement;
@@ -99,10 +100,13 @@ fn applies(rule: &Rule, context: Context<'_>) -> Result<Option<String>, Gap> {
             context.role.word()
         )));
     }
-    if let (Some(since), Some(kernel)) = (rule.kernel, context.place.kernel)
-        && kernel < since
-    {
-        return Ok(Some(format!("needs kernel {since}, this is {kernel}")));
+    if !rule.kernel.are_all() {
+        let Some(kernel) = kernel_of(context.facts) else {
+            return Err(Gap::new(Cause::Unsupported, "it depends on the kernel's release, which is not known"));
+        };
+        if let Some(reason) = rule.kernel.excludes(kernel) {
+            return Ok(Some(reason));
+        }
     }
     for condition in &rule.when {
         let holds = match context.facts.value(condition.fact) {
@@ -118,6 +122,11 @@ fn applies(rule: &Rule, context: Context<'_>) -> Result<Option<String>, Gap> {
         }
     }
     Ok(None)
+}
+
+/// The release of the kernel, where it is known and is a release.
+pub(crate) fn kernel_of(facts: &Facts) -> Option<Version> {
+    facts.text("kernel.release")?.parse().ok()
 }
 
 fn unknown(finding: Finding, gap: Gap) -> Finding {

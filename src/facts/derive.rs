@@ -12,7 +12,7 @@ mod runtime;
 pub(super) use ports::{listening_ports, usable_ports, used_at_most as ports_used_at_most};
 
 use super::owners::{INODE, OWNER};
-use super::{Wanted, connections, over};
+use super::{Wanted, connections, over, user};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
@@ -30,6 +30,7 @@ const fn entry(name: &'static str, unit: Unit, scope: Scope, read: &'static str,
 }
 
 const TCP_MEM: &str = "sysctl.net.ipv4.tcp_mem";
+const BRIDGE_CALL: &str = "sysctl.net.bridge.bridge-nf-call-iptables";
 const KEEPALIVE: [&str; 3] = [
     "sysctl.net.ipv4.tcp_keepalive_time",
     "sysctl.net.ipv4.tcp_keepalive_intvl",
@@ -76,6 +77,38 @@ const OTHERS: &[Formula] = &[
                 Ok(1..) => Err(over::no_window()),
                 _ => Ok(Value::Number(share)),
             }
+        },
+    },
+    Formula {
+        entry: entry(
+            "bridge.filtered",
+            Unit::Mode,
+            Scope::Netns,
+            BRIDGE_CALL,
+            "1: bridged packets pass iptables; 0: they do not, or br_netfilter is not loaded",
+        ),
+        needs: &[BRIDGE_CALL],
+        compute: |facts, _| match facts.number(BRIDGE_CALL) {
+            Err(gap) if gap.cause == Cause::Absent => Ok(Value::Number(0)),
+            other => other.map(Value::Number),
+        },
+    },
+    Formula {
+        entry: entry(
+            "nproc.binds",
+            Unit::Mode,
+            Scope::Process,
+            "user, capabilities and user namespace of the process",
+            "1: its forks fail at RLIMIT_NPROC; 0: root and CAP_SYS_RESOURCE are exempt",
+        ),
+        needs: &["process.real_uid", "process.capabilities", "namespace.user.init"],
+        compute: |facts, _| {
+            // CAP_SYS_ADMIN and CAP_SYS_RESOURCE of linux/capability.h; what a user namespace gives does not count.
+            const EXEMPT: i128 = 1 << 21 | 1 << 24;
+            let root = facts.number("process.real_uid")? == 0;
+            let exempt = root || facts.number("process.capabilities")? & EXEMPT != 0;
+            let host = facts.number("namespace.user.init")? == 1;
+            Ok(Value::Number(i128::from(!(host && exempt))))
         },
     },
     Formula {
@@ -146,6 +179,9 @@ pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
     }
     if all.contains(OWNER) {
         all.insert(INODE.into());
+    }
+    if all.contains("user.tasks") {
+        all.extend(user::NEEDS.map(Name::from));
     }
     if connections::is_wanted(&all) {
         all.extend(connections::NEEDS.iter().map(|name| Name::from(*name)));
@@ -245,6 +281,11 @@ fn take_back_boot(facts: &mut Facts, start: &str, why: &str) {
 
 fn reason(facts: &Facts, name: &str, entry: Option<&Entry>) -> Option<Gap> {
     let sysctl = name.strip_prefix("sysctl.");
+    for (family, module) in [("net.ipv4.vs.", "ip_vs"), ("net.bridge.", "br_netfilter")] {
+        if sysctl.is_some_and(|key| key.starts_with(family)) {
+            return Some(Gap::new(Cause::Absent, format!("module {module} is not loaded")));
+        }
+    }
     if name.starts_with("conntrack.") || sysctl.is_some_and(|key| key.starts_with("net.netfilter.nf_conntrack")) {
         return Some(Gap::new(Cause::Absent, "module nf_conntrack is not loaded"));
     }

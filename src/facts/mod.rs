@@ -4,6 +4,7 @@
 //! follow from others.
 
 mod boot;
+mod bridge;
 mod cgroup;
 mod connections;
 mod conntrack;
@@ -12,6 +13,7 @@ mod derive;
 mod fds;
 mod files;
 mod kernel;
+mod keys;
 mod listeners;
 mod memory;
 mod neighbours;
@@ -21,6 +23,7 @@ mod peer;
 mod pressure;
 mod process;
 mod resolver;
+mod route;
 mod runtime;
 mod signs;
 mod sockstat;
@@ -30,6 +33,7 @@ mod sysctl;
 mod tuned;
 mod udp;
 mod units;
+mod user;
 mod workload;
 
 use std::borrow::Cow;
@@ -58,26 +62,30 @@ struct Source {
     entries: &'static [Entry],
 }
 
-/// Every source. `boot` compares with what `sysctl` read, `owners` looks for what `listeners` read, and `connections`
-/// comes after all that it needs.
+/// Every source. `boot` compares with what `sysctl` read, `owners` looks for what `listeners` read, `user` counts only if
+/// what `memory` read is many, and `connections` comes after all that it needs.
 const SOURCES: &[Source] = &[
+    kernel::SOURCE,
     sysctl::SOURCE,
     boot::SOURCE,
     process::SOURCE,
     files::SOURCE,
+    keys::SOURCE,
     counters::SOURCE,
     sockstat::SOURCE,
     conntrack::SOURCE,
     softnet::SOURCE,
     neighbours::SOURCE,
+    route::SOURCE,
+    bridge::SOURCE,
     listeners::SOURCE,
     owners::SOURCE,
     udp::SOURCE,
     memory::SOURCE,
+    user::SOURCE,
     pressure::SOURCE,
     fds::SOURCE,
     cgroup::SOURCE,
-    kernel::SOURCE,
     connections::SOURCE,
     signs::SOURCE,
     tuned::SOURCE,

@@ -1,6 +1,6 @@
 //! Limits, open files and identity of the audited process: tunecheck itself, so what its parent hands on.
 
-use super::{Gather, Source, text};
+use super::{Gather, Source, number, text};
 use crate::host::{Ask, Query};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
@@ -8,6 +8,7 @@ use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 const LIMITS: &str = "/proc/self/limits";
 const STATUS: &str = "/proc/self/status";
 const FDS: &str = "/proc/self/fd";
+const MAPS: &str = "/proc/self/maps";
 
 const fn entry(name: &'static str, unit: Unit, read: &'static str, meaning: &'static str) -> Entry {
     Entry {
@@ -36,6 +37,9 @@ pub(super) const SOURCE: Source = Source {
             "number and name of the audited process, if it is not tunecheck",
         ),
         entry("process.uid", Unit::Mode, STATUS, "effective user id"),
+        entry("process.real_uid", Unit::Mode, STATUS, "user whose tasks its forks are counted with"),
+        entry("process.threads", Unit::Count, STATUS, "threads now"),
+        entry("process.mappings", Unit::Count, MAPS, "memory mappings now"),
         entry("process.capabilities", Unit::Mode, STATUS, "effective capabilities, as a bit mask"),
     ],
 };
@@ -52,6 +56,11 @@ fn read(gather: &mut Gather<'_>) {
         let reading = fds(gather);
         gather.put("process.fds", reading, FDS);
     }
+    if gather.wants("process.mappings") {
+        let asked = gather.host.ask(Query { ask: Ask::Mappings, of: "" });
+        let reading = asked.map_err(|refusal| refusal.gap(MAPS)).and_then(|bytes| counted(MAPS, &bytes));
+        gather.put("process.mappings", reading, MAPS);
+    }
     if !gather.wants_any("process") {
         return;
     }
@@ -61,7 +70,12 @@ fn read(gather: &mut Gather<'_>) {
         gather.put("process.name", name.map(Value::Text), "/proc");
     }
     let status = gather.host.read(STATUS).map_err(|refusal| refusal.gap(STATUS));
-    for (name, key, column, radix) in [("process.uid", "Uid:", 1, 10), ("process.capabilities", "CapEff:", 0, 16)] {
+    for (name, key, column, radix) in [
+        ("process.uid", "Uid:", 1, 10),
+        ("process.real_uid", "Uid:", 0, 10),
+        ("process.threads", "Threads:", 0, 10),
+        ("process.capabilities", "CapEff:", 0, 16),
+    ] {
         if gather.wants(name) {
             let reading = status.as_ref().map_err(Gap::clone).and_then(|bytes| field(bytes, key, column, radix));
             gather.put(name, reading, STATUS);
@@ -93,6 +107,11 @@ fn fds(gather: &Gather<'_>) -> Reading {
             Err(refusal) => Err(refusal.gap(FDS)),
         },
     }
+}
+
+/// An answer that is one number.
+pub(super) fn counted(of: &str, bytes: &[u8]) -> Reading {
+    number(&text(bytes)).map(Value::Number).ok_or_else(|| Gap::unparsable(of, bytes))
 }
 
 fn field(bytes: &[u8], key: &str, column: usize, radix: u32) -> Reading {

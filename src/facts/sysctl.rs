@@ -10,6 +10,7 @@ const IP: &str = "https://docs.kernel.org/networking/ip-sysctl.html";
 const CORE: &str = "https://docs.kernel.org/admin-guide/sysctl/net.html";
 const FS: &str = "https://docs.kernel.org/admin-guide/sysctl/fs.html";
 const KERNEL: &str = "https://docs.kernel.org/admin-guide/sysctl/kernel.html";
+const VM: &str = "https://docs.kernel.org/admin-guide/sysctl/vm.html";
 const CONNTRACK: &str = "https://docs.kernel.org/networking/nf_conntrack-sysctl.html";
 
 const fn entry(name: &'static str, unit: Unit, scope: Scope, document: &'static str, meaning: &'static str) -> Entry {
@@ -225,6 +226,45 @@ pub(super) const SOURCE: Source = Source {
             Scope::Netns,
             CONNTRACK,
             "idle time after which a tracked connection is forgotten",
+        ),
+        entry(
+            "sysctl.net.ipv4.vs.conn_reuse_mode",
+            Unit::Mode,
+            Scope::Netns,
+            "https://docs.kernel.org/networking/ipvs-sysctl.html",
+            "what IPVS does with a port that a client uses again: 0 the old backend, 1 schedule anew",
+        ),
+        entry(
+            "sysctl.net.bridge.bridge-nf-call-iptables",
+            Unit::Mode,
+            Scope::Netns,
+            IP,
+            "1: bridged IPv4 packets pass iptables",
+        ),
+        entry(
+            "sysctl.net.ipv6.route.max_size",
+            Unit::Count,
+            Scope::Netns,
+            IP,
+            "entries of the IPv6 route cache, before Linux 6.3",
+        ),
+        entry(
+            "sysctl.net.ipv4.tcp_retries2",
+            Unit::Count,
+            Scope::Netns,
+            IP,
+            "retransmissions after which a connection is given up",
+        ),
+        entry("sysctl.fs.aio-nr", Unit::Count, Scope::Host, FS, "events that io_setup() calls of the host asked for"),
+        entry("sysctl.fs.aio-max-nr", Unit::Count, Scope::Host, FS, "most of them"),
+        entry("sysctl.vm.max_map_count", Unit::Count, Scope::Host, VM, "most memory mappings of a process"),
+        entry("sysctl.kernel.keys.maxkeys", Unit::Count, Scope::Host, KERNEL, "kernel keys that a user may hold"),
+        entry(
+            "sysctl.kernel.keys.maxbytes",
+            Unit::Bytes,
+            Scope::Host,
+            KERNEL,
+            "bytes of kernel keys that a user may hold",
         ),
         entry(
             "sysctl.*",

@@ -12,7 +12,7 @@ use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAG
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Answer, Ask, Host, Query, Refusal, fd_use, owners, sock_diag};
+use super::{Answer, Ask, Host, Query, Refusal, fd_use, owners, processes, sock_diag};
 
 /// Most that is read of one file. Nothing an audit reads is near it; a bigger file is refused, not cut.
 pub(super) const LARGEST: usize = 4 << 20;
@@ -50,7 +50,10 @@ impl Host for Live {
             Ask::FdUse => fd_use::answer(None).map_err(|error| refusal(&error)),
             Ask::SocketOwners => owners::find(of).map_err(|error| refusal(&error)),
             Ask::Connections => sock_diag::connections(of).map_err(errno),
-            Ask::Runtime | Ask::Options => Err(Refusal::Unsupported("no other process is audited".into())),
+            Ask::UserTasks => user_tasks(of),
+            Ask::Mappings | Ask::Runtime | Ask::Options => {
+                Err(Refusal::Unsupported("no other process is audited".into()))
+            }
             Ask::Env => std::env::var_os(of).map(|_| Vec::new()).ok_or(Refusal::Errno(Errno::ENOENT as i32)),
         }
     }
@@ -58,6 +61,12 @@ impl Host for Live {
     fn source(&self) -> String {
         "live".into()
     }
+}
+
+fn user_tasks(of: &str) -> Answer {
+    let uid = of.parse().map_err(|_| Refusal::Unsupported(format!("{of:?} is no number of a user")))?;
+    let count = processes::tasks_of(uid).map_err(|error| refusal(&error))?;
+    Ok(count.to_string().into_bytes())
 }
 
 fn access(path: &str, mode: AccessFlags) -> Answer {

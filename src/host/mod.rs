@@ -83,6 +83,11 @@ pub enum Ask {
     /// Which processes hold sockets, by inode numbers with commas between them: lines `INODE PID NAME`, then `denied N`
     /// and `cut N` for processes that could not be looked into or through while a socket had no owner.
     SocketOwners,
+    /// Memory mappings of the audited process, in decimal: how many lines /proc/PID/maps has. None of them is kept.
+    Mappings,
+    /// Tasks of the user of this number, in decimal: threads of all processes that can be seen whose real user it is. A
+    /// pass over every process.
+    UserTasks,
     /// What the audited process is made of, a sign a line: `exe NAME`, `lib jvm|j9`, `go VERSION`, `automaxprocs`,
     /// `containermaxprocs=0`, `rustc`,
     /// `threads N`, `thread KIND N`.

@@ -95,9 +95,13 @@ impl Host for Of {
         let at = |path: &str| Live.ask(Query { ask, of: path });
         match ask {
             Ask::SockDiag | Ask::Connections => self.in_netns(query),
+            Ask::Mappings => match processes::mappings(self.pid) {
+                Ok(count) => Ok(count.to_string().into_bytes()),
+                Err(error) => Err(super::live::refusal(&error)),
+            },
             Ask::Runtime => runtime::signs(self.pid),
             Ask::Options => runtime::options(self.pid, query.of),
-            Ask::Uname | Ask::SocketOwners => self.of_machine(query),
+            Ask::Uname | Ask::SocketOwners | Ask::UserTasks => self.of_machine(query),
             // It sees the processes of its own pid namespace.
             Ask::FdUse => {
                 let pidns = |process: &str| at_link(&format!("/proc/{process}/ns/pid"));

@@ -40,6 +40,42 @@ fn pids() -> io::Result<Vec<u32>> {
     Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
+/// Threads of all processes whose real user is this one.
+///
+/// # Errors
+/// Those of listing /proc.
+pub(super) fn tasks_of(uid: u32) -> io::Result<u64> {
+    let threads = |pid: u32| -> Option<u64> {
+        let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+        let status = String::from_utf8_lossy(&status);
+        let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next());
+        let real: u32 = field("Uid:")?.parse().ok()?;
+        if real == uid { field("Threads:")?.parse().ok() } else { None }
+    };
+    Ok(pids()?.into_iter().filter_map(threads).sum())
+}
+
+/// Lines of /proc/PID/maps, of which each is a mapping.
+///
+/// # Errors
+/// Those of reading it: without the right to look into the process, EACCES.
+pub(super) fn mappings(pid: u32) -> io::Result<u64> {
+    let mut file = File::open(format!("/proc/{pid}/maps"))?;
+    let mut step = [0u8; 1 << 16];
+    let mut lines = 0;
+    loop {
+        match file.read(&mut step) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) => return Ok(lines),
+            Ok(count) => {
+                let read = step.get(..count).unwrap_or_default();
+                lines += read.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// One process; none if it has ended, or is a kernel thread.
 pub(super) fn look(pid: u32) -> Option<Process> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
@@ -110,6 +146,17 @@ mod tests {
         assert!(all().unwrap().iter().any(|process| process.pid == own.pid && process.began == own.began));
         let program = program(own.pid);
         assert!(std::env::args().next().unwrap().ends_with(&program) && !program.is_empty(), "{program}");
+    }
+
+    #[test]
+    fn mappings_and_tasks_of_this_process_are_counted() {
+        let before = mappings(std::process::id()).unwrap();
+        let lines = fs::read_to_string("/proc/self/maps").unwrap().lines().count() as u64;
+        assert!(before > 0 && before.abs_diff(lines) < 50, "{before} and {lines}");
+        let own = fs::metadata("/proc/self").unwrap().uid();
+        assert!(tasks_of(own).unwrap() > 0);
+        assert_eq!(tasks_of(4_294_967_290).unwrap(), 0);
+        assert!(mappings(u32::MAX).is_err());
     }
 
     #[test]

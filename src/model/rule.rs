@@ -26,8 +26,8 @@ pub struct Rule {
     pub scope: Scope,
     /// Roles for which it is asked; empty for all.
     pub roles: Vec<Role>,
-    /// Oldest kernel release on which it makes sense.
-    pub kernel: Option<Version>,
+    /// Kernel releases on which it makes sense.
+    pub kernel: Kernels,
     /// Conditions without which the rule is not applicable.
     pub when: Vec<Condition>,
     /// The fact that is judged; `[*]` stands for each subject in turn.
@@ -71,10 +71,15 @@ impl Rule {
     /// The facts that judging needs, `[*]` included.
     pub fn judged_by(&self) -> Vec<&'static str> {
         let mut names = vec![self.fact];
-        names.extend(self.when.iter().map(|condition| condition.fact));
+        names.extend(self.applied_by());
         names.extend(self.check.facts());
         names.extend(self.evidence.iter().map(|evidence| evidence.fact));
         names
+    }
+
+    /// The facts that tell whether it applies.
+    pub fn applied_by(&self) -> impl Iterator<Item = &'static str> {
+        self.when.iter().map(|condition| condition.fact)
     }
 
     /// The facts that saying what is wrong and mending it need: without them a fix could lower a value, drop an entry,
@@ -114,6 +119,35 @@ impl Rule {
 /// The fact names between braces in a sentence.
 pub fn placeholders(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
+/// Kernel releases from one on, and before another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kernels {
+    /// The oldest.
+    pub since: Option<Version>,
+    /// The first that is too new.
+    pub before: Option<Version>,
+}
+
+impl Kernels {
+    /// Whether every release is meant.
+    pub fn are_all(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Why a release is not among them; `None` if it is.
+    pub fn excludes(self, kernel: Version) -> Option<String> {
+        match self {
+            Self { since: Some(since), .. } if kernel < since => {
+                Some(format!("needs kernel {since}, this is {kernel}"))
+            }
+            Self { before: Some(before), .. } if kernel >= before => {
+                Some(format!("a matter of kernels before {before}, this is {kernel}"))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A condition on a fact without which a rule is not applicable.

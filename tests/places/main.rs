@@ -40,6 +40,7 @@ mod page;
 mod peers;
 mod pools;
 mod ports;
+mod quotas;
 mod readonly;
 mod recordings;
 #[path = "../support/report.rs"]
@@ -65,6 +66,7 @@ fn main() {
         ceilings::PLACES,
         diff::PLACES,
         ports::PLACES,
+        quotas::PLACES,
         sysctl_files::PLACES,
         limits::PLACES,
         descriptors::PLACES,

@@ -5,7 +5,7 @@ use super::typed::*;
 use crate::model::check::{Band, Bound, Check, Operand};
 use crate::model::fact::Value;
 use crate::model::fix::{Change, Fix, NofileFix, Pod, SysctlFix};
-use crate::model::rule::{Condition, Doc, Evidence, Example, Rule, Test};
+use crate::model::rule::{Condition, Doc, Evidence, Example, Kernels, Rule, Test};
 use crate::model::sysctl;
 use crate::model::version::Version;
 use crate::model::watch::Watch;
@@ -88,7 +88,10 @@ impl RuleFile {
             manual: kept(self.manual),
             scope: self.scope,
             roles: self.applies.roles,
-            kernel: self.applies.kernel.map(release("kernel:")).transpose()?,
+            kernel: Kernels {
+                since: self.applies.kernel.map(release("kernel:")).transpose()?,
+                before: self.applies.kernel_before.map(release("kernel_before:")).transpose()?,
+            },
             when: self.applies.when.into_iter().map(ConditionFile::meaning).collect::<Meant<_>>()?,
             check: self.check.meaning(&fact)?,
             fact: kept(self.fact),

@@ -68,6 +68,8 @@ pub(super) struct AppliesFile {
     pub(super) roles: Vec<Role>,
     /// Oldest kernel release.
     pub(super) kernel: Option<String>,
+    /// First kernel release to which it does not apply any more.
+    pub(super) kernel_before: Option<String>,
     pub(super) when: Vec<ConditionFile>,
 }
 
