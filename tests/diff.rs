@@ -204,8 +204,8 @@ fn counters_that_rose_are_told_by_how_much() {
     base["place"]["boot_id"] = "0f6f0a36-7a3c-4b58-8b53-5d2c9d3c9a11".into();
     base["place"]["network_namespace_inode"] = 4_026_531_840_u64.into();
     let mut later = base.clone();
-    let proof = finding(&mut later, "listen/somaxconn")["evidence"].as_array_mut().unwrap();
-    let overflows = proof.iter_mut().find(|proof| proof["fact"] == "netstat.TcpExt.ListenOverflows").unwrap();
+    let proof = finding(&mut later, "listen/overflows")["evidence"].as_array_mut().unwrap();
+    let overflows = proof.iter_mut().find(|proof| proof["fact"] == "netstat.TcpExt.ListenDrops").unwrap();
     let before = overflows["value"].as_i64().unwrap();
     overflows["value"] = (before + 4412).into();
     let (a, b) = (file(&folder, "a.json", base.to_string()), file(&folder, "b.json", later.to_string()));

@@ -20,6 +20,9 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
             false if fact.starts_with("conntrack.stat.") || fact == "conntrack.full_drops" => {
                 ", since nf_conntrack was loaded"
             }
+            false if fact.starts_with("listener[") => ", since its socket was made",
+            // Each of those counts since its own beginning.
+            false if fact.starts_with("listeners.") => "",
             false => since(entry.map(|entry| entry.scope), context),
         };
         let unit = entry.map_or(Unit::Count, |entry| entry.unit);

@@ -11,6 +11,7 @@ mod runtime;
 
 pub(super) use ports::{listening_ports, usable_ports, used_at_most as ports_used_at_most};
 
+use super::listeners::DROPS;
 use super::owners::{INODE, OWNER};
 use super::{Wanted, connections, over, user};
 use crate::model::catalogue::Entry;
@@ -247,12 +248,28 @@ fn explain(facts: &mut Facts) {
             "the sysctl.d files act in the host's own network namespace, not in this one",
         );
     }
+    take_back_drops(facts);
     let since = Version { major: 6, minor: 14, patch: 0 };
     let own_pid_max =
         facts.text("kernel.release").and_then(|text| text.parse().ok()).is_none_or(|kernel: Version| kernel >= since);
     if matches!(facts.value("namespace.pid.init"), Ok(Value::Number(0))) && own_pid_max {
         let why = "a pid namespace has a kernel.pid_max of its own since Linux 6.14; the host's binds as well";
         facts.put("sysctl.kernel.pid_max", Err(Gap::new(Cause::NotVisibleHere, why)), "");
+    }
+}
+
+/// The first kernel whose listeners count what they drop (commit 9caad864151e).
+const LISTENERS_COUNT: Version = Version { major: 4, minor: 7, patch: 0 };
+
+/// Takes back the zeroes of listeners that do not count.
+fn take_back_drops(facts: &mut Facts) {
+    let Some(kernel) = facts.text("kernel.release").and_then(|text| text.parse::<Version>().ok()) else { return };
+    if kernel >= LISTENERS_COUNT {
+        return;
+    }
+    for subject in facts.subjects(DROPS) {
+        let why = format!("kernel {kernel} counts for all listeners together, Linux 4.7 for each");
+        facts.put(format!("listener[{subject}].drops"), Err(Gap::new(Cause::Absent, why)), "sock_diag");
     }
 }
 

@@ -13,6 +13,9 @@ const fn entry(name: &'static str, meaning: &'static str) -> Entry {
     Entry { name, unit: Unit::Count, scope: Scope::Netns, meaning, read: "sock_diag, state LISTEN", document }
 }
 
+/// What a listener dropped.
+pub(super) const DROPS: &str = "listener[*].drops";
+
 pub(super) const SOURCE: Source = Source {
     families: &["listener", "listeners"],
     read,
@@ -20,6 +23,7 @@ pub(super) const SOURCE: Source = Source {
         entry("listener[*].backlog", "effective backlog: the lesser of what listen() asked for and somaxconn then"),
         entry("listener[*].queue", "connections that wait for accept() now"),
         entry("listener[*].port", "the port"),
+        entry(DROPS, "packets that this listener dropped, for whatever reason, since its socket was made (sk_drops)"),
         entry("listener[*].inode", "inode number of the socket: what its owner is found by"),
         entry("listeners.count", "listening TCP sockets"),
     ],
@@ -48,7 +52,7 @@ fn read(gather: &mut Gather<'_>) {
                     }
                 } else if count.is_ok() {
                     // A subject of its own, so that the IPv4 listeners keep their values.
-                    for key in ["backlog", "queue", "port", "inode"] {
+                    for key in ["backlog", "queue", "port", "inode", "drops"] {
                         gather.put(format!("listener[[::]:*].{key}"), Err(gap.clone()), "sock_diag");
                     }
                 }
@@ -67,6 +71,9 @@ fn read(gather: &mut Gather<'_>) {
         ] {
             gather.put(format!("listener[{subject}].{key}"), Ok(Value::Number(number.into())), "sock_diag");
         }
+        let untold = || Gap::new(Cause::Absent, "what each dropped is not in this recording");
+        let drops = listener.drops.map(|drops| Value::Number(drops.into())).ok_or_else(untold);
+        gather.put(format!("listener[{subject}].drops"), drops, "sock_diag");
     }
 }
 
@@ -84,6 +91,8 @@ struct Listener {
     queue: u32,
     backlog: u32,
     inode: u32,
+    /// None in a recording from before it was asked for.
+    drops: Option<u32>,
 }
 
 /// Listeners by address. Sockets that share one (SO_REUSEPORT, one per worker) are told apart by a number.
@@ -102,16 +111,22 @@ fn named(listeners: Vec<Listener>) -> BTreeMap<String, Listener> {
     named
 }
 
-/// Reads `inet_diag_msg` structures (linux/inet_diag.h). Messages of another size or family are passed over.
+/// Reads `inet_diag_msg` structures (linux/inet_diag.h) and their attributes. Messages of another size or family are passed
+/// over.
 fn parse(bytes: &[u8]) -> Vec<Listener> {
     sock_diag::messages(bytes).filter_map(|(_, body)| listener(body)).collect()
 }
+
+const INET_DIAG_SKMEMINFO: u16 = 7;
 
 fn listener(body: &[u8]) -> Option<Listener> {
     let number = |at: usize| Some(u32::from_ne_bytes(*body.get(at..at + 4)?.first_chunk()?));
     let port = u16::from_be_bytes(*body.get(4..6)?.first_chunk()?);
     let address = SocketAddr::new(address(*body.first()?, body.get(8..24)?)?, port);
-    Some(Listener { address, queue: number(56)?, backlog: number(60)?, inode: number(68)? })
+    let memory = sock_diag::attribute(body.get(sock_diag::MESSAGE..)?, INET_DIAG_SKMEMINFO);
+    // SK_MEMINFO_DROPS is the ninth of its numbers.
+    let drops = memory.and_then(|memory| Some(u32::from_ne_bytes(*memory.get(32..)?.first_chunk()?)));
+    Some(Listener { address, queue: number(56)?, backlog: number(60)?, inode: number(68)?, drops })
 }
 
 /// An address of `inet_diag_sockid`, which has room for one of IPv6.
@@ -141,12 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_listener_dropped_is_told_apart_from_what_a_recording_does_not_tell() {
+        let mut told = message(2, 80, 0, 128);
+        told.extend([40u16.to_ne_bytes(), INET_DIAG_SKMEMINFO.to_ne_bytes()].concat());
+        told.extend([&[0; 32][..], &31u32.to_ne_bytes()].concat());
+        let length = u32::try_from(told.len()).unwrap();
+        told[..4].copy_from_slice(&length.to_ne_bytes());
+        let drops = |bytes: &[u8]| parse(bytes).iter().map(|listener| listener.drops).collect::<Vec<_>>();
+        assert_eq!(drops(&[told, message(2, 81, 0, 128)].concat()), [Some(31), None]);
+    }
+
+    #[test]
     fn reads_both_families_and_stops_at_a_cut_message() {
         let mut bytes = [message(2, 8080, 9, 8), message(10, 443, 0, 4096)].concat();
         bytes.extend(&message(2, 1, 1, 1)[..40]);
         let found = parse(&bytes);
         assert_eq!(found.len(), 2);
-        let first = Listener { address: "0.0.0.0:8080".parse().unwrap(), queue: 9, backlog: 8, inode: 9080 };
+        let first =
+            Listener { address: "0.0.0.0:8080".parse().unwrap(), queue: 9, backlog: 8, inode: 9080, drops: None };
         assert_eq!(found[0], first);
         assert_eq!(found[1].address.to_string(), "[::]:443");
     }

@@ -1,8 +1,10 @@
 //! Shares of time, over the window that was looked at instead of since the beginning.
 
+use super::listeners::DROPS;
 use super::pressure;
 use crate::model::fact::{Cause, Gap, Value};
 use crate::model::facts::{Facts, Name};
+use crate::model::window::Window;
 
 /// Groups that are asked for a CPU quota, from the process's own upward: systemd and Kubernetes nest five or six deep.
 pub(super) const LEVELS: usize = 16;
@@ -61,9 +63,24 @@ pub(super) fn no_window() -> Gap {
     Gap::new(Cause::Absent, "a share of the window needs a second reading")
 }
 
-/// Makes every share of time that of the window, where one was looked at.
+/// A listener that was not there when the window began had dropped nothing by then.
+fn begin_new_listeners(facts: &mut Facts) {
+    let read_before = |window: &Window| window.before.contains_key("listeners.count");
+    if !facts.window().is_some_and(read_before) {
+        return;
+    }
+    for subject in facts.subjects(DROPS) {
+        let name = Name::from(format!("listener[{subject}].drops"));
+        if facts.window().is_some_and(|window| !window.before.contains_key(&name)) {
+            facts.began_at(name, Some(0));
+        }
+    }
+}
+
+/// Makes every share of time that of the window, where one was looked at, and every count that of what was there.
 pub fn narrow(facts: &mut Facts) {
     let Some(milliseconds) = facts.window().map(|window| i128::from(window.milliseconds.max(1))) else { return };
+    begin_new_listeners(facts);
     tell_group(facts);
     if facts.get(THROTTLED_SHARE).is_some() && facts.number("cgroup.cpu.throttled").is_ok() {
         let rise = |name| facts.rise(name).unwrap_or_else(|| Err(no_window()));
@@ -118,7 +135,6 @@ pub(super) fn tell_group(facts: &mut Facts) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::window::Window;
 
     /// Groups by level, each with its limit, periods and throttled periods.
     fn groups(groups: &[(usize, i128, i128)]) -> Facts {

@@ -24,8 +24,12 @@ const TCP_LISTEN: u32 = 10;
 const HOLDING: [u32; 10] = [1, 2, 4, 5, 6, 7, 8, 9, 11, 13];
 const HEADER: usize = 16;
 const REQUEST: usize = HEADER + 56;
-/// Of `inet_diag_msg`, all of it.
-const WHOLE: usize = 72;
+/// A message with all of its attributes.
+const WHOLE: usize = usize::MAX;
+/// The bit of `idiag_ext` that asks for `INET_DIAG_SKMEMINFO`, 7, which a kernel gives of its own accord to nobody.
+const WITH_MEMORY: u8 = 1 << (7 - 1);
+/// Bytes of `inet_diag_msg`, behind which its attributes begin.
+pub const MESSAGE: usize = 72;
 /// Of `inet_diag_msg`, up to both addresses: what follows is of no use here, and half of the bytes.
 const ADDRESSES: usize = 40;
 /// Most that a dump may hold, so that memory is bounded: 300,000 connections.
@@ -38,17 +42,25 @@ struct Choice {
     states: u32,
     /// Local ports, both ends included.
     ports: Option<(u16, u16)>,
-    /// Bytes of each `inet_diag_msg`.
+    /// `idiag_ext`: attributes that are given only to who asks.
+    extensions: u8,
+    /// Bytes that are kept of each message.
     keep: usize,
 }
 
-/// Asks the kernel for the listening TCP sockets of a family (`inet`, `inet6`), and gives its messages, without their
-/// attributes.
+/// Asks the kernel for the listening TCP sockets of a family (`inet`, `inet6`), and gives its messages, with what each
+/// socket dropped among their attributes (`INET_DIAG_SKMEMINFO`).
 ///
 /// # Errors
 /// The kernel's error; `EAFNOSUPPORT` for another family, `ENOENT` where the kernel has no tcp_diag.
 pub fn listening(family: &str) -> Result<Vec<u8>, Errno> {
-    whole(&Choice { family: number(family)?, states: 1 << TCP_LISTEN, ports: None, keep: WHOLE })
+    whole(&Choice {
+        family: number(family)?,
+        states: 1 << TCP_LISTEN,
+        ports: None,
+        extensions: WITH_MEMORY,
+        keep: WHOLE,
+    })
 }
 
 /// Asks the kernel for every other TCP socket, of `inet/LOW-HIGH` or `inet6/LOW-HIGH`: a family and the local ports. Its
@@ -62,7 +74,7 @@ pub fn connections(of: &str) -> Result<Vec<u8>, Errno> {
     let port = |text: &str| text.parse().map_err(|_| Errno::EINVAL);
     let states = HOLDING.into_iter().fold(0, |states, state| states | 1 << state);
     let ports = Some((port(low)?, port(high)?));
-    whole(&Choice { family: number(family)?, states, ports, keep: ADDRESSES })
+    whole(&Choice { family: number(family)?, states, ports, extensions: 0, keep: ADDRESSES })
 }
 
 /// `AF_INET` or `AF_INET6`, as `inet_diag_req_v2` wants them.
@@ -89,23 +101,30 @@ fn dump(choice: &Choice) -> Result<Option<Vec<u8>>, Errno> {
     let netlink =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::NetlinkSockDiag))?;
     send(netlink.as_raw_fd(), &request(choice), MsgFlags::empty())?;
+    // A dump is answered from within recv, so there is never anything to wait for.
+    gathered(choice.keep, |step| recv(netlink.as_raw_fd(), step, MsgFlags::MSG_DONTWAIT))
+}
+
+/// The messages of a dump that comes in parts, up to the one that ends it; `None` if it lost its place.
+///
+/// A read of nothing is no end: what was read until then may be a part.
+fn gathered(keep: usize, mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Option<Vec<u8>>, Errno> {
     let mut answer = Vec::new();
     let mut step = vec![0u8; 32 << 10];
     let mut whole = true;
     loop {
-        // A dump is answered from within recv, so there is never anything to wait for.
-        let count = recv(netlink.as_raw_fd(), &mut step, MsgFlags::MSG_DONTWAIT)?;
+        let count = next(&mut step)?;
         let part = step.get(..count).unwrap_or_default();
+        if part.is_empty() {
+            return Err(Errno::ENODATA);
+        }
         whole = whole && !interrupted(part);
         for (kind, body) in messages(part) {
             match kind {
                 NLMSG_DONE => return Ok(whole.then_some(answer)),
                 NLMSG_ERROR => return Err(Errno::from_raw(-body.first_chunk().map_or(0, |b| i32::from_ne_bytes(*b)))),
-                _ => append(&mut answer, kind, body.get(..choice.keep).unwrap_or(body)),
+                _ => append(&mut answer, kind, body.get(..keep).unwrap_or(body)),
             }
-        }
-        if count == 0 {
-            return Ok(whole.then_some(answer));
         }
         if answer.len() > LARGEST {
             return Err(Errno::EFBIG);
@@ -128,7 +147,7 @@ fn request(choice: &Choice) -> Vec<u8> {
     bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     bytes.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
     bytes.resize(HEADER, 0);
-    bytes.extend([choice.family, IPPROTO_TCP, 0, 0]);
+    bytes.extend([choice.family, IPPROTO_TCP, choice.extensions, 0]);
     bytes.extend(choice.states.to_ne_bytes());
     bytes.resize(REQUEST, 0);
     bytes.extend(filter);
@@ -169,6 +188,21 @@ pub fn messages(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     split(bytes).map(|(kind, _, body)| (kind, body))
 }
 
+/// The attribute of this type among those that follow one another (`struct rtattr`).
+pub fn attribute(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+    const HEADER: usize = 4;
+    let mut rest = attributes;
+    loop {
+        let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
+        let kind = u16::from_ne_bytes(*rest.get(2..HEADER)?.first_chunk()?);
+        let value = rest.get(HEADER..length)?;
+        if kind == wanted {
+            return Some(value);
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
+    }
+}
+
 /// Messages as type, flags and body.
 fn split(bytes: &[u8]) -> impl Iterator<Item = (u16, u16, &[u8])> {
     let mut rest = bytes;
@@ -194,14 +228,54 @@ mod tests {
         assert!(interrupted(&[message(2), message(0x12)].concat()));
     }
 
+    fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        append(&mut bytes, kind, body);
+        bytes
+    }
+
+    #[test]
+    fn a_dump_ends_with_the_message_that_ends_it_and_not_with_a_read_of_nothing() {
+        let dump = |parts: &[&[u8]]| {
+            let mut parts = parts.iter();
+            gathered(WHOLE, |step| {
+                let part = parts.next().ok_or(Errno::EAGAIN)?;
+                step[..part.len()].copy_from_slice(part);
+                Ok(part.len())
+            })
+        };
+        let socket = message(SOCK_DIAG_BY_FAMILY, &[7; MESSAGE]);
+        let done = message(NLMSG_DONE, &[0; 4]);
+        assert_eq!(dump(&[&socket, &done]), Ok(Some(socket.clone())));
+        assert_eq!(dump(&[&socket, &[]]), Err(Errno::ENODATA));
+        assert_eq!(dump(&[&[]]), Err(Errno::ENODATA));
+        assert_eq!(dump(&[&message(NLMSG_ERROR, &(-1i32).to_ne_bytes())]), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn attributes_are_found_by_their_type_as_far_as_they_are_whole() {
+        let one = [&5u16.to_ne_bytes()[..], &8u16.to_ne_bytes(), &[1, 0, 0, 0]].concat();
+        let two = [&8u16.to_ne_bytes()[..], &7u16.to_ne_bytes(), &[9; 4]].concat();
+        let both = [one, two].concat();
+        assert_eq!((attribute(&both, 8), attribute(&both, 7)), (Some(&[1][..]), Some(&[9; 4][..])));
+        assert_eq!((attribute(&both, 1), attribute(&both[..14], 7)), (None, None));
+        assert_eq!(attribute(&[0; 8], 7), None, "a length of nothing goes nowhere");
+    }
+
     #[test]
     fn ports_are_picked_by_two_comparisons_that_refuse_by_going_beyond_the_end() {
         let filter = between((0x1234, 0x5678));
         let parts: Vec<u16> = filter.chunks(2).map(|part| u16::from_ne_bytes([part[0], part[1]])).collect();
         let [ge, le] = [2, 3].map(|code| u16::from_ne_bytes([code, 8]));
         assert_eq!(parts, [20, 1, ge, 20, 0, 0x1234, le, 12, 0, 0x5678]);
-        assert_eq!(&request(&Choice { family: 2, states: 1, ports: None, keep: 0 })[..4], 72u32.to_ne_bytes());
-        assert_eq!(&request(&Choice { family: 2, states: 1, ports: Some((1, 2)), keep: 0 })[..4], 92u32.to_ne_bytes());
+        assert_eq!(
+            &request(&Choice { family: 2, states: 1, ports: None, extensions: 0, keep: 0 })[..4],
+            72u32.to_ne_bytes()
+        );
+        assert_eq!(
+            &request(&Choice { family: 2, states: 1, ports: Some((1, 2)), extensions: 0, keep: 0 })[..4],
+            92u32.to_ne_bytes()
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
     let follows =
         |trace: &Trace| watch(trace).is_some_and(|watch: &Watch| watch.follows.iter().any(|id| before(id, trace)));
     let (followed, hit): (Vec<&Trace>, Vec<&Trace>) = reached.iter().copied().partition(|trace| follows(trace));
-    let hit = with_figures(each_once(&hit), &limits);
+    let hit = with_figures(each_once(&hit, &limits), &limits);
     let calm = |trace: &&&Trace| trace.hit.is_none() && !trace.standing && trace.last.state != State::Unknown;
     let told = |trace: &Trace| hit.iter().any(|other| other.last.limit == trace.last.limit);
     let mut moved: Vec<&Trace> =
@@ -57,31 +57,44 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
     }
 }
 
-/// Each limit once: what only a counter of the whole namespace shows goes to the subject that was seen at its limit.
-fn each_once(hit: &[&Trace]) -> Vec<Trace> {
+/// Each limit once: a counter of the whole namespace goes to the listeners whose own counters rose beside it. It blames no
+/// other one, however full its queue is.
+fn each_once(hit: &[&Trace], limits: &[&Trace]) -> Vec<Trace> {
     let mut kept: Vec<Trace> = Vec::new();
-    for trace in hit {
-        let same = |other: &&mut Trace| {
-            other.last.limit == trace.last.limit && (trace.last.subject.is_none() || other.last.subject.is_none())
+    for &trace in hit {
+        let counted = |other: &&&Trace| {
+            trace.last.subject.is_none() && other.last.limit == trace.last.limit && counts_itself(other)
         };
-        let Some(first) = kept.iter_mut().find(same) else {
-            kept.push((*trace).clone());
-            continue;
-        };
-        for rise in &trace.rises {
-            match first.rises.iter_mut().find(|other| other.fact == rise.fact) {
-                // One of them saw only a part: a listener is not followed before it listens, or after.
-                Some(other) => other.by = other.by.max(rise.by),
-                None => first.rises.push(rise.clone()),
-            }
+        let blamed: Vec<&&Trace> = limits.iter().filter(counted).collect();
+        if blamed.is_empty() && !kept.iter().any(|other| is_same(other, trace)) {
+            kept.push(trace.clone());
         }
-        // The one with a figure of its own says more.
-        if first.peak_share.is_none() && trace.peak_share.is_some() {
-            let rises = std::mem::take(&mut first.rises);
-            *first = Trace { hit: first.hit, rises, ..(*trace).clone() };
+        for &&culprit in &blamed {
+            let at = kept.iter().position(|other| is_same(other, culprit)).unwrap_or_else(|| {
+                kept.push(culprit.clone());
+                kept.len() - 1
+            });
+            let Some(told) = kept.get_mut(at) else { continue };
+            told.hit = [told.hit, trace.hit].into_iter().flatten().min();
+            told.finding = told.finding.take().or_else(|| trace.finding.clone());
+            // Of several nobody knows whose the rest is.
+            if blamed.len() == 1 {
+                told.rises.extend(trace.rises.iter().cloned());
+            }
         }
     }
     kept
+}
+
+fn is_same(one: &Trace, other: &Trace) -> bool {
+    one.last.rule == other.last.rule && one.last.subject == other.last.subject
+}
+
+/// Whether a counter of this subject alone rose.
+fn counts_itself(trace: &Trace) -> bool {
+    let Some(subject) = &trace.last.subject else { return false };
+    let own = format!("[{subject}]");
+    trace.rises.iter().any(|rise| rise.fact.contains(&own))
 }
 
 /// Gives a counter the use that it belongs to, where a rule of the same limit knows that and did not call it hit.
@@ -139,15 +152,47 @@ mod tests {
         verdict(&course, &RuleSet::built_in(), Ended::default())
     }
 
+    const FULL: [i128; 2] = [9, 9];
+
+    /// The queue of a listener on this port, used as far, that dropped so many packets.
+    fn queue(port: u16, [number, of]: [i128; 2], dropped: i128) -> Meter {
+        let subject = format!("127.0.0.1:{port}");
+        let state = if number == of { State::Hit } else { State::Calm };
+        let fact = format!("listener[{subject}].drops").into();
+        let own = Rise { fact, what: "packets were dropped at this listener", by: dropped };
+        let rises = if dropped > 0 { vec![own] } else { Vec::new() };
+        let meter = meter("listen/queue", "accept queue", state);
+        used(Meter { subject: Some(subject), rises, ..meter }, number, of)
+    }
+
+    fn overflows(by: i128) -> Meter {
+        rising(meter("listen/overflows", "accept queue", State::Hit), by)
+    }
+
+    /// What was hit, each with its counters.
+    fn told(verdict: &Verdict) -> Vec<(&str, Vec<i128>)> {
+        let rises = |trace: &Trace| trace.rises.iter().map(|rise| rise.by).collect();
+        verdict.hit.iter().map(|trace| (trace.last.subject.as_deref().unwrap_or("any"), rises(trace))).collect()
+    }
+
     #[test]
-    fn a_listener_that_came_and_went_has_the_whole_rise_of_the_namespace() {
-        let count = |by| rising(meter("listen/overflows", "accept queue", State::Hit), by);
-        let subject = Some("127.0.0.1:80".to_owned());
-        let queue = used(Meter { subject, ..meter("listen/queue", "accept queue", State::Hit) }, 9, 9);
-        let verdict = after([vec![count(31), rising(queue, 31)], vec![count(2)]]);
-        let [hit] = &verdict.hit[..] else { panic!("{:?}", verdict.hit) };
-        assert_eq!((hit.last.rule, hit.peak), ("listen/queue", Some((9, Some(9)))));
-        assert!(hit.rises.len() == 2 && hit.rises.iter().all(|rise| rise.by == 33), "{:?}", hit.rises);
+    fn the_only_listener_that_dropped_has_the_rise_of_the_namespace() {
+        let verdict = after([vec![overflows(31), queue(80, FULL, 31)], vec![overflows(2)]]);
+        assert_eq!(told(&verdict), [("127.0.0.1:80", vec![31, 33, 33])]);
+        assert_eq!((verdict.hit[0].last.rule, verdict.hit[0].peak), ("listen/queue", Some((9, Some(9)))));
+        let seen_empty = after([vec![overflows(31), queue(80, [0, 9], 31)]]);
+        assert_eq!(told(&seen_empty), [("127.0.0.1:80", vec![31, 31, 31])]);
+    }
+
+    #[test]
+    fn a_listener_that_dropped_nothing_is_not_blamed_for_what_the_namespace_counts() {
+        let idle = || queue(443, [0, 4096], 0);
+        let verdict = after([vec![overflows(31), queue(80, FULL, 31), idle()]]);
+        assert_eq!(told(&verdict), [("127.0.0.1:80", vec![31, 31, 31])]);
+        let of_nobody = after([vec![overflows(31), queue(80, FULL, 0), idle()]]);
+        assert_eq!(told(&of_nobody), [("127.0.0.1:80", vec![]), ("any", vec![31, 31])]);
+        let two = after([vec![overflows(31), queue(80, FULL, 11), queue(81, FULL, 20), idle()]]);
+        assert_eq!(told(&two), [("127.0.0.1:80", vec![11]), ("127.0.0.1:81", vec![20])]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::evaluate::evaluate;
 use crate::facts::{self, Wanted};
 use crate::host::Host;
 use crate::model::check::Check;
-use crate::model::facts::{Facts, Name};
+use crate::model::facts::{Fact, Facts, Name, generalised};
 use crate::model::finding::{Finding, Outcome};
 use crate::model::place::Place;
 use crate::model::rule::Rule;
@@ -16,6 +16,9 @@ use crate::model::window::Window;
 use crate::model::workload::Workload;
 use crate::place;
 use crate::rules::RuleSet;
+
+/// Tells that listeners were read, so that one which was not among them is new.
+const LISTENERS: &str = "listeners.count";
 
 /// Reads the limits of one place.
 pub(crate) struct Watcher<'a> {
@@ -107,8 +110,12 @@ impl<'a> Watcher<'a> {
     }
 
     fn numbers(&self, facts: &Facts) -> BTreeMap<Name, i128> {
-        let number = |name: &Name| Some((name.clone(), facts.number(name).ok()?));
-        self.counters.iter().filter_map(number).collect()
+        let counted = |name: &str| {
+            let family = generalised(name);
+            name == LISTENERS || self.counters.contains(family.as_deref().unwrap_or(name))
+        };
+        let number = |(name, _): (&str, &Fact)| Some((Name::from(name.to_owned()), facts.number(name).ok()?));
+        facts.iter().filter(|(name, _)| counted(name)).filter_map(number).collect()
     }
 }
 

@@ -1,16 +1,21 @@
 //! Listeners: what bounds the queue of each, and what to change in whose program.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 use super::knobs::{Asks, knob};
 use super::{Formula, entry, is_unread};
+use crate::facts::listeners::DROPS;
 use crate::facts::owners::OWNER;
 use crate::model::fact::{Gap, Scope, Unit, Value};
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, grouped};
 use crate::model::listener::Limit;
 
 const BACKLOG: &str = "listener[*].backlog";
 const SOMAXCONN: &str = "sysctl.net.core.somaxconn";
+const COUNT: &str = "listeners.count";
+const ALL_DROPS: &str = "netstat.TcpExt.ListenDrops";
+/// Listeners that are named at most in a sentence.
+const NAMED: usize = 3;
 
 pub(super) const FORMULAS: &[Formula] = &[
     Formula {
@@ -46,7 +51,66 @@ pub(super) const FORMULAS: &[Formula] = &[
         needs: &[BACKLOG, SOMAXCONN, OWNER],
         compute: |facts, subject| Ok(Value::Text(advice(facts, subject)?)),
     },
+    Formula {
+        entry: entry(
+            "listeners.cut_drops",
+            Unit::Count,
+            Scope::Netns,
+            "listener[*].drops where listener[*].backlog is net.core.somaxconn",
+            "packets dropped by the listeners that now have a queue as long as somaxconn allows",
+        ),
+        needs: &[BACKLOG, DROPS, SOMAXCONN, COUNT],
+        compute: |facts, _| {
+            let mut sum = 0;
+            for (subject, drops) in drops(facts)? {
+                if limit(facts, &subject)? == Limit::Somaxconn {
+                    sum += drops;
+                }
+            }
+            Ok(Value::Number(sum))
+        },
+    },
+    Formula {
+        entry: entry(
+            "listeners.dropped",
+            Unit::Text,
+            Scope::Netns,
+            "listener[*].drops",
+            "which listeners dropped how many packets, since the socket of each was made",
+        ),
+        needs: &[BACKLOG, DROPS, COUNT, ALL_DROPS],
+        compute: |facts, _| Ok(Value::Text(dropped(facts)?)),
+    },
 ];
+
+/// What each listener dropped, the most first.
+fn drops(facts: &Facts) -> Result<Vec<(String, i128)>, Gap> {
+    facts.number(COUNT)?;
+    let mut drops = Vec::new();
+    for subject in facts.subjects(DROPS) {
+        let number = facts.number(&format!("listener[{subject}].drops"))?;
+        drops.push((subject, number));
+    }
+    drops.sort_by_key(|(_, drops)| Reverse(*drops));
+    Ok(drops)
+}
+
+/// Which listeners dropped packets, in words. Those that were closed took their count along.
+fn dropped(facts: &Facts) -> Result<String, Gap> {
+    let all = drops(facts)?;
+    let dropping: Vec<&(String, i128)> = all.iter().filter(|(_, drops)| *drops > 0).collect();
+    let mut words: Vec<String> =
+        dropping.iter().take(NAMED).map(|(subject, drops)| format!("{} at {subject}", grouped(*drops))).collect();
+    let rest: i128 = dropping.iter().skip(NAMED).map(|(_, drops)| drops).sum();
+    if rest > 0 {
+        words.push(format!("{} at {} more", grouped(rest), dropping.len() - NAMED));
+    }
+    let gone = facts.number(ALL_DROPS)?.saturating_sub(all.iter().map(|(_, drops)| drops).sum());
+    if gone > 0 {
+        words.push(format!("{} at listeners that have been closed or started anew since", grouped(gone)));
+    }
+    Ok(if words.is_empty() { "none".to_owned() } else { words.join(", ") })
+}
 
 fn backlog(facts: &Facts, subject: &str) -> Result<i128, Gap> {
     facts.number(&format!("listener[{subject}].backlog"))
@@ -145,6 +209,41 @@ mod tests {
         let (limit, knob) = said(65535, Ok("node 1"));
         assert_eq!(limit, "the application or a former, higher somaxconn");
         assert!(knob.starts_with("raise net.core.somaxconn"), "{knob}");
+    }
+
+    /// Listeners as `(subject, backlog, drops)` in a namespace that counts so many drops, where somaxconn is 4096.
+    fn dropping(listeners: &[(&str, i128, Option<i128>)], all: i128) -> Facts {
+        let mut facts = Facts::default();
+        let untold = || Gap::new(Cause::Absent, "not told here");
+        for (subject, backlog, drops) in listeners {
+            facts.put(format!("listener[{subject}].backlog"), Ok(Value::Number(*backlog)), "");
+            facts.put(format!("listener[{subject}].drops"), drops.map(Value::Number).ok_or_else(untold), "");
+        }
+        let count = i128::try_from(listeners.len()).unwrap();
+        for (name, number) in [(COUNT, count), (SOMAXCONN, 4096), (ALL_DROPS, all)] {
+            facts.put(name, Ok(Value::Number(number)), "");
+        }
+        derive(&mut facts);
+        facts
+    }
+
+    #[test]
+    fn drops_are_those_of_the_listener_that_counted_them_and_somaxconn_has_those_that_it_cuts() {
+        let facts = dropping(&[("[::]:8080", 511, Some(3360)), ("[::]:8443", 4096, Some(0))], 3360);
+        assert_eq!(facts.text("listeners.dropped"), Some("3,360 at [::]:8080"));
+        assert_eq!(facts.number("listeners.cut_drops"), Ok(0));
+        let facts = dropping(&[("[::]:8080", 511, Some(3)), ("[::]:8443", 4096, Some(70))], 80);
+        let words = "70 at [::]:8443, 3 at [::]:8080, 7 at listeners that have been closed or started anew since";
+        assert_eq!(facts.text("listeners.dropped"), Some(words));
+        assert_eq!(facts.number("listeners.cut_drops"), Ok(70));
+        assert_eq!(dropping(&[], 0).text("listeners.dropped"), Some("none"));
+    }
+
+    #[test]
+    fn what_one_listener_does_not_tell_is_said_of_none() {
+        let facts = dropping(&[("[::]:8080", 511, None), ("[::]:8443", 4096, Some(1))], 9);
+        assert_eq!(facts.value("listeners.dropped").unwrap_err().why, "not told here");
+        assert!(facts.number("listeners.cut_drops").is_err());
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn a_counter_fails_while_it_rises(scene: &Scene) {
     };
     for (fact, words) in [
         ("netstat.TcpExt.ListenOverflows", "in all in 1"),
-        ("netstat.TcpExt.ListenDrops", "packets were dropped at a listener, the overflows among them in 1"),
+        ("netstat.TcpExt.ListenDrops", "packets were dropped at listeners here, the overflows among them in 1"),
     ] {
         let says = says(fact);
         assert!(says.starts_with(&format!("{rise} {words}")), "{says}");
