@@ -8,6 +8,7 @@ mod memory;
 mod peer;
 mod ports;
 mod runtime;
+mod udp;
 
 pub(super) use ports::{listening_ports, usable_ports, used_at_most as ports_used_at_most};
 
@@ -162,7 +163,7 @@ fn formulas() -> impl Iterator<Item = &'static Formula> {
         .chain(listeners::FORMULAS)
         .chain(ports::FORMULAS)
         .chain(load::FORMULAS);
-    first.chain(memory::FORMULAS).chain(runtime::FORMULAS).chain(peer::FORMULAS)
+    first.chain(memory::FORMULAS).chain(runtime::FORMULAS).chain(peer::FORMULAS).chain(udp::FORMULAS)
 }
 
 /// The catalogue entries of derived facts.

@@ -10,6 +10,7 @@ mod connections;
 mod conntrack;
 mod counters;
 mod derive;
+mod devices;
 mod fds;
 mod files;
 mod kernel;
@@ -75,6 +76,7 @@ const SOURCES: &[Source] = &[
     sockstat::SOURCE,
     conntrack::SOURCE,
     softnet::SOURCE,
+    devices::SOURCE,
     neighbours::SOURCE,
     route::SOURCE,
     bridge::SOURCE,

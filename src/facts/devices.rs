@@ -1,0 +1,182 @@
+//! Packets that network cards lost: those of interfaces with a device behind them. What a virtual interface drops has other
+//! reasons.
+
+use super::{Gather, Source, number, text};
+use crate::model::catalogue::Entry;
+use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+
+const DEV: &str = "/proc/net/dev";
+const CLASS: &str = "/sys/class/net";
+/// Interfaces with drops that are looked at. A node has hundreds, its cards are few.
+const MOST: usize = 256;
+
+const fn entry(name: &'static str, unit: Unit, read: &'static str, meaning: &'static str) -> Entry {
+    let document = "https://docs.kernel.org/networking/statistics.html";
+    Entry { name, unit, scope: Scope::Netns, meaning, read, document }
+}
+
+pub(super) const SOURCE: Source = Source {
+    families: &["device"],
+    read,
+    entries: &[
+        entry("device.dropped", Unit::Count, DEV, "packets that any interface dropped, in or out"),
+        entry("device.rx_packets", Unit::Count, DEV, "packets that came in on all interfaces but loopback"),
+        entry("device.tx_packets", Unit::Count, DEV, "packets that went out on all interfaces but loopback"),
+        entry("device.rx_missed", Unit::Count, CLASS, "packets that a network card lost because its ring was full"),
+        entry("device.tx_dropped", Unit::Count, CLASS, "outgoing packets that a network card's driver dropped"),
+        entry("device.names", Unit::Text, CLASS, "the network cards that lost packets, with the numbers"),
+    ],
+};
+
+fn read(gather: &mut Gather<'_>) {
+    let interfaces = match gather.host.read(DEV) {
+        Ok(bytes) => interfaces(&bytes).ok_or_else(|| Gap::unparsable(DEV, &bytes)),
+        Err(refusal) => Err(refusal.gap(DEV)),
+    };
+    let sum = |of: fn(&Interface) -> i128| -> Reading {
+        Ok(Value::Number(interfaces.as_ref().map_err(Gap::clone)?.iter().map(of).sum()))
+    };
+    for (name, reading) in [
+        ("device.dropped", sum(|one| one.rx_dropped + one.tx_dropped)),
+        ("device.rx_packets", sum(|one| one.rx_packets)),
+        ("device.tx_packets", sum(|one| one.tx_packets)),
+    ] {
+        gather.put(name, reading, DEV);
+    }
+    if !["device.rx_missed", "device.tx_dropped", "device.names"].iter().any(|name| gather.wants(name)) {
+        return;
+    }
+    let cards = interfaces.as_ref().map_err(Gap::clone).and_then(|interfaces| cards(gather, interfaces));
+    let sum = |of: fn(&Card) -> i128| -> Reading {
+        Ok(Value::Number(cards.as_ref().map_err(Gap::clone)?.iter().map(of).sum()))
+    };
+    let rx = sum(|card| card.rx_missed);
+    let tx = sum(|card| card.tx_dropped);
+    let words = |card: &Card| format!("{} missed {} and dropped {}", card.name, card.rx_missed, card.tx_dropped);
+    let names = cards.as_ref().map_err(Gap::clone).map(|cards| {
+        let lost = cards.iter().filter(|card| card.rx_missed + card.tx_dropped > 0);
+        Value::Text(lost.map(words).collect::<Vec<_>>().join(", "))
+    });
+    for (name, reading) in [("device.rx_missed", rx), ("device.tx_dropped", tx), ("device.names", names)] {
+        gather.put(name, reading, CLASS);
+    }
+}
+
+/// What /proc/net/dev shows of an interface: the drops that it adds up are all of them and those missed.
+struct Interface {
+    name: String,
+    rx_packets: i128,
+    rx_dropped: i128,
+    tx_packets: i128,
+    tx_dropped: i128,
+}
+
+/// All but loopback. Two lines of titles come first.
+fn interfaces(bytes: &[u8]) -> Option<Vec<Interface>> {
+    let text = text(bytes);
+    let mut lines = text.lines();
+    lines.next().filter(|title| title.contains("Receive"))?;
+    let interface = |line: &str| {
+        let (name, counts) = line.rsplit_once(':')?;
+        let counts: Vec<i128> = counts.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+        let at = |at: usize| counts.get(at).copied();
+        let name = name.trim().to_owned();
+        Some(Interface { name, rx_packets: at(1)?, rx_dropped: at(3)?, tx_packets: at(9)?, tx_dropped: at(11)? })
+    };
+    let found: Option<Vec<Interface>> = lines.skip(1).map(interface).collect();
+    found.map(|found| found.into_iter().filter(|one| one.name != "lo").collect())
+}
+
+struct Card {
+    name: String,
+    rx_missed: i128,
+    tx_dropped: i128,
+}
+
+/// The interfaces that dropped something and have a device.
+fn cards(gather: &Gather<'_>, interfaces: &[Interface]) -> Result<Vec<Card>, Gap> {
+    let dropped: Vec<&Interface> = interfaces.iter().filter(|one| one.rx_dropped + one.tx_dropped > 0).collect();
+    if dropped.len() > MOST {
+        return Err(Gap::new(Cause::Unsupported, format!("more than {MOST} interfaces dropped packets")));
+    }
+    let mut cards = Vec::new();
+    for interface in dropped {
+        let folder = format!("{CLASS}/{}", interface.name);
+        let exists = |path: &str| gather.host.exists(path).map_err(|refusal| refusal.gap(path));
+        if !exists(&folder)? {
+            let why = format!("{CLASS} here shows the interfaces of another network namespace");
+            return Err(Gap::new(Cause::NotVisibleHere, why));
+        }
+        if !exists(&format!("{folder}/device"))? {
+            continue;
+        }
+        let path = format!("{folder}/statistics/rx_missed_errors");
+        let bytes = gather.host.read(&path).map_err(|refusal| refusal.gap(&path))?;
+        let rx_missed = number(&text(&bytes)).ok_or_else(|| Gap::unparsable(&path, &bytes))?;
+        cards.push(Card { name: interface.name.clone(), rx_missed, tx_dropped: interface.tx_dropped });
+    }
+    Ok(cards)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::host::{Answer, Ask, Host, Query, Refusal};
+    use crate::model::facts::Facts;
+
+    const TITLES: &str = "Inter-|   Receive                |  Transmit\n face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed\n";
+
+    struct Files(BTreeMap<&'static str, String>);
+
+    impl Host for Files {
+        fn ask(&self, query: Query<'_>) -> Answer {
+            match (query.ask, self.0.get(query.of)) {
+                (Ask::Read | Ask::Exists, Some(text)) => Ok(text.clone().into_bytes()),
+                _ => Err(Refusal::Errno(2)),
+            }
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+    }
+
+    fn facts(rows: &str) -> Facts {
+        let files = [
+            (DEV, format!("{TITLES}{rows}")),
+            ("/sys/class/net/veth1", String::new()),
+            ("/sys/class/net/eth0", String::new()),
+            ("/sys/class/net/eth0/device", String::new()),
+            ("/sys/class/net/eth2", String::new()),
+            ("/sys/class/net/eth2/device", String::new()),
+            ("/sys/class/net/eth0/statistics/rx_missed_errors", "41\n".to_owned()),
+        ];
+        let names = SOURCE.entries.iter().map(|entry| entry.name.into()).collect();
+        let mut facts = Facts::default();
+        super::super::gather(&Files(files.into()), names, &mut facts);
+        facts
+    }
+
+    #[test]
+    fn what_virtual_interfaces_drop_is_no_loss_of_a_card() {
+        let facts = facts(
+            "    lo: 9 9 0 5 0 0 0 0 9 9 0 5 0 0 0 0\n  eth0: 9 1000 0 44 0 0 0 0 9 900 0 3 0 0 0 0\n veth1: 9 10 0 7 0 0 0 0 9 10 0 0 0 0 0 0\n",
+        );
+        assert_eq!(facts.number("device.dropped"), Ok(54));
+        assert_eq!(facts.number("device.rx_packets"), Ok(1010));
+        assert_eq!((facts.number("device.rx_missed"), facts.number("device.tx_dropped")), (Ok(41), Ok(3)));
+        assert_eq!(facts.text("device.names"), Some("eth0 missed 41 and dropped 3"));
+    }
+
+    #[test]
+    fn a_card_that_cannot_be_asked_is_no_zero() {
+        let foreign = facts(" eth1: 9 10 0 7 0 0 0 0 9 10 0 0 0 0 0 0\n");
+        assert_eq!(foreign.number("device.rx_missed").unwrap_err().cause, Cause::NotVisibleHere);
+        let odd = facts(" eth2: 9 10 0 7 0 0 0 0 9 10 0 0 0 0 0 0\n");
+        assert_eq!(odd.number("device.rx_missed").unwrap_err().cause, Cause::Absent);
+        let short = super::interfaces(format!("{TITLES} eth1: 9 10\n").as_bytes());
+        assert!(short.is_none() && super::interfaces(b"").is_none());
+    }
+}
