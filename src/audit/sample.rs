@@ -66,7 +66,9 @@ impl Seen {
 pub(crate) fn counters(rule: &Rule) -> impl Iterator<Item = Name> {
     let judged = matches!(rule.check, Check::NotRising { .. }).then_some(rule.fact);
     let beside = rule.evidence.iter().filter(|evidence| !evidence.plain).map(|evidence| evidence.fact);
-    judged.into_iter().chain(beside).chain(facts::parts_of(rule.fact).iter().copied()).map(Name::from)
+    let counted = judged.into_iter().chain(beside);
+    let parts = counted.clone().chain([rule.fact]).flat_map(|fact| facts::parts_of(fact).iter().copied());
+    counted.chain(parts).map(Name::from)
 }
 
 /// The fact of a rule that is a use of a limit.

@@ -4,7 +4,7 @@ use super::Context;
 use crate::model::check::Check;
 use crate::model::fact::{Gap, Scope, Unit, Value};
 use crate::model::facts::{Facts, grouped, humane};
-use crate::model::finding::Proof;
+use crate::model::finding::{Outcome, Proof};
 use crate::model::place::Netns;
 use crate::model::rule::{Evidence, Rule};
 use crate::model::window::Window;
@@ -53,6 +53,7 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
         says: "in all",
         fails: false,
         rising_fails: false,
+        warns: false,
         plain: false,
     });
     rule.evidence.iter().chain(&judged).map(proof).collect()
@@ -80,11 +81,21 @@ fn since(scope: Option<Scope>, context: Context<'_>) -> &'static str {
     }
 }
 
-/// Whether the counters show that it is breaking: over a window only what rises in it, else also what has happened.
-pub(super) fn breaking(rule: &Rule, proofs: &[Proof], facts: &Facts) -> bool {
+/// An outcome as the counters correct it: over a window only by what rises in it, else also by what has happened.
+pub(super) fn corrected(outcome: Outcome, rule: &Rule, proofs: &[Proof], facts: &Facts) -> Outcome {
     let looking = facts.number("window.milliseconds").is_ok_and(|window| window > 0);
-    rule.evidence.iter().zip(proofs).any(|(evidence, proof)| match looking {
-        true => (evidence.fails || evidence.rising_fails) && matches!(proof.rise, Some(1..)),
-        false => evidence.fails && matches!(proof.value, Ok(1..)),
-    })
+    let mut shown = rule.evidence.iter().zip(proofs).filter(|(_, proof)| match looking {
+        true => matches!(proof.rise, Some(1..)),
+        false => matches!(proof.value, Ok(1..)),
+    });
+    match outcome {
+        Outcome::Warn if shown.any(|(evidence, _)| evidence.fails || (looking && evidence.rising_fails)) => {
+            Outcome::Fail
+        }
+        Outcome::Pass if shown.any(|(evidence, _)| evidence.warns) => match looking {
+            true => Outcome::Fail,
+            false => Outcome::Warn,
+        },
+        other => other,
+    }
 }

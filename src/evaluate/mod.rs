@@ -160,14 +160,11 @@ fn conclude(rule: &Rule, context: Context<'_>, mut finding: Finding) -> Finding 
         },
         Err(gap) => return unknown(finding, gap),
     };
-    let Judgement { mut outcome, want, share } = match judgement {
+    let Judgement { outcome, want, share } = match judgement {
         Ok(judgement) => judgement,
         Err(gap) => return unknown(finding, gap),
     };
-    if outcome == Outcome::Warn && evidence::breaking(rule, &finding.evidence, context.facts) {
-        outcome = Outcome::Fail;
-    }
-    finding.outcome = outcome;
+    finding.outcome = evidence::corrected(outcome, rule, &finding.evidence, context.facts);
     finding.want = want;
     finding.share = share;
     if matches!(rule.check, Check::NotRising { .. }) {

@@ -1,6 +1,6 @@
 //! Facts that follow from others, and the reasons behind gaps. Pure.
 
-mod conntrack;
+pub(super) mod conntrack;
 mod knobs;
 mod listeners;
 mod load;

@@ -1,5 +1,6 @@
 //! Shares of time, over the window that was looked at instead of since the beginning.
 
+use super::derive::conntrack;
 use super::listeners::DROPS;
 use super::pressure;
 use crate::model::fact::{Cause, Gap, Value};
@@ -41,6 +42,7 @@ const CGROUP_CPU: &[&str] = with_levels!(
 pub fn parts_of(fact: &str) -> &'static [&'static str] {
     match fact {
         THROTTLED_SHARE => QUOTAS,
+        conntrack::FULL_DROPS => conntrack::PARTS,
         "pressure.cpu.some.share" => &["pressure.cpu.some.total"],
         "pressure.memory.some.share" => &["pressure.memory.some.total", "pressure.memory.full.total"],
         "pressure.io.some.share" => &["pressure.io.some.total", "pressure.io.full.total"],
@@ -82,6 +84,7 @@ pub fn narrow(facts: &mut Facts) {
     let Some(milliseconds) = facts.window().map(|window| i128::from(window.milliseconds.max(1))) else { return };
     begin_new_listeners(facts);
     tell_group(facts);
+    conntrack::rise_by_parts(facts);
     if facts.get(THROTTLED_SHARE).is_some() && facts.number("cgroup.cpu.throttled").is_ok() {
         let rise = |name| facts.rise(name).unwrap_or_else(|| Err(no_window()));
         let share = rise("cgroup.cpu.throttled")

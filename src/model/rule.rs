@@ -206,6 +206,9 @@ pub struct Evidence {
     pub fails: bool,
     /// Whether a rise while it is looked at turns a warn into a fail.
     pub rising_fails: bool,
+    /// Whether a value above zero turns a pass into a warn, and a rise while it is looked at into a fail: it has
+    /// happened, whatever the use says now.
+    pub warns: bool,
     /// Whether it is a gauge: a figure now, not a total since a beginning.
     pub plain: bool,
 }

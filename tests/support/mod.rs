@@ -85,3 +85,24 @@ pub(crate) fn recorded_hosts() -> Vec<String> {
     let recordings = hosts.iter().filter(|path| path.join("manifest.json").is_file());
     recordings.map(|path| path.strip_prefix(ROOT).unwrap().to_str().unwrap().to_owned()).collect()
 }
+
+/// A case below fixtures/cases as a recording: a recorded machine, `on` by its name below fixtures/hosts, on which some
+/// `answers` are others.
+pub(crate) fn case(name: &str) -> PathBuf {
+    let read = |path: PathBuf| -> serde_json::Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let case = read(Path::new(ROOT).join(format!("fixtures/cases/{name}.json")));
+    let host = Path::new(ROOT).join("fixtures/hosts").join(case["on"].as_str().unwrap());
+    let mut manifest = read(host.join("manifest.json"));
+    let answers = manifest["answers"].as_array_mut().unwrap();
+    for answer in case["answers"].as_array().unwrap() {
+        answers.retain(|known| (&known["ask"], &known["of"]) != (&answer["ask"], &answer["of"]));
+        answers.push(answer.clone());
+    }
+    let folder = scratch(&format!("case-{name}"));
+    for file in answers.iter().filter_map(|answer| answer["file"].as_str()) {
+        fs::create_dir_all(folder.join(file).parent().unwrap()).unwrap();
+        fs::copy(host.join(file), folder.join(file)).unwrap();
+    }
+    fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+    folder
+}

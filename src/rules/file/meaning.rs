@@ -173,6 +173,7 @@ impl From<EvidenceFile> for Evidence {
             says: kept(typed.says),
             fails: typed.fails,
             rising_fails: typed.rising_fails,
+            warns: typed.warns,
             plain: typed.plain,
         }
     }

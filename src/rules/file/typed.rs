@@ -215,6 +215,9 @@ pub(super) struct EvidenceFile {
     /// A rise while it is looked at turns a warn into a fail.
     #[serde(default)]
     pub(super) rising_fails: bool,
+    /// A value above zero turns a pass into a warn, a rise while it is looked at into a fail.
+    #[serde(default)]
+    pub(super) warns: bool,
     #[serde(default)]
     pub(super) plain: bool,
 }
