@@ -128,7 +128,7 @@ fn every_fault_is_found_where_it_is_and_nothing_else() {
             ],
         ),
         ("dns", &["9:9 dns fail", "12:20 dns fail", "13:13 dns fail", "19:18 dns fail"]),
-        ("syntax", &["6:16 syntax fail", "15:7 no-such-field fail", "19:13 syntax unknown"]),
+        ("syntax", &["6:16 syntax fail", "15:7 no-such-field fail", "17:8 syntax unknown"]),
         ("unsafe", &["8:15 unsafe warn", "10:15 unsafe unknown"]),
     ];
     let names: BTreeSet<String> = expected.iter().map(|(name, _)| format!("{name}.yaml")).collect();
@@ -152,7 +152,7 @@ fn what_is_right_raises_no_alarm_for_any_cluster() {
         let told = json(&[&[GOOD], args].concat());
         assert_eq!(told["findings"], Value::Array(Vec::new()), "{args:?}");
         assert!(told["summary"]["files"].as_u64() >= Some(12), "{told:#}");
-        assert!(told["summary"]["pods"].as_u64() >= Some(15) && told["summary"]["passed_over"].as_u64() >= Some(7));
+        assert!(told["summary"]["pods"].as_u64() >= Some(15) && told["summary"]["passed_over"].as_u64() >= Some(5));
     }
     for file in entries(Path::new(ROOT).join(GOOD)) {
         let run = manifest(&[file.to_str().unwrap(), "--fail-on", "unknown"]);
@@ -294,17 +294,12 @@ fn exit_codes_say_whether_the_gate_holds_and_whether_the_work_was_done() {
     let run = manifest(&["no/such/file.yaml", &unsafe_ones]);
     assert_eq!(run.code, Some(2));
     assert!(run.stdout.contains("1 warn") && run.stderr.contains("no/such/file.yaml: No such file"), "{}", run.stderr);
-    for nothing in ["", "\n---\n# only a comment\n---\n", "hello", "[1, 2", "\u{0}"] {
-        let run = given(nothing, &["--fail-on", "never"]);
-        assert_eq!(run.code, Some(2), "{nothing:?}: {}", run.stdout);
+    for nothing in ["", "\n---\n# only a comment\n---\n", "hello", "[1, 2", "\u{0}", "[]", "{\"a\": 1}\n{\"a\": 2}\n"] {
+        let run = given(nothing, &[]);
+        assert_eq!(run.code, Some(0), "{nothing:?}: {}", run.stdout);
         assert!(run.stderr.contains("nothing was judged") && !run.stdout.contains("nothing wrong"), "{}", run.stdout);
     }
     assert_eq!(manifest(&["-", "-"]).code, Some(2));
-    let folder = scratch("manifest_size");
-    let large = folder.join("large.yaml");
-    fs::write(&large, vec![b'#'; (8 << 20) + 1]).unwrap();
-    let run = manifest(&[large.to_str().unwrap()]);
-    assert!(run.code == Some(2) && run.stderr.contains("larger than 8192 KiB"), "{}", run.stderr);
 }
 
 #[test]
@@ -321,6 +316,149 @@ fn folders_are_read_to_the_bottom_and_other_files_are_not() {
     assert!(told["findings"][0]["file"].as_str().unwrap().ends_with("a/b/one.yml"));
 }
 
+const READ: &str = "fixtures/manifests/read";
+
+#[test]
+fn pods_are_found_by_their_shape_wherever_they_lie() {
+    let expected: [(&str, &[&str]); 3] = [
+        (
+            "custom.yaml",
+            &[
+                "DeploymentConfig/web, spec.template.spec: impossible",
+                "Elasticsearch/logs, spec.nodeSets[1].podTemplate.spec, container elasticsearch: no-such-field",
+                "FlinkDeployment/flow, spec.podTemplate, container job: no-such-field",
+                "InferenceService/model, spec.predictor, container server: no-such-field",
+                "Service/web, spec.template.spec: jvm",
+                "Deployment/inner, container app: no-such-field",
+                "RayCluster/rays, spec.headGroupSpec.template.spec, container head: no-such-field",
+                "Rollout/web, spec.template.spec: impossible",
+                "Rollout/web, spec.template.spec, container app: no-such-field",
+                "KafkaNodePool/broker, spec: jvm",
+                "Kafka/events, spec.kafka: jvm",
+                "Workflow/build-, spec: impossible",
+                "Workflow/build-, spec.templates[0]: jvm",
+                "Task/compile, spec, container javac: jvm",
+            ],
+        ),
+        (
+            "typed-list.yaml",
+            &["Deployment/one, container a: no-such-field", "Deployment/two, container a: no-such-field"],
+        ),
+        ("typed-list.json", &["Pod/one, container a: no-such-field"]),
+    ];
+    for (name, faults) in expected {
+        let told = json(&[&format!("{READ}/{name}")]);
+        let found = told["findings"].as_array().unwrap().iter();
+        let found: Vec<String> = found
+            .map(|one| format!("{}: {}", one["subject"].as_str().unwrap(), one["check"].as_str().unwrap()))
+            .collect();
+        assert_eq!(found, faults, "{name}");
+    }
+    let told = json(&[&format!("{READ}/custom.yaml")]);
+    assert_eq!(told["summary"]["passed_over_kinds"], serde_json::json!({ "Service": 1, "Widget": 2 }));
+    let run = manifest(&[&format!("{READ}/custom.yaml")]);
+    let told = run.stdout.replace('\n', " ");
+    assert!(told.contains("3 objects without a pod passed over: 2 Widget, 1 Service"), "{told}");
+}
+
+#[test]
+fn what_kubectl_reads_is_read() {
+    let one = pod("ulimits: 5");
+    let json = |name: &str| {
+        format!(
+            "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"{name}\"}},\"spec\":{{\"ulimits\":5}}}}"
+        )
+    };
+    let utf16 = |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(order).collect()
+    };
+    let cases: [(Vec<u8>, &[&str]); 6] = [
+        (format!("{one}---\n\u{feff}{one}").into_bytes(), &["5:3", "12:3"]),
+        (format!("\u{feff}{one}").replace('\n', "\r\n").into_bytes(), &["5:3"]),
+        (utf16(&one, u16::to_le_bytes), &["5:3"]),
+        (utf16(&one, u16::to_be_bytes), &["5:3"]),
+        (format!("{}\n{}\n", json("a"), json("b")).into_bytes(), &["1:65", "2:65"]),
+        (format!("{}{}", json("a"), json("b")).into_bytes(), &["1:65", "1:142"]),
+    ];
+    for (bytes, places) in cases {
+        let run = given(&bytes, &["--format", "json"]);
+        let told: Value = serde_json::from_str(&run.stdout).unwrap();
+        let found = told["findings"].as_array().unwrap().iter();
+        let found: Vec<String> = found.map(|one| format!("{}:{}", one["line"], one["column"])).collect();
+        assert_eq!(found, places, "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(told["summary"]["fail"], places.len());
+        let file = scratch("manifest_kubectl").join("file.yaml");
+        fs::write(&file, &bytes).unwrap();
+        let of_file = manifest(&[file.to_str().unwrap(), "--format", "json"]).stdout;
+        assert_eq!(of_file.replace(file.to_str().unwrap(), "-"), run.stdout);
+    }
+}
+
+#[test]
+fn what_is_no_manifest_is_passed_over_and_counted() {
+    let no_manifests = [
+        "{\n  // comments\n  \"group\": {\"kind\": \"build\"}\n}\n",
+        "{\"id\": 1}\n{\"id\": 2}\n",
+        "owners:\n  - @someone\n",
+        "- op: add\n  path: /spec/template/spec/securityContext\n  value: {sysctls: [{name: vm.swappiness, value: '1'}]}\n",
+        "a: [\n",
+        "\u{0}\u{1}",
+    ];
+    let folder = scratch("manifest_others");
+    for (at, text) in no_manifests.iter().enumerate() {
+        fs::write(folder.join(format!("{at}.json")), text).unwrap();
+    }
+    let told = json(&[folder.to_str().unwrap()]);
+    assert_eq!(told["findings"], Value::Array(Vec::new()));
+    assert_eq!(told["summary"]["not_manifests"], 7);
+    fs::write(folder.join("pod.yaml"), pod("hostPID: true")).unwrap();
+    let run = manifest(&[folder.to_str().unwrap(), "--fail-on", "unknown"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert!(run.stdout.contains("1 pod spec judged in 7 files"), "{}", run.stdout);
+}
+
+#[test]
+fn templates_are_told_of_once_a_folder_and_what_helm_filled_in_by_its_source() {
+    let folder = scratch("manifest_chart");
+    fs::create_dir_all(folder.join("templates/tests")).unwrap();
+    for name in ["a.yaml", "b.yaml", "tests/c.yaml"] {
+        let text = "apiVersion: v1\nkind: {{ .Values.kind }}\n---\n{{ if .Values.b }}\napiVersion: v1\n{{ end }}\n";
+        fs::write(folder.join("templates").join(name), text).unwrap();
+    }
+    let told = json(&[folder.to_str().unwrap()]);
+    assert_eq!((&told["summary"]["unknown"], &told["summary"]["templates"]), (&Value::from(1), &Value::from(6)));
+    assert!(told["findings"][0]["says"].as_str().unwrap().contains("6 documents in 3 files"), "{told:#}");
+    assert_eq!(manifest(&[folder.to_str().unwrap(), "--fail-on", "unknown"]).code, Some(1));
+
+    let filled_in = format!("---\n# Source: gateway/templates/pod.yaml\n{}", pod("ulimits: 5"));
+    let run = given(&filled_in, &["--format", "json"]);
+    let told: Value = serde_json::from_str(&run.stdout).unwrap();
+    let one = &told["findings"][0];
+    assert_eq!((&one["file"], &one["read_from"]), (&Value::from("gateway/templates/pod.yaml"), &Value::from("-")));
+    let table = given(&filled_in, &[]).stdout;
+    assert!(table.starts_with("gateway/templates/pod.yaml (-:7:3): FAIL"), "{table}");
+    let github = given(&filled_in, &["--format", "github"]).stdout;
+    assert!(github.starts_with("::error file=gateway/templates/pod.yaml,title="), "{github}");
+}
+
+#[test]
+fn a_document_is_bounded_and_a_stream_is_not() {
+    let padding = "y".repeat(150);
+    let pods: String = (0..40_000)
+        .map(|at| format!("- {{apiVersion: v1, kind: Pod, metadata: {{name: p{at}, annotations: {{x: {padding}}}}}, spec: {{containers: [{{name: a, image: x}}]}}}}\n"))
+        .collect();
+    let run = given(format!("apiVersion: v1\nkind: List\nitems:\n{pods}"), &[]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("40000 pod specs judged in 1 file"), "{}", run.stdout);
+    // Documents whose aliases stand for more than their bytes pay from one purse.
+    let laughs: String =
+        (1..9).map(|n| format!("  a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))).collect();
+    let bomb = format!("---\napiVersion: example.com/v1\nkind: Bomb\nspec:\n  a0: &a0 [x]\n{laughs}");
+    let run = given(bomb.repeat(300), &["--format", "json"]);
+    let told: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((run.code, &told["summary"]["unknown"]), (Some(0), &Value::from(1)), "{told:#}");
+}
+
 #[test]
 fn no_secret_of_a_manifest_is_printed() {
     const SECRET: &str = "hunter2-S3CRET";
@@ -329,7 +467,7 @@ fn no_secret_of_a_manifest_is_printed() {
          apiVersion: v1\nkind: Pod\nmetadata: {{name: p, annotations: {{a: {SECRET}}}}}\nspec:\n  ulimits: {SECRET}\n  containers:\n  - name: c\n    image: {SECRET}\n    \
          command: [java, -Dpassword={SECRET}, -Xmx2g, -Xms4g, -XX:MaxRAMPercentage=95, -jar, {SECRET}]\n    \
          env:\n    - {{name: TOKEN, value: {SECRET}}}\n    - {{name: JAVA_TOOL_OPTIONS, value: '-Dkey={SECRET} -Xmx3g'}}\n    \
-         resources: {{limits: {{memory: 1Gi}}}}\n---\nbroken: [{SECRET}\n  {SECRET}: {SECRET}\n---\n\"{SECRET}: \\q{SECRET}\"\n---\n*{SECRET}\n"
+         resources: {{limits: {{memory: 1Gi}}}}\n---\napiVersion: [{SECRET}\n  {SECRET}: {SECRET}\n---\napiVersion: \"{SECRET}: \\q{SECRET}\"\n---\napiVersion: *{SECRET}\n"
     );
     for format in ["table", "json", "github"] {
         let run = given(&text, &["--format", format, "--burst", "600"]);
@@ -399,17 +537,18 @@ fn holds(bytes: &[u8]) {
 
 #[test]
 fn what_is_beyond_the_limits_of_this_reader_is_unknown_and_what_nobody_can_read_fails() {
-    let deep = format!("a: {}{}", "[".repeat(101), "]".repeat(101));
-    let many = format!("a: [{}]", "1,".repeat(500_001));
+    let deep = format!("apiVersion: {}{}", "[".repeat(101), "]".repeat(101));
+    let many = format!("apiVersion: [{}]", "1,".repeat(3_000_001));
     for (text, outcome) in [
         (deep.as_bytes(), Outcome::Unknown),
         (many.as_bytes(), Outcome::Unknown),
-        (b"a: {{ .Values.a }}b", Outcome::Unknown),
-        (b"a: [", Outcome::Fail),
-        (b"a: *b", Outcome::Fail),
-        (b"a: &a [*a]", Outcome::Fail),
-        (b"a: \xff", Outcome::Fail),
-        (b"\xff\xfea\0:\0", Outcome::Fail),
+        (b"apiVersion: {{ .Values.a }}b", Outcome::Unknown),
+        (b"apiVersion: v1\nvalue: {{ .Values.a | quote }}", Outcome::Unknown),
+        (b"apiVersion: v1\n? {a: b}\n: c", Outcome::Fail),
+        (b"apiVersion: [", Outcome::Fail),
+        (b"apiVersion: *b", Outcome::Fail),
+        (b"apiVersion: &a [*a]", Outcome::Fail),
+        (b"apiVersion: \xff", Outcome::Fail),
     ] {
         let faults = judged(text).faults;
         let [fault] = faults.as_slice() else { panic!("{faults:?}") };

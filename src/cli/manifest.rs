@@ -11,7 +11,7 @@ use super::terminal::{Terminal, complain, print};
 use crate::evaluate::{self, evaluate, explain};
 use crate::facts;
 use crate::host::input;
-use crate::manifest::{Options, Short, judge};
+use crate::manifest::{Options, Short, judge, tell_templates_once};
 use crate::model::check::{Band, Check};
 use crate::model::fact::Value;
 use crate::model::facts::Facts;
@@ -25,8 +25,8 @@ use crate::model::workload::Workload;
 use crate::report;
 use crate::rules::RuleSet;
 
-/// Largest manifest that is read.
-const LARGEST: u64 = 8 << 20;
+/// Largest file, or standard input, that is read. Documents have a bound of their own.
+const LARGEST: u64 = 512 << 20;
 const STDIN: &str = "-";
 /// Endings of the files that are read in a folder.
 const ENDINGS: &[&str] = &["yaml", "yml", "json"];
@@ -64,7 +64,6 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
     }
     if manifests.sum(|file| file.objects) == 0 {
         complain("tunecheck: nothing was judged: no document that could be read holds an object");
-        return Ok(Exit::Failed);
     }
     Ok(if manifests.unreadable.is_empty() { exit::manifest_gate(&manifests, args.fail_on) } else { Exit::Failed })
 }
@@ -89,6 +88,7 @@ fn judged(args: &ManifestArgs, options: Options<'_>) -> Manifests {
             }
         }
     }
+    tell_templates_once(&mut manifests.files);
     manifests
 }
 

@@ -1,6 +1,6 @@
 //! A JVM's heap against the memory that its container gets.
 
-use super::pods::{Container, Spec, fault};
+use super::pods::{Container, JVM_OPTIONS, Spec, fault};
 use super::quantity::{bytes, of_jvm, shown};
 use super::tree::Node;
 use crate::model::finding::Outcome;
@@ -48,8 +48,7 @@ pub(super) fn judge(spec: &Spec<'_>, container: Container<'_>, faults: &mut Vec<
     let limits = [Some(container.node), Some(spec.node)].into_iter().flatten().filter_map(limit);
     // What the pod as a whole may use bounds each of its containers.
     let Some(limit) = limits.reduce(f64::min) else {
-        // A patch has only what it changes: an object with an image is whole.
-        let whole = container.node.get("image").is_some() && !states_limit(container.node) && !states_limit(spec.node);
+        let whole = spec.is_whole() && !states_limit(container.node) && !states_limit(spec.node);
         if let (Some((percent, mark)), None) = (heap.percent.filter(|_| whole), heap.most) {
             let says = format!("MaxRAMPercentage {percent} without a memory limit is that share of the node's memory");
             push(Outcome::Warn, mark, says, "set resources.limits.memory, or -Xmx");
@@ -109,6 +108,14 @@ fn states_limit(part: Node<'_>) -> bool {
 fn heap(container: Node<'_>) -> Option<Heap> {
     let mut heap = Heap::default();
     let mut told = false;
+    // The operator's start script hands these over as a variable.
+    for (option, value) in container.get(JVM_OPTIONS).into_iter().flat_map(Node::entries) {
+        told = true;
+        for (name, value) in value.entries() {
+            heap.take(&format!("{}:{}={}", option.scalar()?, name.scalar()?, value.scalar()?), value.mark())?;
+        }
+        heap.take(&format!("{}{}", option.scalar()?, value.scalar().unwrap_or_default()), value.mark())?;
+    }
     // Later ones win: the JVM reads its variable first, the launcher puts its own before the command line, and
     // _JAVA_OPTIONS is read after that.
     for (name, words) in [

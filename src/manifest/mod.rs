@@ -14,18 +14,25 @@ mod sysctls;
 mod tree;
 mod values;
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use crate::model::finding::Outcome;
 use crate::model::manifest::{Fault, Judged, Mark};
 use crate::model::pod_sysctl::PodSysctls;
 use crate::model::version::Version;
 
-use pods::Spec;
-use tree::{Broken, Node};
+use pods::{Object, Spec};
+use tree::{Broken, Budget, Node};
 
 /// Broken documents of one file after which the rest is not read.
 const MOST_BROKEN: usize = 20;
 /// Faults of one file that are told.
 const MOST_FAULTS: usize = 1000;
+/// Bytes of the largest document that is read.
+const LARGEST_DOCUMENT: usize = 64 << 20;
+const TOO_MUCH: &str = "it is not looked at here: cut it into several documents";
+const TEMPLATE: &str = "a template is judged when it is filled in: helm template CHART | tunecheck manifest -";
 
 /// Judges the sysctls of a pod, as dotted names and values, by the declared load.
 pub type ByLoad<'a> = dyn Fn(&[(String, String)]) -> Vec<Short> + 'a;
@@ -61,40 +68,17 @@ pub struct Short {
 /// Judges every document of a file.
 pub fn judge(file: &str, bytes: &[u8], options: Options<'_>) -> Judged {
     let mut judged = Judged { file: file.to_owned(), ..Judged::default() };
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let good = bytes.get(..error.valid_up_to()).and_then(|good| std::str::from_utf8(good).ok());
-            let mark = end_of(good.unwrap_or_default());
-            judged.faults.push(of_document(Outcome::Fail, mark, "this is not UTF-8 text", "save the file as UTF-8"));
-            return judged;
-        }
-    };
-    let mut bad = 0;
-    for (line, piece) in documents::pieces(text) {
-        let (trees, error) = tree::read(piece, line);
-        for tree in &trees {
-            let Some(root) = tree.root().filter(|root| !root.is_null()) else { continue };
-            object(root, options, &mut judged);
-            if tree.is_exhausted() {
-                let says = "its aliases stand for more than is looked at";
-                judged.faults.push(of_document(Outcome::Unknown, root.mark(), says, "write out what they stand for"));
+    match documents::text(bytes) {
+        Ok(text) => text_of(&text, options, &mut judged),
+        Err(length) => {
+            let good = bytes.get(..length).and_then(|good| std::str::from_utf8(good).ok()).unwrap_or_default();
+            if documents::is_meant_as_object(&String::from_utf8_lossy(bytes), pods::has_pods) {
+                let mark = documents::after_text(Mark { line: 1, column: 1 }, good);
+                let says = "this is neither UTF-8 nor marked as UTF-16";
+                judged.faults.push(of_document(Outcome::Fail, mark, says, "save the file as UTF-8"));
+            } else {
+                judged.not_manifests += 1;
             }
-        }
-        if let Some(error) = error {
-            judged.faults.push(broken(&error, piece));
-            bad += 1;
-        }
-        if bad >= MOST_BROKEN || judged.faults.len() > MOST_FAULTS {
-            let says = "so much is wrong with this file that the rest of it was not read";
-            judged.faults.push(of_document(
-                Outcome::Unknown,
-                Mark { line, column: 1 },
-                says,
-                "correct what is told first",
-            ));
-            break;
         }
     }
     judged.faults.truncate(MOST_FAULTS + MOST_BROKEN);
@@ -104,51 +88,119 @@ pub fn judge(file: &str, bytes: &[u8], options: Options<'_>) -> Judged {
     judged
 }
 
-/// Where a text ends.
-fn end_of(text: &str) -> Mark {
-    let last = text.rsplit('\n').next().unwrap_or_default();
-    Mark { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 }
+fn text_of(text: &str, options: Options<'_>, judged: &mut Judged) {
+    let mut bad = 0;
+    let budget = Budget::of(text.len());
+    for piece in documents::pieces(text) {
+        if piece.text.len() > LARGEST_DOCUMENT {
+            let says = format!("a document larger than {} MiB", LARGEST_DOCUMENT >> 20);
+            judged.faults.push(of_document(Outcome::Unknown, piece.start, &says, TOO_MUCH));
+            continue;
+        }
+        let before = judged.faults.len();
+        let (trees, error) = tree::read(piece.text, piece.start, &budget);
+        for tree in &trees {
+            if let Some(root) = tree.root().filter(|root| !root.is_null()) {
+                document(root, options, judged);
+            }
+        }
+        if let Some(error) = error {
+            bad += usize::from(broken(&error, piece.text, judged));
+        }
+        if let Some(source) = piece.source() {
+            for fault in judged.faults.iter_mut().skip(before) {
+                fault.source = Some(source.to_owned());
+            }
+        }
+        if budget.is_exhausted() {
+            let says = "the aliases of this file stand for more than is looked at";
+            judged.faults.push(of_document(Outcome::Unknown, piece.start, says, "write out what they stand for"));
+            return;
+        }
+        if bad >= MOST_BROKEN || judged.faults.len() > MOST_FAULTS {
+            let says = "so much is wrong with this file that the rest of it was not read";
+            judged.faults.push(of_document(Outcome::Unknown, piece.start, says, "correct what is told first"));
+            return;
+        }
+    }
 }
 
-/// What is said of a document that cannot be read.
-fn broken(error: &Broken, piece: &str) -> Fault {
-    let (outcome, change) = match error.is_limit {
-        true => (Outcome::Unknown, "it is not looked at here: cut it into several documents"),
-        false if piece.contains("{{") => {
-            (Outcome::Unknown, "a template is judged when it is filled in: helm template CHART | tunecheck manifest -")
+/// Takes account of a document that cannot be read; whether it is one that should be.
+fn broken(error: &Broken, text: &str, judged: &mut Judged) -> bool {
+    if !documents::is_meant_as_object(text, pods::has_pods) {
+        judged.not_manifests += 1;
+        return false;
+    }
+    if text.contains("{{") && !error.is_limit {
+        judged.templates += 1;
+        // One notice is enough for all of a file.
+        if judged.templates == 1 {
+            judged.faults.push(of_document(Outcome::Unknown, error.mark, &error.what, TEMPLATE));
         }
+        return false;
+    }
+    let (outcome, change) = match error.is_limit {
+        true => (Outcome::Unknown, TOO_MUCH),
         false => (Outcome::Fail, "correct it: kubectl cannot read it either"),
     };
-    of_document(outcome, error.mark, &error.what, change)
+    judged.faults.push(of_document(outcome, error.mark, &error.what, change));
+    true
+}
+
+/// Leaves one notice of the templates of a folder, whichever of its files holds them.
+pub fn tell_templates_once(files: &mut [Judged]) {
+    let mut folders: BTreeMap<PathBuf, (usize, usize, usize)> = BTreeMap::new();
+    for (at, file) in files.iter().enumerate().filter(|(_, file)| file.templates > 0) {
+        let (_, count, templates) = folders.entry(folder(&file.file)).or_insert((at, 0, 0));
+        *count += 1;
+        *templates += file.templates;
+    }
+    for (at, file) in files.iter_mut().enumerate() {
+        let Some(&(first, count, templates)) = folders.get(&folder(&file.file)) else { continue };
+        if at != first {
+            file.faults.retain(|fault| fault.change != TEMPLATE);
+        } else if let Some(fault) = file.faults.iter_mut().find(|fault| fault.change == TEMPLATE && templates > 1) {
+            let of = if count > 1 { format!("{count} files of this folder") } else { "this file".to_owned() };
+            fault.says = format!("{templates} documents in {of} are templates; of the first one: {}", fault.says);
+        }
+    }
+}
+
+/// The folder of a file; in a chart the one that holds all of its templates.
+fn folder(file: &str) -> PathBuf {
+    let path = Path::new(file);
+    let whole = path.ancestors().skip(1).filter(|folder| folder.ends_with("templates")).last();
+    whole.or(path.parent()).unwrap_or(path).to_owned()
 }
 
 /// A fault of a document or file as a whole.
 fn of_document(outcome: Outcome, mark: Mark, says: &str, change: &str) -> Fault {
-    let (says, change) = (says.to_owned(), change.to_owned());
-    Fault { mark, check: "syntax", outcome, subject: String::new(), says, change }
+    pods::fault("syntax", outcome, mark, String::new(), [says.to_owned(), change.to_owned()])
 }
 
-/// Judges the pods of an object, or of the objects of a list.
-fn object(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
-    let mut open = vec![root];
-    while let Some(node) = open.pop() {
+/// Judges the pods of the objects of a document.
+fn document(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
+    let Some(object) = Object::of(root) else {
+        judged.not_manifests += 1;
+        return;
+    };
+    let mut open = vec![object];
+    while let Some(object) = open.pop() {
         if judged.faults.len() > MOST_FAULTS {
             return;
         }
-        if let Some(items) = pods::list(node) {
-            open.extend(items.items());
-            continue;
-        }
-        if !node.is_map() {
+        if let Some(items) = object.items() {
+            open.extend(items);
             continue;
         }
         judged.objects += 1;
-        match pods::spec(node) {
-            Some(spec) => {
-                judged.pods += 1;
-                spec_of(&spec, options, &mut judged.faults);
-            }
-            None => judged.passed_over += 1,
+        let pods = object.pods();
+        if pods.is_empty() {
+            judged.pass_over(&shown(object.kind()));
+        }
+        judged.pods += pods.len();
+        for spec in &pods {
+            spec_of(spec, options, &mut judged.faults);
         }
     }
 }
@@ -166,14 +218,7 @@ fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     let pairs: Vec<(String, String)> = sysctls.iter().map(|one| (one.name.clone(), one.value.to_owned())).collect();
     for short in load(&pairs) {
         if let Some(one) = sysctls.iter().find(|one| one.name == short.name) {
-            faults.push(Fault {
-                mark: one.mark,
-                check: "load",
-                outcome: short.outcome,
-                subject: spec.subject(),
-                says: short.says,
-                change: short.change,
-            });
+            faults.push(pods::fault("load", short.outcome, one.mark, spec.subject(), [short.says, short.change]));
         }
     }
 }

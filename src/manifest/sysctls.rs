@@ -37,7 +37,7 @@ pub(super) fn judge<'a>(spec: &Spec<'a>, options: Options<'_>, faults: &mut Vec<
             push("quotes", Outcome::Fail, value.mark(), says, "put it in quotes".to_owned());
         }
         let Some(node) = entry.get("name") else { continue };
-        let Some(written) = node.scalar().filter(|text| !text.is_empty()) else { continue };
+        let Some(written) = node.scalar().filter(|text| !text.is_empty() && !node.is_placeholder()) else { continue };
         let name = dotted(written);
         if !is_valid(written) {
             let says = format!("{} is no name of a sysctl: the API server refuses it", shown(written));
@@ -61,7 +61,8 @@ pub(super) fn judge<'a>(spec: &Spec<'a>, options: Options<'_>, faults: &mut Vec<
         if let Some((check, outcome, [says, change])) = admitted(&name, written, spec, options) {
             push(check, outcome, node.mark(), says, change);
         }
-        if let Some((value, text)) = entry.get("value").and_then(|value| Some((value, value.text()?))) {
+        let value = entry.get("value").filter(|value| !value.is_placeholder());
+        if let Some((value, text)) = value.and_then(|value| Some((value, value.text()?))) {
             taken.push(Sysctl { name, value: text, mark: value.mark() });
         }
     }
@@ -149,9 +150,11 @@ fn slashes(name: &str, written: &str, level: Option<&str>) -> Option<Said> {
 
 /// Whether an entry of `allowedUnsafeSysctls` is or covers a name.
 fn allows(pattern: &str, name: &str) -> bool {
+    // The kubelet turns slashes into dots (pkg/kubelet/sysctl/allowlist.go).
+    let pattern = dotted(pattern);
     match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
-        None => name == pattern,
+        None => pattern == name,
     }
 }
 

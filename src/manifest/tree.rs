@@ -1,8 +1,10 @@
 //! YAML to values that know where they stand.
 //!
 //! Values lie in one list and refer to each other by number, so that an alias is a number too: nothing is copied, however
-//! often it is referred to. What walks a document pays for each step from a budget, so that aliases of aliases end.
+//! often it is referred to. What walks a document pays for each step from the budget of its file, so that aliases of
+//! aliases end.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 
@@ -13,9 +15,31 @@ use crate::model::manifest::Mark;
 /// Deepest nesting that is followed.
 const DEEPEST: usize = 100;
 /// Most values of one document.
-const MOST_VALUES: usize = 500_000;
-/// Steps that are taken in one document.
-const STEPS: u32 = 5_000_000;
+const MOST_VALUES: usize = 3_000_000;
+/// Steps that are taken in any file, and for each byte of it: what a run takes is linear in what it reads.
+const STEPS: u64 = 200_000;
+const STEPS_PER_BYTE: u64 = 32;
+
+/// The steps that are left for the documents of a file.
+#[derive(Debug)]
+pub(super) struct Budget(Cell<u64>);
+
+impl Budget {
+    /// For a file of so many bytes.
+    pub(super) fn of(bytes: usize) -> Self {
+        Self(Cell::new(STEPS + STEPS_PER_BYTE * bytes as u64))
+    }
+
+    /// Whether a walk ended for want of steps.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    fn take_one(&self) -> Option<()> {
+        self.0.set(self.0.get().checked_sub(1)?);
+        Some(())
+    }
+}
 
 /// Why a document cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,21 +58,21 @@ impl Broken {
 
 /// A document.
 #[derive(Debug)]
-pub(super) struct Tree {
-    values: Vec<Value>,
+pub(super) struct Tree<'a> {
+    values: Vec<Value<'a>>,
     root: Option<usize>,
-    steps: Cell<u32>,
+    budget: &'a Budget,
 }
 
 #[derive(Debug)]
-struct Value {
+struct Value<'a> {
     mark: Mark,
-    kind: Kind,
+    kind: Kind<'a>,
 }
 
 #[derive(Debug)]
-enum Kind {
-    Scalar { text: Box<str>, is_text: bool },
+enum Kind<'a> {
+    Scalar { text: Cow<'a, str>, is_text: bool },
     List(Vec<usize>),
     Map(Vec<(usize, usize)>),
 }
@@ -56,14 +80,14 @@ enum Kind {
 /// A value of a document.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node<'a> {
-    tree: &'a Tree,
-    at: &'a Value,
+    tree: &'a Tree<'a>,
+    at: &'a Value<'a>,
 }
 
-/// Reads the documents of a text, whose first line has the number `first`, up to the first that is broken.
-pub(super) fn read(text: &str, first: usize) -> (Vec<Tree>, Option<Broken>) {
+/// Reads the documents of a text that begins at a place of its file, up to the first that is broken.
+pub(super) fn read<'a>(text: &'a str, start: Mark, budget: &'a Budget) -> (Vec<Tree<'a>>, Option<Broken>) {
     let mut trees = Vec::new();
-    let mut builder = Builder::new(first);
+    let mut builder = Builder::new(start, budget);
     for event in Parser::new_from_str(text) {
         let step = event.map_err(|error| builder.broken(&error)).and_then(|(event, span)| builder.take(event, span));
         match step {
@@ -82,22 +106,25 @@ struct Open {
     key: Option<usize>,
 }
 
-struct Builder {
-    first: usize,
-    values: Vec<Value>,
+struct Builder<'a> {
+    start: Mark,
+    budget: &'a Budget,
+    values: Vec<Value<'a>>,
     root: Option<usize>,
     open: Vec<Open>,
     /// Finished values by the number of their anchor.
     anchors: HashMap<usize, usize>,
 }
 
-impl Builder {
-    fn new(first: usize) -> Self {
-        Self { first, values: Vec::new(), root: None, open: Vec::new(), anchors: HashMap::new() }
+impl<'a> Builder<'a> {
+    fn new(start: Mark, budget: &'a Budget) -> Self {
+        Self { start, budget, values: Vec::new(), root: None, open: Vec::new(), anchors: HashMap::new() }
     }
 
     fn mark(&self, line: usize, column: usize) -> Mark {
-        Mark { line: line.max(1) + self.first - 1, column: column + 1 }
+        let line = line.max(1);
+        let before = if line == 1 { self.start.column - 1 } else { 0 };
+        Mark { line: self.start.line + line - 1, column: column + 1 + before }
     }
 
     fn broken(&self, error: &ScanError) -> Broken {
@@ -105,36 +132,36 @@ impl Builder {
     }
 
     /// Takes an event; the last one of a document gives the document.
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<Option<Tree>, Broken> {
+    fn take(&mut self, event: Event<'a>, span: Span) -> Result<Option<Tree<'a>>, Broken> {
         let mark = self.mark(span.start.line(), span.start.col());
         let broken = |what: &str| Err(Broken { mark, what: what.to_owned(), is_limit: false });
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_text = is_text(&text, style, tag.as_deref());
-                let at = self.add(Value { mark, kind: Kind::Scalar { text: text.into(), is_text } })?;
-                self.finish(at, anchor);
+                let at = self.add(Value { mark, kind: Kind::Scalar { text, is_text } })?;
+                self.finish(at, anchor)?;
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
-                Some(&at) => self.place(at),
+                Some(&at) => self.place(at)?,
                 None => return broken("an alias inside of what it refers to"),
             },
             Event::SequenceStart(_, anchor, _) => self.begin(mark, anchor, Kind::List(Vec::new()))?,
             Event::MappingStart(_, anchor, _) => self.begin(mark, anchor, Kind::Map(Vec::new()))?,
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(Open { at, anchor, .. }) = self.open.pop() {
-                    self.finish(at, anchor);
+                    self.finish(at, anchor)?;
                 }
             }
             Event::DocumentEnd => {
-                let done = std::mem::replace(self, Self::new(self.first));
-                return Ok(Some(Tree { values: done.values, root: done.root, steps: Cell::new(STEPS) }));
+                let done = std::mem::replace(self, Self::new(self.start, self.budget));
+                return Ok(Some(Tree { values: done.values, root: done.root, budget: done.budget }));
             }
             _ => {}
         }
         Ok(None)
     }
 
-    fn add(&mut self, value: Value) -> Result<usize, Broken> {
+    fn add(&mut self, value: Value<'a>) -> Result<usize, Broken> {
         if self.values.len() >= MOST_VALUES {
             return Err(Broken::limit(value.mark, format!("more than {MOST_VALUES} values in one document")));
         }
@@ -142,7 +169,7 @@ impl Builder {
         Ok(self.values.len() - 1)
     }
 
-    fn begin(&mut self, mark: Mark, anchor: usize, kind: Kind) -> Result<(), Broken> {
+    fn begin(&mut self, mark: Mark, anchor: usize, kind: Kind<'a>) -> Result<(), Broken> {
         if self.open.len() >= DEEPEST {
             return Err(Broken::limit(mark, format!("nested deeper than {DEEPEST}")));
         }
@@ -152,24 +179,31 @@ impl Builder {
     }
 
     /// A value is whole: it can be referred to, and belongs to what is open around it.
-    fn finish(&mut self, at: usize, anchor: usize) {
+    fn finish(&mut self, at: usize, anchor: usize) -> Result<(), Broken> {
         if anchor > 0 {
             self.anchors.insert(anchor, at);
         }
-        self.place(at);
+        self.place(at)
     }
 
-    fn place(&mut self, at: usize) {
+    fn place(&mut self, at: usize) -> Result<(), Broken> {
         let Some(open) = self.open.last_mut() else {
             self.root = Some(at);
-            return;
+            return Ok(());
         };
         match (self.values.get_mut(open.at).map(|value| &mut value.kind), open.key.take()) {
             (Some(Kind::List(items)), _) => items.push(at),
             (Some(Kind::Map(entries)), Some(key)) => entries.push((key, at)),
-            (Some(Kind::Map(_)), None) => open.key = Some(at),
+            (Some(Kind::Map(_)), None) => match self.values.get(at) {
+                // JSON, to which Kubernetes converts, has no such key.
+                Some(Value { mark, kind: Kind::List(_) | Kind::Map(_) }) => {
+                    return Err(Broken { mark: *mark, what: "invalid map key".to_owned(), is_limit: false });
+                }
+                _ => open.key = Some(at),
+            },
             (Some(Kind::Scalar { .. }) | None, _) => {}
         }
+        Ok(())
     }
 }
 
@@ -203,19 +237,14 @@ fn is_number(text: &str) -> bool {
         || (begins && lower.parse::<f64>().is_ok())
 }
 
-impl Tree {
+impl Tree<'_> {
     /// The document's value; none if it is empty.
     pub(super) fn root(&self) -> Option<Node<'_>> {
         self.node(self.root?)
     }
 
-    /// Whether a walk ended for want of steps.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.steps.get() == 0
-    }
-
     fn node(&self, at: usize) -> Option<Node<'_>> {
-        self.steps.set(self.steps.get().checked_sub(1)?);
+        self.budget.take_one()?;
         Some(Node { tree: self, at: self.values.get(at)? })
     }
 }
@@ -256,8 +285,26 @@ impl<'a> Node<'a> {
                 .is_some_and(|text| ["true", "yes", "on"].iter().any(|word| text.eq_ignore_ascii_case(word)))
     }
 
+    /// Whether something else fills it in before Kubernetes sees it: a template's `{{ ... }}`, a substituted `${...}`.
+    pub(super) fn is_placeholder(self) -> bool {
+        self.scalar().is_some_and(|text| text.contains("{{") || text.contains("${"))
+    }
+
     pub(super) fn is_map(self) -> bool {
         matches!(self.at.kind, Kind::Map(_))
+    }
+
+    pub(super) fn is_list(self) -> bool {
+        matches!(self.at.kind, Kind::List(_))
+    }
+
+    /// The fields of a map with their keys as they are written: merged maps (`<<`) count as a field.
+    pub(super) fn entries(self) -> impl Iterator<Item = (Node<'a>, Node<'a>)> {
+        let entries = match &self.at.kind {
+            Kind::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().filter_map(move |&(key, value)| Some((self.tree.node(key)?, self.tree.node(value)?)))
     }
 
     /// The values of a list; none for anything else.

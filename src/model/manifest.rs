@@ -1,5 +1,7 @@
 //! What is wrong with the pods of a manifest before anything is deployed.
 
+use std::collections::BTreeMap;
+
 use super::finding::Outcome;
 
 /// A place in a file.
@@ -26,6 +28,8 @@ pub struct Fault {
     pub says: String,
     /// What to do about it.
     pub change: String,
+    /// The file of a chart that the document was made from, if it says so.
+    pub source: Option<String>,
 }
 
 /// What is said of one file.
@@ -35,12 +39,23 @@ pub struct Judged {
     pub file: String,
     /// In the order of its lines.
     pub faults: Vec<Fault>,
-    /// Documents that hold an object.
+    /// Objects: what has an `apiVersion` or a `kind`.
     pub objects: usize,
-    /// Objects of kinds that have no pod template, or whose place for one is not known here.
-    pub passed_over: usize,
+    /// Objects without a pod, by kind.
+    pub passed_over: BTreeMap<String, usize>,
+    /// Documents that are no objects for Kubernetes.
+    pub not_manifests: usize,
+    /// Templates that are not filled in.
+    pub templates: usize,
     /// Pods and pod templates.
     pub pods: usize,
+}
+
+impl Judged {
+    /// Counts an object of a kind without pods.
+    pub fn pass_over(&mut self, kind: &str) {
+        *self.passed_over.entry(kind.to_owned()).or_default() += 1;
+    }
 }
 
 /// What is said of all files.
@@ -61,5 +76,16 @@ impl Manifests {
     /// The sum of a number over all files.
     pub fn sum(&self, of: impl Fn(&Judged) -> usize) -> usize {
         self.files.iter().map(of).sum()
+    }
+
+    /// Objects without a pod, by kind, the most frequent first.
+    pub fn passed_over(&self) -> Vec<(&str, usize)> {
+        let mut by_kind: BTreeMap<&str, usize> = BTreeMap::new();
+        for (kind, count) in self.files.iter().flat_map(|file| &file.passed_over) {
+            *by_kind.entry(kind).or_default() += count;
+        }
+        let mut kinds: Vec<_> = by_kind.into_iter().collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        kinds
     }
 }

@@ -29,15 +29,37 @@ fn write(out: &mut String, manifests: &Manifests, style: Style) -> fmt::Result {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    let (pods, passed_over) = (manifests.sum(|file| file.pods), manifests.sum(|file| file.passed_over));
+    let pods = manifests.sum(|file| file.pods);
     let found = match (counts.is_empty(), pods) {
         (true, 0) => "nothing to judge".to_owned(),
         (true, _) => "nothing wrong found".to_owned(),
         (false, _) => counts.join(" · "),
     };
     let told = [counted(pods, "pod spec"), "judged in".to_owned(), counted(manifests.files.len(), "file")].join(" ");
-    let others = format!("{} of other kinds passed over", counted(passed_over, "object"));
-    writeln!(out, "{}", wrapped(&format!("{found} · {told} · {others}"), "", usize::from(style.width)))
+    let mut sums = format!("{found} · {told} · {}", passed_over(&manifests.passed_over()));
+    for (count, what) in [
+        (manifests.sum(|file| file.templates), "template"),
+        (manifests.sum(|file| file.not_manifests), "document without apiVersion and kind"),
+    ] {
+        if count > 0 {
+            let what = counted(count, what)
+                .replace("document without apiVersion and kinds", "documents without apiVersion and kind");
+            sums += &format!(" · {what}");
+        }
+    }
+    writeln!(out, "{}", sanitized(&wrapped(&one_line(&sums), "", usize::from(style.width))))
+}
+
+/// Objects without a pod, by kind; the rarest ones as a number.
+fn passed_over(kinds: &[(&str, usize)]) -> String {
+    const MOST: usize = 12;
+    let count = kinds.iter().map(|(_, count)| count).sum();
+    let mut named: Vec<String> = kinds.iter().take(MOST).map(|(kind, count)| format!("{count} {kind}")).collect();
+    if kinds.len() > MOST {
+        named.push(format!("{} more kinds", kinds.len() - MOST));
+    }
+    let colon = if named.is_empty() { "" } else { ": " };
+    format!("{} without a pod passed over{colon}{}", counted(count, "object"), named.join(", "))
 }
 
 /// One fault. `told` are the changes that were told before, with the place where.
@@ -50,10 +72,10 @@ fn one<'a>(
 ) -> fmt::Result {
     let width = usize::from(style.width);
     let word = label(fault.outcome);
-    let at = format!("{}:{}:{}: ", one_line(&file.file), fault.mark.line, fault.mark.column);
+    let at = place(file, fault);
     let subject = if fault.subject.is_empty() { String::new() } else { format!("  {}", one_line(&fault.subject)) };
     let word = if style.colour { coloured(word, fault.outcome) } else { word.to_owned() };
-    writeln!(out, "{}{word} manifest/{}{}", sanitized(&at), fault.check, sanitized(&subject))?;
+    writeln!(out, "{}: {word} manifest/{}{}", sanitized(&at), fault.check, sanitized(&subject))?;
     writeln!(out, "{}", sanitized(&wrapped(&fault.says, "  ", width)))?;
     let before = told.iter().find(|(change, _)| *change == fault.change);
     let change = match before {
@@ -62,12 +84,21 @@ fn one<'a>(
         _ => fault.change.clone(),
     };
     if before.is_none() {
-        told.push((&fault.change, at.trim_end_matches([':', ' ']).to_owned()));
+        told.push((&fault.change, at.clone()));
     }
     if !change.is_empty() {
         writeln!(out, "{}", sanitized(&hanging("  change   ", &change, width)))?;
     }
     writeln!(out)
+}
+
+/// Where a fault is: of a template that Helm filled in, the lines are those of what it printed.
+fn place(file: &Judged, fault: &Fault) -> String {
+    let read = format!("{}:{}:{}", one_line(&file.file), fault.mark.line, fault.mark.column);
+    match &fault.source {
+        Some(source) => format!("{} ({read})", one_line(source)),
+        None => read,
+    }
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -87,9 +118,12 @@ pub fn github(manifests: &Manifests) -> String {
         let about = if fault.subject.is_empty() { String::new() } else { format!("{}: ", fault.subject) };
         let change = if fault.change.is_empty() { String::new() } else { format!("\nchange: {}", fault.change) };
         let message = data(&format!("{about}{}{change}", fault.says));
-        let (line, column) = (fault.mark.line, fault.mark.column);
+        let at = match &fault.source {
+            Some(source) => property(source),
+            None => format!("{},line={},col={}", property(&file.file), fault.mark.line, fault.mark.column),
+        };
         let title = property(&format!("tunecheck manifest/{}", fault.check));
-        out += &format!("::{level} file={},line={line},col={column},title={title}::{message}\n", property(&file.file));
+        out += &format!("::{level} file={at},title={title}::{message}\n");
     }
     out
 }

@@ -16,10 +16,11 @@ Examples:
   tunecheck manifest deploy/ --burst 2000 --connections 30000     also whether sysctls carry this load
   tunecheck manifest deploy/ --format github                 annotations of a pull request
 
-Kinds with a pod template of their own are judged; others are passed over and counted.
+Pods are judged wherever they lie in an object, of whatever kind; kinds without one are counted, and so are files that
+are no manifests. Templates are unknown until they are filled in.
 No value of an environment variable and no argument is printed but the JVM's heap options.
 
-Exit codes: 0 the gate holds; 1 the gate trips; 2 a file could not be read, or none is a manifest.";
+Exit codes: 0 the gate holds; 1 the gate trips; 2 a file could not be read.";
 
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct ManifestArgs {

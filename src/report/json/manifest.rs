@@ -1,6 +1,8 @@
 //! `tunecheck.manifest/v1`. These structures are frozen: a change that a reader could notice is a new version beside this
 //! one.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,7 +20,7 @@ struct ManifestV1<'a> {
     schema: &'static str,
     /// The version of tunecheck that made it.
     tunecheck: &'static str,
-    summary: ManifestSummaryV1,
+    summary: ManifestSummaryV1<'a>,
     /// By file, line and column.
     findings: Vec<ManifestFindingV1<'a>>,
     /// Files and folders that could not be read.
@@ -26,7 +28,7 @@ struct ManifestV1<'a> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct ManifestSummaryV1 {
+struct ManifestSummaryV1<'a> {
     fail: usize,
     warn: usize,
     unknown: usize,
@@ -36,14 +38,23 @@ struct ManifestSummaryV1 {
     objects: usize,
     /// Pods and pod templates that were judged.
     pods: usize,
-    /// Objects of kinds that have no pod template, or whose place for one is not known.
+    /// Objects without a pod or a pod template.
     passed_over: usize,
+    /// How many of them are of which kind.
+    passed_over_kinds: BTreeMap<&'a str, usize>,
+    /// Documents that are no objects for Kubernetes.
+    not_manifests: usize,
+    /// Templates that are not filled in.
+    templates: usize,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct ManifestFindingV1<'a> {
-    /// What the user called the file; `-` is standard input.
+    /// What the user called the file; `-` is standard input. For a document that Helm filled in: the template that it
+    /// was made from.
     file: &'a str,
+    /// What was read, and what line and column are of.
+    read_from: &'a str,
     /// From 1.
     line: usize,
     /// In characters, from 1.
@@ -82,7 +93,8 @@ pub fn schema() -> schemars::Schema {
 impl<'a> From<&'a Manifests> for ManifestV1<'a> {
     fn from(manifests: &'a Manifests) -> Self {
         let finding = |file: &'a Judged, fault: &'a Fault| ManifestFindingV1 {
-            file: &file.file,
+            file: fault.source.as_deref().unwrap_or(&file.file),
+            read_from: &file.file,
             line: fault.mark.line,
             column: fault.mark.column,
             check: fault.check,
@@ -101,7 +113,10 @@ impl<'a> From<&'a Manifests> for ManifestV1<'a> {
                 files: manifests.files.len(),
                 objects: manifests.sum(|file| file.objects),
                 pods: manifests.sum(|file| file.pods),
-                passed_over: manifests.sum(|file| file.passed_over),
+                passed_over: manifests.passed_over().iter().map(|(_, count)| count).sum(),
+                passed_over_kinds: manifests.passed_over().into_iter().collect(),
+                not_manifests: manifests.sum(|file| file.not_manifests),
+                templates: manifests.sum(|file| file.templates),
             },
             findings: manifests
                 .files
