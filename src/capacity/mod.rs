@@ -10,7 +10,7 @@ use crate::model::fact::{Cause, Gap};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Capacity, Carried, Move, Need, Step};
 use crate::model::traffic::Traffic;
-use crate::model::workload::{TimeWait, per_second};
+use crate::model::workload::{PortUse, TimeWait, per_second};
 
 use limits::{Found, Have, Limit, Most, limits};
 pub use settings::settings;
@@ -37,7 +37,7 @@ pub fn rules() -> impl Iterator<Item = &'static str> {
 
 /// Holds the limits of a machine against traffic.
 pub fn solve(traffic: &Traffic, facts: &Facts) -> Capacity {
-    let traffic = Traffic { time_wait: TimeWait::of(facts), ..traffic.clone() };
+    let traffic = Traffic { port_use: PortUse::of(facts), ..traffic.clone() };
     let mut capacity = holding(&traffic, facts);
     capacity.notes.extend(reused(&traffic, facts, &capacity));
     capacity
@@ -45,11 +45,15 @@ pub fn solve(traffic: &Traffic, facts: &Facts) -> Capacity {
 
 /// What net.ipv4.tcp_tw_reuse = 1 alone would buy, where ports in TIME_WAIT are what ends first.
 fn reused(traffic: &Traffic, facts: &Facts, now: &Capacity) -> Option<String> {
-    let again = TimeWait(1);
-    if !traffic.short_lived || traffic.time_wait == again || now.carried.first()?.limit != limits::PORTS {
+    let again = PortUse { time_wait: TimeWait(1), bound_first: false };
+    if !traffic.short_lived
+        || traffic.port_use.bound_first
+        || traffic.port_use == again
+        || now.carried.first()?.limit != limits::PORTS
+    {
         return None;
     }
-    let then = holding(&Traffic { time_wait: again, ..traffic.clone() }, facts);
+    let then = holding(&Traffic { port_use: again, ..traffic.clone() }, facts);
     let first = then.carried.first()?;
     let rate = first.rate.map_or("any number of".to_owned(), per_second);
     Some(format!(

@@ -1,13 +1,17 @@
 //! Local ports in use toward each destination, from every TCP socket that is not listening.
 //!
 //! A port is used up toward one destination at a time: for each source address, destination address and destination
-//! port. So the sockets are counted by these three, `TIME_WAIT` included.
+//! port. So the sockets are counted by these three, `TIME_WAIT` included. Where they were bound before `connect()`, a port
+//! serves one destination only, and they are counted by source address as well: see [`sources`].
+
+mod sources;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use super::derive::{listening_ports, ports_used_at_most, usable_ports};
+use self::sources::Told;
+use super::derive::{first_port, listening_ports, ports_used_at_most, usable_ports};
 use super::listeners::{address, without_ipv6};
 use super::{Gather, Source, Wanted};
 use crate::host::{Ask, Query, sock_diag};
@@ -20,7 +24,10 @@ use crate::model::version::Version;
 const DESTINATION: &str = "destination[*].ports";
 const TIME_WAIT: &str = "destination[*].time_wait";
 const COUNT: &str = "destinations.count";
+const MEANING: &str = "destination[*].meaning";
 const BOUND: &str = "ports.bound";
+/// Whether sockets here are bound before `connect()`, so that a port serves one destination only.
+pub(super) const BOUND_FIRST: &str = "ports.bound_first";
 
 const fn entry(name: &'static str, meaning: &'static str) -> Entry {
     let document = "https://man7.org/linux/man-pages/man7/sock_diag.7.html";
@@ -28,13 +35,21 @@ const fn entry(name: &'static str, meaning: &'static str) -> Entry {
 }
 
 pub(super) const SOURCE: Source = Source {
-    families: &["destination", "destinations", BOUND],
+    families: &["destination", "destinations", BOUND, BOUND_FIRST],
     read,
     entries: &[
         entry(DESTINATION, "usable local ports in use toward a destination from one address, of the busiest ones"),
         entry(TIME_WAIT, "those of them that only a socket in TIME_WAIT holds"),
+        Entry { unit: Unit::Text, ..entry(MEANING, "for whom these ports are taken, and what the next one meets") },
         entry(COUNT, "destinations from one address with any usable local port in use"),
         entry(BOUND, "usable local ports that a socket is bound to and not connected (since Linux 6.8)"),
+        Entry {
+            unit: Unit::Mode,
+            ..entry(
+                BOUND_FIRST,
+                "1: sockets are bound before connect() without IP_BIND_ADDRESS_NO_PORT, by the ports that they hold",
+            )
+        },
     ],
 };
 
@@ -51,18 +66,28 @@ pub(super) const NEEDS: &[&str] = &[
 
 /// Whether a fact of this source is among the wanted ones.
 pub(super) fn is_wanted(wanted: &Wanted) -> bool {
-    [DESTINATION, TIME_WAIT, COUNT, BOUND].iter().any(|name| wanted.contains(*name))
+    [DESTINATION, TIME_WAIT, MEANING, COUNT, BOUND, BOUND_FIRST].iter().any(|name| wanted.contains(*name))
 }
 
 /// Percent of the usable ports below which there is nothing to judge: half of what is worth a warning.
 const QUARTER: i128 = 25;
+/// Percent of the usable ports from which the next `bind()` may find none.
+const NEAR_THE_END: i128 = 95;
+/// The first kernel whose `connect()` tries the ports of one parity before those of the other (commit 07f4c90062f8).
+const EVEN_FIRST: Version = Version { major: 4, minor: 2, patch: 0 };
+const FOR_ONE: &str = "toward this destination from this address. From half of them on connect() is slow, at the end it \
+                       fails with EADDRNOTAVAIL; in a program that binds to the address first, bind() does with \
+                       EADDRINUSE, and tcp_tw_reuse gives it none back";
+const FOR_ALL: &str = "from this address. Sockets here are bound before connect() without IP_BIND_ADDRESS_NO_PORT, by the \
+                       ports that they hold: each of these ports serves one destination and is taken from all others, \
+                       and at the end bind() fails with EADDRINUSE, whatever tcp_tw_reuse says";
 /// Destinations that are named at most.
 const NAMED: usize = 10;
 /// The first kernel that shows sockets which are bound and not connected.
 const SHOWS_BOUND: Version = Version { major: 6, minor: 8, patch: 0 };
 
 fn read(gather: &mut Gather<'_>) {
-    let (held, usable) = match holding(gather) {
+    let (held, drawing) = match holding(gather) {
         Ok(found) => found,
         Err(gap) => {
             let names: Vec<Name> = SOURCE.families.iter().flat_map(|family| gather.wanted(family)).collect();
@@ -70,11 +95,32 @@ fn read(gather: &mut Gather<'_>) {
         }
     };
     let number = |count: usize| Ok(Value::Number(i128::try_from(count).unwrap_or(i128::MAX)));
-    let release = gather.facts.text("kernel.release").unwrap_or("of unknown release");
+    let usable = drawing.usable;
+    let release = gather.facts.text("kernel.release").unwrap_or("of unknown release").to_owned();
     let shows_bound = !held.bound.is_empty() || release.parse().is_ok_and(|kernel: Version| kernel >= SHOWS_BOUND);
     let hidden = format!("kernel {release} does not show sockets that are bound and not connected, Linux 6.8 does");
-    let bound = if shows_bound { number(held.bound.len()) } else { Err(Gap::new(Cause::Absent, hidden)) };
+    let bound = if shows_bound {
+        number(held.bound.values().flatten().collect::<BTreeSet<_>>().len())
+    } else {
+        Err(Gap::new(Cause::Absent, hidden))
+    };
     gather.put(BOUND, bound, "sock_diag");
+    let kernel = release.parse().ok();
+    let sources = held.sources(drawing, kernel.is_none_or(|kernel: Version| kernel >= EVEN_FIRST));
+    let bound_first = sources.iter().any(|source| source.told == Told::BoundFirst);
+    gather.put(BOUND_FIRST, Ok(Value::Number(bound_first.into())), "sock_diag");
+    for source in sources.iter().filter(|source| source.told != Told::Connected).take(NAMED) {
+        let name = |key: &str| format!("destination[every destination from {}].{key}", source.from);
+        if source.told == Told::BoundFirst && share(source.ports, usable) >= QUARTER {
+            gather.put(name("ports"), number(source.ports), "sock_diag");
+            gather.put(name("time_wait"), number(source.time_wait), "sock_diag");
+            gather.put(name("meaning"), Ok(Value::Text(FOR_ALL.to_owned())), "sock_diag");
+        } else if source.told == Told::Untold && share(source.ports, usable) >= NEAR_THE_END {
+            let taken = format!("{} of {usable} usable local ports are taken from this address", source.ports);
+            let why = format!("{taken}, and kernel {release} does not tell whether they were bound before connect()");
+            gather.put(name("ports"), Err(Gap::new(Cause::Unsupported, why)), "sock_diag");
+        }
+    }
     let destinations = held.destinations();
     gather.put(COUNT, number(destinations.len()), "sock_diag");
     for (at, destination) in destinations.iter().take(NAMED).enumerate() {
@@ -83,6 +129,7 @@ fn read(gather: &mut Gather<'_>) {
             let name = |key: &str| format!("destination[{} from {}].{key}", destination.to, destination.from);
             gather.put(name("ports"), number(destination.ports), "sock_diag");
             gather.put(name("time_wait"), number(destination.time_wait), "sock_diag");
+            gather.put(name("meaning"), Ok(Value::Text(FOR_ONE.to_owned())), "sock_diag");
         }
     }
 }
@@ -91,10 +138,19 @@ fn share(ports: usize, usable: u32) -> i128 {
     i128::try_from(ports).unwrap_or(i128::MAX).saturating_mul(100) / i128::from(usable.max(1))
 }
 
-/// Asks for the sockets, if there are enough of them to matter. Also gives how many ports are usable.
+/// The ports that an outgoing connection may draw.
+#[derive(Clone, Copy, Debug)]
+struct Drawing {
+    /// How many there are.
+    usable: u32,
+    /// The first one of the range: `connect()` prefers ports of its parity, `bind()` those of the other.
+    first: u16,
+}
+
+/// Asks for the sockets, if there are enough of them to matter.
 ///
 /// One family without the other would count too few: IPv6 sockets may have IPv4 peers.
-fn holding(gather: &Gather<'_>) -> Result<(Held, u32), Gap> {
+fn holding(gather: &Gather<'_>) -> Result<(Held, Drawing), Gap> {
     if ports_used_at_most(&gather.facts)? < QUARTER {
         let why = "not asked for: all TCP sockets here together are fewer than a quarter of the usable ports";
         return Err(Gap::new(Cause::Absent, why));
@@ -112,7 +168,7 @@ fn holding(gather: &Gather<'_>) -> Result<(Held, u32), Gap> {
             }
         }
     }
-    Ok((held, usable.count()))
+    Ok((held, Drawing { usable: usable.count(), first: first_port(&gather.facts)? }))
 }
 
 /// A peer and the local address that it is called from.
@@ -123,8 +179,8 @@ type Way = (SocketAddr, IpAddr);
 struct Held {
     /// Local ports, and whether their socket waits: what lives is sorted before what waits.
     toward: BTreeMap<Way, Vec<(u16, bool)>>,
-    /// Local ports of sockets that are bound and not connected.
-    bound: BTreeSet<u16>,
+    /// Local ports of sockets that are bound and not connected, by address.
+    bound: BTreeMap<IpAddr, BTreeSet<u16>>,
 }
 
 impl Held {
@@ -134,7 +190,7 @@ impl Held {
         for (way, port, waits) in sockets.filter(|(_, port, _)| drawn.contains(*port)) {
             // Every peer has a port.
             if way.0.port() == 0 {
-                self.bound.insert(port);
+                self.bound.entry(way.1).or_default().insert(port);
             } else {
                 self.toward.entry(way).or_default().push((port, waits));
             }

@@ -10,7 +10,7 @@ mod ports;
 mod runtime;
 mod udp;
 
-pub(super) use ports::{listening_ports, usable_ports, used_at_most as ports_used_at_most};
+pub(super) use ports::{first_port, listening_ports, usable_ports, used_at_most as ports_used_at_most};
 
 use super::listeners::DROPS;
 use super::owners::{INODE, OWNER};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::workload::{Role, TimeWait, Workload};
+use super::workload::{PortUse, Role, Workload};
 
 /// How requests share connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +71,8 @@ pub struct Traffic {
     pub nat_addresses: u64,
     /// Speed of a node's network link.
     pub link_bits: Option<u64>,
-    /// How long connections that have ended hold their local port: that of a machine, once one is looked at.
-    pub time_wait: TimeWait,
+    /// How connections hold their local ports: as on a machine, once one is looked at.
+    pub port_use: PortUse,
 }
 
 /// What of the traffic falls to one pod, one node, or everything: each is rounded up, as the busiest one has to hold.
@@ -137,7 +137,7 @@ impl Traffic {
             nodes: 1,
             nat_addresses: 1,
             link_bits: None,
-            time_wait: TimeWait::default(),
+            port_use: PortUse::default(),
         }
     }
 

@@ -99,12 +99,12 @@ impl Workload {
         self.incoming().saturating_add(self.outgoing())
     }
 
-    /// Local ports that outgoing connections take from one source address toward one destination, if they are spread
-    /// evenly: those that are open, and those that have ended and hold their port.
-    pub fn per_destination(&self, time_wait: TimeWait) -> u64 {
+    /// Local ports that outgoing connections take from one source address, if they are spread evenly: those that are open,
+    /// and those that have ended and hold their port. Toward one destination, or toward all.
+    pub fn local_ports(&self, ports: PortUse) -> u64 {
         let opens = self.role != Role::Server && self.outgoing() > 0;
-        let ended = if opens { time_wait.sockets(self.short_lived) } else { 0 };
-        let ways = self.destinations.max(1).saturating_mul(self.source_addresses.max(1));
+        let ended = if opens { ports.time_wait.sockets(self.short_lived) } else { 0 };
+        let ways = ports.destinations(self.destinations).saturating_mul(self.source_addresses.max(1));
         self.outgoing().saturating_add(ended).div_ceil(ways)
     }
 
@@ -182,6 +182,45 @@ impl TimeWait {
     }
 }
 
+/// How connections hold their local ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortUse {
+    /// How long those that have ended hold theirs.
+    pub time_wait: TimeWait,
+    /// Whether sockets are bound to their source address before `connect()`, without `IP_BIND_ADDRESS_NO_PORT`: a port then
+    /// serves one destination only, and `bind()` takes none that waits.
+    pub bound_first: bool,
+}
+
+impl PortUse {
+    /// The facts that it follows from.
+    pub const NEEDS: [&str; 4] = {
+        let [reuse, timestamps, delay] = TimeWait::NEEDS;
+        [reuse, timestamps, delay, "ports.bound_first"]
+    };
+
+    /// That of a machine. Where its sockets do not show that they are bound first, `connect()` draws the ports.
+    pub fn of(facts: &Facts) -> Self {
+        match facts.holds("ports.bound_first") {
+            true => Self { time_wait: TimeWait::default(), bound_first: true },
+            false => Self { time_wait: TimeWait::of(facts), bound_first: false },
+        }
+    }
+
+    /// Of so many destinations, those that the ports of a source address serve one after the other, each with all of them.
+    pub fn destinations(self, destinations: u64) -> u64 {
+        if self.bound_first { 1 } else { destinations.max(1) }
+    }
+
+    /// What local ports are counted toward, as words behind them.
+    pub fn toward(self) -> &'static str {
+        match self.bound_first {
+            true => "from one address, over all destinations: sockets here are bound before connect()",
+            false => "toward each destination",
+        }
+    }
+}
+
 /// What ends in so many seconds.
 pub fn ended(thousandths: u64, seconds: u64) -> u64 {
     let all = (u128::from(thousandths) * u128::from(seconds)).div_ceil(1000);
@@ -207,22 +246,19 @@ mod tests {
     fn the_role_decides_which_side_needs_sockets() {
         let load = |role| Workload { connections: 6001, burst: 600, destinations: 2, ..Workload::none(role) };
         assert_eq!((load(Role::Server).incoming(), load(Role::Server).outgoing()), (6001, 0));
-        assert_eq!(
-            (load(Role::Client).sockets(), load(Role::Client).per_destination(TimeWait::default())),
-            (6001, 3001)
-        );
+        assert_eq!((load(Role::Client).sockets(), load(Role::Client).local_ports(PortUse::default())), (6001, 3001));
         assert_eq!(load(Role::Gateway).sockets(), 12_002);
-        assert_eq!(Workload { source_addresses: 3, ..load(Role::Client) }.per_destination(TimeWait::default()), 1001);
+        assert_eq!(Workload { source_addresses: 3, ..load(Role::Client) }.local_ports(PortUse::default()), 1001);
     }
 
     #[test]
     fn what_has_ended_holds_ports_of_who_opened_it() {
         let load = |role| Workload { connections: 20, short_lived: 100_500, ..Workload::none(role) };
-        assert_eq!(load(Role::Client).per_destination(TimeWait::default()), 20 + 6030);
-        assert_eq!(load(Role::Client).per_destination(TimeWait(1)), 20 + 101);
+        assert_eq!(load(Role::Client).local_ports(PortUse::default()), 20 + 6030);
+        assert_eq!(load(Role::Client).local_ports(PortUse { time_wait: TimeWait(1), bound_first: false }), 20 + 101);
         assert_eq!(Workload { outgoing: Some(0), ..load(Role::Client) }.tracked(), 0, "nothing is opened");
         let server = Workload { outgoing: Some(5), ..load(Role::Server) };
-        assert_eq!((server.per_destination(TimeWait::default()), server.tracked()), (5, 25 + 12_060));
+        assert_eq!((server.local_ports(PortUse::default()), server.tracked()), (5, 25 + 12_060));
         assert_eq!(load(Role::Gateway).tracked(), 40 + 2 * 12_060);
         let facts = |numbers: [i128; 3]| {
             let mut facts = Facts::default();

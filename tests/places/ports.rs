@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, connect, listen, socket,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, connect, listen,
+    setsockopt, socket, sockopt,
 };
 use serde_json::Value;
 
@@ -34,6 +35,18 @@ pub(crate) const PLACES: &[Place] = &[
         needs: NEEDS,
         own: NETWORK,
         trial: ports_of_bound_sockets_are_told_apart,
+    },
+    Place {
+        name: "sockets_that_are_bound_before_connect_take_their_ports_from_every_destination",
+        needs: NEEDS,
+        own: NETWORK,
+        trial: bound_before_connect,
+    },
+    Place {
+        name: "sockets_that_leave_the_port_to_connect_are_not_taken_for_bound_ones",
+        needs: NEEDS,
+        own: NETWORK,
+        trial: left_to_connect,
     },
     Place {
         name: "connect_becomes_dear_at_half_of_the_ports",
@@ -220,6 +233,86 @@ fn ports_of_bound_sockets_are_told_apart(scene: &Scene) {
         assert_eq!(proof["value"], bound.len(), "{proof:#}");
     } else {
         assert!(proof["value"].is_null(), "{proof:#}");
+    }
+}
+
+/// How a socket comes to its source address.
+#[derive(Clone, Copy)]
+enum Source {
+    /// `bind()` to port 0.
+    Bound,
+    /// `bind()` with `IP_BIND_ADDRESS_NO_PORT`.
+    BoundWithoutPort,
+    /// `connect()` alone.
+    Chosen,
+}
+
+/// So many connections to each of these destinations in turn, until one is refused.
+fn spread(destinations: &[Destination], each: usize, source: Source) -> (Vec<OwnedFd>, Option<Errno>) {
+    let mut open = Vec::new();
+    for to in (0..each).flat_map(|_| destinations) {
+        let socket = tcp(AddressFamily::Inet);
+        if matches!(source, Source::BoundWithoutPort) {
+            setsockopt(&socket, sockopt::IpBindAddressNoPort, &true).unwrap();
+        }
+        let bound = match source {
+            Source::Chosen => Ok(()),
+            _ => bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)),
+        };
+        match bound.and_then(|()| connect(socket.as_raw_fd(), &to.address)) {
+            Ok(()) => open.push(socket),
+            Err(refused) => return (open, Some(refused)),
+        }
+    }
+    (open, None)
+}
+
+const EVERY: &str = "every destination from 127.0.0.1";
+const GATEWAY: &[&str] = &["--workload", "gateway", "--connections", "200", "--destinations", "10"];
+
+fn ten_destinations() -> Vec<Destination> {
+    (10..20).map(|last| Destination::at(Ipv4Addr::new(127, 0, 0, last), 9000)).collect()
+}
+
+fn bound_before_connect(scene: &Scene) {
+    usable(200);
+    let ten = ten_destinations();
+    let (half, none) = spread(&ten, 12, Source::Bound);
+    assert_eq!(none, None);
+    let begun = report(scene.tunecheck(), GATEWAY);
+    assert_eq!(found(&begun, EVERY), ("warn", 120, 60));
+
+    let (rest, refused) = spread(&ten, 100, Source::Bound);
+    assert_eq!((half.len() + rest.len(), refused), (200, Some(Errno::EADDRINUSE)));
+    let full = report(scene.tunecheck(), GATEWAY);
+    assert_eq!(found(&full, EVERY), ("fail", 200, 100));
+    let says = full.about(RULE, EVERY)["says"].as_str().unwrap();
+    assert!(says.contains("bound before connect()") && says.contains("EADDRINUSE"), "{says}");
+    // Toward each destination alone a tenth is taken.
+    assert_eq!(full.finding("ports/range")["want"]["fail_below"], 200, "{:#}", full.finding("ports/range"));
+    // Nobody else has a port either.
+    assert_eq!(connected(&ten[0].address).unwrap_err(), Errno::EADDRNOTAVAIL);
+
+    let mut solve = scene.tunecheck();
+    solve.args(["plan", "--solve", "--format", "json"]).args(GATEWAY);
+    let solved: Value = serde_json::from_str(&Run::of(solve).stdout).unwrap();
+    let carried = solved["capacity"]["limits"].as_array().unwrap();
+    let ports = carried.iter().find(|limit| limit["limit"].as_str().unwrap().starts_with("local ports")).unwrap();
+    assert_eq!((&ports["carries"], &ports["need"]), (&200.into(), &200.into()), "{ports:#}");
+}
+
+fn left_to_connect(scene: &Scene) {
+    usable(200);
+    for source in [Source::BoundWithoutPort, Source::Chosen] {
+        let ten = ten_destinations();
+        let (open, refused) = spread(&ten, 90, source);
+        assert_eq!((open.len(), refused), (900, None));
+        let report = report(scene.tunecheck(), GATEWAY);
+        let subjects = report.subjects(RULE);
+        assert!(!subjects.contains(&EVERY), "{subjects:?}");
+        assert_eq!(found(&report, &format!("{} from 127.0.0.1", SocketAddrV4::from(ten[0].address))), ("pass", 90, 45));
+        // Every destination has all of the ports.
+        assert_eq!(report.finding("ports/range")["want"]["fail_below"], 20);
     }
 }
 

@@ -72,20 +72,24 @@ fn toward_a_destination(traffic: &Traffic) -> Amount {
         return Amount::Unsaid(TIME);
     }
     let load = traffic.workload();
-    let TimeWait(seconds) = traffic.time_wait;
+    let TimeWait(seconds) = traffic.port_use.time_wait;
     let mut words = counted(share.outgoing, "connection", "connections");
     if load.short_lived > 0 && load.role != Role::Server {
-        let closed = n(traffic.time_wait.sockets(load.short_lived));
+        let closed = n(traffic.port_use.time_wait.sockets(load.short_lived));
         words = match seconds {
             ..60 => {
                 format!("{words} and {closed} in TIME_WAIT (a port is taken again after {seconds} s: tcp_tw_reuse = 1)")
             }
+            seconds if traffic.port_use.bound_first => format!("{words} and {closed} in TIME_WAIT ({seconds} s each)"),
             seconds => format!("{words} and {closed} in TIME_WAIT ({seconds} s each, without tcp_tw_reuse = 1)"),
         };
     }
-    let ways = traffic.destinations.max(1).saturating_mul(traffic.source_addresses.max(1));
+    let ways = traffic.port_use.destinations(traffic.destinations).saturating_mul(traffic.source_addresses.max(1));
     let mut words = over(words, ways, "destinations and source addresses");
-    let ports = load.per_destination(traffic.time_wait);
+    if traffic.port_use.bound_first {
+        words = format!("{words}, {}", traffic.port_use.toward());
+    }
+    let ports = load.local_ports(traffic.port_use);
     if ports > WIDEST {
         let enough = ports.saturating_mul(ways).div_ceil(WIDEST);
         words = format!("{words}; MORE than the {} ports from 10240 on: it takes {} such pairs", n(WIDEST), n(enough));

@@ -21,7 +21,7 @@ fn message(state: u8, from: &str, to: &str) -> Vec<u8> {
     [&56u32.to_ne_bytes()[..], &20u16.to_ne_bytes(), &[0; 10], &body].concat()
 }
 
-/// A machine with 100 usable ports, 40000 to 40099, and a listener on one of them, 40050.
+/// A machine with the ports 40000 to 40099, of which something listens on one, 40050.
 struct Machine {
     inet: Vec<u8>,
     inet6: Answer,
@@ -36,7 +36,7 @@ impl Machine {
     }
 
     fn facts(&self) -> Facts {
-        let wanted = [DESTINATION, COUNT, BOUND].map(Name::from);
+        let wanted = [DESTINATION, COUNT, BOUND, BOUND_FIRST].map(Name::from);
         let mut facts = Facts::default();
         super::super::gather(self, wanted.into(), &mut facts);
         facts
@@ -95,7 +95,8 @@ fn a_port_counts_once_whatever_family_and_state_hold_it() {
     let facts = machine.facts();
     assert_eq!(of(&facts, "10.0.0.5:443 from 10.0.0.1"), (Some(32), Some(1)));
     assert_eq!(facts.number(COUNT), Ok(2));
-    assert_eq!(facts.subjects(DESTINATION).len(), 1, "the other one is far from the limit");
+    let named = ["10.0.0.5:443 from 10.0.0.1", "every destination from 10.0.0.1"];
+    assert_eq!(facts.subjects(DESTINATION), named, "the other one is far from the limit");
 }
 
 #[test]
@@ -134,6 +135,65 @@ fn bound_sockets_are_told_apart_where_the_kernel_shows_them() {
     let gap = machine.facts().value(BOUND).unwrap_err();
     assert_eq!(gap.cause, Cause::Absent);
     assert!(gap.why.contains("kernel 6.1.0-50-cloud-amd64"), "{}", gap.why);
+}
+
+/// Connections from 10.0.0.1, each on the next of these ports, to so many destinations in turn.
+fn in_turn(ports: impl Iterator<Item = u16>, destinations: u16) -> Vec<Vec<u8>> {
+    let call = |(nth, port): (u16, u16)| {
+        message(ESTABLISHED, &format!("10.0.0.1:{port}"), &format!("10.0.1.{}:443", nth % destinations))
+    };
+    (0..).zip(ports).map(call).collect()
+}
+
+const EVERY: &str = "every destination from 10.0.0.1";
+
+/// Whether these sockets were bound first, and how many ports are taken from every destination then.
+fn bound_first(inet: Vec<Vec<u8>>) -> (Option<i128>, Option<i128>) {
+    let facts = Machine::with(inet).facts();
+    (facts.number(BOUND_FIRST).ok(), of(&facts, EVERY).0)
+}
+
+#[test]
+fn ports_of_the_other_parity_that_serve_one_destination_each_were_bound_first() {
+    // As bind() draws them: odd ones first, none twice.
+    assert_eq!(bound_first(in_turn((40001..40100).step_by(2), 5)), (Some(1), Some(50)));
+    assert_eq!(bound_first(in_turn(40000..40100, 5)), (Some(1), Some(99)));
+    // As connect() does: even ones, and the same toward each destination; odd ones only beyond half.
+    let [one, two, busy] = ["10.0.1.1:443", "10.0.1.2:443", "10.0.1.3:443"];
+    let even = |to| (40000..40100).step_by(2).map(move |port| message(ESTABLISHED, &format!("10.0.0.1:{port}"), to));
+    assert_eq!(bound_first(even(one).chain(even(two)).collect()), (Some(0), None));
+    let both = even(one).chain(even(two)).chain(outgoing(40000..40098, busy)).collect();
+    assert_eq!(bound_first(both), (Some(0), None));
+    // Odd ones that are shared were not bound, whoever drew them.
+    let odd = |to| (40001..40100).step_by(2).map(move |port| message(ESTABLISHED, &format!("10.0.0.1:{port}"), to));
+    assert_eq!(bound_first(odd(one).chain(odd(two)).collect()), (Some(0), None));
+    // Beside others that connect.
+    let mixed = in_turn((40001..40061).step_by(2), 3).into_iter().chain(even(one).take(40)).chain(even(two).take(40));
+    assert_eq!(bound_first(mixed.collect()), (Some(1), Some(69)));
+}
+
+#[test]
+fn waiting_bound_and_mapped_sockets_are_taken_from_every_destination_too() {
+    let mut machine = Machine::with(in_turn((40001..40081).step_by(2), 4));
+    let waiting = |port: u16| message(TIME_WAIT_STATE, &format!("10.0.0.1:{port}"), "10.0.1.9:443");
+    machine.inet.extend((40081..40091).step_by(2).flat_map(waiting));
+    machine.inet.extend(message(CLOSE, "10.0.0.1:40091", "0.0.0.0:0"));
+    machine.inet.extend(message(CLOSE, "0.0.0.0:40093", "0.0.0.0:0"));
+    machine.inet.extend(message(CLOSE, "10.0.0.2:40095", "0.0.0.0:0"));
+    machine.inet6 = Ok(message(ESTABLISHED, "[::ffff:10.0.0.1]:40097", "[::ffff:10.0.1.1]:443"));
+    let facts = machine.facts();
+    assert_eq!(of(&facts, EVERY), (Some(40 + 5 + 2 + 1), Some(5)));
+}
+
+#[test]
+fn a_kernel_that_prefers_no_parity_leaves_it_unknown_who_bound() {
+    let release = "3.10.0-1160.el7.x86_64";
+    let machine = |ports| Machine { release, ..Machine::with(in_turn(ports, 5)) };
+    let facts = machine(40000..40098).facts();
+    let gap = facts.value(&format!("destination[{EVERY}].ports")).unwrap_err();
+    assert!(gap.why.starts_with("97 of 99 usable local ports") && gap.why.contains(release), "{}", gap.why);
+    assert_eq!(facts.number(BOUND_FIRST), Ok(0));
+    assert_eq!(machine(40000..40090).facts().subjects(DESTINATION).len(), 1, "there is room");
 }
 
 #[test]

@@ -1,23 +1,36 @@
 //! What the declared load comes to on this machine.
 
 use super::{Formula, entry};
+use crate::facts::connections::BOUND_FIRST;
 use crate::model::fact::{Gap, Scope, Unit, Value};
 use crate::model::facts::Facts;
-use crate::model::workload::{Role, TimeWait, Workload};
+use crate::model::workload::{PortUse, Role, TimeWait, Workload};
 
+const LOCAL_PORTS: [&str; 4] = PortUse::NEEDS;
 const WAITING: &str = "sockstat.TCP.tw";
 
 pub(super) const FORMULAS: &[Formula] = &[
     Formula {
         entry: entry(
-            "workload.per_destination",
+            "workload.local_ports",
             Unit::Count,
             Scope::Netns,
-            "workload.outgoing and what of short-lived connections is in TIME_WAIT, over destinations and source addresses",
-            "local ports that the declared load takes from one source address toward one destination",
+            "workload.outgoing and what of short-lived connections is in TIME_WAIT, over source addresses, and over destinations unless ports.bound_first",
+            "local ports that the declared load takes from one source address: toward one destination, or toward all where sockets are bound before connect()",
         ),
-        needs: &TimeWait::NEEDS,
-        compute: |facts, _| Ok(number(declared(facts)?.per_destination(TimeWait::of(facts)))),
+        needs: &LOCAL_PORTS,
+        compute: |facts, _| Ok(number(declared(facts)?.local_ports(PortUse::of(facts)))),
+    },
+    Formula {
+        entry: entry(
+            "workload.toward",
+            Unit::Text,
+            Scope::Netns,
+            "ports.bound_first",
+            "what these local ports are counted toward",
+        ),
+        needs: &[BOUND_FIRST],
+        compute: |facts, _| Ok(Value::Text(PortUse::of(facts).toward().to_owned())),
     },
     Formula {
         entry: entry(

@@ -97,8 +97,7 @@ pub(super) const FORMULAS: &[Formula] = &[
         ),
         needs: &[RANGE, "listener[*].port", "udp.ports"],
         compute: |facts, _| {
-            let clients =
-                Ports::range(WIDENED.min(range(facts)?.ranges().first().map_or(0, |(low, _)| *low)), u16::MAX);
+            let clients = Ports::range(WIDENED.min(first_port(facts)?), u16::MAX);
             Ok(Value::Ports(busy_ports(facts)?.union(&udp_servers(facts)?).intersection(&clients)))
         },
     },
@@ -109,6 +108,11 @@ pub(super) const FORMULAS: &[Formula] = &[
 pub(in crate::facts) fn usable_ports(facts: &Facts) -> Result<Ports, Gap> {
     let listening = listening_ports(facts).unwrap_or_default();
     Ok(range(facts)?.difference(facts.ports(RESERVED)?).difference(&listening))
+}
+
+/// The first port of the range.
+pub(in crate::facts) fn first_port(facts: &Facts) -> Result<u16, Gap> {
+    Ok(range(facts)?.ranges().first().map_or(0, |(low, _)| *low))
 }
 
 /// All TCP sockets here in percent of the usable ports.
