@@ -114,6 +114,8 @@ pub fn describe(place: &Place, facts: &mut Facts) {
         _ => Ok(Value::Number(0)),
     };
     facts.put("kubernetes.node", node, "place");
+    let pod = matches!(place.kind, Kind::Pod | Kind::HostNetworkPod);
+    facts.put("kubernetes.pod", Ok(Value::Number(i128::from(pod))), "place");
     facts.put("container", Ok(Value::Number(i128::from(container))), "place");
 }
 

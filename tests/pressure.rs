@@ -60,3 +60,50 @@ fn overlong_chains_do_not_hide_a_full_table() {
     let unnamed = report("conntrack-without-columns", &[]);
     assert_eq!(outcomes(&unnamed, ["conntrack/drops", "conntrack/insert-failed"]), ["unknown", "unknown"]);
 }
+
+#[test]
+fn fs_nr_open_below_the_default_is_a_trap_for_units() {
+    let report = report("04-nr-open", &[]);
+    let finding = finding(&report, "files/nr-open");
+    assert_eq!(finding["outcome"], "warn");
+    assert_eq!(finding["want"]["warn_below"], 1_048_576, "{finding:#}");
+    assert!(finding.to_string().contains("fs.nr_open = 1048576"), "{finding:#}");
+}
+
+#[test]
+fn a_limit_that_a_unit_asks_for_is_above_fs_nr_open() {
+    let report = report("nr-open-unit", &[]);
+    let finding = finding(&report, "files/nr-open");
+    assert_eq!((&finding["outcome"], &finding["want"]["warn_below"]), (&"warn".into(), &2_000_000.into()));
+    assert!(finding.to_string().contains("fs.nr_open = 2000000"), "{finding:#}");
+}
+
+#[test]
+fn a_bound_on_inotify_alone_passes_nowhere() {
+    let rules = ["files/inotify-instances", "files/inotify-watches"];
+    // 1024 instances are allowed, and nobody knows how many are in use.
+    assert_eq!(outcomes(&report("07-inotify-node", &[]), rules), ["unknown", "unknown"]);
+    let pod = report("07-inotify-pod", &[]);
+    assert_eq!(outcomes(&pod, rules), ["warn", "unknown"]);
+    let reason = finding(&pod, "files/inotify-watches")["reason"].as_str().unwrap();
+    assert!(reason.contains("ask on the host or node"), "{reason}");
+}
+
+#[test]
+fn what_is_in_use_of_inotify_decides() {
+    let rules = ["files/inotify-instances", "files/inotify-watches"];
+    let full = report("inotify-full", &[]);
+    assert_eq!(outcomes(&full, rules), ["fail", "pass"]);
+    let said = finding(&full, "files/inotify-instances")["says"].as_str().unwrap();
+    assert!(said.contains("user 0 holds most, 611 in 4711 app"), "{said}");
+    let close = report("inotify-watches-close", &[]);
+    assert_eq!(outcomes(&close, rules), ["pass", "warn"]);
+    // A user who may not look into others knows nothing of their use.
+    assert_eq!(outcomes(&report("inotify-denied", &[]), rules), ["unknown", "unknown"]);
+}
+
+#[test]
+fn few_watches_warn_where_it_may_be_a_node() {
+    let report = json(&["--sysctl", "fixtures/dumps/few-watches.txt"]);
+    assert_eq!(outcomes(&report, ["files/inotify-watches", "files/inotify-instances"]), ["warn", "unknown"]);
+}

@@ -1,10 +1,12 @@
 //! Facts that follow from others, and the reasons behind gaps. Pure.
 
 pub(super) mod conntrack;
+mod inotify;
 mod knobs;
 mod listeners;
 mod load;
 mod memory;
+mod nofile;
 mod peer;
 mod ports;
 mod runtime;
@@ -14,7 +16,7 @@ pub(super) use ports::{first_port, listening_ports, usable_ports, used_at_most a
 
 use super::listeners::DROPS;
 use super::owners::{INODE, OWNER};
-use super::{Wanted, connections, over, user};
+use super::{Wanted, connections, inotify as held, over, user};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
@@ -139,6 +141,7 @@ const PLACE: &[Entry] = &[
         "1: the machine's first network namespace",
     ),
     entry("kubernetes.node", Unit::Mode, Scope::Netns, "place", "1: the network namespace of a Kubernetes node"),
+    entry("kubernetes.pod", Unit::Mode, Scope::Process, "place", "1: in a pod"),
     entry("container", Unit::Mode, Scope::Process, "place", "1: in a container or pod"),
     entry(
         "listener[*].declared_burst",
@@ -160,6 +163,8 @@ fn formulas() -> impl Iterator<Item = &'static Formula> {
     let first = OTHERS
         .iter()
         .chain(conntrack::FORMULAS)
+        .chain(inotify::FORMULAS)
+        .chain(nofile::FORMULAS)
         .chain(listeners::FORMULAS)
         .chain(ports::FORMULAS)
         .chain(load::FORMULAS);
@@ -184,6 +189,9 @@ pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
     }
     if all.contains("user.tasks") {
         all.extend(user::NEEDS.map(Name::from));
+    }
+    if all.iter().any(|name| name.starts_with("inotify.")) {
+        all.extend(held::NEEDS.iter().chain(&held::LIMITS).map(|name| Name::from(*name)));
     }
     if connections::is_wanted(&all) {
         all.extend(connections::NEEDS.iter().map(|name| Name::from(*name)));

@@ -13,6 +13,7 @@ mod derive;
 mod devices;
 mod fds;
 mod files;
+mod inotify;
 mod kernel;
 mod keys;
 mod listeners;
@@ -71,6 +72,7 @@ const SOURCES: &[Source] = &[
     boot::SOURCE,
     process::SOURCE,
     files::SOURCE,
+    units::SOURCE,
     keys::SOURCE,
     counters::SOURCE,
     sockstat::SOURCE,
@@ -90,6 +92,7 @@ const SOURCES: &[Source] = &[
     cgroup::SOURCE,
     connections::SOURCE,
     signs::SOURCE,
+    inotify::SOURCE,
     tuned::SOURCE,
     resolver::SOURCE,
     runtime::SOURCE,

@@ -10,6 +10,10 @@ use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 const KUBELET: &str = "/var/lib/kubelet";
 const PODS: &str = "/var/lib/kubelet/pods";
 const MOUNTINFO: &str = "/proc/self/mountinfo";
+/// Sockets of container engines that are no kubelet's.
+const ENGINES: [&str; 4] =
+    ["/run/containerd/containerd.sock", "/run/docker.sock", "/run/crio/crio.sock", "/run/podman/podman.sock"];
+const ENGINES_READ: &str = "/run/*.sock of containerd, Docker, CRI-O and Podman";
 /// Checked for writing, never written.
 const PROBE: &str = "/proc/sys/net/core/somaxconn";
 /// Files that a runtime mounts into a container; the root of the mount tells whose they are.
@@ -42,6 +46,7 @@ pub(super) const SOURCE: Source = Source {
             "/var/run/secrets/kubernetes.io/serviceaccount",
             "1: the folder is there",
         ),
+        entry("sign.engine", Unit::Mode, ENGINES_READ, "1: a container engine has its socket here"),
         entry("sign.kubelet", Unit::Mode, PODS, "1: the folder is there, or closed to this user"),
         entry("sign.procsys_readonly", Unit::Mode, "statfs of /proc/sys", "1: /proc/sys is mounted read-only"),
         entry("sign.procsys_writable", Unit::Mode, PROBE, "1: faccessat says that a sysctl could be written"),
@@ -70,6 +75,12 @@ fn read(gather: &mut Gather<'_>) {
         gather.put(name, yes_no(gather.host.exists(path).map_err(|refusal| refusal.gap(path))), path);
     }
     gather.put("sign.kubelet", yes_no(kubelet(gather.host)), PODS);
+    if gather.wants("sign.engine") {
+        let found = ENGINES.iter().map(|path| gather.host.exists(path).map_err(|refusal| refusal.gap(path)));
+        // One that may not be asked for is as good as none; one that is there decides.
+        let found = found.reduce(|found, next| if found == Ok(true) { found } else { next });
+        gather.put("sign.engine", yes_no(found.unwrap_or(Ok(false))), ENGINES_READ);
+    }
     let manager = "/run/systemd/container";
     let reading = match gather.host.read(manager) {
         Ok(bytes) => Ok(Value::Text(text(&bytes).trim().to_owned())),

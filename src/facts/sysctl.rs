@@ -23,13 +23,8 @@ pub(super) const SOURCE: Source = Source {
     entries: &[
         entry("sysctl.fs.file-max", Unit::Count, Scope::Host, FS, "most open file descriptions on the host"),
         entry("sysctl.fs.nr_open", Unit::Count, Scope::Host, FS, "ceiling of any process's hard nofile limit"),
-        entry(
-            "sysctl.fs.inotify.max_user_instances",
-            Unit::Count,
-            Scope::Host,
-            FS,
-            "inotify instances per user and user namespace",
-        ),
+        entry("sysctl.fs.inotify.max_user_instances", Unit::Count, Scope::Host, FS, "inotify instances of a user"),
+        entry("sysctl.fs.inotify.max_user_watches", Unit::Count, Scope::Host, FS, "inotify watches of a user"),
         entry("sysctl.kernel.pid_max", Unit::Count, Scope::Pidns, KERNEL, "highest process or thread id, plus one"),
         entry("sysctl.kernel.threads-max", Unit::Count, Scope::Host, KERNEL, "most threads on the host"),
         entry(

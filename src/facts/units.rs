@@ -1,9 +1,12 @@
 //! The limits on open files that systemd is configured to give a service, read from its unit and drop-ins. What a running
 //! process has is another matter.
 
-use super::text;
+use std::collections::BTreeSet;
+
+use super::{Gather, Source, text};
 use crate::host::Host;
-use crate::model::fact::{Cause, Gap};
+use crate::model::catalogue::Entry;
+use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 
 /// Where units and drop-ins lie; an earlier folder hides the same name in a later one (systemd.unit(5)).
 const FOLDERS: [&str; 5] = [
@@ -17,11 +20,88 @@ const MANAGER: [&str; 4] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/syst
 /// What systemd gives a service that says nothing, since version 240 (systemd-system.conf(5)).
 const DEFAULT: (i128, i128) = (1024, 524_288);
 
+pub(super) const NR_OPEN: &str = "sysctl.fs.nr_open";
+pub(super) const MOST_ASKED: &str = "units.nofile";
+/// Units that hand their limit on to containers, wherever they come from. Beside them those that somebody wrote or changed
+/// on this machine are read: what distributions ship stays below the kernel's default.
+const RUNTIMES: [&str; 8] = [
+    "containerd.service",
+    "crio.service",
+    "docker.service",
+    "k3s-agent.service",
+    "k3s.service",
+    "kubelet.service",
+    "rke2-agent.service",
+    "rke2-server.service",
+];
+/// Where a machine's own units and drop-ins lie.
+const OWN: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
+/// systemd raises fs.nr_open this far at boot where it is built to, and no unit asks for more.
+const RAISED: i128 = 1 << 30;
+/// Units that are read.
+const MOST_UNITS: usize = 200;
+
+pub(super) const SOURCE: Source = Source {
+    families: &["units"],
+    read,
+    entries: &[Entry {
+        name: MOST_ASKED,
+        unit: Unit::Count,
+        scope: Scope::Host,
+        meaning: "highest LimitNOFILE= of container runtimes and of units that are this machine's own, and systemd's default",
+        read: "unit files and drop-ins",
+        document: "https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html",
+    }],
+};
+
+fn read(gather: &mut Gather<'_>) {
+    if gather.facts.number(NR_OPEN).is_ok_and(|most| most >= RAISED) {
+        let gap = Gap::new(Cause::Absent, "fs.nr_open is as high as systemd sets it, and no unit asks for more");
+        return gather.put(MOST_ASKED, Err(gap), "unit files and drop-ins");
+    }
+    let (reading, source) = match most_asked(gather.host) {
+        Ok((most, unit)) => (Ok(Value::Number(most)), format!("LimitNOFILE= of {unit}")),
+        Err(gap) => (Err(gap), "unit files and drop-ins".to_owned()),
+    };
+    gather.put(MOST_ASKED, reading, source);
+}
+
+/// The highest hard limit on open files that a unit asks for, and which one; infinity is what fs.nr_open allows.
+fn most_asked(host: &dyn Host) -> Result<(i128, String), Gap> {
+    let default = default(host)?;
+    let mut most = (default.1, "systemd's default".to_owned());
+    let mut units: BTreeSet<String> = RUNTIMES.map(str::to_owned).into();
+    for folder in OWN {
+        match host.list(folder) {
+            Ok(names) => units.extend(names.into_iter().filter_map(|name| {
+                let unit = name.strip_suffix(".d").unwrap_or(&name);
+                unit.ends_with(".service").then(|| unit.to_owned())
+            })),
+            Err(refusal) if refusal.is_absent() => {}
+            Err(refusal) => return Err(refusal.gap(folder)),
+        }
+    }
+    for unit in units.into_iter().take(MOST_UNITS) {
+        match of_unit(host, &unit, default) {
+            Ok((_, hard)) if hard > most.0 && hard != i128::MAX => most = (hard, unit),
+            Ok(_) => {}
+            // None of that name, or an alias of another one.
+            Err(gap) if matches!(gap.cause, Cause::Absent | Cause::Unsupported) => {}
+            Err(gap) => return Err(gap),
+        }
+    }
+    Ok(most)
+}
+
 /// Soft and hard limit of a service by name, `i128::MAX` for infinity.
 ///
 /// # Errors
 /// No unit of that name, or a file that cannot be read: a later one may say otherwise.
 pub fn nofile(host: &dyn Host, unit: &str) -> Result<(i128, i128), Gap> {
+    of_unit(host, unit, default(host)?)
+}
+
+fn of_unit(host: &dyn Host, unit: &str, default: (i128, i128)) -> Result<(i128, i128), Gap> {
     let template = unit.split_once('@').map(|(name, _)| format!("{name}@.service"));
     let names: Vec<&str> = [Some(unit), template.as_deref()].into_iter().flatten().collect();
     let paths = names.iter().flat_map(|name| FOLDERS.iter().map(move |folder| format!("{folder}/{name}")));
@@ -41,7 +121,6 @@ pub fn nofile(host: &dyn Host, unit: &str) -> Result<(i128, i128), Gap> {
         }
     }
     let file = file.ok_or_else(|| Gap::new(Cause::Absent, format!("there is no unit {unit}")))?;
-    let default = default(host)?;
     let mut limits = assigned(&text(&file), "Service", "LimitNOFILE", default, None);
     let folders: Vec<String> = names
         .iter()
@@ -155,8 +234,9 @@ mod tests {
             match query.ask {
                 Ask::Read => self.0.get(query.of).map_or(absent, |text| Ok(text.as_bytes().to_vec())),
                 Ask::List => {
-                    let below = |path: &&str| path.strip_prefix(query.of)?.strip_prefix('/').map(str::to_owned);
-                    let names: Vec<String> = self.0.keys().filter_map(below).collect();
+                    let below = |path: &&'static str| path.strip_prefix(query.of)?.strip_prefix('/')?.split('/').next();
+                    let names: BTreeSet<&str> = self.0.keys().filter_map(below).collect();
+                    let names: Vec<&str> = names.into_iter().collect();
                     if names.is_empty() { absent } else { Ok(names.join("\0").into_bytes()) }
                 }
                 _ => absent,
@@ -221,6 +301,20 @@ mod tests {
             }
         }
         assert_eq!(nofile(&Alias, "a.service").unwrap_err().cause, Cause::Unsupported);
+    }
+
+    #[test]
+    fn the_unit_that_asks_for_most_is_told_and_infinity_asks_for_nothing() {
+        let most = |files: &[(&'static str, &'static str)]| most_asked(&Files(files.iter().copied().collect()));
+        assert_eq!(most(&[]), Ok((524_288, "systemd's default".into())));
+        let files = [
+            ("/usr/lib/systemd/system/containerd.service", "[Service]\nLimitNOFILE=infinity\n"),
+            ("/usr/lib/systemd/system/db.service", "[Service]\nLimitNOFILE=1024\n"),
+            ("/etc/systemd/system/db.service.d/o.conf", "[Service]\nLimitNOFILE=2000000\n"),
+            ("/etc/systemd/system/web.service", "[Service]\nLimitNOFILE=1048576\n"),
+        ];
+        assert_eq!(most(&files), Ok((2_000_000, "db.service".into())));
+        assert_eq!(most(&files[..1]), Ok((524_288, "systemd's default".into())));
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn soft_in(limits: &[u8]) -> Option<u64> {
 }
 
 /// The name that a process goes by, which it may choose itself: whatever would break the line is replaced.
-fn comm(pid: u32) -> String {
+pub(super) fn comm(pid: u32) -> String {
     let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned();
     let name: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();

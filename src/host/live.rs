@@ -12,7 +12,7 @@ use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAG
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Answer, Ask, Host, Query, Refusal, fd_use, owners, processes, sock_diag};
+use super::{Answer, Ask, Host, Query, Refusal, fd_use, inotify, owners, processes, sock_diag};
 
 /// Most that is read of one file. Nothing an audit reads is near it; a bigger file is refused, not cut.
 pub(super) const LARGEST: usize = 4 << 20;
@@ -48,6 +48,7 @@ impl Host for Live {
             }
             Ask::SockDiag => sock_diag::listening(of).map_err(errno),
             Ask::FdUse => fd_use::answer(None).map_err(|error| refusal(&error)),
+            Ask::Inotify => inotify::answer().map_err(|error| refusal(&error)),
             Ask::SocketOwners => owners::find(of).map_err(|error| refusal(&error)),
             Ask::Connections => sock_diag::connections(of).map_err(errno),
             Ask::UserTasks => user_tasks(of),

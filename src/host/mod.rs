@@ -12,6 +12,7 @@ mod dump;
 mod fd_use;
 mod guest;
 mod identity;
+mod inotify;
 pub mod input;
 mod kept;
 mod live;
@@ -80,6 +81,9 @@ pub enum Ask {
     /// `looked=N denied=N`, and a line `PID USED SOFT COMM` for each of the ten processes that are nearest to their soft
     /// limit on open files, the nearest first. A pass over every process: some ten microseconds for each.
     FdUse,
+    /// `looked=N denied=N hidden=0|1`, and a line `UID INSTANCES WATCHES PID COUNT COMM` for each user that holds inotify
+    /// instances, with the process that holds most of them. A pass over every descriptor of every process.
+    Inotify,
     /// Which processes hold sockets, by inode numbers with commas between them: lines `INODE PID NAME`, then `denied N`
     /// and `cut N` for processes that could not be looked into or through while a socket had no owner.
     SocketOwners,

@@ -36,8 +36,13 @@ pub(super) fn all() -> io::Result<Vec<Process>> {
     Ok(found)
 }
 
-fn pids() -> io::Result<Vec<u32>> {
+pub(super) fn pids() -> io::Result<Vec<u32>> {
     Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// Whether other users' processes are hidden from this one (hidepid of proc(5)): every pid namespace has a first process.
+pub(super) fn are_hidden() -> bool {
+    fs::metadata("/proc/1").is_err()
 }
 
 /// Threads of all processes whose real user is this one.
