@@ -265,6 +265,31 @@ fn a_dump_says_what_it_cannot_tell_and_that_it_is_partial() {
 }
 
 #[test]
+fn a_dump_of_two_machines_is_refused_and_what_sysctl_says_itself_is_no_part_of_it() {
+    let piped = |text: &str| ended(tunecheck().args(["--sysctl", "-", "--format", "json"]).stdin(text));
+    let whole = fs::read_to_string(Path::new(ROOT).join(WHOLE_DUMP)).unwrap();
+    let boots = |id: &str| format!("{whole}kernel.random.boot_id = {id}\n");
+    let two = piped(&(boots("6f1c0c8e-0000-4000-8000-000000000001") + &boots("6f1c0c8e-0000-4000-8000-000000000002")));
+    assert_eq!((two.code, two.stdout.as_str()), (Some(2), ""));
+    assert!(two.stderr.contains("more than one dump") && two.stderr.contains("boot_id"), "{}", two.stderr);
+    let mut denied: Vec<String> = whole.lines().map(str::to_owned).collect();
+    for line in denied.iter_mut().filter(|line| line.starts_with("net.ipv4.tcp_syncookies")) {
+        *line = "sysctl: permission denied on key 'net.ipv4.tcp_syncookies'".to_owned();
+    }
+    let report: Value = serde_json::from_str(&piped(&denied.join("\n")).stdout).unwrap();
+    let notes = report["notes"].to_string();
+    assert!(!notes.contains("partial"), "{notes}");
+    let findings = report["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["rule"] == "listen/syncookies").unwrap();
+    assert_eq!((&finding["outcome"], &finding["gap"]["cause"]), (&"unknown".into(), &"denied".into()), "{finding}");
+    // A network namespace of its own shows, and not whose it is.
+    let child: Vec<&str> =
+        whole.lines().filter(|line| !line.starts_with("net.core.") || line.contains("somaxconn")).collect();
+    let table = ended(tunecheck().args(["--sysctl", "-"]).stdin(child.join("\n").as_str())).stdout;
+    assert!(!table.contains("on a host") && !table.contains("this machine (safety"), "{table}");
+}
+
+#[test]
 fn a_workload_comes_from_a_role_a_file_and_the_flags_in_that_order() {
     let folder = scratch("workloads");
     let file = folder.join("ours.yaml");

@@ -752,7 +752,9 @@ proptest! {
 
     #[test]
     fn any_bytes_as_a_dump_are_audited(bytes in prop::collection::vec(any::<u8>(), 0..2000), load in role()) {
-        audited(&Dump::parse("bytes", &bytes), rules(), &load)?;
+        if let Ok(dump) = Dump::parse("bytes", &bytes) {
+            audited(&dump, rules(), &load)?;
+        }
     }
 }
 
@@ -797,7 +799,9 @@ proptest! {
         text in unsettled(vec![fs::read_to_string(Path::new(ROOT).join(WHOLE_DUMP)).unwrap()]),
         load in role(),
     ) {
-        audited(&Dump::parse("values", text.as_bytes()), rules(), &load)?;
+        if let Ok(dump) = Dump::parse("values", text.as_bytes()) {
+            audited(&dump, rules(), &load)?;
+        }
     }
 
     #[test]

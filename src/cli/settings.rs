@@ -11,7 +11,7 @@ use super::values::Pid;
 use crate::audit::{Sampling, in_container};
 use crate::facts;
 use crate::host::{
-    Dump, Host, Live, Of, Replay, Target, Tree, find, input, own_processes, workload as workload_process,
+    Dump, Host, LARGEST_DUMP, Live, Of, Replay, Target, Tree, find, input, own_processes, workload as workload_process,
 };
 use crate::model::catalogue::Catalogue;
 use crate::model::fix::Safety;
@@ -22,8 +22,6 @@ use crate::remedy::target;
 use crate::report::Style;
 use crate::rules::{Problem, RuleSet, file};
 
-/// Largest dump that is read.
-const LARGEST_DUMP: u64 = 16 << 20;
 /// Largest report that is read back.
 pub(super) const LARGEST_REPORT: u64 = 64 << 20;
 /// Columns of a report that does not go to a terminal.
@@ -138,7 +136,8 @@ pub(super) fn host(args: &SourceArgs) -> Result<Box<dyn Host>> {
     if let Some(path) = &args.sysctl {
         let bytes = input::read(path, LARGEST_DUMP)
             .with_context(|| format!("cannot read --sysctl {} (- is standard input)", path.display()))?;
-        let dump = Dump::parse(&path.display().to_string(), &bytes);
+        let dump = Dump::parse(&path.display().to_string(), &bytes)
+            .with_context(|| format!("cannot read --sysctl {}", path.display()))?;
         if dump.is_empty() {
             bail!("--sysctl {}: no line is NAME = VALUE (expected the output of sysctl -a)", path.display());
         }

@@ -37,7 +37,7 @@ use std::fmt;
 
 pub use child::{Came, Child, End, Signals};
 pub use clock::Clock;
-pub use dump::Dump;
+pub use dump::{Dump, LARGEST as LARGEST_DUMP, NoDump};
 pub use kept::Kept;
 pub use live::Live;
 pub use of::Of;

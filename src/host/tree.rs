@@ -21,7 +21,8 @@ pub struct Tree {
     mounted: bool,
     /// Whether that procfs shows the network namespace of the machine's first process to this reader.
     same_netns: bool,
-    dump: Option<Dump>,
+    /// What `sysctl -a` said, if the tree has it; or why that is no dump.
+    dump: Option<Result<Dump, String>>,
 }
 
 impl Tree {
@@ -36,7 +37,8 @@ impl Tree {
         let dump = followed(&root, SOS_SYSCTL, true)
             .ok()
             .and_then(|path| input::read(&PathBuf::from(format!("{root}{path}")), LARGEST_DUMP).ok());
-        Self { mounted, same_netns, dump: dump.map(|bytes| Dump::parse(SOS_SYSCTL, &bytes)), root }
+        let parsed = |bytes: Vec<u8>| Dump::parse(SOS_SYSCTL, &bytes).map_err(|error| format!("{SOS_SYSCTL}: {error}"));
+        Self { mounted, same_netns, dump: dump.map(parsed), root }
     }
 
     /// The path below the root that speaks of the machine itself, or why none does.
@@ -112,10 +114,13 @@ impl Host for Tree {
                     return Err(Refusal::Unsupported(format!("{path} is not a regular file")));
                 }
                 let answer = Live.ask(Query { ask: query.ask, of: &path });
-                let dumped = || self.dump.as_ref().and_then(|dump| dump.value(query.of));
+                let dumped = || match self.dump.as_ref()? {
+                    Ok(dump) => dump.said(query.of),
+                    Err(why) => query.of.starts_with("/proc/sys/").then(|| Err(Refusal::Unsupported(why.clone()))),
+                };
                 match answer {
                     Err(refusal) if refusal.is_absent() && query.ask == Ask::Read => match dumped() {
-                        Some(value) => Ok(value.as_bytes().to_vec()),
+                        Some(answer) => answer,
                         None if self.mounted => Err(refusal),
                         None if query.of.starts_with("/proc/") || query.of.starts_with("/sys/") => {
                             Err(Refusal::Unsupported("the tree does not hold it".into()))

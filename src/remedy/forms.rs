@@ -166,9 +166,14 @@ impl Planned<'_> {
     fn here(self, who: &str) -> Action {
         let mut lines = vec![self.write()];
         lines.extend(self.keep());
-        let scope = match self.edit.netns {
-            true => "the host's own network namespace; containers and pods with their own start from kernel defaults",
-            false => "the whole host",
+        let scope = match (self.edit.netns, self.situation.place.netns) {
+            (true, Netns::Unknown) => {
+                "the network namespace in which it is written: whose values these are is not known"
+            }
+            (true, _) => {
+                "the host's own network namespace; containers and pods with their own start from kernel defaults"
+            }
+            (false, _) => "the whole host",
         };
         let undo = match self.edit.boot_line.as_deref() {
             Some(at) if at.starts_with("/etc/") => {
