@@ -234,7 +234,7 @@ fn tuned_is_asked_where_it_has_the_last_word_and_named_where_it_has_not() {
 #[test]
 fn a_drop_in_for_a_unit_that_nobody_can_look_at_is_left_to_a_person() {
     let made = run(["fix", "--snapshot", TROUBLE, "--to", "systemd", "--unit", "gateway"]);
-    assert!(made.stdout.contains("# left to you: LimitNOFILE=65536:524288"), "{}", made.stdout);
+    assert!(made.stdout.contains("# left to you: LimitNOFILE=65535:524288"), "{}", made.stdout);
     assert!(
         made.stdout.contains("systemctl show -p LimitNOFILE -p LimitNOFILESoft gateway.service"),
         "{}",

@@ -100,15 +100,15 @@ fn a_container_says_nothing_of_units_and_gets_what_each_engine_takes() {
     let (files, _) = written("container", &report("podman-sysctl"), &[]);
     assert!(!files.keys().any(|path| path.starts_with("systemd/")), "{files:?}");
     let daemon: Value = serde_json::from_str(&files["docker/daemon.json"]).unwrap();
-    let nofile = json!({ "Name": "nofile", "Soft": 65536, "Hard": 524_288 });
+    let nofile = json!({ "Name": "nofile", "Soft": 65535, "Hard": 524_288 });
     assert_eq!(daemon, json!({ "default-ulimits": { "nofile": nofile } }));
     assert!(files["README.md"].contains("never overwrite it"), "{}", files["README.md"]);
     let compose: Value = serde_yaml::from_str(&files["docker/compose.yaml"]).unwrap();
     assert_eq!(compose["sysctls"]["net.core.somaxconn"], "65535");
-    assert_eq!(compose["ulimits"]["nofile"], json!({ "soft": 65536, "hard": 524_288 }));
+    assert_eq!(compose["ulimits"]["nofile"], json!({ "soft": 65535, "hard": 524_288 }));
     let quadlet = acting(&files["podman/quadlet.conf"]);
     assert_eq!(quadlet[0], "[Container]");
-    for line in ["Sysctl=net.core.somaxconn=65535", "Ulimit=nofile=65536:524288"] {
+    for line in ["Sysctl=net.core.somaxconn=65535", "Ulimit=nofile=65535:524288"] {
         assert!(quadlet.contains(&line), "{line}: {quadlet:?}");
     }
 }
@@ -131,11 +131,11 @@ fn a_drop_in_acts_where_it_is_known_to_take_nothing_away() {
         (file, rendered.left_out)
     };
     for (limits, line) in [
-        (None, "# left to you: LimitNOFILE=65536:524288"),
-        (Some((1024, 4096)), "LimitNOFILE=65536:524288"),
-        (Some((1024, 1_048_576)), "LimitNOFILE=65536:1048576"),
+        (None, "# left to you: LimitNOFILE=65535:524288"),
+        (Some((1024, 4096)), "LimitNOFILE=65535:524288"),
+        (Some((1024, 1_048_576)), "LimitNOFILE=65535:1048576"),
         (Some((100_000, 200_000)), "LimitNOFILE=100000:524288"),
-        (Some((1024, i128::MAX)), "LimitNOFILE=65536:infinity"),
+        (Some((1024, i128::MAX)), "LimitNOFILE=65535:infinity"),
     ] {
         let file = drop_in(limits).0.unwrap();
         assert!(file.text.ends_with(&format!("[Service]\n{line}\n")), "{}", file.text);
@@ -145,7 +145,7 @@ fn a_drop_in_acts_where_it_is_known_to_take_nothing_away() {
             assert!(file.apply.contains(words), "{words}: {}", file.apply);
         }
     }
-    for (limits, has) in [((65536, 524_288), "65536:524288"), ((i128::MAX, i128::MAX), "infinity:infinity")] {
+    for (limits, has) in [((65535, 524_288), "65535:524288"), ((i128::MAX, i128::MAX), "infinity:infinity")] {
         let (file, left_out) = drop_in(Some(limits));
         assert_eq!(file, None);
         let why = format!("load.service has LimitNOFILE={has} already");
@@ -247,7 +247,7 @@ fn without_a_unit_the_default_of_every_service_is_left_to_a_person() {
         let (files, _) = written("no-unit", &report, more);
         let text = &files["systemd/system.conf.d/50-tunecheck.conf"];
         assert_eq!(acting(text), ["[Manager]"]);
-        assert!(text.contains("--unit NAME") && text.contains("# left to you: DefaultLimitNOFILE=65536:524288\n"));
+        assert!(text.contains("--unit NAME") && text.contains("# left to you: DefaultLimitNOFILE=65535:524288\n"));
         assert!(text.contains("systemctl show -p DefaultLimitNOFILE -p DefaultLimitNOFILESoft"), "{text}");
     }
 }
@@ -257,7 +257,7 @@ fn what_asks_for_more_thought_than_is_given_stands_in_comments() {
     let (files, _) = written("careful", &report("debian-systemd"), &["--unit", "gateway", "--max-safety", "safe"]);
     assert!(!files.contains_key("systemd/gateway.service.d/50-tunecheck.conf"), "{files:?}");
     assert!(!files.contains_key("limits.d/90-tunecheck.conf"), "{files:?}");
-    assert!(files["README.md"].contains("65536 soft, 524288 hard: above --max-safety safe"), "{}", files["README.md"]);
+    assert!(files["README.md"].contains("65535 soft, 524288 hard: above --max-safety safe"), "{}", files["README.md"]);
     let playbook: Value = serde_yaml::from_str(&files["ansible/tunecheck.yml"]).unwrap();
     assert_eq!(playbook[0]["vars"]["tunecheck_units"], json!([]));
     let (files, _) = written("careful-inside", &report("podman-sysctl"), &["--max-safety", "safe"]);

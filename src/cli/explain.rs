@@ -44,9 +44,10 @@ pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
         bail!("nothing is known about {words:?}: tunecheck explain lists every rule with its symptoms");
     };
     let (same, near): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|(score, ..)| *score == best);
+    let beside = report::Beside { manual: manual(), usual: &settings::usual(&rules) };
     let mut text = String::new();
     for (_, rule, doc) in same.iter().take(MOST) {
-        let _ = writeln!(text, "{}", report::explain(rule, doc, manual(), width));
+        let _ = writeln!(text, "{}", report::explain(rule, doc, beside, width));
     }
     let more: Vec<&str> = same.iter().skip(MOST).chain(&near).map(|(_, rule, _)| rule.id).collect();
     if !more.is_empty() {

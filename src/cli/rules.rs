@@ -23,7 +23,8 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
             let Some((rule, doc)) = rules.get(&id).zip(rules.doc(&id)) else {
                 bail!("there is no rule {id} (tunecheck rules list)")
             };
-            report::explain(rule, doc, manual(), Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
+            let beside = report::Beside { manual: manual(), usual: &settings::usual(&rules) };
+            report::explain(rule, doc, beside, Terminal::stdout().columns.unwrap_or(100).clamp(60, 110))
         }
         RulesCommand::Check { paths } => check(&paths)?,
         RulesCommand::Facts => report::facts_table(facts::catalogue()),

@@ -14,6 +14,8 @@ use crate::host::{
     Dump, Host, LARGEST_DUMP, Live, Of, Replay, Target, Tree, find, input, own_processes, workload as workload_process,
 };
 use crate::model::catalogue::Catalogue;
+use crate::model::fact::Value;
+use crate::model::facts::{Facts, grouped};
 use crate::model::fix::Safety;
 use crate::model::rule::{Doc, Rule};
 use crate::model::traffic::Traffic;
@@ -101,6 +103,21 @@ pub(super) fn workload(args: &LoadArgs, rules: &RuleSet) -> Result<Workload> {
         short_lived: args.short_lived_per_second.unwrap_or(base.short_lived),
         ports: if args.port.is_empty() { base.ports } else { args.port.clone() },
     })
+}
+
+/// The load of a server that declares none, on a machine of 8 GiB, as facts: for numbers that follow from a load.
+pub(super) fn usual(rules: &RuleSet) -> Facts {
+    let load = rules.workload(Role::Server);
+    let mut usual = Facts::default();
+    usual.put("memory.total", Ok(Value::Number(8 << 30)), "");
+    facts::declare(&mut usual, &load);
+    let words = format!(
+        "a server of {} connections and a burst of {} on 8 GiB",
+        grouped(load.connections.into()),
+        grouped(load.burst.into())
+    );
+    usual.put("load.words", Ok(Value::Text(words)), "");
+    usual
 }
 
 /// What a role or a workload file says of the traffic of all pods.

@@ -1,9 +1,9 @@
 //! The closed vocabulary of checks.
 
 use super::Context;
-use crate::model::check::{Band, Bound, Check, Operand, Severity};
+use crate::model::check::{Band, Bound, Check, Operand, Seldom, Severity};
 use crate::model::fact::{Cause, Gap, Unit, Value};
-use crate::model::facts::{humane, with_subject};
+use crate::model::facts::{grouped, humane, with_subject};
 use crate::model::finding::{Outcome, Want};
 use crate::model::ports::Ports;
 use crate::model::rule::IfAbsent;
@@ -63,16 +63,32 @@ pub(super) fn judge(
             let limit = if limit >= i64::MAX.into() { i128::MAX } else { limit };
             Ok(usage(number()?, limit, (*warn, *fail), unit))
         }
-        Check::NotRising { otherwise, rising } => {
-            let outcome = match (context.facts.rise(fact), number()?) {
-                (Some(Ok(1..)), _) => outcome(*rising),
-                (_, 1..) => outcome(*otherwise),
-                _ => Outcome::Pass,
+        Check::NotRising { otherwise, rising, seldom } => {
+            let count = number()?;
+            let rise = context.facts.rise(fact).and_then(Result::ok);
+            // What rises is happening, however seldom it was before.
+            let seldom = seldom.as_ref().filter(|_| rise.is_none());
+            let most = seldom.and_then(|seldom| most(seldom, context)).unwrap_or(0);
+            let outcome = match rise {
+                Some(1..) => outcome(*rising),
+                Some(_) => Outcome::Pass,
+                None if count > most => outcome(*otherwise),
+                None => Outcome::Pass,
             };
-            let want = Want { text: "0".into(), warn_above: Some(0), ..Want::default() };
+            let text = match seldom {
+                Some(seldom) if most > 0 => format!("< 1 in {}", grouped(seldom.one_in.into())),
+                _ => "0".into(),
+            };
+            let want = Want { text, warn_above: Some(most), ..Want::default() };
             Ok(Judgement { outcome, want, share: None })
         }
     }
+}
+
+/// The most events that are still too few to speak of; none where the traffic is not known.
+fn most(seldom: &Seldom, context: Context<'_>) -> Option<i128> {
+    let traffic = context.facts.number(seldom.of).ok()?;
+    Some((traffic.saturating_sub(1) / i128::from(seldom.one_in.max(1))).max(0))
 }
 
 fn outcome(severity: Severity) -> Outcome {
@@ -99,12 +115,13 @@ fn range(number: i128, fail: Ends, warn: Ends, unit: Unit) -> Result<Judgement, 
         (false, true) => Outcome::Warn,
         (false, false) => Outcome::Pass,
     };
-    // The bound that was missed is the one to show; a pass shows the recommendation.
-    let shown = match outcome {
-        Outcome::Fail => fail,
-        _ if warn == (None, None) => fail,
-        _ => warn,
+    // The recommendation is what is asked for, whatever was missed: what has met the bound of a fail would else be asked
+    // for more the next time.
+    let stricter = |one: Option<i128>, other: Option<i128>, pick: fn(i128, i128) -> i128| match (one, other) {
+        (Some(one), Some(other)) => Some(pick(one, other)),
+        (one, other) => one.or(other),
     };
+    let shown = (stricter(fail.0, warn.0, i128::max), stricter(fail.1, warn.1, i128::min));
     let end = |limit: i128| humane(&if limit == i128::MAX { Value::Unlimited } else { Value::Number(limit) }, unit);
     // Of a band, only the end that was missed.
     let shown = match (outcome, shown) {
@@ -169,4 +186,72 @@ fn usage(used: i128, limit: i128, (warn, fail): (u32, Option<u32>), unit: Unit) 
         ..Want::default()
     };
     Judgement { outcome, want, share: Some(share) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::catalogue::Catalogue;
+    use crate::model::facts::Facts;
+    use crate::model::place::Place;
+    use crate::model::window::Window;
+    use crate::model::workload::Role;
+
+    #[test]
+    fn what_is_asked_for_stays_the_same_whatever_was_missed() {
+        type Asked = Result<(Outcome, String), Gap>;
+        let asked = |now, fail, warn| -> Asked {
+            range(now, fail, warn, Unit::Count).map(|judged| (judged.outcome, judged.want.text))
+        };
+        let (fail, warn) = ((Some(5000), None), (Some(65_535), None));
+        for (now, outcome) in [(128, Outcome::Fail), (5000, Outcome::Warn), (65_535, Outcome::Pass)] {
+            assert_eq!(asked(now, fail, warn), Ok((outcome, "≥ 65,535".to_owned())));
+        }
+        // A load that is beyond the recommendation.
+        assert_eq!(asked(65_535, (Some(70_000), None), warn), Ok((Outcome::Fail, "≥ 70,000".to_owned())));
+        let band = ((Some(10), Some(99)), (Some(20), Some(50)));
+        for (now, outcome, text) in
+            [(9, Outcome::Fail, "≥ 20"), (60, Outcome::Warn, "≤ 50"), (30, Outcome::Pass, "20 to 50")]
+        {
+            assert_eq!(asked(now, band.0, band.1), Ok((outcome, text.to_owned())));
+        }
+    }
+
+    /// What is said of so many drops beside so many packets, and of a rise if one was looked for.
+    fn drops(dropped: i128, packets: Option<i128>, before: Option<i128>) -> (Outcome, String) {
+        let mut facts = Facts::default();
+        facts.put("softnet.dropped", Ok(Value::Number(dropped)), "");
+        if let Some(packets) = packets {
+            facts.put("softnet.processed", Ok(Value::Number(packets)), "");
+        }
+        if let Some(before) = before {
+            facts.look_back(Window { milliseconds: 2000, before: [("softnet.dropped".into(), before)].into() });
+        }
+        let (place, catalogue) = (Place::plain_host(), Catalogue::default());
+        let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: Role::Server };
+        let seldom = Some(Seldom { one_in: 10_000, of: "softnet.processed", what: "packets" });
+        let check = Check::NotRising { otherwise: Severity::Warn, rising: Severity::Fail, seldom };
+        let judged = judge(&check, &Value::Number(dropped), context, ("softnet.dropped", Unit::Count), None).unwrap();
+        (judged.outcome, judged.want.text)
+    }
+
+    #[test]
+    fn an_event_of_long_ago_is_no_trouble_and_many_are() {
+        let said = |outcome, text: &str| (outcome, text.to_owned());
+        assert_eq!(drops(1, Some(90_000), None), said(Outcome::Pass, "< 1 in 10,000"));
+        assert_eq!(drops(9, Some(90_001), None), said(Outcome::Pass, "< 1 in 10,000"));
+        assert_eq!(drops(9, Some(90_000), None), said(Outcome::Warn, "< 1 in 10,000"));
+        // Traffic that is too little to tell, or that nobody counted, excuses nothing.
+        assert_eq!(drops(1, Some(9000), None), said(Outcome::Warn, "0"));
+        assert_eq!(drops(1, None, None), said(Outcome::Warn, "0"));
+        assert_eq!(drops(0, None, None).0, Outcome::Pass);
+    }
+
+    #[test]
+    fn a_counter_that_is_looked_at_is_judged_by_what_it_does_meanwhile() {
+        assert_eq!(drops(5000, Some(1), Some(5000)), (Outcome::Pass, "0".to_owned()));
+        assert_eq!(drops(5001, Some(i128::MAX), Some(5000)), (Outcome::Fail, "0".to_owned()));
+        // It began anew: what it did is not known, and the total stands.
+        assert_eq!(drops(3, None, Some(5000)).0, Outcome::Warn);
+    }
 }

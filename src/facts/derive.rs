@@ -117,6 +117,20 @@ const OTHERS: &[Formula] = &[
     },
     Formula {
         entry: entry(
+            "tcp.opened",
+            Unit::Count,
+            Scope::Netns,
+            "netstat.Tcp.ActiveOpens + netstat.Tcp.PassiveOpens",
+            "TCP connections opened and accepted",
+        ),
+        needs: &["netstat.Tcp.ActiveOpens", "netstat.Tcp.PassiveOpens"],
+        compute: |facts, _| {
+            let opened = facts.number("netstat.Tcp.ActiveOpens")?;
+            Ok(Value::Number(opened.saturating_add(facts.number("netstat.Tcp.PassiveOpens")?)))
+        },
+    },
+    Formula {
+        entry: entry(
             "keepalive.total",
             Unit::Seconds,
             Scope::Netns,

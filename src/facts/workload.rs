@@ -39,6 +39,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         "workload.tracked",
         "connections that conntrack knows at once: the sockets, and short-lived ones for 120 s more",
     ),
+    entry(
+        "workload.queue",
+        "connections that the queues of a listener should hold: 65,535 from 6,000 connections or a burst of 600 on, else all of them",
+    ),
+    entry("workload.files_at_least", "files that a process cannot do without: its sockets and 256 more"),
+    entry(
+        "workload.files",
+        "files that a process should be allowed: 65,535 from 6,000 connections on (of a client 1,000), else twice the load",
+    ),
+    entry(
+        "workload.entries",
+        "conntrack entries there should be room for: 262,144 from 6,000 connections on where the memory is above 4 GiB, else twice the load",
+    ),
 ];
 
 /// The facts of a run that looks at counters for so many milliseconds, 0 for one that reads them once; `chosen` if it
@@ -81,6 +94,10 @@ pub fn declare(facts: &mut Facts, workload: &Workload) {
         ("workload.sockets", workload.sockets()),
         ("workload.tracked", workload.tracked()),
         ("workload.short_lived", workload.short_lived),
+        ("workload.queue", workload.queue()),
+        ("workload.files_at_least", workload.files_at_least()),
+        ("workload.files", workload.files()),
+        ("workload.entries", workload.entries(facts.number("memory.total").ok())),
     ];
     let numbers = numbers.map(|(name, number)| (name.to_owned(), Value::Number(number.into())));
     let role = ("workload.role".to_owned(), Value::Text(workload.role.word().into()));

@@ -64,6 +64,17 @@ pub enum Operand {
     Fact(&'static str),
 }
 
+/// A share of the traffic below which events are too few to speak of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seldom {
+    /// Fewer events than one in so many.
+    pub one_in: u32,
+    /// The fact that counts the traffic since the same beginning.
+    pub of: &'static str,
+    /// What that fact counts, as words after the number.
+    pub what: &'static str,
+}
+
 /// The closed vocabulary of checks.
 #[allow(clippy::large_enum_variant, reason = "there are fifty of them in all")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,6 +120,8 @@ pub enum Check {
         otherwise: Severity,
         /// Outcome if it moves while it is looked at.
         rising: Severity,
+        /// So seldom it may have moved since it began: what happens now and then on any machine asks nothing of anybody.
+        seldom: Option<Seldom>,
     },
 }
 
@@ -127,7 +140,8 @@ impl Check {
                 })
                 .collect(),
             Self::Covers { of, .. } | Self::Usage { of, .. } => vec![of],
-            Self::Absent { .. } | Self::NotRising { .. } => Vec::new(),
+            Self::NotRising { seldom, .. } => seldom.iter().map(|seldom| seldom.of).collect(),
+            Self::Absent { .. } => Vec::new(),
         }
     }
 }

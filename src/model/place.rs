@@ -117,8 +117,8 @@ impl Place {
         match self.kind {
             Kind::Host if self.node => "host, Kubernetes node".into(),
             Kind::Host => "host".into(),
-            // A dump shows the namespace, and not whether a container is around it.
-            Kind::Namespace if self.init_pidns.is_none() => "place unknown".into(),
+            // No process stands there: a dump shows the namespace, and not whether a container is around it.
+            Kind::Namespace if self.uid.is_none() => "place unknown".into(),
             Kind::Namespace => "on a host".into(),
             Kind::Container => runtime("container"),
             Kind::Pod => "Kubernetes pod".into(),

@@ -114,6 +114,38 @@ impl Workload {
         self.sockets().saturating_add(ended(self.short_lived, TRACKED).saturating_mul(sides))
     }
 
+    /// Whether it is at least the load that the manual tunes for in this role: from there on its numbers are asked for.
+    fn is_the_manuals(&self) -> bool {
+        self.connections >= if self.role == Role::Client { 1000 } else { 6000 }
+    }
+
+    /// Connections that the queues of a listener should hold. From the manual's load on its 65,535; below that all of them
+    /// at once, as after a restart of a load balancer. A burst has room for half as much again: of a SYN queue without
+    /// cookies strangers get three quarters.
+    pub fn queue(&self) -> u64 {
+        let burst = self.burst.saturating_add(self.burst / 2);
+        if self.is_the_manuals() || self.burst >= 600 { burst.max(65_535) } else { burst.max(self.incoming()) }
+    }
+
+    /// Files that a process cannot do without: its sockets, and what is open beside them.
+    pub fn files_at_least(&self) -> u64 {
+        self.sockets().saturating_add(SPARE_FILES)
+    }
+
+    /// Files that a process should be allowed. From the manual's load on its 65,535; below that twice the load.
+    pub fn files(&self) -> u64 {
+        let least = self.files_at_least();
+        if self.is_the_manuals() { least.max(65_535) } else { least.saturating_add(self.sockets()) }
+    }
+
+    /// Entries that a conntrack table should have room for on a machine with so much memory: twice the load, since an
+    /// entry outlives its connection. From the manual's load on its 262,144, where the kernel itself begins with that.
+    pub fn entries(&self, memory: Option<i128>) -> u64 {
+        let twice = self.tracked().saturating_mul(2);
+        let large = memory.is_some_and(|memory| memory > 4 << 30);
+        if self.is_the_manuals() && large { twice.max(262_144) } else { twice }
+    }
+
     /// Every number of the load, so that two loads that differ read differently.
     pub fn words(&self) -> String {
         let number = |number: u64| grouped(number.into());
@@ -142,6 +174,9 @@ impl Workload {
         format!("{}: {}", self.role.word(), words.join(" · "))
     }
 }
+
+/// Files that are open beside the sockets: logs, pipes, epoll, name lookups.
+pub const SPARE_FILES: u64 = 256;
 
 /// How long conntrack remembers a closed connection, in seconds: default of nf_conntrack_tcp_timeout_time_wait.
 pub const TRACKED: u64 = 120;
@@ -249,6 +284,19 @@ mod tests {
         assert_eq!((load(Role::Client).sockets(), load(Role::Client).local_ports(PortUse::default())), (6001, 3001));
         assert_eq!(load(Role::Gateway).sockets(), 12_002);
         assert_eq!(Workload { source_addresses: 3, ..load(Role::Client) }.local_ports(PortUse::default()), 1001);
+    }
+
+    #[test]
+    fn the_manuals_numbers_are_asked_for_from_the_manuals_load_on() {
+        let load = |connections, burst| Workload { connections, burst, ..Workload::none(Role::Server) };
+        let large = Some(16 << 30);
+        let asked = |load: Workload| (load.queue(), load.files(), load.entries(large), load.entries(Some(2 << 30)));
+        assert_eq!(asked(load(10, 1)), (10, 276, 20, 20));
+        assert_eq!(asked(load(5999, 599)), (5999, 12_254, 11_998, 11_998));
+        assert_eq!(asked(load(6000, 600)), (65_535, 65_535, 262_144, 12_000));
+        assert_eq!(asked(load(200_000, 70_000)), (105_000, 200_256, 400_000, 400_000));
+        assert_eq!(load(6000, 600).entries(None), 12_000, "nothing is asked of a memory that is not known");
+        assert_eq!(Workload { connections: 1000, ..Workload::none(Role::Client) }.files(), 65_535);
     }
 
     #[test]

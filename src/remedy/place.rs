@@ -6,7 +6,7 @@ use crate::model::place::{Kind, Place, Writable};
 pub(super) fn writer(place: &Place) -> &'static str {
     match (place.kind, place.writable) {
         (Kind::Unknown, _) => "root on that machine",
-        (Kind::Namespace, _) if place.init_pidns.is_none() => "whoever makes that network namespace, or root in it",
+        (Kind::Namespace, _) if place.uid.is_none() => "whoever makes that network namespace, or root in it",
         (_, Writable::Yes) if place.uid == Some(0) => "root, as this audit ran",
         (_, Writable::Yes) => "the user of this audit",
         _ => "root on this machine",

@@ -4,19 +4,48 @@ use std::fmt::{self, Write};
 
 use super::text::{hanging, one_line, sanitized, wrapped};
 use crate::model::catalogue::Catalogue;
+use crate::model::check::Bound;
+use crate::model::facts::{Facts, grouped};
 use crate::model::fix::{Change, Pod};
 use crate::model::manual::{Manual, ids};
 use crate::model::rule::{Doc, Rule};
 
 /// Everything a rule says, and which rows of the manual it encodes.
-pub fn rule(rule: &Rule, doc: &Doc, manual: &Manual, width: u16) -> String {
+pub fn rule(rule: &Rule, doc: &Doc, beside: Beside<'_>, width: u16) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = write_rule(&mut out, rule, doc, manual, width.into());
+    let _ = write_rule(&mut out, rule, doc, beside, width.into());
     sanitized(&out).into_owned()
 }
 
-fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, manual: &Manual, width: usize) -> fmt::Result {
+/// What a rule is explained by beside itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// The tuning manual.
+    pub manual: &'a Manual,
+    /// A load that nobody declared, for the numbers that follow from one.
+    pub usual: &'a Facts,
+}
+
+/// A bound in words, with the number that it comes to where a load alone decides it.
+fn amount(bound: &Bound, usual: &Facts) -> String {
+    let Some(of) = bound.of else { return grouped(bound.plus.into()) };
+    let times = if bound.times == 1.0 { String::new() } else { format!("{} x ", bound.times) };
+    let plus = if bound.plus == 0 { String::new() } else { format!(" + {}", grouped(bound.plus.into())) };
+    let least = match bound.least {
+        i64::MIN => String::new(),
+        least => format!(", and at least {}", grouped(least.into())),
+    };
+    let load = usual.text("load.words").unwrap_or_default();
+    let formula = format!("{times}{of}{plus}{least}");
+    match bound.amount(usual, None) {
+        Ok(number) if of.starts_with("workload.") => format!("{} for {load} ({formula})", grouped(number)),
+        _ => formula,
+    }
+}
+
+fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, beside: Beside<'_>, width: usize) -> fmt::Result {
+    let Beside { manual, usual } = beside;
     writeln!(out, "{}\n{}", rule.id, wrapped(rule.title, "  ", width))?;
     let roles: Vec<&str> = rule.roles.iter().map(|role| role.word()).collect();
     let asked = if roles.is_empty() { "every role".to_owned() } else { roles.join(", ") };
@@ -42,15 +71,12 @@ fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, manual: &Manual, width: 
     writeln!(out, "\nWhat to change   (tunecheck prints the form that works where it runs)")?;
     for fix in &rule.fix.sysctl {
         let change = match &fix.change {
-            Change::Raise(bound) => match &bound.of {
-                None => format!("raise to {}", bound.plus),
-                Some(of) => format!("raise to what {of} asks for"),
-            },
+            Change::Raise(bound) => format!("raise to {}", amount(bound, usual)),
             Change::Set(value) => format!("set to {}", value.plain()),
             Change::Widen(low, high) => format!("widen to {low} {high}"),
             Change::Add(of) => format!("add the ports of {of}; keep those that are there"),
         };
-        writeln!(out, "  {}: {change}", fix.name)?;
+        writeln!(out, "{}", hanging("  ", &format!("{}: {change}", fix.name), width))?;
     }
     if let Some(pod) = &rule.pod {
         let words = match pod {
@@ -60,8 +86,11 @@ fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, manual: &Manual, width: 
         };
         writeln!(out, "  in a pod: {words}")?;
     }
-    if rule.fix.nofile.is_some() {
+    if let Some(nofile) = &rule.fix.nofile {
+        let (soft, hard) = (amount(&nofile.soft, usual), amount(&nofile.hard, usual));
         writeln!(out, "  nofile: LimitNOFILE, limits.d, --ulimit, or the node's container runtime")?;
+        writeln!(out, "{}", hanging("    soft: ", &soft, width))?;
+        writeln!(out, "{}", hanging("    hard: ", &hard, width))?;
     }
     if let Some(name) = &rule.fix.remove {
         writeln!(out, "  delete the line that sets {name}")?;

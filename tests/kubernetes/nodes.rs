@@ -88,7 +88,7 @@ fn somaxconn(old: impl Into<Value>) -> Value {
 }
 
 fn files() -> Value {
-    finding("files/nofile-hard", &[nofile((1024, 4096), (65536, 524_288))])
+    finding("files/nofile-hard", &[nofile((1024, 4096), (65535, 524_288))])
 }
 
 fn ports() -> Value {
@@ -331,7 +331,7 @@ fn runtimes() {
     let crio = toml(&fixes, "crio.conf");
     // The default of every container, worked out from one: a person writes the greater.
     assert_eq!(crio, json!({ "crio": { "runtime": {} } }));
-    assert!(fixes.files["crio.conf"].contains("\n# left to you: default_ulimits = [\"nofile=65536:524288\"]\n"));
+    assert!(fixes.files["crio.conf"].contains("\n# left to you: default_ulimits = [\"nofile=65535:524288\"]\n"));
     // Pasted as it is, below what a node has, it changes and breaks nothing.
     let theirs = "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]\n\
                   runtime_type = 'io.containerd.runc.v2'\n\

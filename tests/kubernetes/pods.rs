@@ -232,11 +232,11 @@ fn open_files() {
         fix(&report, "kubernetes", &[])
     };
     for kind in ["pod", "container"] {
-        let runtime = of(kind, (1024, 4096), (65536, 524_288));
-        assert!(runtime.files["crio.conf"].contains("default_ulimits = [\"nofile=65536:524288\"]"));
-        assert!(runtime.files["containerd.toml"].contains("soft: 65536, hard: 524288"));
+        let runtime = of(kind, (1024, 4096), (65535, 524_288));
+        assert!(runtime.files["crio.conf"].contains("default_ulimits = [\"nofile=65535:524288\"]"));
+        assert!(runtime.files["containerd.toml"].contains("soft: 65535, hard: 524288"));
         assert!(!runtime.has("entrypoint.sh"));
-        let within = of(kind, (1024, 524_288), (65536, 524_288));
+        let within = of(kind, (1024, 524_288), (65535, 524_288));
         assert_eq!(within.files.keys().collect::<Vec<_>>(), ["entrypoint.sh"], "{kind}");
         let folder = scratch(&format!("kubernetes-entrypoint-{kind}"));
         let script = folder.join("entrypoint.sh");

@@ -37,10 +37,10 @@ fn of(release: &str, findings: &[Value]) -> Fixes {
     fix(&report("host", true, "6.1", findings), "kubernetes", &["--kubernetes-version", release])
 }
 
-/// The same for a declared load that takes a table of this size: 1.34 entries for each connection.
+/// The same for a declared load that takes a table of this size: two entries for each connection.
 fn of_load(release: &str, finding: Value, entries: i64) -> Fixes {
     let mut report = report("host", true, "6.1", &[finding]);
-    report["workload"]["connections"] = json!((entries as f64 / 1.34) as i64);
+    report["workload"]["connections"] = json!((entries + 1) / 2);
     fix(&report, "kubernetes", &["--kubernetes-version", release])
 }
 
@@ -57,8 +57,8 @@ fn kube_proxy_never_lowers_a_node() {
             // What the node has now, by that configuration or by its own.
             let live: i64 = (per_core * cores).max(least).min(CAP);
             // No rule asks for less than 262144.
-            let asked = (live + 1).max(262_144)..=CAP;
-            for wanted in [live + 1, live * 2, 262_144, CAP].into_iter().filter(|wanted| asked.contains(wanted)) {
+            let asked = (live + 2).max(262_144)..=CAP;
+            for wanted in [live + 2, live * 2, 262_144, CAP].into_iter().filter(|wanted| asked.contains(wanted)) {
                 let fixes = of_load(&format!("1.{minor}"), table(live, wanted), wanted);
                 let conntrack = &fixes.yaml("kube-proxy.yaml")["conntrack"];
                 assert_eq!(*conntrack, json!({ "min": wanted }), "maxPerCore stays what it is");

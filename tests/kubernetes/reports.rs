@@ -103,7 +103,7 @@ pub(crate) fn everything() -> Vec<Value> {
             })
             .collect();
         if rule.fix.nofile.is_some() {
-            fix.push(nofile((1024, 4096), (65536, 524_288)));
+            fix.push(nofile((1024, 4096), (65535, 524_288)));
         }
         if rule.fix.ndots.is_some() {
             fix.push(json!({ "site": "pod-manifest", "edit": { "kind": "ndots", "ndots": 2 } }));

@@ -70,7 +70,7 @@ pub(crate) fn playbook(scene: &Scene, connections: i64, findings: Vec<Value>) ->
 
 /// The limits that a service lacks.
 fn limits() -> Value {
-    let edit = json!({ "kind": "nofile", "old_soft": 1024, "old_hard": 4096, "soft": 65536, "hard": 524288 });
+    let edit = json!({ "kind": "nofile", "old_soft": 1024, "old_hard": 4096, "soft": 65535, "hard": 524288 });
     finding("files/nofile-soft", &[json!({ "site": "here", "edit": edit })])
 }
 
@@ -199,7 +199,7 @@ fn a_playbook_raises_what_is_short_keeps_what_is_more_and_has_nothing_to_do_twic
     let kept = fs::read_to_string(OURS).unwrap();
     assert!(kept.contains("net.core.somaxconn = 100000\n") && !kept.contains("netdev"), "{kept}");
     let unit = fs::read_to_string("/etc/systemd/system/gateway.service.d/50-tunecheck.conf").unwrap();
-    assert!(unit.ends_with("[Service]\nLimitNOFILE=65536:1048576\n"), "{unit}");
+    assert!(unit.ends_with("[Service]\nLimitNOFILE=65535:1048576\n"), "{unit}");
 
     // What the file says at the next boot is what is live now.
     before.iter().for_each(|(name, value, _)| set(name, value));
@@ -219,11 +219,11 @@ fn a_playbook_holds_each_limit_of_a_unit_for_itself(scene: &Scene) {
     let drop_in = Path::new("/etc/systemd/system/gateway.service.d/50-tunecheck.conf");
     let older = "18446744073709551615";
     for (soft, hard, written) in [
-        ("1024", "infinity", Some("65536:infinity")),
-        ("1024", older, Some("65536:infinity")),
+        ("1024", "infinity", Some("65535:infinity")),
+        ("1024", older, Some("65535:infinity")),
         ("2000000", "3000000", None),
         ("infinity", "infinity", None),
-        ("1024", "524288", Some("65536:524288")),
+        ("1024", "524288", Some("65535:524288")),
     ] {
         systemctl(scene, soft, hard, IN_FORCE);
         let run = play(scene, &playbook, &[]);

@@ -63,7 +63,7 @@ impl<'a> Service<'a> {
         audit.args(["--format", "json", "--snapshot"]);
         audit.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hosts/debian-systemd"));
         let mut report: Value = serde_json::from_str(&Run::of(audit).stdout).unwrap();
-        let edit = json!({ "kind": "nofile", "old_soft": 1024, "old_hard": 4096, "soft": 65536, "hard": 524288 });
+        let edit = json!({ "kind": "nofile", "old_soft": 1024, "old_hard": 4096, "soft": 65535, "hard": 524288 });
         let fix = json!([{ "site": "here", "edit": edit }]);
         report["findings"] = json!([{ "rule": "files/nofile-soft", "outcome": "fail", "fix": fix }]);
         let from = scene.folder.join("report.json");
@@ -117,7 +117,7 @@ fn a_service_gets_its_drop_in_with_persist_alone_and_undo_takes_it_away(scene: &
     let service = Service::on(scene);
     service.has("1024", "4096", false);
     let plan = service.sh(&["plan"]);
-    assert!(plan.stdout.contains("gateway.service 1024:4096 -> 65536:524288, with --persist"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("gateway.service 1024:4096 -> 65535:524288, with --persist"), "{}", plan.stdout);
     assert_eq!(service.sh(&["check"]).code, Some(1));
 
     let skipped = service.sh(&["apply"]);
@@ -127,9 +127,9 @@ fn a_service_gets_its_drop_in_with_persist_alone_and_undo_takes_it_away(scene: &
 
     let applied = service.sh(&["apply", "--persist"]);
     assert_eq!((applied.code, applied.stderr.as_str()), (Some(0), ""), "{}", applied.stdout);
-    assert!(applied.stdout.contains("changed    gateway.service LimitNOFILE=65536:524288"), "{}", applied.stdout);
+    assert!(applied.stdout.contains("changed    gateway.service LimitNOFILE=65535:524288"), "{}", applied.stdout);
     assert!(applied.stdout.contains("systemctl restart gateway.service"), "{}", applied.stdout);
-    assert_eq!(fs::read_to_string(DROP_IN).unwrap(), "[Service]\nLimitNOFILE=65536:524288\n");
+    assert_eq!(fs::read_to_string(DROP_IN).unwrap(), "[Service]\nLimitNOFILE=65535:524288\n");
     assert_eq!(service.reloads(), 1);
     assert_eq!(service.sh(&["check"]).code, Some(0));
     let again = service.sh(&["apply", "--persist"]);
@@ -152,9 +152,9 @@ fn a_service_gets_its_drop_in_with_persist_alone_and_undo_takes_it_away(scene: &
 fn a_service_keeps_what_it_has_more_of(scene: &Scene) {
     let service = Service::on(scene);
     for (soft, hard, written) in [
-        ("1024", "1048576", Some("65536:1048576")),
+        ("1024", "1048576", Some("65535:1048576")),
         ("100000", "200000", Some("100000:524288")),
-        ("1024", "infinity", Some("65536:infinity")),
+        ("1024", "infinity", Some("65535:infinity")),
         ("65536", "524288", None),
         ("2000000", "3000000", None),
         ("infinity", "infinity", None),
@@ -209,8 +209,8 @@ fn a_drop_in_is_printed_for_the_limits_that_the_unit_has(scene: &Scene) {
         let line = run.stdout.lines().find(|line| line.starts_with("LimitNOFILE=")).map(str::to_owned);
         line.unwrap_or(run.stderr)
     };
-    assert_eq!(printed("LimitNOFILE=1024:2048"), "LimitNOFILE=65536:524288");
-    assert_eq!(printed("LimitNOFILE=1024:1048576"), "LimitNOFILE=65536:1048576", "a higher one stays");
+    assert_eq!(printed("LimitNOFILE=1024:2048"), "LimitNOFILE=65535:524288");
+    assert_eq!(printed("LimitNOFILE=1024:1048576"), "LimitNOFILE=65535:1048576", "a higher one stays");
     let enough = printed("LimitNOFILE=100000:infinity");
     assert!(enough.contains("gateway.service has LimitNOFILE=100000:infinity already"), "{enough}");
 }

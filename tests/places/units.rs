@@ -41,7 +41,7 @@ fn systemd_takes_the_drop_in_of_a_unit_and_knows_every_key(scene: &Scene) {
     // It was read at all: a value that is none is told of.
     fs::write(&drop_in, text.replace("LimitNOFILE=", "LimitNOFILE=x")).unwrap();
     let run = verified(&units);
-    assert!(run.stderr.contains("50-tunecheck.conf") && run.stderr.contains("x65536"), "{run:?}");
+    assert!(run.stderr.contains("50-tunecheck.conf") && run.stderr.contains("x65535"), "{run:?}");
 
     let modules = fs::read_to_string(units.join("modules-load.d/tunecheck.conf")).unwrap();
     let lines: Vec<&str> = modules.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();

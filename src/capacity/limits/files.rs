@@ -4,9 +4,7 @@ use super::{Have, Limit, Most, UNTOLD, n, sockets};
 use crate::model::fact::Unit;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
-
-/// Descriptors besides sockets, as in rules/files/nofile-soft.yaml.
-const SPARE: u64 = 256;
+use crate::model::workload::SPARE_FILES as SPARE;
 
 /// Most that fs.nr_open takes, and so most that a limit on open files can be.
 const NR_OPEN: u128 = 2_147_483_584;

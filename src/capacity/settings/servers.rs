@@ -3,12 +3,10 @@
 use super::{incoming_streams, int, outgoing_streams};
 use crate::model::sizing::Setting;
 use crate::model::traffic::{Share, Traffic};
-use crate::model::workload::Role;
+use crate::model::workload::{Role, SPARE_FILES};
 
 /// Connections of an nginx worker that are none of the traffic: listeners, and channels between its processes.
 const NGINX_SPARE: u64 = 64;
-/// Descriptors besides sockets, as in rules/files/nofile-soft.yaml.
-const FILES_SPARE: u64 = 256;
 /// What Tokio's TcpListener::bind asks for with mio before 1.1; 128 since then.
 const TOKIO_BACKLOG: u64 = 1024;
 /// Each of the limits of an Envoy cluster, and from 1.36 on the streams of a connection; before, these had no limit.
@@ -86,7 +84,7 @@ impl Server {
         let mut lines = vec![
             format!(
                 "worker_rlimit_nofile {}; # main, where the limit is below",
-                int(connections.saturating_add(FILES_SPARE))
+                int(connections.saturating_add(SPARE_FILES))
             ),
             format!("worker_connections {connections}; # events"),
             format!("listen {} backlog={}; # server", self.port, self.backlog(511)),

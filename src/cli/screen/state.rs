@@ -6,6 +6,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::rows::{Key, Past, Row, Sort};
 use super::words::{Signs, safe, wrapped};
+use crate::cli::settings;
 use crate::model::finding::Finding;
 use crate::model::watch::{Meter, Tick};
 use crate::model::window::seconds;
@@ -229,8 +230,9 @@ impl<'a> View<'a> {
             Some((rule, key, gap)) => {
                 let mut lines = wrapped(&report::sanitized(&self.news(rule, key, gap.as_deref())), columns, false);
                 if let (Some(rule), Some(doc)) = (self.rules.get(rule), self.rules.doc(rule)) {
+                    let beside = report::Beside { manual: manual(), usual: &settings::usual(self.rules) };
                     let width = u16::try_from(columns).unwrap_or(u16::MAX).min(110);
-                    lines.extend(wrapped(&report::explain(rule, doc, manual(), width), columns, true));
+                    lines.extend(wrapped(&report::explain(rule, doc, beside, width), columns, true));
                 }
                 lines
             }

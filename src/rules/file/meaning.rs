@@ -2,7 +2,7 @@
 
 use super::kept;
 use super::typed::*;
-use crate::model::check::{Band, Bound, Check, Operand};
+use crate::model::check::{Band, Bound, Check, Operand, Seldom};
 use crate::model::fact::Value;
 use crate::model::fix::{Change, Fix, NofileFix, Pod, SysctlFix};
 use crate::model::rule::{Condition, Doc, Evidence, Example, Kernels, Rule, Test};
@@ -155,6 +155,7 @@ impl CheckFile {
         checks.extend(self.not_rising.map(|n| Check::NotRising {
             otherwise: n.otherwise,
             rising: n.rising.unwrap_or(n.otherwise).max(n.otherwise),
+            seldom: n.seldom.map(|s| Seldom { one_in: s.one_in, of: kept(s.of), what: kept(s.what) }),
         }));
         match (checks.pop(), checks.is_empty()) {
             (Some(Check::Range { fail, warn }), true) if (&fail, &warn) == (&Band::default(), &Band::default()) => {

@@ -194,6 +194,18 @@ pub(super) struct RisingFile {
     /// Outcome if it moves while it is looked at; without it the same.
     #[schemars(with = "Option<SeverityWord>")]
     pub(super) rising: Option<Severity>,
+    /// A total that is less than one in so many of the traffic passes.
+    pub(super) seldom: Option<SeldomFile>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeldomFile {
+    pub(super) one_in: u32,
+    /// The fact that counts the traffic since the same beginning. Where it cannot be read, no total passes but 0.
+    pub(super) of: String,
+    /// What it counts, as words after the number.
+    pub(super) what: String,
 }
 
 #[derive(Deserialize, JsonSchema)]
