@@ -49,7 +49,8 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
     };
     // A counter that is judged says of itself since when it counts.
     let Check::NotRising { seldom, .. } = &rule.check else { return rule.evidence.iter().map(proof).collect() };
-    let judged = Evidence { fact: rule.fact, says: "in all", fails: false, rising_fails: false, warns: false, plain: false };
+    let judged =
+        Evidence { fact: rule.fact, says: "in all", fails: false, rising_fails: false, warns: false, plain: false };
     let mut proofs: Vec<Proof> = rule.evidence.iter().chain([&judged]).map(proof).collect();
     let traffic = seldom.as_ref().and_then(|seldom| Some((seldom, context.facts.number(seldom.of).ok()?)));
     if let (Some(last), Some((seldom, traffic))) = (proofs.last_mut().filter(|last| last.value.is_ok()), traffic) {

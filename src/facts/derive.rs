@@ -10,6 +10,7 @@ mod nofile;
 mod peer;
 mod ports;
 mod runtime;
+mod tcp;
 mod udp;
 
 pub(super) use ports::{first_port, listening_ports, usable_ports, used_at_most as ports_used_at_most};
@@ -33,37 +34,9 @@ const fn entry(name: &'static str, unit: Unit, scope: Scope, read: &'static str,
     Entry { name, unit, scope, meaning, read, document: "derived" }
 }
 
-const TCP_MEM: &str = "sysctl.net.ipv4.tcp_mem";
 const BRIDGE_CALL: &str = "sysctl.net.bridge.bridge-nf-call-iptables";
-const KEEPALIVE: [&str; 3] = [
-    "sysctl.net.ipv4.tcp_keepalive_time",
-    "sysctl.net.ipv4.tcp_keepalive_intvl",
-    "sysctl.net.ipv4.tcp_keepalive_probes",
-];
 
 const OTHERS: &[Formula] = &[
-    Formula {
-        entry: entry(
-            "tcp_mem.pressure",
-            Unit::Pages,
-            Scope::Host,
-            "second number of net.ipv4.tcp_mem",
-            "TCP memory at which the kernel starts to save",
-        ),
-        needs: &[TCP_MEM],
-        compute: |facts, _| nth(facts, TCP_MEM, 1),
-    },
-    Formula {
-        entry: entry(
-            "tcp_mem.high",
-            Unit::Pages,
-            Scope::Host,
-            "third number of net.ipv4.tcp_mem",
-            "TCP memory at which the kernel refuses",
-        ),
-        needs: &[TCP_MEM],
-        compute: |facts, _| nth(facts, TCP_MEM, 2),
-    },
     Formula {
         entry: entry(
             "cgroup.cpu.throttled_share",
@@ -115,34 +88,6 @@ const OTHERS: &[Formula] = &[
             Ok(Value::Number(i128::from(!(host && exempt))))
         },
     },
-    Formula {
-        entry: entry(
-            "tcp.opened",
-            Unit::Count,
-            Scope::Netns,
-            "netstat.Tcp.ActiveOpens + netstat.Tcp.PassiveOpens",
-            "TCP connections opened and accepted",
-        ),
-        needs: &["netstat.Tcp.ActiveOpens", "netstat.Tcp.PassiveOpens"],
-        compute: |facts, _| {
-            let opened = facts.number("netstat.Tcp.ActiveOpens")?;
-            Ok(Value::Number(opened.saturating_add(facts.number("netstat.Tcp.PassiveOpens")?)))
-        },
-    },
-    Formula {
-        entry: entry(
-            "keepalive.total",
-            Unit::Seconds,
-            Scope::Netns,
-            "time + intvl x probes",
-            "time until keepalive gives an idle dead connection up",
-        ),
-        needs: &KEEPALIVE,
-        compute: |facts, _| {
-            let [time, interval, probes] = KEEPALIVE.map(|name| facts.number(name));
-            Ok(Value::Number(time?.saturating_add(interval?.saturating_mul(probes?))))
-        },
-    },
 ];
 
 /// Facts about the place and the workload that follow from several others; filled by `place` and `workload`.
@@ -182,7 +127,12 @@ fn formulas() -> impl Iterator<Item = &'static Formula> {
         .chain(listeners::FORMULAS)
         .chain(ports::FORMULAS)
         .chain(load::FORMULAS);
-    first.chain(memory::FORMULAS).chain(runtime::FORMULAS).chain(peer::FORMULAS).chain(udp::FORMULAS)
+    first
+        .chain(memory::FORMULAS)
+        .chain(runtime::FORMULAS)
+        .chain(peer::FORMULAS)
+        .chain(tcp::FORMULAS)
+        .chain(udp::FORMULAS)
 }
 
 /// The catalogue entries of derived facts.

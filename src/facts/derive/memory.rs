@@ -1,6 +1,7 @@
 //! What the declared load and the largest values of settings cost in memory.
 
-use super::{Formula, TCP_MEM, entry, nth};
+use super::tcp::TCP_MEM;
+use super::{Formula, entry, nth};
 use crate::model::cost::{BUCKET, PAGE, SOCKET, TRACKED};
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 use crate::model::facts::Facts;
