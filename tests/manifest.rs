@@ -365,6 +365,57 @@ fn pods_are_found_by_their_shape_wherever_they_lie() {
 }
 
 #[test]
+fn a_field_that_no_release_has_is_told_as_the_api_server_does() {
+    let file = format!("{READ}/unknown-fields.yaml");
+    let told = json(&[&file]);
+    let found = told["findings"].as_array().unwrap().iter();
+    let found: Vec<String> = found
+        .map(|one| {
+            assert_eq!((&one["check"], &one["outcome"]), (&Value::from("no-such-field"), &Value::from("fail")));
+            let says = one["says"].as_str().unwrap().split(':').next().unwrap();
+            format!("{}:{} {says}; {}", one["line"], one["column"], one["change"].as_str().unwrap())
+        })
+        .collect();
+    let expected = [
+        "9:7 unknown field spec.hostnetwork; did you mean hostNetwork?",
+        "15:11 unknown field spec.containers[0].hostPID; move it: a pod's spec has a field of this name",
+        "16:24 unknown field spec.containers[0].resources.limit; did you mean limits?",
+        "17:60 unknown field spec.containers[0].livenessProbe.timeoutSecond; did you mean timeoutSeconds?",
+        "19:76 unknown field spec.containers[0].env[0].valueFrom.fieldRef.api; delete it",
+        "22:55 unknown field spec.volumes[0].ephemeral.volumeClaimTemplate.spec.storageClass; \
+         did you mean storageClassName?",
+        "27:13 unknown field spec.securityContext.sysctls[0].unsafe; delete it",
+    ];
+    assert_eq!(found, expected);
+    // A release that is not known yet may have them.
+    let newer = json(&[&file, "--kubernetes-version", "1.38"]);
+    assert_eq!((&newer["summary"]["fail"], &newer["summary"]["unknown"]), (&Value::from(0), &Value::from(7)));
+}
+
+#[test]
+fn a_release_newer_than_the_newest_known_is_judged_as_that_and_a_patch_of_it_is_no_newer_one() {
+    let file = format!("{BAD}/unsafe.yaml");
+    let newer = manifest(&[&file, "--kubernetes-version", "1.40"]);
+    assert_eq!(newer.code, Some(0), "{}", newer.stderr);
+    assert!(
+        newer.stderr.contains("Kubernetes 1.40 is newer than what is known here: judged as 1.37"),
+        "{}",
+        newer.stderr
+    );
+    let newest = manifest(&[&file, "--kubernetes-version", "1.37.9"]);
+    assert_eq!((newest.stdout.as_str(), newest.stderr.as_str()), (newer.stdout.as_str(), ""));
+    for refused in ["1.24", "2.0", "v", "1.x"] {
+        assert_eq!(manifest(&[&file, "--kubernetes-version", refused]).code, Some(2), "{refused}");
+    }
+    // The kubelet takes slashes in its list for dots.
+    let allowed = ["--allowed-unsafe-sysctls", "net/core/somaxconn"];
+    assert_eq!(
+        given(sysctl("net.core.somaxconn", "\"1024\""), &[&allowed[..], &["--fail-on", "unknown"]].concat()).code,
+        Some(0)
+    );
+}
+
+#[test]
 fn what_kubectl_reads_is_read() {
     let one = pod("ulimits: 5");
     let json = |name: &str| {

@@ -21,6 +21,7 @@ use crate::model::place::Place;
 use crate::model::pod_sysctl::{PodSysctls, RANGE, RESERVED};
 use crate::model::ports::Ports;
 use crate::model::rule::Rule;
+use crate::model::version::NEWEST_KUBERNETES;
 use crate::model::workload::Workload;
 use crate::report;
 use crate::rules::RuleSet;
@@ -51,6 +52,11 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
         known: &known,
         load: declared.then_some(&by_load),
     };
+    if let Some(release) = args.kubernetes_version.filter(|release| release.is_later_release(NEWEST_KUBERNETES)) {
+        complain(&format!(
+            "tunecheck: Kubernetes {release} is newer than what is known here: judged as {NEWEST_KUBERNETES}"
+        ));
+    }
     let manifests = judged(args, options);
     let terminal = Terminal::stdout();
     let text = match args.format {

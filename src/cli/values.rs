@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use http::Uri;
 
 use crate::model::peer::Origin;
-use crate::model::version::Version;
+use crate::model::version::{NEWEST_KUBERNETES, Version};
 use crate::remedy::target::{KUBERNETES, TARGETS, is_service};
 
 pub(super) fn targets() -> PossibleValuesParser {
@@ -23,6 +23,12 @@ pub(super) fn release(text: &str) -> Result<Version, String> {
         true => Ok(release),
         false => Err(format!("known are {}.{} to {}.{}", oldest.0, oldest.1, newest.0, newest.1)),
     }
+}
+
+/// A Kubernetes release that this tunecheck knows the rules of, or a newer one.
+pub(super) fn release_or_newer(text: &str) -> Result<Version, String> {
+    let is_newer = |release: &Version| release.is_later_release(NEWEST_KUBERNETES) && release.major == 1;
+    text.parse().ok().filter(is_newer).map_or_else(|| release(text), Ok)
 }
 
 /// A systemd unit by its name; without an ending it is a service.

@@ -10,6 +10,7 @@ mod jvm;
 mod pods;
 mod ports;
 mod quantity;
+mod schema;
 mod sysctls;
 mod tree;
 mod values;
@@ -207,6 +208,7 @@ fn document(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
 
 fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     fields::judge(spec, faults);
+    schema::judge(spec, options, faults);
     let sysctls = sysctls::judge(spec, options, faults);
     values::judge(spec, &sysctls, faults);
     ports::judge(spec, &sysctls, faults);

@@ -226,6 +226,11 @@ impl<'a> Spec<'a> {
         self.node.get(field).is_some_and(Node::is_true)
     }
 
+    /// Whether its fields are those of Kubernetes: a kind of another API may have a pod's spec with fields of its own.
+    pub(super) fn is_of_kubernetes(&self) -> bool {
+        self.path.is_none()
+    }
+
     /// Whether everything that is said of the pod stands here: a patch has only what it changes.
     pub(super) fn is_whole(&self) -> bool {
         self.is_whole

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// The newest Kubernetes release whose rules are known here; a newer one is judged as this one.
+pub const NEWEST_KUBERNETES: Version = Version { major: 1, minor: 37, patch: 0 };
+
 /// The leading numbers of a release such as `6.12.107+deb13-cloud-amd64` or `v1.29`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Version {
@@ -14,6 +17,13 @@ pub struct Version {
     pub minor: u32,
     /// Third number; zero if it is not given.
     pub patch: u32,
+}
+
+impl Version {
+    /// Whether it is a later release than another one, and not only a later patch of it.
+    pub fn is_later_release(self, than: Self) -> bool {
+        (self.major, self.minor) > (than.major, than.minor)
+    }
 }
 
 impl FromStr for Version {

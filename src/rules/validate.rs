@@ -6,6 +6,7 @@ use crate::model::check::Check;
 use crate::model::fact::Unit;
 use crate::model::facts::Name;
 use crate::model::rule::{Doc, Rule};
+use crate::model::text::distance;
 
 /// Everything that is wrong with a rule that parsed; `text` is its file, for the lines.
 pub(super) fn check(rule: &Rule, doc: &Doc, text: &str, catalogue: &Catalogue) -> Vec<Problem> {
@@ -59,18 +60,4 @@ fn nearest<'a>(name: &str, catalogue: &'a Catalogue) -> Option<&'a str> {
     let near = |known: &&str| distance(name, known);
     let best = catalogue.0.iter().map(|entry| entry.name).min_by_key(near)?;
     (near(&best) * 2 < name.len()).then_some(best)
-}
-
-/// Characters to add, drop or exchange to turn one name into the other.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, a) in one.bytes().enumerate() {
-        let mut left = above + 1;
-        let mut diagonal = above;
-        for (cell, b) in row.iter_mut().skip(1).zip(other.bytes()) {
-            left = (left + 1).min(*cell + 1).min(diagonal + usize::from(a != b));
-            diagonal = std::mem::replace(cell, left);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -24,10 +24,10 @@ use super::{Conflict, Plan, Step, file};
 use crate::model::action::{Edit, How, Site, SysctlEdit};
 use crate::model::fix::Safety;
 use crate::model::place::Kind;
-use crate::model::version::Version;
+use crate::model::version::{NEWEST_KUBERNETES, Version};
 
 /// Oldest and newest Kubernetes release whose rules are known here.
-pub const KUBERNETES: ((u32, u32), (u32, u32)) = ((1, 25), (1, 37));
+pub const KUBERNETES: ((u32, u32), (u32, u32)) = ((1, 25), (NEWEST_KUBERNETES.major, NEWEST_KUBERNETES.minor));
 
 /// Whether this is the name of a systemd service that can stand in a path and in a command (systemd.unit(5)).
 pub fn is_service(name: &str) -> bool {
