@@ -10,6 +10,7 @@ mod nofile;
 mod peer;
 mod ports;
 mod runtime;
+mod servers;
 mod tcp;
 mod udp;
 
@@ -130,6 +131,7 @@ fn formulas() -> impl Iterator<Item = &'static Formula> {
     first
         .chain(memory::FORMULAS)
         .chain(runtime::FORMULAS)
+        .chain(servers::FORMULAS)
         .chain(peer::FORMULAS)
         .chain(tcp::FORMULAS)
         .chain(udp::FORMULAS)

@@ -15,7 +15,23 @@ use crate::model::facts::Name;
 
 const SIGNS: &str = "/proc/PID/exe, /proc/PID/maps, /proc/PID/task";
 const TOLD: &str = "/proc/PID/cmdline, /proc/PID/environ";
-const CONF: &str = "nginx.conf";
+const NGINX_CONF: &str = "nginx.conf";
+/// Runtimes that are asked what they were told.
+const ASKED: [&str; 13] = [
+    "jvm",
+    "node",
+    "go",
+    "tokio",
+    "envoy",
+    "nginx",
+    "haproxy",
+    "redis",
+    "postgres",
+    "pgbouncer",
+    "php-fpm",
+    "gunicorn",
+    "uvicorn",
+];
 const STATUS: &str = "/proc/self/status";
 const NOBODY: &str = "no runtime is audited; --pid names one";
 
@@ -48,10 +64,10 @@ fn read(gather: &mut Gather<'_>) {
         let status = gather.host.read(STATUS).map_err(|refusal| refusal.gap(STATUS));
         gather.put("runtime.cpus", status.and_then(|bytes| cpus(&text(&bytes))), STATUS);
     }
-    let asked = ["jvm", "node", "go", "tokio", "envoy", "nginx"].into_iter().find(|asked| *asked == name);
+    let asked = ASKED.into_iter().find(|asked| *asked == name);
     let told = asked.map(|of| match gather.host.ask(Query { ask: Ask::Options, of }) {
         Ok(bytes) => Told::parse(&text(&bytes)),
-        Err(refusal) => Told::unread(refusal.gap(if of == "nginx" { CONF } else { "/proc/PID/cmdline" })),
+        Err(refusal) => Told::unread(refusal.gap(source(of))),
     });
     for wanted in wanted(gather) {
         let reading = match (&told, gather.facts.get(&wanted)) {
@@ -59,7 +75,20 @@ fn read(gather: &mut Gather<'_>) {
             (None, _) => Err(absent(format!("it is no {}", wanted.split('.').nth(1).unwrap_or_default()))),
             (Some(told), _) => fact(name, &wanted, &signs, told),
         };
-        gather.put(wanted, reading, if name == "nginx" { CONF } else { TOLD });
+        gather.put(wanted, reading, source(name));
+    }
+}
+
+/// Where the options of a runtime stand.
+fn source(name: &str) -> &'static str {
+    match name {
+        "nginx" => NGINX_CONF,
+        "haproxy" => "haproxy.cfg",
+        "redis" => "redis.conf",
+        "postgres" => "postgresql.conf",
+        "pgbouncer" => "pgbouncer.ini",
+        "php-fpm" => "php-fpm.conf",
+        _ => TOLD,
     }
 }
 
@@ -77,10 +106,11 @@ fn absent(why: impl Into<String>) -> Gap {
 /// One fact of a runtime.
 fn fact(name: &str, wanted: &str, signs: &Signs, told: &Told) -> Reading {
     let key = wanted.strip_prefix("runtime.").unwrap_or_default();
+    let family = key.split('.').next().unwrap_or_default();
     // Netty runs in a JVM.
-    let ours = key.starts_with(name) || (name == "jvm" && key.starts_with("netty"));
+    let ours = family == name || (name == "jvm" && family == "netty");
     if !ours {
-        return Err(absent(format!("it is no {}", key.split('.').next().unwrap_or_default())));
+        return Err(absent(format!("it is no {family}")));
     }
     match key {
         "jvm.xmx" => told.bytes(&["-Xmx", "-XX:MaxHeapSize"]),
@@ -120,11 +150,39 @@ fn fact(name: &str, wanted: &str, signs: &Signs, told: &Told) -> Reading {
             0 => told.number(&["--concurrency"]),
             workers => Ok(Value::Number(workers)),
         },
+        "haproxy.maxconn" => told.number(&["maxconn"]),
+        "redis.maxclients" => told.number_or(&["maxclients"], 10_000),
+        "postgres.max_connections" => told.number_or(&["max_connections"], 100),
+        "postgres.reserved" => {
+            let reserved = told.number_or(&["superuser_reserved_connections"], 3)?.limit().unwrap_or_default();
+            let further = told.number_or(&["reserved_connections"], 0)?.limit().unwrap_or_default();
+            Ok(Value::Number(reserved.saturating_add(further)))
+        }
+        "pgbouncer.max_client_conn" => told.number_or(&["max_client_conn"], 100),
+        "php-fpm.max_children" => told.sum("pm.max_children"),
+        "gunicorn.workers" => told.number_or(&["--workers", "-w", "WEB_CONCURRENCY"], 1),
+        "gunicorn.at_once" => at_once(told).map(Value::Number),
+        "uvicorn.workers" => told.number_or(&["--workers", "WEB_CONCURRENCY"], 1),
+        "uvicorn.limit_concurrency" => told.number(&["--limit-concurrency"]),
         "nginx.worker_connections" => told.number_or(&["worker_connections"], 512),
         "nginx.worker_processes" => told.number_or(&["worker_processes"], 1),
         "nginx.worker_rlimit_nofile" => told.number(&["worker_rlimit_nofile"]),
         _ => Err(Gap::new(Cause::Unsupported, format!("{wanted} is not known"))),
     }
+}
+
+/// Requests that a worker of gunicorn has in hand at once: one, one for each thread, or as many as its loop takes.
+fn at_once(told: &Told) -> Result<i128, Gap> {
+    let number = |names: &[&str], default| Ok(told.number_or(names, default)?.limit().unwrap_or_default());
+    let threads = number(&["--threads"], 1)?;
+    let is = |class: &str| matches!(told.any_on(&[class]), Ok(Value::Number(1)));
+    if is("gevent") || is("eventlet") {
+        return number(&["--worker-connections"], 1000);
+    }
+    if is("other") || is("uvicorn.workers.UvicornWorker") {
+        return Err(absent("workers of this class have no limit of their own"));
+    }
+    Ok(threads)
 }
 
 /// What the host says that the process is made of.
@@ -156,8 +214,21 @@ impl Signs {
         if self.after("go ").is_some() {
             return "go";
         }
+        if self.has("lib coreclr") {
+            return "dotnet";
+        }
+        if let Some(server) = ["gunicorn", "uvicorn"].into_iter().find(|server| self.after("server ") == Some(*server))
+        {
+            return server;
+        }
         match exe {
             "java" => "jvm",
+            "haproxy" => "haproxy",
+            "redis-server" | "valkey-server" | "redis-check-rdb" | "valkey-check-rdb" => "redis",
+            "postgres" => "postgres",
+            "pgbouncer" => "pgbouncer",
+            "php-fpm" => "php-fpm",
+            "dotnet" => "dotnet",
             "node" | "nodejs" => "node",
             "python" | "pypy" => "python",
             "nginx" => "nginx",

@@ -7,6 +7,7 @@ mod elf;
 mod nginx;
 mod options;
 mod perf;
+mod servers;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -45,7 +46,9 @@ pub(super) fn signs(pid: u32) -> Answer {
     if let Ok(maps) = File::open(format!("/proc/{pid}/maps")) {
         for line in BufReader::new(maps.take(4 << 20)).lines().take(MAPS).map_while(Result::ok) {
             // OpenJ9 has a library of this name as well, and other rules for its heap.
-            let library = if line.contains("/libjvm.so") {
+            let library = if line.contains("/libcoreclr.so") {
+                "lib coreclr"
+            } else if line.contains("/libjvm.so") {
                 "lib jvm"
             } else if line.contains("/libj9vm") {
                 "lib j9"
@@ -61,6 +64,9 @@ pub(super) fn signs(pid: u32) -> Answer {
         lines.extend(elf::signs(&mut file));
     }
     lines.extend(threads(pid));
+    if plain.starts_with("python") {
+        lines.extend(python_server(pid).map(|server| format!("server {server}")));
+    }
     if lines.iter().any(|line| line == "lib jvm") {
         lines.extend(perf::signs(pid));
     }
@@ -88,6 +94,36 @@ fn threads(pid: u32) -> Vec<String> {
     let kinds = NAMED.iter().zip(counts).filter(|(_, count)| *count > 0);
     lines.extend(kinds.map(|((_, kind), count)| format!("thread {kind} {count}")));
     lines
+}
+
+/// The title that a process wrote over its command line; that of its parent, where only that one has these words.
+fn title_of(pid: u32, words: &str) -> String {
+    let title = |pid: u32| {
+        let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    };
+    let own = title(pid);
+    if own.contains(words) {
+        return own;
+    }
+    let status = Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/status") }).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status).into_owned();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
+    parent.map(title).filter(|title| title.contains(words)).unwrap_or(own)
+}
+
+/// The server of a Python program: the script that the interpreter runs, the module after `-m`, or the title that it gave
+/// itself.
+fn python_server(pid: u32) -> Option<&'static str> {
+    const SERVERS: [&str; 2] = ["gunicorn", "uvicorn"];
+    let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).ok()?;
+    let words: Vec<String> =
+        bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let named = |word: &str| {
+        let name = word.rsplit('/').next().unwrap_or_default();
+        SERVERS.into_iter().find(|server| name == *server || name.starts_with(&format!("{server}: ")))
+    };
+    words.iter().take(3).find_map(|word| named(word))
 }
 
 /// A whole file, or as much of it as `most` bytes.

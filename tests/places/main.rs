@@ -47,6 +47,7 @@ mod recordings;
 mod report;
 mod runtimes;
 mod screen;
+mod servers;
 mod service;
 mod ssh;
 mod sysctl_files;
@@ -87,6 +88,7 @@ fn main() {
         listeners::PLACES,
         manifests::PLACES,
         runtimes::PLACES,
+        servers::PLACES,
         page::PLACES,
         pools::PLACES,
         peers::PLACES,

@@ -1,6 +1,6 @@
 //! What is known of the audited runtime, by name.
 
-use super::{CONF, SIGNS, STATUS, TOLD};
+use super::{NGINX_CONF, SIGNS, STATUS, TOLD};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Scope, Unit};
 
@@ -19,7 +19,7 @@ const fn java(name: &'static str, unit: Unit, meaning: &'static str) -> Entry {
 }
 
 const fn nginx(name: &'static str, meaning: &'static str) -> Entry {
-    Entry { read: CONF, document: NGINX, ..entry(name, Unit::Count, meaning) }
+    Entry { read: NGINX_CONF, document: NGINX, ..entry(name, Unit::Count, meaning) }
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -29,7 +29,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..entry(
             "runtime.name",
             Unit::Text,
-            "jvm (HotSpot), openj9, go, node, python, nginx, envoy, tokio, rust or other",
+            "jvm (HotSpot), openj9, go, node, dotnet, python, gunicorn, uvicorn, nginx, envoy, haproxy, redis, postgres, pgbouncer, php-fpm, tokio, rust or other",
         )
     },
     Entry {
@@ -86,6 +86,52 @@ pub(super) const ENTRIES: &[Entry] = &[
         read: SIGNS,
         document: "https://www.envoyproxy.io/docs/envoy/latest/operations/cli",
         ..entry("runtime.envoy.workers", Unit::Count, "worker threads of Envoy, --concurrency")
+    },
+    Entry {
+        read: "haproxy.cfg",
+        document: "https://docs.haproxy.org/3.2/configuration.html#3.2-maxconn",
+        ..entry("runtime.haproxy.maxconn", Unit::Count, "connections of the process, maxconn in section global")
+    },
+    Entry {
+        read: "redis.conf",
+        document: "https://redis.io/docs/latest/develop/reference/clients/",
+        ..entry("runtime.redis.maxclients", Unit::Count, "clients, 10000 unless it is set")
+    },
+    Entry {
+        read: "postgresql.conf",
+        document: "https://www.postgresql.org/docs/current/runtime-config-connection.html",
+        ..entry("runtime.postgres.max_connections", Unit::Count, "connections, 100 unless it is set")
+    },
+    Entry {
+        read: "postgresql.conf",
+        document: "https://www.postgresql.org/docs/current/runtime-config-connection.html",
+        ..entry("runtime.postgres.reserved", Unit::Count, "connections of them that are kept for some roles")
+    },
+    Entry {
+        read: "pgbouncer.ini",
+        document: "https://www.pgbouncer.org/config.html",
+        ..entry("runtime.pgbouncer.max_client_conn", Unit::Count, "clients, 100 unless it is set")
+    },
+    Entry {
+        read: "php-fpm.conf",
+        document: "https://www.php.net/manual/en/install.fpm.configuration.php",
+        ..entry("runtime.php-fpm.max_children", Unit::Count, "processes of all pools, pm.max_children")
+    },
+    Entry {
+        document: "https://docs.gunicorn.org/en/stable/settings.html",
+        ..entry("runtime.gunicorn.workers", Unit::Count, "worker processes, 1 unless it is set")
+    },
+    Entry {
+        document: "https://docs.gunicorn.org/en/stable/settings.html",
+        ..entry("runtime.gunicorn.at_once", Unit::Count, "requests that one worker has in hand at once")
+    },
+    Entry {
+        document: "https://www.uvicorn.org/settings/",
+        ..entry("runtime.uvicorn.workers", Unit::Count, "worker processes, 1 unless it is set")
+    },
+    Entry {
+        document: "https://www.uvicorn.org/settings/",
+        ..entry("runtime.uvicorn.limit_concurrency", Unit::Count, "connections of one worker, --limit-concurrency")
     },
     nginx("runtime.nginx.worker_connections", "connections of one worker, 512 unless it is set"),
     nginx("runtime.nginx.worker_processes", "workers, 1 unless it is set"),

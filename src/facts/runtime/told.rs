@@ -64,6 +64,18 @@ impl Told {
         }
     }
 
+    /// The sum of a number that each of several parts sets.
+    pub(super) fn sum(&self, name: &str) -> Reading {
+        let of_name = self.options.iter().filter(|(option, _)| option == name);
+        let numbers: Option<Vec<i128>> = of_name.map(|(_, value)| value.parse().ok()).collect();
+        match (numbers, &self.hidden) {
+            (_, Some(gap)) => Err(gap.clone()),
+            (None, None) => Err(odd(&[name])),
+            (Some(numbers), None) if numbers.is_empty() => Err(Gap::new(Cause::Absent, format!("{name} is not set"))),
+            (Some(numbers), None) => Ok(Value::Number(numbers.iter().fold(0, |sum, one| sum.saturating_add(*one)))),
+        }
+    }
+
     /// A number, or what counts without one.
     pub(super) fn number_or(&self, names: &[&str], default: i128) -> Reading {
         match self.number(names) {

@@ -3,8 +3,8 @@
 use super::super::live::read_regular;
 use super::super::tree::followed;
 use super::super::{Answer, Ask, Host, Live, Query, Refusal};
-use super::beginning;
 use super::options::line;
+use super::title_of;
 
 /// Most of a configuration that is read.
 const LARGEST: usize = 1 << 20;
@@ -27,20 +27,7 @@ pub(super) fn answer(pid: u32) -> Answer {
 /// # Errors
 /// It was built, or started, to look for it elsewhere.
 fn path(pid: u32) -> Result<String, Refusal> {
-    let title = |pid: u32| {
-        let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).replace('\0', " ")
-    };
-    let mut words = title(pid);
-    if !words.contains("master process") {
-        let parent = Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/status") }).unwrap_or_default();
-        let parent = String::from_utf8_lossy(&parent).into_owned();
-        let parent = parent.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
-        let of_parent = parent.map(title).unwrap_or_default();
-        if of_parent.contains("master process") {
-            words = of_parent;
-        }
-    }
+    let words = title_of(pid, "master process");
     let words: Vec<&str> = words.split_whitespace().collect();
     let after = |option: &str| {
         let at = words.iter().position(|word| *word == option)?;

@@ -1,7 +1,7 @@
 //! The options of runtimes that an audit asks about: a closed list, and values that can only be numbers or switches.
 
-use super::super::{Answer, Refusal};
-use super::{beginning, nginx};
+use super::super::{Answer, Ask, Host, Live, Query, Refusal};
+use super::{beginning, nginx, servers};
 
 /// Most of a command line or an environment that is read.
 const LARGEST: u64 = 1 << 20;
@@ -12,6 +12,10 @@ struct Runtime {
     name: &'static str,
     /// Options of a command line, or of the variables below, that a number follows at once.
     numbers: &'static [&'static str],
+    /// Options whose value is one of these words: told as a switch of that name, and any other as `other`.
+    choice: (&'static [&'static str], &'static [&'static str]),
+    /// Options that name a file with further options.
+    files: &'static [&'static str],
     /// Names of switches of the JVM, `-XX:+NAME` and `-XX:-NAME`.
     switches: &'static [&'static str],
     /// Variables that hold options, and whether they act before the command line: the later one wins.
@@ -22,7 +26,16 @@ struct Runtime {
     ends: bool,
 }
 
-const NONE: Runtime = Runtime { name: "", numbers: &[], switches: &[], holders: &[], variables: &[], ends: false };
+const NONE: Runtime = Runtime {
+    name: "",
+    numbers: &[],
+    choice: (&[], &[]),
+    files: &[],
+    switches: &[],
+    holders: &[],
+    variables: &[],
+    ends: false,
+};
 
 const RUNTIMES: &[Runtime] = &[
     Runtime {
@@ -70,6 +83,32 @@ const RUNTIMES: &[Runtime] = &[
         variables: &["GOMAXPROCS"],
         ..NONE
     },
+    Runtime {
+        name: "gunicorn",
+        numbers: &[
+            "--workers=",
+            "--workers ",
+            "-w ",
+            "--threads=",
+            "--threads ",
+            "--worker-connections=",
+            "--worker-connections ",
+        ],
+        choice: (
+            &["-k ", "--worker-class=", "--worker-class "],
+            &["sync", "gthread", "gevent", "eventlet", "uvicorn.workers.UvicornWorker"],
+        ),
+        files: &["-c ", "--config=", "--config "],
+        holders: &[("GUNICORN_CMD_ARGS", true)],
+        variables: &["WEB_CONCURRENCY"],
+        ..NONE
+    },
+    Runtime {
+        name: "uvicorn",
+        numbers: &["--workers=", "--workers ", "--limit-concurrency=", "--limit-concurrency "],
+        variables: &["WEB_CONCURRENCY"],
+        ..NONE
+    },
     Runtime { name: "tokio", variables: &["TOKIO_WORKER_THREADS"], ..NONE },
     Runtime { name: "envoy", numbers: &["--concurrency=", "--concurrency "], ..NONE },
 ];
@@ -112,12 +151,21 @@ pub(in super::super) fn answer(pid: u32, name: &str) -> Answer {
     if name == "nginx" {
         return nginx::answer(pid);
     }
+    if servers::are_known(name) {
+        return servers::answer(pid, name);
+    }
     let Some(runtime) = RUNTIMES.iter().find(|runtime| runtime.name == name) else {
         return Err(Refusal::Unsupported(format!("no option of {name} is asked about")));
     };
     let words = beginning(&format!("/proc/{pid}/cmdline"), LARGEST)?;
     let environ = beginning(&format!("/proc/{pid}/environ"), LARGEST);
-    Ok(runtime.lines(&words, environ.as_deref().ok()).into_bytes())
+    let mut lines = runtime.lines(&words, environ.as_deref().ok());
+    // It takes this file from the folder in which it was started, without being told.
+    let conf = format!("/proc/{pid}/cwd/gunicorn.conf.py");
+    if name == "gunicorn" && Live.ask(Query { ask: Ask::Exists, of: &conf }).is_ok() {
+        line(&mut lines, "conf", "include", "?");
+    }
+    Ok(lines.into_bytes())
 }
 
 impl Runtime {
@@ -175,17 +223,34 @@ impl Runtime {
             {
                 break;
             }
-            // An option and its value as two words.
-            match self.numbers.iter().any(|option| option.strip_suffix(' ') == Some(word.as_str())) {
-                true => own.push(format!("{word} {}", rest.next().unwrap_or_default())),
-                false => own.push(word),
-            }
+            own.push(word);
         }
         self.pick(lines, "arg", own.into_iter());
     }
 
+    /// The words, an option and a value that follows it as one.
+    fn joined(&self, words: impl Iterator<Item = String>) -> Vec<String> {
+        let takes = |word: &str| {
+            let mut options = self.numbers.iter().chain(self.choice.0).chain(self.files);
+            options.any(|option| option.strip_suffix(' ') == Some(word))
+        };
+        let mut joined = Vec::new();
+        let mut words = words;
+        while let Some(word) = words.next() {
+            joined.push(if takes(&word) { format!("{word} {}", words.next().unwrap_or_default()) } else { word });
+        }
+        joined
+    }
+
     fn pick(&self, lines: &mut String, place: &str, words: impl Iterator<Item = String>) {
-        for word in words {
+        for word in self.joined(words) {
+            if self.files.iter().any(|option| word.starts_with(option)) {
+                line(lines, place, "include", "?");
+            }
+            if let Some(value) = self.choice.0.iter().find_map(|option| word.strip_prefix(option)) {
+                let known = self.choice.1.iter().find(|known| **known == value);
+                line(lines, place, known.copied().unwrap_or("other"), "on");
+            }
             if self.name == "jvm"
                 && (word.starts_with('@') || word.starts_with("-XX:Flags=") || word.starts_with("-XX:VMOptionsFile="))
             {
