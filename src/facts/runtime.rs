@@ -3,10 +3,12 @@
 //! Only of another process: what tunecheck itself is made of carries no load.
 
 mod entries;
+mod signs;
 mod told;
 
 use std::borrow::Cow;
 
+use self::signs::Signs;
 use self::told::Told;
 use super::{Gather, Source, text};
 use crate::host::{Ask, Query};
@@ -46,7 +48,7 @@ fn read(gather: &mut Gather<'_>) {
     }
     let answer = gather.host.ask(Query { ask: Ask::Runtime, of: "" });
     let signs = match answer {
-        Ok(bytes) => Signs(text(&bytes).into_owned()),
+        Ok(bytes) => Signs::parse(&text(&bytes)),
         Err(refusal) => {
             let gap = refusal.gap("/proc/PID/exe");
             for name in wanted(gather) {
@@ -185,88 +187,6 @@ fn at_once(told: &Told) -> Result<i128, Gap> {
     Ok(threads)
 }
 
-/// What the host says that the process is made of.
-struct Signs(String);
-
-impl Signs {
-    fn has(&self, line: &str) -> bool {
-        self.0.lines().any(|other| other == line)
-    }
-
-    fn after(&self, start: &str) -> Option<&str> {
-        self.0.lines().find_map(|line| line.strip_prefix(start))
-    }
-
-    fn threads(&self, kind: &str) -> i128 {
-        self.after(&format!("thread {kind} ")).and_then(|count| count.parse().ok()).unwrap_or(0)
-    }
-
-    /// The runtime: what is mapped or built in says more than a name.
-    fn name(&self) -> &'static str {
-        let exe = self.after("exe ").unwrap_or_default();
-        let exe = exe.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-        if self.has("lib j9") {
-            return "openj9";
-        }
-        if self.has("lib jvm") || self.threads("jvm") > 0 {
-            return "jvm";
-        }
-        if self.after("go ").is_some() {
-            return "go";
-        }
-        if self.has("lib coreclr") {
-            return "dotnet";
-        }
-        if let Some(server) = ["gunicorn", "uvicorn"].into_iter().find(|server| self.after("server ") == Some(*server))
-        {
-            return server;
-        }
-        match exe {
-            "java" => "jvm",
-            "haproxy" => "haproxy",
-            "redis-server" | "valkey-server" | "redis-check-rdb" | "valkey-check-rdb" => "redis",
-            "postgres" => "postgres",
-            "pgbouncer" => "pgbouncer",
-            "php-fpm" => "php-fpm",
-            "dotnet" => "dotnet",
-            "node" | "nodejs" => "node",
-            "python" | "pypy" => "python",
-            "nginx" => "nginx",
-            "envoy" => "envoy",
-            _ if self.threads("envoy") > 0 => "envoy",
-            _ if self.threads("tokio") > 0 => "tokio",
-            _ if self.has("rustc") => "rust",
-            _ => "other",
-        }
-    }
-
-    fn version(&self) -> Reading {
-        match self.after("go ") {
-            Some("?") => Err(Gap::new(Cause::Unsupported, "its build information is stripped, or older than Go 1.18")),
-            Some(version) => Ok(Value::Text(version.to_owned())),
-            None => Err(absent("only of Go programs the release is known")),
-        }
-    }
-
-    /// Serial has no thread of its own; Parallel has workers and nothing else. The JVM's own data, if it keeps any, says it
-    /// outright.
-    fn collector(&self) -> Reading {
-        const NAMES: [(&str, &str); 5] =
-            [("serial", "Serial"), ("parallel", "Parallel"), ("g1", "G1"), ("z", "Z"), ("shenandoah", "Shenandoah")];
-        let own = self.after("perf collector ");
-        if let Some((_, name)) = NAMES.iter().find(|(word, _)| own == Some(*word)) {
-            return Ok(Value::Text((*name).to_owned()));
-        }
-        let collectors = [("g1", "G1"), ("z", "Z"), ("shenandoah", "Shenandoah"), ("gc", "Parallel")];
-        let found = collectors.iter().find(|(kind, _)| self.threads(kind) > 0).map(|(_, name)| *name);
-        match found {
-            Some(name) => Ok(Value::Text(name.to_owned())),
-            None if self.threads("jvm") > 0 => Ok(Value::Text("Serial".to_owned())),
-            None => Err(Gap::new(Cause::Unsupported, "its threads have no names that tell")),
-        }
-    }
-}
-
 /// How many CPUs the process may run on: a list such as `0-3,8`.
 fn cpus(status: &str) -> Reading {
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
@@ -318,32 +238,6 @@ mod tests {
             super::super::derive(&mut facts);
             assert!(names.iter().all(|name| facts.get(name).is_some()), "{bytes:?}");
         }
-    }
-
-    fn named(lines: &str) -> &'static str {
-        Signs(lines.to_owned()).name()
-    }
-
-    #[test]
-    fn what_is_built_in_says_more_than_the_name() {
-        assert_eq!(named("exe java\nthreads 12\nthread jvm 1\n"), "jvm");
-        assert_eq!(named("exe launcher\nlib jvm\n"), "jvm");
-        assert_eq!(named("exe java\nlib j9\nlib jvm\n"), "openj9");
-        assert_eq!(named("exe node\ngo 1.22\n"), "go");
-        assert_eq!(named("exe python3.11\n"), "python");
-        assert_eq!(named("exe gateway\nrustc\nthreads 3\nthread tokio 2\n"), "tokio");
-        assert_eq!(named("exe gateway\nrustc\nthreads 1\n"), "rust");
-        assert_eq!(named("exe sleep\nthreads 1\n"), "other");
-        assert_eq!(named(""), "other");
-    }
-
-    #[test]
-    fn threads_tell_the_collector() {
-        let collector = |lines: &str| Signs(lines.to_owned()).collector().map(|value| value.plain());
-        assert_eq!(collector("thread g1 4\nthread gc 1\nthread jvm 1\n"), Ok("G1".into()));
-        assert_eq!(collector("thread gc 2\nthread jvm 1\n"), Ok("Parallel".into()));
-        assert_eq!(collector("thread jvm 1\n"), Ok("Serial".into()));
-        assert!(collector("exe java\n").is_err());
     }
 
     #[test]
