@@ -23,8 +23,10 @@ use serde_json::Value;
 use support::{ROOT, Run, ended, entries, run, scratch, tunecheck};
 use tunecheck::manifest::{Options, judge};
 use tunecheck::model::finding::Outcome;
-use tunecheck::model::manifest::{Judged, Manifests};
-use tunecheck::model::pod_sysctl::{OF_NODE, PodSysctls, SAFE};
+use tunecheck::model::fix::Pod;
+use tunecheck::model::kernel_sysctls::{self, Whose};
+use tunecheck::model::manifest::{CHECKS, Judged, Manifests};
+use tunecheck::model::pod_sysctl::{PodSysctls, SAFE};
 use tunecheck::report::{self, Style};
 use tunecheck::rules::RuleSet;
 
@@ -71,7 +73,61 @@ fn sysctl(name: &str, value: &str) -> String {
 
 #[test]
 fn every_fault_is_found_where_it_is_and_nothing_else() {
-    let expected: [(&str, &[&str]); 8] = [
+    let expected: [(&str, &[&str]); 13] = [
+        (
+            "values",
+            &[
+                "8:51 sysctl-value fail",
+                "9:48 sysctl-value fail",
+                "10:49 sysctl-value fail",
+                "11:17 unsafe unknown",
+                "11:58 sysctl-value fail",
+                "12:17 unsafe unknown",
+                "12:53 sysctl-value fail",
+                "13:17 sysctl-value warn",
+                "13:17 unsafe unknown",
+                "14:17 sysctl-value warn",
+                "28:17 unsafe unknown",
+            ],
+        ),
+        (
+            "forms",
+            &[
+                "8:7 sysctl-form fail",
+                "17:15 sysctl-form fail",
+                "27:9 name fail",
+                "35:5 no-such-field fail",
+                "36:5 no-such-field fail",
+                "49:9 windows fail",
+            ],
+        ),
+        (
+            "names",
+            &[
+                "8:17 no-such-sysctl fail",
+                "9:17 no-such-sysctl fail",
+                "10:17 no-such-sysctl warn",
+                "11:17 impossible fail",
+                "12:17 impossible fail",
+                "13:17 impossible fail",
+                "14:17 removed fail",
+                "15:17 unsafe fail",
+                "16:17 no-such-sysctl fail",
+            ],
+        ),
+        (
+            "resources",
+            &[
+                "10:27 quantity fail",
+                "10:43 no-such-field fail",
+                "11:29 quantity fail",
+                "15:27 quantity fail",
+                "16:29 quantity warn",
+                "21:29 quantity fail",
+                "21:39 quantity fail",
+            ],
+        ),
+        ("host-network", &["10:7 dns warn", "15:48 ports fail", "24:14 dns warn"]),
         (
             "fields",
             &[
@@ -85,7 +141,7 @@ fn every_fault_is_found_where_it_is_and_nothing_else() {
         (
             "sysctls",
             &[
-                "8:15 unsafe warn",
+                "8:15 unsafe fail",
                 "9:16 quotes fail",
                 "10:15 removed fail",
                 "12:15 impossible fail",
@@ -93,7 +149,7 @@ fn every_fault_is_found_where_it_is_and_nothing_else() {
                 "15:15 slashes warn",
                 "17:15 unsafe unknown",
                 "19:15 duplicate fail",
-                "21:15 unsafe warn",
+                "21:15 unsafe fail",
                 "23:15 name fail",
                 "25:15 impossible fail",
                 "27:15 impossible fail",
@@ -102,7 +158,10 @@ fn every_fault_is_found_where_it_is_and_nothing_else() {
                 "33:15 impossible fail",
             ],
         ),
-        ("host", &["16:19 host-namespace fail", "18:19 host-namespace fail", "20:19 host-namespace fail"]),
+        (
+            "host",
+            &["12:7 dns warn", "16:19 host-namespace fail", "18:19 host-namespace fail", "20:19 host-namespace fail"],
+        ),
         (
             "ports",
             &[
@@ -129,7 +188,7 @@ fn every_fault_is_found_where_it_is_and_nothing_else() {
         ),
         ("dns", &["9:9 dns fail", "12:20 dns fail", "13:13 dns fail", "19:18 dns fail"]),
         ("syntax", &["6:16 syntax fail", "15:7 no-such-field fail", "17:8 syntax unknown"]),
-        ("unsafe", &["8:15 unsafe warn", "10:15 unsafe unknown"]),
+        ("unsafe", &["8:15 unsafe fail", "10:15 unsafe unknown"]),
     ];
     let names: BTreeSet<String> = expected.iter().map(|(name, _)| format!("{name}.yaml")).collect();
     let there = entries(Path::new(ROOT).join(BAD));
@@ -169,15 +228,27 @@ fn the_cluster_decides_which_sysctls_a_pod_may_set() {
         assert!(findings.len() < 2, "{told:#}");
         findings.first().map_or("none".to_owned(), |one| one["outcome"].as_str().unwrap().to_owned())
     };
-    let cases: [(&str, &[&str], &str); 14] = [
+    let cases: [(&str, &[&str], &str); 18] = [
+        ("kernel.domainname", &["--allowed-unsafe-sysctls", "kernel.domainname"], "fail"),
+        (
+            "kernel.domainname",
+            &["--kubernetes-version", "1.36", "--allowed-unsafe-sysctls", "kernel.domainname"],
+            "fail",
+        ),
+        (
+            "kernel.domainname",
+            &["--kubernetes-version", "1.37", "--allowed-unsafe-sysctls", "kernel.domainname"],
+            "none",
+        ),
+        ("kernel.msg_next_id", &["--allowed-unsafe-sysctls", "kernel.msg*"], "fail"),
         ("net.ipv4.tcp_syncookies", &["--pod-security", "restricted"], "none"),
         ("net.ipv4.tcp_fin_timeout", &[], "unknown"),
-        ("net.ipv4.tcp_fin_timeout", &["--kubernetes-version", "1.28"], "warn"),
+        ("net.ipv4.tcp_fin_timeout", &["--kubernetes-version", "1.28"], "fail"),
         ("net.ipv4.tcp_fin_timeout", &["--kubernetes-version", "1.29", "--pod-security", "baseline"], "none"),
         ("net.ipv4.tcp_fin_timeout", &["--allowed-unsafe-sysctls", "net.ipv4.*"], "none"),
-        ("net.ipv4.tcp_slow_start_after_idle", &["--kubernetes-version", "1.36"], "warn"),
+        ("net.ipv4.tcp_slow_start_after_idle", &["--kubernetes-version", "1.36"], "fail"),
         ("net.ipv4.tcp_slow_start_after_idle", &["--kubernetes-version", "1.37"], "none"),
-        ("net.core.somaxconn", &["--kubernetes-version", "1.37"], "warn"),
+        ("net.core.somaxconn", &["--kubernetes-version", "1.37"], "fail"),
         ("net.core.somaxconn", &["--pod-security", "baseline"], "fail"),
         ("net.core.somaxconn", &["--allowed-unsafe-sysctls", "kernel.msg*,net.core.somaxconn"], "none"),
         ("net.core.somaxconn", &["--allowed-unsafe-sysctls", "net.*", "--pod-security", "restricted"], "fail"),
@@ -191,13 +262,21 @@ fn the_cluster_decides_which_sysctls_a_pod_may_set() {
 }
 
 #[test]
-fn no_sysctl_is_told_of_by_a_rule_and_by_a_list() {
+fn the_rules_the_list_of_safe_ones_and_the_table_of_the_kernel_agree() {
     let rules = RuleSet::built_in();
-    let of_rules: BTreeSet<&str> =
-        rules.iter().filter(|rule| rule.pod.is_some()).flat_map(|rule| &rule.fix.sysctl).map(|fix| fix.name).collect();
-    let listed = SAFE.iter().map(|(name, ..)| *name).chain(OF_NODE.iter().copied());
-    let twice: Vec<&str> = listed.filter(|name| of_rules.contains(name)).collect();
-    assert_eq!(twice, Vec::<&str>::new());
+    for rule in rules.iter() {
+        let Some(pod) = &rule.pod else { continue };
+        for fix in &rule.fix.sysctl {
+            assert!(!SAFE.iter().any(|(name, ..)| *name == fix.name), "{} is told of twice", fix.name);
+            let known = kernel_sysctls::find(fix.name).unwrap_or_else(|| panic!("{} is not in the table", fix.name));
+            let is_of_pods = matches!(known.whose, Whose::NetworkNamespace | Whose::IpcNamespace);
+            assert_eq!(is_of_pods, *pod != Pod::Impossible, "{}: {}", rule.id, fix.name);
+        }
+    }
+    for (name, ..) in SAFE {
+        let whose = kernel_sysctls::find(name).unwrap_or_else(|| panic!("{name}")).whose;
+        assert!(matches!(whose, Whose::NetworkNamespace | Whose::IpcNamespace), "{name}");
+    }
 }
 
 #[test]
@@ -239,9 +318,53 @@ fn a_value_without_quotes_is_told_as_kubernetes_reads_it() {
         ("", true),
         ("~", true),
     ] {
-        let run = given(sysctl("kernel.shm_rmid_forced", value), &[]);
+        let run = given(
+            sysctl("net.ipv4.tcp_congestion_control", value),
+            &["--allowed-unsafe-sysctls", "net.ipv4.tcp_congestion_control"],
+        );
         assert_eq!(run.code, Some(i32::from(!is_text)), "{value}: {}", run.stdout);
         assert_eq!(run.stdout.contains("FAIL manifest/quotes"), !is_text, "{value}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_follows_a_rejection_is_said_by_kind() {
+    let told = |kind: &str, api: &str, path: &str| {
+        let pod = "{securityContext: {sysctls: [{name: net.core.somaxconn, value: '8192'}]}, containers: [{name: c, image: i}]}";
+        given(format!("apiVersion: {api}\nkind: {kind}\nspec: {}\n", path.replace('_', pod)), &[])
+            .stdout
+            .replace('\n', " ")
+    };
+    for (kind, api, path, follows) in [
+        ("Pod", "v1", "_", "nothing makes a new one"),
+        ("Job", "batch/v1", "{template: {spec: _}}", "until its backoffLimit"),
+        ("CronJob", "batch/v1", "{jobTemplate: {spec: {template: {spec: _}}}}", "until its backoffLimit"),
+        ("Deployment", "apps/v1", "{template: {spec: _}}", "a workload makes new ones for ever"),
+    ] {
+        let told: String = told(kind, api, path).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("FAIL manifest/unsafe") && told.contains(follows), "{kind}: {told}");
+    }
+}
+
+#[test]
+fn the_kernels_own_range_of_ports_is_judged_like_the_same_range_stated() {
+    let pod = |sysctls: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nspec:\n  securityContext: {{sysctls: [{sysctls}]}}\n  containers: [{{name: c, image: \
+             i, ports: [{{containerPort: 50051}}, {{containerPort: 8080}}]}}]\n"
+        )
+    };
+    const STATED: &str = "{name: net.ipv4.ip_local_port_range, value: '32768 60999'}";
+    const RESERVED: &str = "{name: net.ipv4.ip_local_reserved_ports, value: '50051'}";
+    for (sysctls, warns) in [
+        ("", 1),
+        (STATED, 1),
+        (RESERVED, 0),
+        (&format!("{STATED}, {RESERVED}"), 0),
+        (&STATED.replace("60999", "49999"), 0),
+    ] {
+        let run = given(pod(sysctls), &["--kubernetes-version", "1.37"]);
+        assert_eq!(run.stdout.matches("WARN manifest/ports").count(), warns, "{sysctls}: {}", run.stdout);
     }
 }
 
@@ -290,13 +413,13 @@ fn the_jvm_is_judged_by_what_it_reads_last() {
 #[test]
 fn exit_codes_say_whether_the_gate_holds_and_whether_the_work_was_done() {
     let unsafe_ones = format!("{BAD}/unsafe.yaml");
-    for (fail_on, code) in [("fail", 0), ("warn", 1), ("unknown", 1), ("never", 0)] {
+    for (fail_on, code) in [("fail", 1), ("warn", 1), ("unknown", 1), ("never", 0)] {
         assert_eq!(manifest(&[&unsafe_ones, "--fail-on", fail_on]).code, Some(code), "{fail_on}");
     }
     assert_eq!(manifest(&[BAD]).code, Some(1));
     let run = manifest(&["no/such/file.yaml", &unsafe_ones]);
     assert_eq!(run.code, Some(2));
-    assert!(run.stdout.contains("1 warn") && run.stderr.contains("no/such/file.yaml: No such file"), "{}", run.stderr);
+    assert!(run.stdout.contains("1 fail") && run.stderr.contains("no/such/file.yaml: No such file"), "{}", run.stderr);
     for nothing in ["", "\n---\n# only a comment\n---\n", "hello", "[1, 2", "\u{0}", "[]", "{\"a\": 1}\n{\"a\": 2}\n"] {
         let run = given(nothing, &[]);
         assert_eq!(run.code, Some(0), "{nothing:?}: {}", run.stdout);
@@ -396,7 +519,7 @@ fn a_field_that_no_release_has_is_told_as_the_api_server_does() {
 fn a_release_newer_than_the_newest_known_is_judged_as_that_and_a_patch_of_it_is_no_newer_one() {
     let file = format!("{BAD}/unsafe.yaml");
     let newer = manifest(&[&file, "--kubernetes-version", "1.40"]);
-    assert_eq!(newer.code, Some(0), "{}", newer.stderr);
+    assert_eq!(newer.code, Some(1), "{}", newer.stderr);
     assert!(
         newer.stderr.contains("Kubernetes 1.40 is newer than what is known here: judged as 1.37"),
         "{}",
@@ -557,6 +680,9 @@ fn the_json_is_what_its_schema_says() {
     let printed = run(["rules", "schema", "--manifest"]);
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     let schema: Value = serde_json::from_str(&printed.stdout).unwrap();
+    for (check, about) in CHECKS {
+        assert!(printed.stdout.contains(&format!("`{check}`")) && !about.is_empty(), "{check}");
+    }
     let validator = jsonschema::validator_for(&schema).unwrap();
     for args in [&[BAD][..], &[GOOD], &["nowhere", BAD, "--burst", "600"]] {
         let told = json(args);
@@ -578,6 +704,7 @@ fn holds(bytes: &[u8]) {
     let judged = judged(bytes);
     let lines = String::from_utf8_lossy(bytes).lines().count();
     for fault in &judged.faults {
+        assert!(CHECKS.iter().any(|(check, _)| *check == fault.check), "{fault:?}");
         assert!(fault.mark.line >= 1 && fault.mark.column >= 1 && fault.mark.line <= lines + 2, "{fault:?} of {lines}");
         assert!(matches!(fault.outcome, Outcome::Fail | Outcome::Warn | Outcome::Unknown), "{fault:?}");
         assert!(!fault.says.is_empty());

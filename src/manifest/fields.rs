@@ -10,13 +10,22 @@ const LIMITS: [&str; 2] = ["ulimits", "rlimits"];
 /// What the API server does with a field that it does not know.
 const UNKNOWN: &str =
     "the API server refuses it (kubectl asks for strict validation) or drops it, and nothing is limited";
-const INSTEAD: &str = "delete it. A pod inherits its limits from the container runtime. In the pod: raise the soft limit \
-                       at the start of the entrypoint, `ulimit -Sn \"$(ulimit -Hn)\"; exec \"$@\"`. For the hard limit: \
-                       the runtime on the node (CRI-O default_ulimits, containerd base_runtime_spec): tunecheck fix --to \
-                       kubernetes writes both";
+pub(super) const INSTEAD: &str = "delete it. A pod inherits its limits from the container runtime. In the pod: raise the soft limit at the start of the \
+     entrypoint, to what the program needs and no further, such as `ulimit -Sn 65536; exec \"$@\"`: some programs touch \
+     every descriptor up to it. For the hard limit: the runtime on the node (CRI-O default_ulimits, containerd \
+     base_runtime_spec): tunecheck fix --to kubernetes writes both";
+/// Annotations in which sysctls were written until 1.10.
+const ANNOTATIONS: [&str; 2] = ["security.alpha.kubernetes.io/sysctls", "security.alpha.kubernetes.io/unsafe-sysctls"];
 
 pub(super) fn judge(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
     of(spec.node, "a pod's spec", &spec.subject(), faults);
+    for name in ANNOTATIONS {
+        let Some((key, _)) = spec.annotation(name) else { continue };
+        let says = format!("no release since 1.11 reads the annotation {name}: nothing is set");
+        let change =
+            "move it to spec.securityContext.sysctls, a list of name and value, each value in quotes".to_owned();
+        faults.push(fault("no-such-field", Outcome::Fail, key.mark(), spec.subject(), [says, change]));
+    }
     if let Some(context) = spec.node.get("securityContext") {
         limits(context, "a pod's securityContext", &spec.subject(), faults);
     }

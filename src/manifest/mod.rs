@@ -3,6 +3,7 @@
 //! What is told is what Kubernetes, the kernel or the JVM does with a field; what could be done better is not. A field
 //! that another tool fills in is not missing. Nothing of a manifest is printed but the field that is asked about.
 
+mod admission;
 mod dns;
 mod documents;
 mod fields;
@@ -10,10 +11,12 @@ mod jvm;
 mod pods;
 mod ports;
 mod quantity;
+mod resources;
 mod schema;
 mod sysctls;
 mod tree;
 mod values;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -209,6 +212,10 @@ fn document(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
 fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     fields::judge(spec, faults);
     schema::judge(spec, options, faults);
+    resources::judge(spec, faults);
+    if windows::judge(spec, faults) {
+        return;
+    }
     let sysctls = sysctls::judge(spec, options, faults);
     values::judge(spec, &sysctls, faults);
     ports::judge(spec, &sysctls, faults);
@@ -232,4 +239,9 @@ fn shown(text: &str) -> String {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
+}
+
+/// Whether a text is filled in by a template or by a person before it is applied.
+fn is_filled_in_later(text: &str) -> bool {
+    ["{{", "${", "$(", "<%", "__"].iter().any(|mark| text.contains(mark))
 }

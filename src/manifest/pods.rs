@@ -237,13 +237,11 @@ impl<'a> Spec<'a> {
     }
 
     /// An annotation that the pod gets.
-    #[expect(dead_code, reason = "what is judged of annotations comes next")]
     pub(super) fn annotation(&self, name: &str) -> Option<(Node<'a>, Node<'a>)> {
         self.around?.get("metadata")?.get("annotations")?.entry(name)
     }
 
     /// The kind of the object that it lies in.
-    #[expect(dead_code, reason = "what is judged by kind comes next")]
     pub(super) fn kind(&self) -> &'a str {
         self.owner.kind
     }

@@ -5,7 +5,7 @@ use super::shown;
 use super::sysctls::Sysctl;
 use super::tree::Node;
 use crate::model::finding::Outcome;
-use crate::model::manifest::Fault;
+use crate::model::manifest::{Fault, Mark};
 use crate::model::pod_sysctl::{RANGE, RESERVED};
 use crate::model::ports::Ports;
 
@@ -18,7 +18,7 @@ const DEFAULT_START: u16 = 1024;
 pub(super) fn judge(spec: &Spec<'_>, sysctls: &[Sysctl<'_>], faults: &mut Vec<Fault>) {
     // net.* of a pod with the host's network is refused as a whole.
     if spec.is("hostNetwork") {
-        return;
+        return host_ports(spec, faults);
     }
     let find = |name: &str| sysctls.iter().find(|sysctl| sysctl.name == name);
     let start = find(UNPRIVILEGED);
@@ -28,6 +28,11 @@ pub(super) fn judge(spec: &Spec<'_>, sysctls: &[Sysctl<'_>], faults: &mut Vec<Fa
             let says = format!("{at} is above the first port of {RANGE} ({DEFAULT_LOW}): the kernel refuses it");
             let change = format!("{DEFAULT_LOW} or less");
             faults.push(fault("ports", Outcome::Fail, start.mark, spec.subject(), [says, change]));
+        }
+        if let Some((own, mark)) = own_ports_in(spec, (DEFAULT_LOW, DEFAULT_HIGH), sysctls) {
+            let says = says_of(&format!("{RANGE} is {DEFAULT_LOW}-{DEFAULT_HIGH} where nothing sets it, and"), &own);
+            let texts = [says, format!("add {own} to {RESERVED}")];
+            faults.push(fault("ports", Outcome::Warn, mark, spec.subject(), texts));
         }
         return;
     };
@@ -65,14 +70,8 @@ pub(super) fn judge(spec: &Spec<'_>, sysctls: &[Sysctl<'_>], faults: &mut Vec<Fa
         }
         _ => {}
     }
-    let reserved: Ports = find(RESERVED).and_then(|one| one.value.parse().ok()).unwrap_or_default();
-    let own = listening(spec).intersection(&Ports::range(low, high)).difference(&reserved);
-    if !own.is_empty() {
-        let says = format!(
-            "the range {low}-{high} holds port {own} of this pod's containers: an outgoing connection can take it before \
-             the server binds it (EADDRINUSE at a restart)"
-        );
-        push(Outcome::Warn, says, &format!("add {own} to {RESERVED}"));
+    if let Some((own, _)) = own_ports_in(spec, (low, high), sysctls) {
+        push(Outcome::Warn, says_of(&format!("the range {low}-{high}"), &own), &format!("add {own} to {RESERVED}"));
     }
 }
 
@@ -85,9 +84,46 @@ fn both_ends(value: &str) -> Option<(u16, u16)> {
     Some((low, high))
 }
 
-/// Ports that the pod's containers say they listen on.
-fn listening(spec: &Spec<'_>) -> Ports {
+fn says_of(range: &str, own: &Ports) -> String {
+    format!(
+        "{range} holds port {own} of this pod's containers: an outgoing connection can take it before the server binds it \
+         (EADDRINUSE at a restart)"
+    )
+}
+
+/// Ports of a range on which the pod's containers say that they listen, and that are not reserved; with the place of the
+/// first.
+fn own_ports_in(spec: &Spec<'_>, (low, high): (u16, u16), sysctls: &[Sysctl<'_>]) -> Option<(Ports, Mark)> {
+    let reserved = sysctls.iter().find(|sysctl| sysctl.name == RESERVED);
+    let reserved: Ports = reserved.and_then(|one| one.value.parse().ok()).unwrap_or_default();
     let ports = spec.containers().filter_map(|container| container.node.get("ports")).flat_map(Node::items);
-    let number = |port: Node<'_>| port.get("containerPort")?.scalar()?.parse::<u16>().ok();
-    ports.filter_map(number).fold(Ports::default(), |all, port| all.union(&Ports::range(port, port)))
+    let number = |port: Node<'_>| {
+        let node = port.get("containerPort")?;
+        let port: u16 = node.scalar()?.parse().ok()?;
+        let one = Ports::range(port, port);
+        let is_at_risk = !one.intersection(&Ports::range(low, high)).difference(&reserved).is_empty();
+        is_at_risk.then(|| (one, node.mark()))
+    };
+    ports.filter_map(number).reduce(|(all, first), (one, _)| (all.union(&one), first))
+}
+
+/// With the host's network a container's port is the node's.
+fn host_ports(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
+    for container in spec.containers() {
+        for port in container.node.get("ports").into_iter().flat_map(Node::items) {
+            let (Some(inner), Some(outer)) = (port.get("containerPort"), port.get("hostPort")) else { continue };
+            let number = |node: Node<'_>| node.scalar().and_then(|text| text.parse::<u16>().ok());
+            if let (Some(inner), Some(host)) = (number(inner), number(outer))
+                && inner != host
+                && host > 0
+            {
+                let says = format!(
+                    "hostPort {host} is not containerPort {inner}, and with hostNetwork: true they are one: the API server \
+                     refuses the pod"
+                );
+                let texts = [says, "write the same port, or no hostPort".to_owned()];
+                faults.push(fault("ports", Outcome::Fail, outer.mark(), spec.subject_of(container), texts));
+            }
+        }
+    }
 }

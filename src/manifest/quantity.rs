@@ -1,15 +1,17 @@
-//! Amounts of memory: those of Kubernetes, and those of the JVM.
+//! Amounts: those of Kubernetes, and those of the JVM.
 
-/// Bytes of a Kubernetes quantity such as `2Gi`, `512M`, `1.5e9`
-/// (kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity).
-pub(super) fn bytes(text: &str) -> Option<f64> {
-    const UNITS: [(&str, f64); 14] = [
+/// A Kubernetes quantity such as `2Gi`, `512M`, `1.5e9`, `500m`
+/// (kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity); none for what the API server refuses.
+pub(super) fn amount(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 16] = [
         ("Ki", 1024.0),
         ("Mi", 1_048_576.0),
         ("Gi", 1_073_741_824.0),
         ("Ti", 1_099_511_627_776.0),
         ("Pi", 1_125_899_906_842_624.0),
         ("Ei", 1_152_921_504_606_846_976.0),
+        ("n", 1e-9),
+        ("u", 1e-6),
         ("m", 1e-3),
         ("k", 1e3),
         ("M", 1e6),
@@ -20,11 +22,26 @@ pub(super) fn bytes(text: &str) -> Option<f64> {
         ("", 1.0),
     ];
     let (number, unit) = UNITS.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)))?;
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) {
+    let (digits, exponent) = number.split_once(['e', 'E']).map_or((number, None), |(digits, e)| (digits, Some(e)));
+    let unsigned = |text: &str| text.strip_prefix(['+', '-']).unwrap_or(text).to_owned();
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, part) = (unsigned(digits), exponent.map(unsigned));
+    let (whole, fraction) = whole.split_once('.').unwrap_or((&whole, ""));
+    if !all_digits(&format!("{whole}{fraction}")) || !part.is_none_or(|part| all_digits(&part) && *unit == 1.0) {
         return None;
     }
     let amount = number.parse::<f64>().ok()? * unit;
-    (amount.is_finite() && amount > 0.0).then_some(amount)
+    amount.is_finite().then_some(amount)
+}
+
+/// Bytes of a quantity of memory that is more than nothing.
+pub(super) fn bytes(text: &str) -> Option<f64> {
+    amount(text).filter(|amount| *amount > 0.0)
+}
+
+/// Whether a quantity has the unit of thousandths.
+pub(super) fn is_milli(text: &str) -> bool {
+    text.ends_with('m') && amount(text).is_some()
 }
 
 /// Bytes of a JVM size such as `512m`, `2g` (java(1)).
@@ -58,9 +75,17 @@ mod tests {
         assert_eq!(bytes("1e9"), Some(1e9));
         assert_eq!(bytes("1E"), Some(1e18));
         assert_eq!(bytes("512m"), Some(0.512));
-        for text in ["", "Gi", "1gi", "1 Gi", "inf", "0", "-1", "{{ x }}", "1KB"] {
-            assert_eq!(bytes(text), None, "{text}");
+        assert_eq!(
+            (amount("0"), amount(".5"), amount("-1"), amount("1E3")),
+            (Some(0.0), Some(0.5), Some(-1.0), Some(1e3))
+        );
+        assert!(is_milli("512m") && !is_milli("512Mi") && !is_milli("m"));
+        for text in
+            ["", "Gi", "1gi", "1 Gi", "inf", "{{ x }}", "1KB", "1GB", "1g", "1e", "1e3Mi", "e3", "1.2.3", "0x10", "1K"]
+        {
+            assert_eq!(amount(text), None, "{text}");
         }
+        assert_eq!((bytes("0"), bytes("-1")), (None, None));
         assert_eq!(of_jvm("2G"), Some(2_147_483_648.0));
         assert_eq!(of_jvm("1024"), Some(1024.0));
         for text in ["", "g", "1.5g", "2gb", "$X", "é"] {

@@ -1,19 +1,13 @@
-//! `spec.securityContext.sysctls`: what the API server, the namespace, the kubelet and the kernel say to each.
+//! `spec.securityContext.sysctls`: a list of names and values, and what the API server says to another form.
 
 use super::pods::{Spec, fault};
 use super::tree::Node;
-use super::{Options, shown};
+use super::{Options, admission, shown};
 use crate::model::finding::Outcome;
-use crate::model::fix::Pod;
 use crate::model::manifest::{Fault, Mark};
-use crate::model::pod_sysctl::is_of_ipc;
 use crate::model::sysctl::dotted;
-use crate::model::version::Version;
 
-/// The oldest release of which anything is known here: what is safe by then is safe everywhere.
-const OLDEST: Version = Version { major: 1, minor: 25, patch: 0 };
-
-/// A sysctl of a pod with a value that is text.
+/// A sysctl that a pod gets, with a value that is text.
 #[derive(Clone, Debug)]
 pub(super) struct Sysctl<'a> {
     /// With dots.
@@ -25,19 +19,29 @@ pub(super) struct Sysctl<'a> {
 
 pub(super) fn judge<'a>(spec: &Spec<'a>, options: Options<'_>, faults: &mut Vec<Fault>) -> Vec<Sysctl<'a>> {
     let list = spec.node.get("securityContext").and_then(|context| context.get("sysctls"));
+    let entries = list.filter(|list| !list.is_null()).map_or_else(Vec::new, |list| entries(list, spec, faults));
     let mut taken: Vec<Sysctl<'a>> = Vec::new();
     let mut names: Vec<(&str, String)> = Vec::new();
-    for entry in list.into_iter().flat_map(Node::items).filter(|entry| entry.is_map()) {
+    for entry in entries {
         let mut push = |check, outcome, mark, says: String, change: String| {
             faults.push(fault(check, outcome, mark, spec.subject(), [says, change]));
         };
-        if let Some(value) = entry.get("value").filter(|value| value.text().is_none() && !value.is_null()) {
+        let value = entry.get("value").filter(|value| !value.is_null());
+        if let Some(value) = value.filter(|value| value.text().is_none()) {
             let text = value.scalar().map_or("what stands there".to_owned(), shown);
             let says = format!("the value of a sysctl is text, and {text} is not: the API server refuses it");
             push("quotes", Outcome::Fail, value.mark(), says, "put it in quotes".to_owned());
         }
-        let Some(node) = entry.get("name") else { continue };
-        let Some(written) = node.scalar().filter(|text| !text.is_empty() && !node.is_placeholder()) else { continue };
+        let node = entry.get("name").filter(|name| !name.is_null());
+        if node.is_some_and(Node::is_placeholder) {
+            continue;
+        }
+        let Some((node, written)) = node.and_then(|node| Some((node, node.scalar().filter(|text| !text.is_empty())?)))
+        else {
+            let says = "a sysctl without a name: the API server refuses it".to_owned();
+            push("name", Outcome::Fail, entry.mark(), says, "name it, or delete it".to_owned());
+            continue;
+        };
         let name = dotted(written);
         if !is_valid(written) {
             let says = format!("{} is no name of a sysctl: the API server refuses it", shown(written));
@@ -58,10 +62,14 @@ pub(super) fn judge<'a>(spec: &Spec<'a>, options: Options<'_>, faults: &mut Vec<
             }
             None => names.push((written, name.clone())),
         }
-        if let Some((check, outcome, [says, change])) = admitted(&name, written, spec, options) {
+        if value.is_none_or(|value| value.text().is_some_and(|text| text.trim().is_empty())) {
+            let says = format!("{} has no value: nothing is set", shown(&name));
+            push("sysctl-value", Outcome::Warn, node.mark(), says, "give it a value, in quotes".to_owned());
+        }
+        if let Some((check, outcome, [says, change])) = admission::judge(&name, written, spec, options) {
             push(check, outcome, node.mark(), says, change);
         }
-        let value = entry.get("value").filter(|value| !value.is_placeholder());
+        let value = value.filter(|value| !value.is_placeholder());
         if let Some((value, text)) = value.and_then(|value| Some((value, value.text()?))) {
             taken.push(Sysctl { name, value: text, mark: value.mark() });
         }
@@ -69,93 +77,30 @@ pub(super) fn judge<'a>(spec: &Spec<'a>, options: Options<'_>, faults: &mut Vec<
     taken
 }
 
-type Said = (&'static str, Outcome, [String; 2]);
-
-/// What stands between a sysctl and a pod that runs with it; the first thing that does.
-fn admitted(name: &str, written: &str, spec: &Spec<'_>, options: Options<'_>) -> Option<Said> {
-    let shown = shown(name);
-    let says = |check, outcome, says: String, change: &str| Some((check, outcome, [says, change.to_owned()]));
-    let pod = options.known.pod(name);
-    if options.known.is_removed(name) {
-        let text = format!("{shown} was removed in Linux 4.12: the pod's sandbox is never made");
-        return says("removed", Outcome::Fail, text, "delete it: nothing takes its place");
-    }
-    if pod == Pod::Impossible {
-        let text = match name.starts_with("net.") {
-            true => format!(
-                "{shown} is the node's: a pod's network namespace lacks it or cannot write it, and the sandbox is never made"
-            ),
-            false => format!(
-                "{shown} is not namespaced: the kubelet rejects the pod (SysctlForbidden), and no setting admits it"
-            ),
+/// The entries of a list; what has another form is told.
+fn entries<'a>(list: Node<'a>, spec: &Spec<'a>, faults: &mut Vec<Fault>) -> Vec<Node<'a>> {
+    let mut push = |mark, what: &str, example: String| {
+        let says = format!("sysctls is a list of maps with name and value, and {what}: the API server refuses it");
+        faults.push(fault("sysctl-form", Outcome::Fail, mark, spec.subject(), [says, format!("write {example}")]));
+    };
+    if !list.is_list() {
+        let (what, pair) = match list.entries().next() {
+            Some((name, value)) => ("this is a map", name.scalar().zip(value.scalar())),
+            None => ("this is none", None),
         };
-        return says(
-            "impossible",
-            Outcome::Fail,
-            text,
-            "delete it, and set it on the node if it is needed: tunecheck on the node says so",
-        );
+        push(list.mark(), what, example(pair));
+        return Vec::new();
     }
-    for (field, shared) in [("hostNetwork", name.starts_with("net.")), ("hostIPC", is_of_ipc(name))] {
-        if shared && spec.is(field) {
-            let text = format!("{shown} with {field}: true: the API server refuses it, and kubelets reject such a pod");
-            return says(
-                "host-namespace",
-                Outcome::Fail,
-                text,
-                "set it on the node, or do without the host's namespace",
-            );
-        }
+    for entry in list.items().filter(|entry| !entry.is_map()) {
+        push(entry.mark(), "this entry is no map", example(entry.scalar().and_then(|text| text.split_once('='))));
     }
-    let level = options.pod_security;
-    let (unsafe_for, told) = match (&pod, options.kubernetes) {
-        (Pod::Safe { since, .. }, Some(kubelet)) if kubelet < *since => {
-            (format!(" for kubelets before {since}"), false)
-        }
-        (Pod::Safe { since, .. }, None) if *since > OLDEST => (format!(" for kubelets before {since}"), true),
-        (Pod::Safe { .. }, _) => return slashes(name, written, level),
-        _ => (String::new(), false),
-    };
-    if options.allowed.iter().any(|pattern| allows(pattern, name)) && (level.is_none() || pod != Pod::Unsafe) {
-        return slashes(name, written, level);
-    }
-    if told {
-        let text = format!("{shown} is unsafe{unsafe_for}, and it is not known which run the pod");
-        return says("unsafe", Outcome::Unknown, text, "--kubernetes-version says the release of the oldest kubelet");
-    }
-    if let (Some(level), Pod::Unsafe) = (level, &pod) {
-        let text = format!("{shown} is unsafe: a namespace that enforces {level} refuses the pod");
-        return says("unsafe", Outcome::Fail, text, "run it in a namespace that enforces privileged, or do without it");
-    }
-    let text = format!(
-        "{shown} is unsafe{unsafe_for}: a kubelet that does not allow it rejects the pod (SysctlForbidden), and a workload makes new ones for ever"
-    );
-    let change = "allowedUnsafeSysctls in the KubeletConfiguration of some nodes, and a nodeSelector for them; tell of it \
-                  with --allowed-unsafe-sysctls";
-    says("unsafe", Outcome::Warn, text, change)
+    list.items().filter(|entry| entry.is_map()).collect()
 }
 
-/// Pod Security compares names letter by letter, with dots.
-fn slashes(name: &str, written: &str, level: Option<&str>) -> Option<Said> {
-    if name == written {
-        return None;
-    }
-    let (outcome, who) = match level {
-        Some(level) => (Outcome::Fail, format!("a namespace that enforces {level} refuses")),
-        None => (Outcome::Warn, "namespaces that enforce baseline or restricted refuse".to_owned()),
-    };
-    let says = format!("{}: {who} a name with slashes, even of a sysctl that is safe", shown(written));
-    Some(("slashes", outcome, [says, format!("write {}", shown(name))]))
-}
-
-/// Whether an entry of `allowedUnsafeSysctls` is or covers a name.
-fn allows(pattern: &str, name: &str) -> bool {
-    // The kubelet turns slashes into dots (pkg/kubelet/sysctl/allowlist.go).
-    let pattern = dotted(pattern);
-    match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => pattern == name,
-    }
+fn example(pair: Option<(&str, &str)>) -> String {
+    let readable = |(name, value): &(&str, &str)| is_valid(name.trim()) && value.len() < 40 && !value.contains('"');
+    let (name, value) = pair.filter(readable).unwrap_or(("net.core.somaxconn", "4096"));
+    format!("- {{name: {}, value: \"{}\"}}", name.trim(), value.trim())
 }
 
 /// What the API server takes as a name (`SysctlContainSlashFmt`).

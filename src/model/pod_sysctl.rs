@@ -4,9 +4,10 @@
 //! Sources: kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster,
 //! kubernetes.io/docs/reference/node/kernel-version-requirements, pkg/kubelet/sysctl/{allowlist,safe_sysctls}.go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fix::Pod;
+use super::kernel_sysctls::{self, Whose};
 use super::rule::Rule;
 use super::version::Version;
 
@@ -32,84 +33,16 @@ pub const SAFE: &[(&str, Release, Release)] = &[
     ("net.ipv4.tcp_notsent_lowat", (1, 37), (4, 6)),
 ];
 
-/// Sysctls below `net.` that no rule speaks of, and that a network namespace other than the first lacks or cannot write
-/// (compared on 6.18).
-pub const OF_NODE: &[&str] = &[
-    "net.core.bpf_jit_enable",
-    "net.core.bpf_jit_harden",
-    "net.core.bpf_jit_kallsyms",
-    "net.core.bpf_jit_limit",
-    "net.core.busy_poll",
-    "net.core.busy_read",
-    "net.core.default_qdisc",
-    "net.core.dev_weight",
-    "net.core.dev_weight_rx_bias",
-    "net.core.dev_weight_tx_bias",
-    "net.core.devconf_inherit_init_net",
-    "net.core.fb_tunnels_only_for_init_net",
-    "net.core.flow_limit_cpu_bitmap",
-    "net.core.flow_limit_table_len",
-    "net.core.gro_normal_batch",
-    "net.core.high_order_alloc_disable",
-    "net.core.max_skb_frags",
-    "net.core.mem_pcpu_rsv",
-    "net.core.message_burst",
-    "net.core.message_cost",
-    "net.core.netdev_rss_key",
-    "net.core.netdev_tstamp_prequeue",
-    "net.core.netdev_unregister_timeout_secs",
-    "net.core.rmem_default",
-    "net.core.rps_sock_flow_entries",
-    "net.core.skb_defer_max",
-    "net.core.warnings",
-    "net.core.wmem_default",
-    "net.ipv4.cipso_cache_bucket_size",
-    "net.ipv4.cipso_cache_enable",
-    "net.ipv4.cipso_rbm_optfmt",
-    "net.ipv4.cipso_rbm_strictvalid",
-    "net.ipv4.fib_sync_mem",
-    "net.ipv4.inet_peer_maxttl",
-    "net.ipv4.inet_peer_minttl",
-    "net.ipv4.inet_peer_threshold",
-    "net.ipv4.ipfrag_secret_interval",
-    "net.ipv4.neigh.default.gc_interval",
-    "net.ipv4.neigh.default.gc_stale_time",
-    "net.ipv4.route.error_burst",
-    "net.ipv4.route.error_cost",
-    "net.ipv4.route.gc_elasticity",
-    "net.ipv4.route.gc_interval",
-    "net.ipv4.route.gc_min_interval",
-    "net.ipv4.route.gc_min_interval_ms",
-    "net.ipv4.route.gc_thresh",
-    "net.ipv4.route.gc_timeout",
-    "net.ipv4.route.max_size",
-    "net.ipv4.route.redirect_load",
-    "net.ipv4.route.redirect_number",
-    "net.ipv4.route.redirect_silence",
-    "net.ipv4.tcp_allowed_congestion_control",
-    "net.ipv4.tcp_available_congestion_control",
-    "net.ipv4.tcp_available_ulp",
-    "net.ipv4.tcp_ehash_entries",
-    "net.ipv4.tcp_low_latency",
-    "net.ipv4.tcp_mem",
-    "net.ipv4.udp_hash_entries",
-    "net.ipv4.udp_mem",
-    "net.ipv6.calipso_cache_bucket_size",
-    "net.ipv6.calipso_cache_enable",
-    "net.ipv6.ip6frag_secret_interval",
-    "net.ipv6.mld_max_msf",
-    "net.ipv6.mld_qrv",
-    "net.netfilter.nf_conntrack_count",
-    "net.netfilter.nf_conntrack_expect_max",
-    "net.netfilter.nf_log_all_netns",
-    "net.nf_conntrack_max",
-];
+/// The first release whose kubelets know the UTS namespace, and with it this sysctl (component-helpers,
+/// node/util/sysctl/namespace.go).
+pub const DOMAINNAME: (&str, Version) = ("kernel.domainname", Version { major: 1, minor: 37, patch: 0 });
 
 /// What is known of the sysctls of pods: what the rules say of them, and the lists above.
 #[derive(Clone, Debug, Default)]
 pub struct PodSysctls {
     by_name: BTreeMap<&'static str, Pod>,
     removed: Vec<&'static str>,
+    judged: BTreeSet<&'static str>,
 }
 
 impl PodSysctls {
@@ -120,11 +53,13 @@ impl PodSysctls {
             let kernel = Some(version(kernel)).filter(|kernel| kernel.major > 0);
             (name, Pod::Safe { since: version(since), kernel })
         });
-        let of_node = OF_NODE.iter().map(|&name| (name, Pod::Impossible));
-        let mut by_name: BTreeMap<&'static str, Pod> = safe.chain(of_node).collect();
+        let mut by_name: BTreeMap<&'static str, Pod> = safe.collect();
         let mut removed = Vec::new();
+        let mut judged = BTreeSet::new();
         for rule in rules {
             removed.extend(rule.fix.remove);
+            judged.extend(rule.fact.strip_prefix("sysctl."));
+            judged.extend(rule.fix.sysctl.iter().map(|fix| fix.name));
             let Some(pod) = &rule.pod else { continue };
             for fix in &rule.fix.sysctl {
                 let pod = match pod {
@@ -134,23 +69,31 @@ impl PodSysctls {
                 by_name.insert(fix.name, pod);
             }
         }
-        Self { by_name, removed }
+        Self { by_name, removed, judged }
     }
 
     /// Whether a pod may set a sysctl, by its dotted name.
     pub fn pod(&self, name: &str) -> Pod {
-        match self.by_name.get(name) {
-            Some(pod) => pod.clone(),
-            None if self.is_removed(name) => Pod::Impossible,
-            // Newer kubelets know that these are namespaced too.
-            None if can_be_allowed(name) || name == "kernel.domainname" || name.starts_with("user.") => Pod::Unsafe,
-            None => Pod::Impossible,
+        if let Some(pod) = self.by_name.get(name) {
+            return pod.clone();
+        }
+        let whose = kernel_sysctls::find(name).map(|sysctl| sysctl.whose);
+        match whose {
+            _ if self.is_removed(name) || is_refused_by_runtimes(name) => Pod::Impossible,
+            Some(Whose::ReadOnly | Whose::Node) if name != DOMAINNAME.0 => Pod::Impossible,
+            _ if can_be_allowed(name) || name == DOMAINNAME.0 => Pod::Unsafe,
+            _ => Pod::Impossible,
         }
     }
 
     /// Whether no kernel of today has it.
     pub fn is_removed(&self, name: &str) -> bool {
-        self.removed.contains(&name)
+        self.removed.contains(&name) || kernel_sysctls::find(name).is_some_and(|sysctl| sysctl.whose == Whose::Gone)
+    }
+
+    /// Whether a rule says of a machine what its value should be.
+    pub fn is_judged(&self, name: &str) -> bool {
+        self.judged.contains(name)
     }
 }
 
@@ -166,10 +109,16 @@ pub fn safe_since(name: &str, since: Version) -> Version {
 /// Whether the kubelet takes the name in `allowedUnsafeSysctls`. It does not even start with one that it does not know
 /// to be namespaced (pkg/kubelet/sysctl/allowlist.go).
 pub fn can_be_allowed(name: &str) -> bool {
-    is_of_ipc(name) || name.starts_with("net.")
+    (is_of_ipc(name) && !is_refused_by_runtimes(name)) || name.starts_with("net.")
+}
+
+/// Whether runc and crun refuse it for a container whatever the kubelet allows: they know the IPC namespace's by name
+/// (runc, libcontainer/configs/validate; crun, validate_sysctl).
+pub fn is_refused_by_runtimes(name: &str) -> bool {
+    name.starts_with("user.") || (is_of_ipc(name) && name.ends_with("_next_id"))
 }
 
 /// Whether a sysctl belongs to the IPC namespace, which a pod with `hostIPC: true` shares with its node.
 pub fn is_of_ipc(name: &str) -> bool {
-    ["kernel.shm", "kernel.msg", "fs.mqueue."].iter().any(|prefix| name.starts_with(prefix)) || name == "kernel.sem"
+    ["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."].iter().any(|prefix| name.starts_with(prefix))
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 use tunecheck::model::fix::Pod;
-use tunecheck::model::pod_sysctl::{OF_NODE, RANGE};
+use tunecheck::model::kernel_sysctls::{self, Takes, Whose};
+use tunecheck::model::pod_sysctl::RANGE;
 use tunecheck::model::sysctl;
 use tunecheck::rules::RuleSet;
 
@@ -18,6 +19,12 @@ pub(crate) const PLACES: &[Place] = &[
         needs: &[Need::Root, Need::Machine],
         own: NETWORK,
         trial: a_sysctl_of_the_node_cannot_be_written,
+    },
+    Place {
+        name: "the_kernel_refuses_each_value_that_a_manifest_fails_for",
+        needs: &[Need::Root],
+        own: NETWORK,
+        trial: the_kernel_refuses_each_value_that_a_manifest_fails_for,
     },
     Place {
         name: "a_manifest_fails_for_the_ranges_of_ports_that_the_kernel_refuses",
@@ -40,13 +47,61 @@ fn a_sysctl_of_the_node_cannot_be_written(_: &Scene) {
         let of_pods = rules.iter().filter(move |rule| rule.pod.as_ref().is_some_and(wanted));
         of_pods.flat_map(|rule| &rule.fix.sysctl).map(|fix| fix.name).filter(|name| name.starts_with("net."))
     };
-    let impossible = OF_NODE.iter().copied().chain(told(|pod| *pod == Pod::Impossible));
+    let of_node = kernel_sysctls::all().filter(|(name, sysctl)| {
+        name.starts_with("net.") && matches!(sysctl.whose, Whose::Node | Whose::ReadOnly | Whose::Gone)
+    });
+    let impossible = of_node.map(|(name, _)| name).chain(told(|pod| *pod == Pod::Impossible));
     let writable: Vec<&str> = impossible.filter(|name| can_be_set(name)).collect();
     assert_eq!(writable, Vec::<&str>::new());
-    // Those of conntrack are there once something in the namespace uses it.
-    let possible = told(|pod| *pod != Pod::Impossible).filter(|name| !name.starts_with("net.netfilter."));
+    // Those of a module are there once it is loaded, or once something in the namespace uses it.
+    let is_of_module =
+        |name: &&str| ["net.netfilter.", "net.ipv4.vs.", "net.bridge."].iter().any(|of| name.starts_with(of));
+    let possible = told(|pod| *pod != Pod::Impossible).filter(|name| !is_of_module(name));
     let refused: Vec<&str> = possible.filter(|name| !can_be_set(name)).collect();
     assert_eq!(refused, Vec::<&str>::new());
+}
+
+/// Those of which the bounds hang on another sysctl, on a device, on the ticks of the kernel or on its release; and one that is never 0
+/// again, for the whole machine.
+const OTHER_BOUNDS: [&str; 9] = [
+    "ioam6",
+    ".mtu",
+    "thresh",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.tcp_probe_interval",
+    "net.ipv4.tcp_ecn",
+    "fib_multipath_hash_fields",
+    "net.ipv4.route.min_pmtu",
+    "nf_hooks_lwtunnel",
+];
+
+fn the_kernel_refuses_each_value_that_a_manifest_fails_for(_: &Scene) {
+    let (mut written, mut wrong) = (0, Vec::new());
+    for (name, known) in kernel_sysctls::all().filter(|(_, known)| known.whose == Whose::NetworkNamespace) {
+        let Takes::Numbers { from, to, .. } = known.takes else { continue };
+        let path = sysctl::path(&name.replace('*', "lo"));
+        let Ok(before) = fs::read(&path) else { continue };
+        if name.contains("nf_hooks_lwtunnel") || fs::write(&path, &before).is_err() {
+            continue;
+        }
+        let is_exact = !OTHER_BOUNDS.iter().any(|other| name.contains(other));
+        let words = [from - 1, from, to, to + 1].map(|number| number.to_string());
+        for value in words.iter().map(String::as_str).chain(["abc", "1,2", "1.5", "+1"]) {
+            let taken = fs::write(&path, value).is_ok();
+            fs::write(&path, &before).unwrap();
+            if taken && !known.accepts(value) {
+                wrong.push(format!("{name} takes {value}"));
+            }
+            // A number of seconds is bounded by the ticks of this kernel.
+            let is_of_ticks = to != i128::from(i32::MAX) && from < -1_000_000;
+            if !taken && known.accepts(value) && is_exact && !is_of_ticks {
+                wrong.push(format!("{name} refuses {value}"));
+            }
+            written += 1;
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(written > 500, "{written}");
 }
 
 fn a_manifest_fails_for_the_ranges_that_the_kernel_refuses(scene: &Scene) {

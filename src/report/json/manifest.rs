@@ -59,8 +59,8 @@ struct ManifestFindingV1<'a> {
     line: usize,
     /// In characters, from 1.
     column: usize,
-    /// `syntax`, `no-such-field`, `quotes`, `name`, `duplicate`, `removed`, `impossible`, `host-namespace`, `unsafe`,
-    /// `slashes`, `ports`, `load`, `jvm` or `dns`.
+    /// `syntax`, `no-such-field`, `sysctl-form`, `quotes`, `name`, `duplicate`, `no-such-sysctl`, `removed`, `impossible`,
+    /// `host-namespace`, `unsafe`, `slashes`, `sysctl-value`, `windows`, `quantity`, `ports`, `dns`, `jvm` or `load`.
     check: &'static str,
     outcome: OutcomeV1,
     /// The object and container; null for a whole document.
