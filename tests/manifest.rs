@@ -21,7 +21,7 @@ use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 use serde_json::Value;
 use support::{ROOT, Run, ended, entries, run, scratch, tunecheck};
-use tunecheck::manifest::{Options, judge};
+use tunecheck::manifest::{Options, Surroundings, judge};
 use tunecheck::model::finding::Outcome;
 use tunecheck::model::fix::Pod;
 use tunecheck::model::kernel_sysctls::{self, Whose};
@@ -539,6 +539,83 @@ fn a_release_newer_than_the_newest_known_is_judged_as_that_and_a_patch_of_it_is_
 }
 
 #[test]
+fn objects_beside_a_pod_say_what_it_gets() {
+    let object = |kind: &str, rest: &str| format!("apiVersion: v1\nkind: {kind}\n{rest}\n---\n");
+    let pod = |container: &str| {
+        let spec = format!(
+            "securityContext: {{sysctls: [{{name: net.core.somaxconn, value: '4096'}}]}}\n  containers: [{{name: a, image: x, {container}}}]"
+        );
+        object("Pod", &format!("metadata: {{name: p, namespace: n}}\nspec:\n  {spec}"))
+    };
+    let namespace = |name: &str, level: &str| {
+        object(
+            "Namespace",
+            &format!("metadata: {{name: {name}, labels: {{pod-security.kubernetes.io/enforce: {level}}}}}"),
+        )
+    };
+    let map = |namespace: &str, name: &str, heap: &str| {
+        object(
+            "ConfigMap",
+            &format!("metadata: {{name: {name}, namespace: {namespace}}}\ndata: {{JAVA_TOOL_OPTIONS: '{heap}'}}"),
+        )
+    };
+    let range = |limits: &str| {
+        object(
+            "LimitRange",
+            &format!("metadata: {{name: r, namespace: n}}\nspec: {{limits: [{{type: Container, {limits}}}]}}"),
+        )
+    };
+    let limited = "resources: {limits: {memory: 1Gi}}";
+    let from = "envFrom: [{configMapRef: {name: c}}]";
+    let by_key = "env: [{name: JAVA_TOOL_OPTIONS, valueFrom: {configMapKeyRef: {name: c, key: JAVA_TOOL_OPTIONS}}}]";
+    let percent = "env: [{name: JAVA_TOOL_OPTIONS, value: '-XX:MaxRAMPercentage=75'}]";
+    let cases: [(String, &str); 16] = [
+        (namespace("n", "baseline") + &pod(""), "unsafe fail"),
+        (pod("") + &namespace("n", "restricted"), "unsafe fail"),
+        (namespace("n", "privileged") + &pod(""), "unsafe warn"),
+        (namespace("other", "baseline") + &pod(""), "unsafe warn"),
+        (namespace("n", "baseline") + &namespace("n", "privileged") + &pod(""), "unsafe warn"),
+        (map("n", "c", "-Xmx4g") + &pod(&format!("{from}, {limited}")), "jvm fail, unsafe warn"),
+        (map("n", "c", "-Xmx4g") + &pod(&format!("{by_key}, {limited}")), "jvm fail, unsafe warn"),
+        (map("n", "c", "-Xmx512m") + &pod(&format!("{from}, {limited}")), "unsafe warn"),
+        (map("other", "c", "-Xmx4g") + &pod(&format!("{from}, {limited}")), "unsafe warn"),
+        (map("n", "c", "-Xmx4g") + &map("n", "c", "-Xmx1m") + &pod(&format!("{from}, {limited}")), "unsafe warn"),
+        (pod(percent), "jvm warn, unsafe warn"),
+        (range("default: {memory: 1Gi}") + &pod(percent), "unsafe warn"),
+        (range("max: {memory: 1Gi}") + &pod(percent), "unsafe warn"),
+        (range("default: {cpu: 1}") + &pod(percent), "jvm warn, unsafe warn"),
+        (range("default: {memory: 1Gi}") + &map("n", "c", "-Xmx4g") + &pod(from), "jvm fail, unsafe warn"),
+        (
+            format!(
+                "configMapGenerator:\n- name: c\n  literals: ['JAVA_TOOL_OPTIONS=-Xmx4g']\nnamespace: n\n---\n{}",
+                pod(&format!("{from}, {limited}"))
+            ),
+            "jvm fail, unsafe warn",
+        ),
+    ];
+    let told = |told: &Value| -> String {
+        let findings = told["findings"].as_array().unwrap().iter();
+        let mut found: Vec<String> = findings
+            .map(|one| format!("{} {}", one["check"].as_str().unwrap(), one["outcome"].as_str().unwrap()))
+            .collect();
+        found.sort();
+        found.join(", ")
+    };
+    let folder = scratch("manifest_surroundings");
+    for (at, (text, expected)) in cases.iter().enumerate() {
+        let given: Value = serde_json::from_str(&given(text, &["--format", "json"]).stdout).unwrap();
+        assert_eq!(told(&given), *expected, "{text}");
+        // The same in files of one folder, and nothing of another folder's.
+        let own = folder.join(at.to_string());
+        fs::create_dir_all(&own).unwrap();
+        for (part, object) in text.split("---\n").filter(|object| !object.is_empty()).enumerate() {
+            fs::write(own.join(format!("{part}.yaml")), object).unwrap();
+        }
+        assert_eq!(told(&json(&[own.to_str().unwrap()])), *expected, "{text}");
+    }
+}
+
+#[test]
 fn what_kubectl_reads_is_read() {
     let one = pod("ulimits: 5");
     let json = |name: &str| {
@@ -620,13 +697,13 @@ fn templates_are_told_of_once_a_folder_and_what_helm_filled_in_by_its_source() {
 
 #[test]
 fn a_document_is_bounded_and_a_stream_is_not() {
-    let padding = "y".repeat(150);
-    let pods: String = (0..40_000)
+    let padding = "y".repeat(4000);
+    let pods: String = (0..3_000)
         .map(|at| format!("- {{apiVersion: v1, kind: Pod, metadata: {{name: p{at}, annotations: {{x: {padding}}}}}, spec: {{containers: [{{name: a, image: x}}]}}}}\n"))
         .collect();
     let run = given(format!("apiVersion: v1\nkind: List\nitems:\n{pods}"), &[]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stdout.contains("40000 pod specs judged in 1 file"), "{}", run.stdout);
+    assert!(run.stdout.contains("3000 pod specs judged in 1 file"), "{}", run.stdout);
     // Documents whose aliases stand for more than their bytes pay from one purse.
     let laughs: String =
         (1..9).map(|n| format!("  a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))).collect();
@@ -695,7 +772,14 @@ fn the_json_is_what_its_schema_says() {
 fn judged(bytes: &[u8]) -> Judged {
     let rules = RuleSet::built_in();
     let known = PodSysctls::of(rules.iter());
-    let options = Options { kubernetes: None, pod_security: None, allowed: &[], known: &known, load: None };
+    let options = Options {
+        kubernetes: None,
+        pod_security: None,
+        allowed: &[],
+        known: &known,
+        folder: &Surroundings::default(),
+        load: None,
+    };
     judge("file", bytes, options)
 }
 

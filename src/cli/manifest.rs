@@ -1,6 +1,7 @@
 //! `tunecheck manifest`: pods before they are deployed.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -11,7 +12,7 @@ use super::terminal::{Terminal, complain, print};
 use crate::evaluate::{self, evaluate, explain};
 use crate::facts;
 use crate::host::input;
-use crate::manifest::{Options, Short, judge, tell_templates_once};
+use crate::manifest::{Options, Short, Surroundings, judge, tell_templates_once};
 use crate::model::check::{Band, Check};
 use crate::model::fact::Value;
 use crate::model::facts::Facts;
@@ -50,6 +51,7 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
         },
         allowed: &args.allowed_unsafe_sysctls,
         known: &known,
+        folder: &Surroundings::default(),
         load: declared.then_some(&by_load),
     };
     if let Some(release) = args.kubernetes_version.filter(|release| release.is_later_release(NEWEST_KUBERNETES)) {
@@ -74,28 +76,42 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
     Ok(if manifests.unreadable.is_empty() { exit::manifest_gate(&manifests, args.fail_on) } else { Exit::Failed })
 }
 
-/// Reads and judges one file after the other.
+/// Reads and judges one file after the other, each with what the others of its folder say.
 fn judged(args: &ManifestArgs, options: Options<'_>) -> Manifests {
     let mut manifests = Manifests::default();
+    let mut files: Vec<PathBuf> = Vec::new();
     for path in &args.paths {
-        let files = match path == Path::new(STDIN) {
-            true => Ok(vec![path.clone()]),
-            false => input::files(path, ENDINGS),
-        };
-        let files = files.unwrap_or_else(|error| {
-            manifests.unreadable.push((path.display().to_string(), error.to_string()));
-            Vec::new()
-        });
-        for file in files {
-            let name = file.display().to_string();
-            match input::read(&file, LARGEST) {
-                Ok(bytes) => manifests.files.push(judge(&name, &bytes, options)),
-                Err(error) => manifests.unreadable.push((name, error.to_string())),
-            }
+        match path == Path::new(STDIN) {
+            true => files.push(path.clone()),
+            false => match input::files(path, ENDINGS) {
+                Ok(found) => files.extend(found),
+                Err(error) => manifests.unreadable.push((path.display().to_string(), error.to_string())),
+            },
+        }
+    }
+    let folders = surroundings(&files);
+    let nothing = Surroundings::default();
+    for file in &files {
+        let name = file.display().to_string();
+        let folder = file.parent().and_then(|folder| folders.get(folder)).unwrap_or(&nothing);
+        match input::read(file, LARGEST) {
+            Ok(bytes) => manifests.files.push(judge(&name, &bytes, Options { folder, ..options })),
+            Err(error) => manifests.unreadable.push((name, error.to_string())),
         }
     }
     tell_templates_once(&mut manifests.files);
     manifests
+}
+
+/// What the files of each folder say of pods. Standard input, which can be read once, stands for itself.
+fn surroundings(files: &[PathBuf]) -> BTreeMap<&Path, Surroundings> {
+    let mut folders: BTreeMap<&Path, Surroundings> = BTreeMap::new();
+    for file in files.iter().filter(|file| *file != Path::new(STDIN) && !file.starts_with("/dev")) {
+        if let (Some(folder), Ok(bytes)) = (file.parent(), input::read(file, LARGEST)) {
+            folders.entry(folder).or_default().add(Surroundings::of(&bytes));
+        }
+    }
+    folders
 }
 
 /// The sysctls of a pod that do not carry a load, by the rules whose bounds follow from it.

@@ -31,7 +31,7 @@ struct Heap {
 }
 
 pub(super) fn judge(spec: &Spec<'_>, container: Container<'_>, faults: &mut Vec<Fault>) {
-    let Some(heap) = heap(container.node) else { return };
+    let Some(heap) = heap(spec, container) else { return };
     let mut push = |outcome, mark, says: String, change: &str| {
         faults.push(fault("jvm", outcome, mark, spec.subject_of(container), [says, change.to_owned()]));
     };
@@ -45,7 +45,8 @@ pub(super) fn judge(spec: &Spec<'_>, container: Container<'_>, faults: &mut Vec<
         let says = format!("MaxRAMPercentage is {percent}, beyond 0 to 100: the JVM does not start");
         return push(Outcome::Fail, mark, says, "70 to 75 with a memory limit");
     }
-    let limits = [Some(container.node), Some(spec.node)].into_iter().flatten().filter_map(limit);
+    let of_container = limit(container.node).or_else(|| spec.default_memory().and_then(bytes));
+    let limits = [of_container, limit(spec.node)].into_iter().flatten();
     // What the pod as a whole may use bounds each of its containers.
     let Some(limit) = limits.reduce(f64::min) else {
         let whole = spec.is_whole() && !states_limit(container.node) && !states_limit(spec.node);
@@ -105,7 +106,9 @@ fn states_limit(part: Node<'_>) -> bool {
 }
 
 /// What a container tells a JVM. None if nothing says that there is one, or if not everything that is told is here.
-fn heap(container: Node<'_>) -> Option<Heap> {
+fn heap<'a>(spec: &Spec<'a>, container: Container<'a>) -> Option<Heap> {
+    let variables = spec.variables(container);
+    let container = container.node;
     let mut heap = Heap::default();
     let mut told = false;
     // The operator's start script hands these over as a variable.
@@ -128,12 +131,13 @@ fn heap(container: Node<'_>) -> Option<Heap> {
             told = true;
             heap.take(&word, mark)?;
         }
-        let named = |entry: &Node<'_>| entry.get("name").and_then(Node::scalar) == Some(name) && !name.is_empty();
-        let Some(entry) = container.get("env").into_iter().flat_map(Node::items).filter(named).last() else { continue };
-        let value = entry.get("value").filter(|_| entry.get("valueFrom").is_none())?;
+        let Some(variable) = variables.iter().rfind(|variable| !name.is_empty() && variable.name == name) else {
+            continue;
+        };
+        let value = variable.value?;
         told = true;
-        for word in value.scalar()?.split_ascii_whitespace() {
-            heap.take(unquoted(word), value.mark())?;
+        for word in value.split_ascii_whitespace() {
+            heap.take(unquoted(word), variable.mark)?;
         }
     }
     told.then_some(heap)

@@ -13,6 +13,7 @@ mod ports;
 mod quantity;
 mod resources;
 mod schema;
+mod surroundings;
 mod sysctls;
 mod tree;
 mod values;
@@ -26,7 +27,10 @@ use crate::model::manifest::{Fault, Judged, Mark};
 use crate::model::pod_sysctl::PodSysctls;
 use crate::model::version::Version;
 
+pub use surroundings::Surroundings;
+
 use pods::{Object, Spec};
+use surroundings::Around;
 use tree::{Broken, Budget, Node};
 
 /// Broken documents of one file after which the rest is not read.
@@ -52,6 +56,8 @@ pub struct Options<'a> {
     pub allowed: &'a [String],
     /// What is known of sysctls.
     pub known: &'a PodSysctls,
+    /// What the objects of the other files of the folder say.
+    pub folder: &'a Surroundings,
     /// The declared load, if there is one.
     pub load: Option<&'a ByLoad<'a>>,
 }
@@ -95,6 +101,8 @@ pub fn judge(file: &str, bytes: &[u8], options: Options<'_>) -> Judged {
 fn text_of(text: &str, options: Options<'_>, judged: &mut Judged) {
     let mut bad = 0;
     let budget = Budget::of(text.len());
+    let own = Surroundings::of_text(text);
+    let around = Around { file: &own, folder: options.folder };
     for piece in documents::pieces(text) {
         if piece.text.len() > LARGEST_DOCUMENT {
             let says = format!("a document larger than {} MiB", LARGEST_DOCUMENT >> 20);
@@ -105,7 +113,7 @@ fn text_of(text: &str, options: Options<'_>, judged: &mut Judged) {
         let (trees, error) = tree::read(piece.text, piece.start, &budget);
         for tree in &trees {
             if let Some(root) = tree.root().filter(|root| !root.is_null()) {
-                document(root, options, judged);
+                document(root, around, options, judged);
             }
         }
         if let Some(error) = error {
@@ -183,7 +191,7 @@ fn of_document(outcome: Outcome, mark: Mark, says: &str, change: &str) -> Fault 
 }
 
 /// Judges the pods of the objects of a document.
-fn document(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
+fn document<'a>(root: Node<'a>, around: Around<'a>, options: Options<'_>, judged: &mut Judged) {
     let Some(object) = Object::of(root) else {
         judged.not_manifests += 1;
         return;
@@ -198,7 +206,7 @@ fn document(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
             continue;
         }
         judged.objects += 1;
-        let pods = object.pods();
+        let pods = object.pods(around);
         if pods.is_empty() {
             judged.pass_over(&shown(object.kind()));
         }
@@ -210,6 +218,13 @@ fn document(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
 }
 
 fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
+    let pod_security = match spec.level() {
+        Some("baseline") => Some("baseline"),
+        Some("restricted") => Some("restricted"),
+        Some("privileged") => None,
+        _ => options.pod_security,
+    };
+    let options = Options { pod_security, ..options };
     fields::judge(spec, faults);
     schema::judge(spec, options, faults);
     resources::judge(spec, faults);

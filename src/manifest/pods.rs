@@ -1,6 +1,9 @@
 //! Where the pods of an object are.
 
+use std::borrow::Cow;
+
 use super::shown;
+use super::surroundings::Around;
 use super::tree::Node;
 use crate::model::finding::Outcome;
 use crate::model::manifest::{Fault, Mark};
@@ -34,8 +37,8 @@ const DEEPEST: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) struct Spec<'a> {
     pub(super) node: Node<'a>,
-    /// What stands around it: the pod or its template.
-    around: Option<Node<'a>>,
+    /// The pod or the template that it is the spec of.
+    parent: Option<Node<'a>>,
     owner: Owner<'a>,
     /// Where it was found by its shape; none at the place that Kubernetes' own kinds have for it.
     path: Option<String>,
@@ -49,11 +52,23 @@ pub(super) struct Container<'a> {
     name: &'a str,
 }
 
+/// A variable of a container.
+#[derive(Clone, Debug)]
+pub(super) struct Variable<'a> {
+    pub(super) name: Cow<'a, str>,
+    /// None if it comes from elsewhere.
+    pub(super) value: Option<&'a str>,
+    /// Where its value stands, or what it is taken from.
+    pub(super) mark: Mark,
+}
+
 /// The object that a pod's spec lies in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner<'a> {
     kind: &'a str,
     name: &'a str,
+    namespace: &'a str,
+    around: Around<'a>,
 }
 
 /// An object: something with an `apiVersion` or a `kind`. Items of a typed list have those of the list.
@@ -90,22 +105,34 @@ impl<'a> Object<'a> {
     }
 
     /// The specs of the pods in it: at the place that the kind has for one, or wherever something has the shape of one.
-    pub(super) fn pods(self) -> Vec<Spec<'a>> {
+    pub(super) fn pods(self, around: Around<'a>) -> Vec<Spec<'a>> {
         let mut found = Vec::new();
         if !WITHOUT_PODS.iter().any(|group| self.group == *group || self.group.ends_with(&format!(".{group}"))) {
-            self.find(&mut found, &mut Vec::new());
+            self.find(&mut found, around, &mut Vec::new());
         }
         found
     }
 
-    fn owner(self) -> Owner<'a> {
-        let metadata = self.node.get("metadata");
-        let word = |key| metadata.and_then(|metadata| metadata.get(key)).and_then(Node::scalar);
-        Owner { kind: self.kind, name: word("name").or_else(|| word("generateName")).unwrap_or_default() }
+    pub(super) fn node(self) -> Node<'a> {
+        self.node
     }
 
-    fn find(self, found: &mut Vec<Spec<'a>>, path: &mut Vec<String>) {
-        let owner = self.owner();
+    /// Its name, or the beginning of one that is made.
+    pub(super) fn name(self) -> &'a str {
+        self.metadata("name").or_else(|| self.metadata("generateName")).unwrap_or_default()
+    }
+
+    /// The namespace that it names.
+    pub(super) fn namespace(self) -> &'a str {
+        self.metadata("namespace").unwrap_or_default()
+    }
+
+    fn metadata(self, field: &str) -> Option<&'a str> {
+        self.node.get("metadata")?.get(field)?.scalar()
+    }
+
+    fn find(self, found: &mut Vec<Spec<'a>>, around: Around<'a>, path: &mut Vec<String>) {
+        let owner = Owner { kind: self.kind, name: self.name(), namespace: self.namespace(), around };
         let Some((.., path_of_kind, needs)) = KINDS.iter().find(|known| (known.0, known.1) == (self.group, self.kind))
         else {
             for (key, value) in self.node.entries() {
@@ -120,9 +147,9 @@ impl<'a> Object<'a> {
         };
         let at = |path: &[&str]| path.iter().try_fold(self.node, |node, field| node.get(field));
         if let Some(node) = at(path_of_kind).filter(|node| node.is_map()) {
-            let around = path_of_kind.split_last().and_then(|(_, parents)| at(parents));
+            let parent = path_of_kind.split_last().and_then(|(_, parents)| at(parents));
             let is_whole = at(needs).is_some() && !owner.name.is_empty() && has_images(node);
-            found.push(Spec { node, around, owner, path: None, is_whole });
+            found.push(Spec { node, parent, owner, path: None, is_whole });
         }
     }
 }
@@ -133,7 +160,7 @@ pub(super) fn has_pods(kind: &str) -> bool {
 }
 
 /// Looks for pods by their shape.
-fn walk<'a>(node: Node<'a>, around: Node<'a>, owner: Owner<'a>, found: &mut Vec<Spec<'a>>, path: &mut Vec<String>) {
+fn walk<'a>(node: Node<'a>, parent: Node<'a>, owner: Owner<'a>, found: &mut Vec<Spec<'a>>, path: &mut Vec<String>) {
     if path.len() > DEEPEST {
         return;
     }
@@ -150,9 +177,9 @@ fn walk<'a>(node: Node<'a>, around: Node<'a>, owner: Owner<'a>, found: &mut Vec<
     }
     // An object of its own: of a template, of a work to be deployed elsewhere.
     if let Some(object) = Object::of(node).filter(|object| has_pods(object.kind)) {
-        let owner_is_named = !object.owner().name.is_empty();
+        let owner_is_named = !object.name().is_empty();
         let before = found.len();
-        object.find(found, path);
+        object.find(found, owner.around, path);
         for spec in found.iter_mut().skip(before).filter(|_| !owner_is_named) {
             spec.owner = owner;
             spec.path = Some(dotted(path));
@@ -166,7 +193,7 @@ fn walk<'a>(node: Node<'a>, around: Node<'a>, owner: Owner<'a>, found: &mut Vec<
     let has_heap = || node.get(JVM_OPTIONS).is_some_and(Node::is_map);
     if is_pod || has_sysctls() || has_one() || has_heap() {
         let path = Some(dotted(path));
-        found.push(Spec { node, around: Some(around), owner, path, is_whole: has_images(node) });
+        found.push(Spec { node, parent: Some(parent), owner, path, is_whole: has_images(node) });
     }
     if !is_pod {
         for (key, value) in node.entries() {
@@ -226,6 +253,46 @@ impl<'a> Spec<'a> {
         self.node.get(field).is_some_and(Node::is_true)
     }
 
+    /// The Pod Security level that its namespace enforces, if an object beside it says so.
+    pub(super) fn level(&self) -> Option<&'a str> {
+        self.owner.around.level(self.owner.namespace)
+    }
+
+    /// The memory limit that a LimitRange beside it gives containers that state none.
+    pub(super) fn default_memory(&self) -> Option<&'a str> {
+        self.owner.around.memory(self.owner.namespace)
+    }
+
+    /// The variables of a container whose value is known here; of those with one name the last one counts.
+    pub(super) fn variables(&self, container: Container<'a>) -> Vec<Variable<'a>> {
+        let config_map = |name: Node<'a>| self.owner.around.config_map(self.owner.namespace, name.scalar()?);
+        let mut variables = Vec::new();
+        for from in container.node.get("envFrom").into_iter().flat_map(Node::items) {
+            let prefix = from.get("prefix").and_then(Node::scalar).unwrap_or_default();
+            let map = from.get("configMapRef").and_then(|map| map.get("name")).and_then(config_map);
+            for (name, value) in map.into_iter().flatten() {
+                variables.push(Variable {
+                    name: format!("{prefix}{name}").into(),
+                    value: Some(value),
+                    mark: from.mark(),
+                });
+            }
+        }
+        for entry in container.node.get("env").into_iter().flat_map(Node::items) {
+            let Some(name) = entry.get("name").and_then(Node::scalar) else { continue };
+            let referred = entry.get("valueFrom").map(|from| {
+                let key = from.get("configMapKeyRef")?;
+                let value = config_map(key.get("name")?)?.get(key.get("key")?.scalar()?)?;
+                Some((value.as_str(), entry.mark()))
+            });
+            let own = || entry.get("value").and_then(|value| Some((value.scalar()?, value.mark())));
+            let (value, mark) =
+                referred.unwrap_or_else(own).map_or((None, entry.mark()), |(value, mark)| (Some(value), mark));
+            variables.push(Variable { name: name.into(), value, mark });
+        }
+        variables
+    }
+
     /// Whether its fields are those of Kubernetes: a kind of another API may have a pod's spec with fields of its own.
     pub(super) fn is_of_kubernetes(&self) -> bool {
         self.path.is_none()
@@ -238,7 +305,7 @@ impl<'a> Spec<'a> {
 
     /// An annotation that the pod gets.
     pub(super) fn annotation(&self, name: &str) -> Option<(Node<'a>, Node<'a>)> {
-        self.around?.get("metadata")?.get("annotations")?.entry(name)
+        self.parent?.get("metadata")?.get("annotations")?.entry(name)
     }
 
     /// The kind of the object that it lies in.
