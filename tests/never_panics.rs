@@ -421,9 +421,11 @@ proptest! {
             prop_assert!(bodies <= bytes.len());
         }
         let ask = |family: &str| (Ask::SockDiag, family.to_owned());
-        let host = Told(BTreeMap::from([(ask("inet"), Ok(inet)), (ask("inet6"), Ok(inet6))]));
+        let unix = Ok([inet.clone(), inet6.clone()].concat());
+        let host = Told(BTreeMap::from([(ask("inet"), Ok(inet)), (ask("inet6"), Ok(inet6)), (ask("unix"), unix)]));
         let mut facts = Facts::default();
-        facts::gather(&host, BTreeSet::from(["listener[*].backlog".into()]), &mut facts);
+        facts::gather(&host, BTreeSet::from(["listener[*].backlog".into(), "unix[*].queue".into()]), &mut facts);
+        prop_assert_eq!(facts.subjects("unix[*].queue"), facts.subjects("unix[*].backlog"));
         let subjects = facts.subjects("listener[*].backlog");
         prop_assert_eq!(&subjects, &facts.subjects("listener[*].port"));
         for subject in subjects {

@@ -62,7 +62,7 @@ fn read(gather: &mut Gather<'_>) {
     }
     let number = i128::try_from(listeners.len()).unwrap_or(i128::MAX);
     gather.put("listeners.count", count.map(|()| Value::Number(number)), "sock_diag");
-    for (subject, listener) in named(listeners) {
+    for (subject, listener) in told_apart(listeners, |listener: &Listener| listener.address.to_string()) {
         for (key, number) in [
             ("backlog", listener.backlog),
             ("queue", listener.queue),
@@ -95,18 +95,15 @@ struct Listener {
     drops: Option<u32>,
 }
 
-/// Listeners by address. Sockets that share one (SO_REUSEPORT, one per worker) are told apart by a number.
-fn named(listeners: Vec<Listener>) -> BTreeMap<String, Listener> {
+/// Listeners by name. Those that share one, such as an address by SO_REUSEPORT, are told apart by a number.
+pub(super) fn told_apart<T>(listeners: Vec<T>, name: impl Fn(&T) -> String) -> BTreeMap<String, T> {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let mut named = BTreeMap::new();
     for listener in listeners {
-        let address = listener.address.to_string();
-        let mut subject = address.clone();
-        let mut nth = 1;
-        while named.contains_key(&subject) {
-            nth += 1;
-            subject = format!("{address}#{nth}");
-        }
-        named.insert(subject, listener);
+        let name = name(&listener);
+        let nth = counts.entry(name.clone()).or_default();
+        *nth += 1;
+        named.insert(if *nth == 1 { name } else { format!("{name}#{nth}") }, listener);
     }
     named
 }
@@ -203,7 +200,10 @@ mod tests {
 
     #[test]
     fn sockets_on_one_address_keep_their_own_name() {
-        let names: Vec<String> = named(parse(&message(2, 80, 0, 1).repeat(2))).into_keys().collect();
+        let names: Vec<String> =
+            told_apart(parse(&message(2, 80, 0, 1).repeat(2)), |listener| listener.address.to_string())
+                .into_keys()
+                .collect();
         assert_eq!(names, ["0.0.0.0:80", "0.0.0.0:80#2"]);
     }
 }

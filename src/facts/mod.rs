@@ -35,6 +35,7 @@ mod sysctl;
 mod tuned;
 mod udp;
 mod units;
+mod unix;
 mod user;
 mod workload;
 
@@ -85,6 +86,7 @@ const SOURCES: &[Source] = &[
     listeners::SOURCE,
     owners::SOURCE,
     udp::SOURCE,
+    unix::SOURCE,
     memory::SOURCE,
     user::SOURCE,
     pressure::SOURCE,

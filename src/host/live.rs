@@ -12,7 +12,7 @@ use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAG
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Answer, Ask, Host, Query, Refusal, fd_use, inotify, owners, processes, sock_diag};
+use super::{Answer, Ask, Host, Query, Refusal, fd_use, inotify, owners, processes, sock_diag, unix_diag};
 
 /// Most that is read of one file. Nothing an audit reads is near it; a bigger file is refused, not cut.
 pub(super) const LARGEST: usize = 4 << 20;
@@ -46,6 +46,7 @@ impl Host for Live {
                 let name = nix::sys::utsname::uname().map_err(errno)?;
                 Ok([name.nodename(), name.release(), name.machine()].map(OsStr::as_bytes).join(&b'\n'))
             }
+            Ask::SockDiag if of == "unix" => unix_diag::listening().map_err(errno),
             Ask::SockDiag => sock_diag::listening(of).map_err(errno),
             Ask::FdUse => fd_use::answer(None).map_err(|error| refusal(&error)),
             Ask::Inotify => inotify::answer().map_err(|error| refusal(&error)),

@@ -31,6 +31,7 @@ pub mod sock_diag;
 mod survey;
 mod target;
 mod tree;
+mod unix_diag;
 mod workload;
 
 use std::fmt;
@@ -71,7 +72,8 @@ pub enum Ask {
     Statfs,
     /// Node name, release and machine of uname(2), a line each.
     Uname,
-    /// The netlink messages that answer a sock_diag dump of listening TCP sockets; of `inet` or `inet6`.
+    /// The netlink messages that answer a sock_diag dump of listening sockets: TCP ones of `inet` or `inet6`, or those of
+    /// `unix`.
     SockDiag,
     /// The netlink messages that answer a sock_diag dump of all other TCP sockets, bound ones included, cut behind
     /// state, ports and addresses; of `inet/LOW-HIGH` or `inet6/LOW-HIGH`, the local ports they are on.

@@ -16,16 +16,17 @@ const NLM_F_DUMP_INTR: u16 = 0x10;
 /// Dumps that are tried until one is whole.
 const TRIES: usize = 3;
 const IPPROTO_TCP: u8 = 6;
-const TCP_LISTEN: u32 = 10;
+pub(super) const TCP_LISTEN: u32 = 10;
 /// States of sockets that hold a port toward a peer: from `TCP_ESTABLISHED`, 1, to `TCP_CLOSING`, 11, but for
 /// `TCP_SYN_RECV`, whose sockets were called from outside, and `TCP_LISTEN`. `TCP_BOUND_INACTIVE`, 13, is asked for as
 /// well: sockets that are bound and not connected, in state `TCP_CLOSE`. Kernels before 6.8 have none of it and compare
 /// the bit with nothing.
 const HOLDING: [u32; 10] = [1, 2, 4, 5, 6, 7, 8, 9, 11, 13];
 const HEADER: usize = 16;
-const REQUEST: usize = HEADER + 56;
+/// Bytes of `inet_diag_req_v2`.
+const REQUEST: usize = 56;
 /// A message with all of its attributes.
-const WHOLE: usize = usize::MAX;
+pub(super) const WHOLE: usize = usize::MAX;
 /// The bit of `idiag_ext` that asks for `INET_DIAG_SKMEMINFO`, 7, which a kernel gives of its own accord to nobody.
 const WITH_MEMORY: u8 = 1 << (7 - 1);
 /// Bytes of `inet_diag_msg`, behind which its attributes begin.
@@ -35,7 +36,7 @@ const ADDRESSES: usize = 40;
 /// Most that a dump may hold, so that memory is bounded: 300,000 connections.
 const LARGEST: usize = 16 << 20;
 
-/// Which sockets a dump is about, and how much is kept of each.
+/// Which sockets a dump is about.
 struct Choice {
     family: u8,
     /// A bit for each state.
@@ -44,8 +45,6 @@ struct Choice {
     ports: Option<(u16, u16)>,
     /// `idiag_ext`: attributes that are given only to who asks.
     extensions: u8,
-    /// Bytes that are kept of each message.
-    keep: usize,
 }
 
 /// Asks the kernel for the listening TCP sockets of a family (`inet`, `inet6`), and gives its messages, with what each
@@ -54,13 +53,10 @@ struct Choice {
 /// # Errors
 /// The kernel's error; `EAFNOSUPPORT` for another family, `ENOENT` where the kernel has no tcp_diag.
 pub fn listening(family: &str) -> Result<Vec<u8>, Errno> {
-    whole(&Choice {
-        family: number(family)?,
-        states: 1 << TCP_LISTEN,
-        ports: None,
-        extensions: WITH_MEMORY,
-        keep: WHOLE,
-    })
+    whole(
+        &request(&Choice { family: number(family)?, states: 1 << TCP_LISTEN, ports: None, extensions: WITH_MEMORY }),
+        WHOLE,
+    )
 }
 
 /// Asks the kernel for every other TCP socket, of `inet/LOW-HIGH` or `inet6/LOW-HIGH`: a family and the local ports. Its
@@ -74,7 +70,7 @@ pub fn connections(of: &str) -> Result<Vec<u8>, Errno> {
     let port = |text: &str| text.parse().map_err(|_| Errno::EINVAL);
     let states = HOLDING.into_iter().fold(0, |states, state| states | 1 << state);
     let ports = Some((port(low)?, port(high)?));
-    whole(&Choice { family: number(family)?, states, ports, extensions: 0, keep: ADDRESSES })
+    whole(&request(&Choice { family: number(family)?, states, ports, extensions: 0 }), ADDRESSES)
 }
 
 /// `AF_INET` or `AF_INET6`, as `inet_diag_req_v2` wants them.
@@ -86,10 +82,10 @@ fn number(family: &str) -> Result<u8, Errno> {
     }
 }
 
-/// Dumps until one is whole.
-fn whole(choice: &Choice) -> Result<Vec<u8>, Errno> {
+/// Dumps until one is whole. Of each message so many bytes are kept.
+pub(super) fn whole(request: &[u8], keep: usize) -> Result<Vec<u8>, Errno> {
     for _ in 0..TRIES {
-        if let Some(answer) = dump(choice)? {
+        if let Some(answer) = dump(request, keep)? {
             return Ok(answer);
         }
     }
@@ -97,12 +93,12 @@ fn whole(choice: &Choice) -> Result<Vec<u8>, Errno> {
 }
 
 /// One dump; `None` if sockets came or went meanwhile, so that some may be missing or be there twice.
-fn dump(choice: &Choice) -> Result<Option<Vec<u8>>, Errno> {
+fn dump(request: &[u8], keep: usize) -> Result<Option<Vec<u8>>, Errno> {
     let netlink =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::NetlinkSockDiag))?;
-    send(netlink.as_raw_fd(), &request(choice), MsgFlags::empty())?;
+    send(netlink.as_raw_fd(), request, MsgFlags::empty())?;
     // A dump is answered from within recv, so there is never anything to wait for.
-    gathered(choice.keep, |step| recv(netlink.as_raw_fd(), step, MsgFlags::MSG_DONTWAIT))
+    gathered(keep, |step| recv(netlink.as_raw_fd(), step, MsgFlags::MSG_DONTWAIT))
 }
 
 /// The messages of a dump that comes in parts, up to the one that ends it; `None` if it lost its place.
@@ -142,15 +138,20 @@ fn append(messages: &mut Vec<u8>, kind: u16, body: &[u8]) {
 }
 
 fn request(choice: &Choice) -> Vec<u8> {
-    let filter = choice.ports.map(between).unwrap_or_default();
-    let mut bytes = u32::try_from(REQUEST + filter.len()).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
+    let mut body = vec![choice.family, IPPROTO_TCP, choice.extensions, 0];
+    body.extend(choice.states.to_ne_bytes());
+    body.resize(REQUEST, 0);
+    body.extend(choice.ports.map(between).unwrap_or_default());
+    asking(&body)
+}
+
+/// A message that asks for a dump.
+pub(super) fn asking(body: &[u8]) -> Vec<u8> {
+    let mut bytes = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
     bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     bytes.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
     bytes.resize(HEADER, 0);
-    bytes.extend([choice.family, IPPROTO_TCP, choice.extensions, 0]);
-    bytes.extend(choice.states.to_ne_bytes());
-    bytes.resize(REQUEST, 0);
-    bytes.extend(filter);
+    bytes.extend(body);
     bytes
 }
 
@@ -268,12 +269,9 @@ mod tests {
         let parts: Vec<u16> = filter.chunks(2).map(|part| u16::from_ne_bytes([part[0], part[1]])).collect();
         let [ge, le] = [2, 3].map(|code| u16::from_ne_bytes([code, 8]));
         assert_eq!(parts, [20, 1, ge, 20, 0, 0x1234, le, 12, 0, 0x5678]);
+        assert_eq!(&request(&Choice { family: 2, states: 1, ports: None, extensions: 0 })[..4], 72u32.to_ne_bytes());
         assert_eq!(
-            &request(&Choice { family: 2, states: 1, ports: None, extensions: 0, keep: 0 })[..4],
-            72u32.to_ne_bytes()
-        );
-        assert_eq!(
-            &request(&Choice { family: 2, states: 1, ports: Some((1, 2)), extensions: 0, keep: 0 })[..4],
+            &request(&Choice { family: 2, states: 1, ports: Some((1, 2)), extensions: 0 })[..4],
             92u32.to_ne_bytes()
         );
     }

@@ -53,6 +53,7 @@ mod ssh;
 mod sysctl_files;
 mod tidiness;
 mod units;
+mod unix;
 mod watch;
 
 fn main() {
@@ -77,6 +78,7 @@ fn main() {
         tidiness::PLACES,
         engines::PLACES,
         units::PLACES,
+        unix::PLACES,
         ansible::PLACES,
         boot_files::PLACES,
         watch::handshakes::PLACES,

@@ -11,6 +11,7 @@ use crate::model::facts::{Facts, grouped};
 use crate::model::listener::Limit;
 
 const BACKLOG: &str = "listener[*].backlog";
+const UNIX_BACKLOG: &str = "unix[*].backlog";
 const SOMAXCONN: &str = "sysctl.net.core.somaxconn";
 const COUNT: &str = "listeners.count";
 const ALL_DROPS: &str = "netstat.TcpExt.ListenDrops";
@@ -53,6 +54,33 @@ pub(super) const FORMULAS: &[Formula] = &[
     },
     Formula {
         entry: entry(
+            "unix[*].capacity",
+            Unit::Count,
+            Scope::Netns,
+            "unix[*].backlog + 1",
+            "connections that the accept queue holds",
+        ),
+        needs: &[UNIX_BACKLOG],
+        compute: |facts, subject| {
+            Ok(Value::Number(facts.number(&format!("unix[{subject}].backlog"))?.saturating_add(1)))
+        },
+    },
+    Formula {
+        entry: entry(
+            "unix[*].limited_by",
+            Unit::Text,
+            Scope::Netns,
+            "unix[*].backlog against net.core.somaxconn",
+            "what bounds the accept queue: somaxconn, or the application",
+        ),
+        needs: &[UNIX_BACKLOG, SOMAXCONN],
+        compute: |facts, subject| {
+            let backlog = facts.number(&format!("unix[{subject}].backlog"))?;
+            Ok(Value::Text(against(backlog, facts.number(SOMAXCONN)?).words().to_owned()))
+        },
+    },
+    Formula {
+        entry: entry(
             "listeners.cut_drops",
             Unit::Count,
             Scope::Netns,
@@ -61,10 +89,10 @@ pub(super) const FORMULAS: &[Formula] = &[
         ),
         needs: &[BACKLOG, DROPS, SOMAXCONN, COUNT],
         compute: |facts, _| {
-            let mut sum = 0;
+            let mut sum: i128 = 0;
             for (subject, drops) in drops(facts)? {
                 if limit(facts, &subject)? == Limit::Somaxconn {
-                    sum += drops;
+                    sum = sum.saturating_add(drops);
                 }
             }
             Ok(Value::Number(sum))
@@ -101,11 +129,12 @@ fn dropped(facts: &Facts) -> Result<String, Gap> {
     let dropping: Vec<&(String, i128)> = all.iter().filter(|(_, drops)| *drops > 0).collect();
     let mut words: Vec<String> =
         dropping.iter().take(NAMED).map(|(subject, drops)| format!("{} at {subject}", grouped(*drops))).collect();
-    let rest: i128 = dropping.iter().skip(NAMED).map(|(_, drops)| drops).sum();
+    let sum = |of: &[&(String, i128)]| of.iter().fold(0, |sum: i128, (_, drops)| sum.saturating_add(*drops));
+    let rest = sum(dropping.get(NAMED..).unwrap_or_default());
     if rest > 0 {
         words.push(format!("{} at {} more", grouped(rest), dropping.len() - NAMED));
     }
-    let gone = facts.number(ALL_DROPS)?.saturating_sub(all.iter().map(|(_, drops)| drops).sum());
+    let gone = facts.number(ALL_DROPS)?.saturating_sub(sum(&dropping));
     if gone > 0 {
         words.push(format!("{} at listeners that have been closed or started anew since", grouped(gone)));
     }
@@ -118,11 +147,15 @@ fn backlog(facts: &Facts, subject: &str) -> Result<i128, Gap> {
 
 /// What bounds the queue of a listener.
 fn limit(facts: &Facts, subject: &str) -> Result<Limit, Gap> {
-    Ok(match backlog(facts, subject)?.cmp(&facts.number(SOMAXCONN)?) {
+    Ok(against(backlog(facts, subject)?, facts.number(SOMAXCONN)?))
+}
+
+fn against(backlog: i128, somaxconn: i128) -> Limit {
+    match backlog.cmp(&somaxconn) {
         Ordering::Equal => Limit::Somaxconn,
         Ordering::Less => Limit::Application,
         Ordering::Greater => Limit::Former,
-    })
+    }
 }
 
 /// What to change, and whether raising somaxconn helps.
