@@ -34,10 +34,10 @@ fn read(gather: &mut Gather<'_>) {
         Err(refusal) => Err(refusal.gap(DEV)),
     };
     let sum = |of: fn(&Interface) -> i128| -> Reading {
-        Ok(Value::Number(interfaces.as_ref().map_err(Gap::clone)?.iter().map(of).sum()))
+        Ok(Value::Number(interfaces.as_ref().map_err(Gap::clone)?.iter().map(of).fold(0, i128::saturating_add)))
     };
     for (name, reading) in [
-        ("device.dropped", sum(|one| one.rx_dropped + one.tx_dropped)),
+        ("device.dropped", sum(|one| one.rx_dropped.saturating_add(one.tx_dropped))),
         ("device.rx_packets", sum(|one| one.rx_packets)),
         ("device.tx_packets", sum(|one| one.tx_packets)),
     ] {
@@ -48,7 +48,7 @@ fn read(gather: &mut Gather<'_>) {
     }
     let cards = interfaces.as_ref().map_err(Gap::clone).and_then(|interfaces| cards(gather, interfaces));
     let sum = |of: fn(&Card) -> i128| -> Reading {
-        Ok(Value::Number(cards.as_ref().map_err(Gap::clone)?.iter().map(of).sum()))
+        Ok(Value::Number(cards.as_ref().map_err(Gap::clone)?.iter().map(of).fold(0, i128::saturating_add)))
     };
     let rx = sum(|card| card.rx_missed);
     let tx = sum(|card| card.tx_dropped);
@@ -95,7 +95,8 @@ struct Card {
 
 /// The interfaces that dropped something and have a device.
 fn cards(gather: &Gather<'_>, interfaces: &[Interface]) -> Result<Vec<Card>, Gap> {
-    let dropped: Vec<&Interface> = interfaces.iter().filter(|one| one.rx_dropped + one.tx_dropped > 0).collect();
+    let dropped: Vec<&Interface> =
+        interfaces.iter().filter(|one| one.rx_dropped.saturating_add(one.tx_dropped) > 0).collect();
     if dropped.len() > MOST {
         return Err(Gap::new(Cause::Unsupported, format!("more than {MOST} interfaces dropped packets")));
     }
