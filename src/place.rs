@@ -47,22 +47,29 @@ pub fn of(facts: &Facts) -> Place {
     if init_pidns == Some(false) {
         because.push("a pid namespace of its own".to_owned());
     }
-    if matches!(facts.value("namespace.user.init"), Ok(Value::Number(0))) {
+    let init_userns = facts.number("namespace.user.init").ok().map(|init| init == 1);
+    if init_userns == Some(false) {
         because.push("a user namespace of its own".to_owned());
     }
+    let given = facts.text("sign.mount").is_some();
     let runtime = runtime(facts, &mut because);
     let readonly = facts.holds("sign.procsys_readonly");
     if readonly {
         because.push("/proc/sys is mounted read-only".to_owned());
     }
-    let marker =
-        facts.holds("sign.dockerenv") || facts.holds("sign.containerenv") || facts.text("sign.manager").is_some();
-    let container = runtime.is_some() || (init_pidns == Some(false) && (readonly || marker));
-    if marker && !container {
+    let marker = facts.holds("sign.dockerenv") || facts.holds("sign.containerenv");
+    let managed = facts.text("sign.manager").is_some();
+    // A marker file stays behind where a container was, and in a pid namespace that somebody makes there it means no more.
+    let container = runtime.is_some() || (init_pidns == Some(false) && (readonly || managed || (marker && given)));
+    if (marker || managed) && !container {
         because.push(
             "a container's marker file (such as /.dockerenv) is taken as left over: nothing else says container"
                 .to_owned(),
         );
+    }
+    let unreadable = unreadable(facts);
+    if let Some(gap) = unreadable.as_ref().filter(|_| !container) {
+        because.push(format!("what would tell a container from a host could not be read: {}", gap.why));
     }
     let kubernetes = container && kubernetes(facts, &mut because);
     let node = !container && facts.holds("sign.kubelet");
@@ -73,6 +80,7 @@ pub fn of(facts: &Facts) -> Place {
         (true, true, Netns::Init) => Kind::HostNetworkPod,
         (true, true, _) => Kind::Pod,
         (true, false, _) => Kind::Container,
+        _ if unreadable.is_some() => Kind::Unknown,
         (false, _, Netns::Child) => Kind::Namespace,
         (false, _, Netns::Init) if init_pidns.is_some() => Kind::Host,
         _ => Kind::Unknown,
@@ -81,13 +89,17 @@ pub fn of(facts: &Facts) -> Place {
         kind,
         netns,
         init_pidns,
+        init_userns,
         runtime: runtime.map(str::to_owned),
         node: node || kind == Kind::HostNetworkPod,
         unit: facts.text("cgroup.path").and_then(unit),
         cgroup: facts.text("cgroup.version").map(str::to_owned),
         process: facts.text("process.name").map(str::to_owned),
         uid: facts.number("process.uid").ok().and_then(|uid| u32::try_from(uid).ok()),
-        capabilities: facts.number("process.capabilities").map(capabilities).unwrap_or_default(),
+        capabilities: facts
+            .number("process.capabilities")
+            .map(|mask| capabilities(mask, init_userns))
+            .unwrap_or_default(),
         writable: writable(facts),
         kernel: facts.text("kernel.release").and_then(|release| release.parse().ok()),
         because,
@@ -117,6 +129,18 @@ pub fn describe(place: &Place, facts: &mut Facts) {
     let pod = matches!(place.kind, Kind::Pod | Kind::HostNetworkPod);
     facts.put("kubernetes.pod", Ok(Value::Number(i128::from(pod))), "place");
     facts.put("container", Ok(Value::Number(i128::from(container))), "place");
+}
+
+/// Why a sign of containers is missing, where others could be read: without all of them a host is a guess.
+fn unreadable(facts: &Facts) -> Option<Gap> {
+    const SIGNS: [&str; 4] = ["namespace.pid.init", "sign.mount", "sign.dockerenv", "sign.containerenv"];
+    let read = |name: &&str| facts.value(name).map_or_else(|gap| gap.cause == Cause::Absent, |_| true);
+    let gap = |name: &&str| {
+        let gap = facts.value(name).err()?;
+        (![Cause::Absent, Cause::NotVisibleHere].contains(&gap.cause)).then_some(gap)
+    };
+    let known = SIGNS.iter().filter(|name| facts.get(name).is_some());
+    if known.clone().any(read) { known.clone().find_map(gap) } else { None }
 }
 
 fn netns(facts: &Facts, because: &mut Vec<String>) -> Netns {
@@ -175,14 +199,16 @@ fn runtime(facts: &Facts, because: &mut Vec<String>) -> Option<&'static str> {
             other => other,
         };
     }
-    let own_pidns = !facts.holds("namespace.pid.init");
-    if found.is_none() && own_pidns && facts.holds("sign.containerenv") {
-        because.push("/run/.containerenv".to_owned());
-        return Some("podman");
-    }
-    if found.is_none() && own_pidns && facts.holds("sign.dockerenv") && facts.value("namespace.pid.init").is_ok() {
-        because.push("/.dockerenv in a pid namespace of its own".to_owned());
-        return Some("docker");
+    let own_pidns = matches!(facts.value("namespace.pid.init"), Ok(Value::Number(0)));
+    let around = facts.holds("sign.procsys_readonly") || !files.is_empty();
+    let marks = [("sign.containerenv", "/run/.containerenv", "podman"), ("sign.dockerenv", "/.dockerenv", "docker")];
+    if let Some((_, file, name)) = marks.into_iter().find(|(sign, ..)| facts.holds(sign))
+        && found.is_none()
+        && own_pidns
+        && around
+    {
+        because.push(format!("{file} in a pid namespace of its own"));
+        return Some(name);
     }
     if let (None, true, Some("systemd-nspawn")) = (found, own_pidns, facts.text("sign.manager")) {
         because.push("/run/systemd/container".to_owned());
@@ -259,10 +285,12 @@ fn unit(path: &str) -> Option<String> {
     (!OF_OTHERS.iter().any(|start| last.starts_with(start))).then(|| last.to_owned())
 }
 
-fn capabilities(mask: i128) -> Vec<&'static str> {
+/// Those that act: in a user namespace of its own only what is of the network namespace, which may be its own as well.
+fn capabilities(mask: i128, init_userns: Option<bool>) -> Vec<&'static str> {
     const NAMED: [(u32, &str); 4] =
         [(12, "CAP_NET_ADMIN"), (19, "CAP_SYS_PTRACE"), (21, "CAP_SYS_ADMIN"), (24, "CAP_SYS_RESOURCE")];
-    NAMED.into_iter().filter(|(bit, _)| mask >> bit & 1 == 1).map(|(_, name)| name).collect()
+    let acts = |name: &str| init_userns != Some(false) || name == "CAP_NET_ADMIN";
+    NAMED.into_iter().filter(|(bit, name)| mask >> bit & 1 == 1 && acts(name)).map(|(_, name)| name).collect()
 }
 
 fn writable(facts: &Facts) -> Writable {

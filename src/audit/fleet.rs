@@ -19,7 +19,14 @@ pub(crate) fn fleet(
     told: Told,
 ) -> Result<Fleet, NothingReadable> {
     let host = audit_over(host, rules, workload, Beside::default(), told)?;
-    let mut fleet = Fleet { host, sections: Vec::new(), ended: 0, left_out: survey.left_out, notes: notes(survey) };
+    let mut fleet = Fleet {
+        host,
+        sections: Vec::new(),
+        ended: 0,
+        left_out: survey.left_out,
+        partial: survey.is_partial(),
+        notes: notes(survey),
+    };
     for subject in &survey.subjects {
         let Some(of) = subject.open() else {
             fleet.ended += 1;
@@ -52,6 +59,18 @@ fn notes(survey: &Survey) -> Vec<String> {
             "{} containers and network namespaces were not looked at: {MOST_TARGETS} are audited at once. --name NAME --all \
              takes those of one name.",
             survey.left_out
+        ));
+    }
+    if survey.hidden {
+        notes.push(
+            "This /proc hides the processes of other users (hidepid): what they run is not in this report. Root sees them."
+                .to_owned(),
+        );
+    }
+    if survey.unread > 0 {
+        notes.push(format!(
+            "{} processes could not be read: what they run in is not in this report unless others run there.",
+            survey.unread
         ));
     }
     if survey.unseen > 0 {

@@ -69,6 +69,8 @@ impl Process {
 #[derive(Debug, PartialEq)]
 struct Pass {
     denied: i128,
+    /// Whether there may be others that this user does not see.
+    hidden: bool,
     /// The nearest to its limit first.
     processes: Vec<Process>,
 }
@@ -77,7 +79,9 @@ impl Pass {
     /// Reads the answer to [`Ask::FdUse`].
     fn parse(text: &str) -> Option<Self> {
         let (head, rest) = text.split_once('\n')?;
-        let denied = head.split_whitespace().find_map(|word| word.strip_prefix("denied="))?.parse().ok()?;
+        let mut words = head.split_whitespace();
+        let denied = words.clone().find_map(|word| word.strip_prefix("denied="))?.parse().ok()?;
+        let hidden = words.any(|word| word == "hidden");
         let process = |line: &str| {
             let mut words = line.splitn(4, ' ');
             let (pid, used, limit) = (words.next()?, words.next()?, words.next()?);
@@ -85,7 +89,7 @@ impl Pass {
             let name = format!("{} {pid}", words.next()?);
             Some(Process { name, used: used.parse().ok()?, limit: limit.parse().ok()? })
         };
-        Some(Self { denied, processes: rest.lines().map(process).collect::<Option<_>>()? })
+        Some(Self { denied, hidden, processes: rest.lines().map(process).collect::<Option<_>>()? })
     }
 
     /// The nearest process, and all others that are close.
@@ -94,17 +98,19 @@ impl Pass {
     /// There is none, or some could not be looked into and none of the others is close: nothing is known of the hidden ones.
     fn near(self) -> Result<Vec<Process>, Gap> {
         let denied = self.denied;
+        let others = match self.hidden {
+            true => "the processes of other users are hidden from this one (hidepid)".to_owned(),
+            false => format!("{denied} processes could not be looked into by this user"),
+        };
+        let partial = self.hidden || denied > 0;
         let mut processes = self.processes.into_iter();
         let Some(first) = processes.next() else {
-            let cause = if denied > 0 { Cause::Denied } else { Cause::Absent };
-            return Err(Gap::new(cause, format!("no process could be looked into, {denied} were refused")));
+            let cause = if partial { Cause::Denied } else { Cause::Absent };
+            return Err(Gap::new(cause, format!("no process could be looked into: {others}")));
         };
-        if denied > 0 && !first.is_close() {
+        if partial && !first.is_close() {
             let Process { name, used, limit } = first;
-            let why = format!(
-                "{denied} processes could not be looked into by this user; of the others {name} is nearest to its limit, \
-                 with {used} of {limit}"
-            );
+            let why = format!("{others}; of the rest {name} is nearest to its limit, with {used} of {limit}");
             return Err(Gap::new(Cause::Denied, why));
         }
         Ok(std::iter::once(first).chain(processes.filter(Process::is_close)).collect())
@@ -158,6 +164,9 @@ mod tests {
             "{gap}"
         );
         assert_eq!(facts.number("fds.denied"), Ok(46));
+        let hidden = read(&["looked=1 denied=0 hidden\n90 5 1024 tunecheck\n"], &["fds[*].used"]);
+        let gap = hidden.family("fds[*].used").unwrap_err();
+        assert!(gap.cause == Cause::Denied && gap.why.contains("hidepid"), "{gap}");
         let none = read(&["looked=0 denied=40\n"], &["fds[*].used"]);
         assert_eq!(none.family("fds[*].limit").unwrap_err().cause, Cause::Denied);
     }

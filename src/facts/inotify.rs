@@ -41,12 +41,9 @@ fn read(gather: &mut Gather<'_>) {
     if !gather.wants_any("inotify.instances") && !gather.wants_any("inotify.watches") {
         return;
     }
-    let asked = gather.host.ask(Query { ask: Ask::Inotify, of: "" });
-    let found = match asked {
-        Ok(bytes) => Held::parse(&text(&bytes)).ok_or_else(|| Gap::unparsable(READ, &bytes)),
-        // A recording of a container cannot hold it either.
-        Err(_) if gather.facts.number("namespace.pid.init") == Ok(0) => Err(elsewhere()),
-        Err(refusal) => Err(refusal.gap(READ)),
+    let found = match is_shared(&gather.facts) {
+        false => Err(Gap::new(Cause::Absent, "no container shares the users of this machine")),
+        true => held(gather),
     };
     for (key, limit, of) in [("instances", LIMITS[0], Held::INSTANCES), ("watches", LIMITS[1], Held::WATCHES)] {
         let limit = gather.facts.number(limit).unwrap_or(i128::MAX);
@@ -57,6 +54,15 @@ fn read(gather: &mut Gather<'_>) {
         };
         gather.put(format!("inotify.{key}"), count, READ);
         gather.put(format!("inotify.{key}_of"), user, READ);
+    }
+}
+
+fn held(gather: &Gather<'_>) -> Result<Held, Gap> {
+    match gather.host.ask(Query { ask: Ask::Inotify, of: "" }) {
+        Ok(bytes) => Held::parse(&text(&bytes)).ok_or_else(|| Gap::unparsable(READ, &bytes)),
+        // A recording of a container cannot hold it either.
+        Err(_) if gather.facts.number("namespace.pid.init") == Ok(0) => Err(elsewhere()),
+        Err(refusal) => Err(refusal.gap(READ)),
     }
 }
 

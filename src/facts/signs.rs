@@ -9,6 +9,10 @@ use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
 const KUBELET: &str = "/var/lib/kubelet";
 const PODS: &str = "/var/lib/kubelet/pods";
+/// On every machine.
+const STATE: &str = "/var/lib";
+/// Where a sosreport keeps the list of processes.
+const PS: &str = "/ps";
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 /// Sockets of container engines that are no kubelet's.
 const ENGINES: [&str; 4] =
@@ -109,9 +113,19 @@ fn read(gather: &mut Gather<'_>) {
 /// can be seen.
 fn kubelet(host: &dyn Host) -> Result<bool, Gap> {
     match host.exists(PODS) {
+        // A part of a machine: its list of processes may tell, and that a folder is missing does not.
+        Ok(false) if host.exists(STATE) == Ok(false) => match host.read(PS) {
+            Ok(bytes) if text(&bytes).lines().any(runs_kubelet) => Ok(true),
+            _ => Err(Gap::new(Cause::Unsupported, format!("{STATE} is not there: it may be a node"))),
+        },
         Err(refusal) if refusal.is_denied() => host.exists(KUBELET).map_err(|refusal| refusal.gap(KUBELET)),
         other => other.map_err(|refusal| refusal.gap(PODS)),
     }
+}
+
+/// Whether a line of `ps aux` is that of a kubelet: the program itself, or one that is told to be it.
+fn runs_kubelet(line: &str) -> bool {
+    line.split_whitespace().skip(10).take(2).any(|word| word == "kubelet" || word.ends_with("/kubelet"))
 }
 
 fn yes_no(answer: Result<bool, Gap>) -> Reading {
@@ -159,6 +173,37 @@ mod tests {
     #[test]
     fn a_kubelet_folder_closed_to_this_user_is_a_kubelet() {
         assert_eq!(kubelet(&Closed), Ok(true));
+    }
+
+    /// A few files of a machine, as a collection of them holds.
+    struct Part(Option<&'static str>);
+
+    impl Host for Part {
+        fn ask(&self, query: Query<'_>) -> crate::host::Answer {
+            match (query.of, self.0) {
+                (PS, Some(list)) => Ok(list.into()),
+                _ => Err(Refusal::Errno(2)),
+            }
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_machine_may_be_one_of_a_node() {
+        let line = |command: &str| -> &'static str {
+            let line = format!("USER PID COMMAND\nroot 1143 2.5 1.5 1451600 128948 ? Ssl 02:19 0:54 {command}\n");
+            String::leak(line)
+        };
+        assert_eq!(
+            kubelet(&Part(Some(line("/usr/bin/hyperkube kubelet --config=/etc/kubernetes/kubelet.conf")))),
+            Ok(true)
+        );
+        assert_eq!(kubelet(&Part(Some(line("/usr/bin/kubelet --v=2")))), Ok(true));
+        assert!(kubelet(&Part(Some(line("/usr/bin/vim notes-on-kubelet")))).is_err());
+        assert!(kubelet(&Part(None)).is_err());
     }
 
     #[test]

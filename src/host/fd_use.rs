@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 
+use super::processes;
+
 /// How many processes the answer names.
 const NAMED: usize = 10;
 /// Share of a limit in millionths, so that two large tables can be told apart.
@@ -36,7 +38,8 @@ struct Pass {
 ///
 /// A process that holds twice what its limit allows has lowered the limit on purpose, as sandboxes do (sshd before a
 /// login): it wants no further descriptor and is left out. One that inherited a few above its limit is not. Threads share one table and are not counted again. Processes
-/// that end meanwhile are passed over; those that hidepid hides are not seen at all.
+/// that end meanwhile are passed over. Of those that hidepid hides nothing is known, not even how many: the first line
+/// ends with ` hidden` then.
 ///
 /// With a pid namespace, as the link /proc/PID/ns/pid names it, only the processes in it.
 ///
@@ -85,7 +88,8 @@ impl Pass {
     }
 
     fn into_bytes(self) -> Vec<u8> {
-        let mut text = format!("looked={} denied={}\n", self.looked, self.denied);
+        let hidden = if processes::are_hidden() { " hidden" } else { "" };
+        let mut text = format!("looked={} denied={}{hidden}\n", self.looked, self.denied);
         for Process { used, pid: Reverse(pid), soft, .. } in self.top.iter().rev() {
             text.push_str(&format!("{pid} {used} {soft} {}\n", comm(*pid)));
         }

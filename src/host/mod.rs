@@ -43,6 +43,7 @@ pub use kept::Kept;
 pub use live::Live;
 pub use of::Of;
 pub use output::{create, write_new};
+pub use processes::are_hidden as processes_are_hidden;
 pub use recorder::Recorder;
 pub use snapshot::{Replay, write as write_snapshot};
 pub use survey::{MOST as MOST_TARGETS, Subject, Survey, survey};

@@ -42,7 +42,12 @@ impl Of {
     /// There is none, or it may not be looked at at all.
     pub fn pid(pid: u32) -> Result<Self, Refusal> {
         // Says why, where there is no such process.
-        Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/comm") })?;
+        Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/comm") }).map_err(|refusal| {
+            match refusal.is_absent() && processes::are_hidden() {
+                true => Refusal::NotVisibleHere("hidden from this user, if it exists (hidepid): root sees it".into()),
+                false => refusal,
+            }
+        })?;
         let process =
             processes::look(pid).ok_or_else(|| Refusal::Unsupported("it is a kernel thread, or ends".into()))?;
         Self::process(&process, String::new())

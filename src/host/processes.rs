@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 
+use nix::errno::Errno;
+
 use super::member::Member;
 
 /// `PF_KTHREAD` of linux/sched.h, in the flags of /proc/PID/stat.
@@ -26,22 +28,45 @@ pub(super) struct Process {
     pub(super) member: Member,
 }
 
-/// Every process that is visible and no kernel thread, by number. One that ends meanwhile is passed over.
+/// The processes of a machine, or of a container.
+#[derive(Debug)]
+pub(super) struct All {
+    /// By number, without kernel threads.
+    pub(super) processes: Vec<Process>,
+    /// How many more could not be read.
+    pub(super) unread: usize,
+}
+
+/// Every process that is visible. One that ends meanwhile is passed over.
 ///
 /// # Errors
 /// Those of listing /proc.
-pub(super) fn all() -> io::Result<Vec<Process>> {
-    let mut found: Vec<Process> = pids()?.into_iter().filter_map(look).collect();
-    found.sort_unstable_by_key(|process| process.pid);
-    Ok(found)
+pub(super) fn all() -> io::Result<All> {
+    let mut all = All { processes: Vec::new(), unread: 0 };
+    for pid in pids()? {
+        match read(pid) {
+            Ok(found) => all.processes.extend(found),
+            Err(_) => all.unread += 1,
+        }
+    }
+    all.processes.sort_unstable_by_key(|process| process.pid);
+    Ok(all)
 }
 
+/// The numbers of all processes that are visible.
+///
+/// # Errors
+/// Those of listing /proc: half a list would pass for a whole one.
 pub(super) fn pids() -> io::Result<Vec<u32>> {
-    Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        pids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(pids)
 }
 
 /// Whether other users' processes are hidden from this one (hidepid of proc(5)): every pid namespace has a first process.
-pub(super) fn are_hidden() -> bool {
+pub fn are_hidden() -> bool {
     fs::metadata("/proc/1").is_err()
 }
 
@@ -81,10 +106,23 @@ pub(super) fn mappings(pid: u32) -> io::Result<u64> {
     }
 }
 
-/// One process; none if it has ended, or is a kernel thread.
+/// One process; none if it has ended, cannot be read, or is a kernel thread.
 pub(super) fn look(pid: u32) -> Option<Process> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
+    read(pid).ok().flatten()
+}
+
+/// One process; none if it has ended, or is a kernel thread.
+fn read(pid: u32) -> io::Result<Option<Process>> {
+    match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(stat) => Ok(parsed(pid, &String::from_utf8_lossy(&stat))),
+        Err(error) if [Some(Errno::ENOENT as i32), Some(Errno::ESRCH as i32)].contains(&error.raw_os_error()) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn parsed(pid: u32, stat: &str) -> Option<Process> {
     // The name may hold blanks, brackets and line feeds.
     let (before, after) = stat.rsplit_once(") ")?;
     let name = before.split_once(" (")?.1;
@@ -148,7 +186,7 @@ mod tests {
         let own = look(std::process::id()).unwrap();
         assert_eq!(own.netns, netns(own.pid));
         assert!(own.netns.is_some() && own.began > 0 && own.parent > 0);
-        assert!(all().unwrap().iter().any(|process| process.pid == own.pid && process.began == own.began));
+        assert!(all().unwrap().processes.iter().any(|process| process.pid == own.pid && process.began == own.began));
         let program = program(own.pid);
         assert!(std::env::args().next().unwrap().ends_with(&program) && !program.is_empty(), "{program}");
     }

@@ -32,6 +32,10 @@ pub struct Survey {
     pub empty: Vec<String>,
     /// Processes of which this user may not see where they are.
     pub unseen: usize,
+    /// Processes that could not be read at all.
+    pub unread: usize,
+    /// Whether this /proc hides those of other users.
+    pub hidden: bool,
 }
 
 /// A container, or a network namespace without one.
@@ -51,6 +55,13 @@ enum Key {
     Netns(u64),
     /// Processes beside them, by their cgroup.
     Cgroup(String),
+}
+
+impl Survey {
+    /// Whether there may be more than was found.
+    pub fn is_partial(&self) -> bool {
+        self.hidden || self.unread > 0 || self.unseen > 0
+    }
 }
 
 impl Subject {
@@ -76,7 +87,8 @@ impl Subject {
 pub fn survey(name: Option<&str>) -> io::Result<Survey> {
     let all = processes::all()?;
     let own = processes::look(std::process::id());
-    Ok(grouped(all, own.as_ref(), name))
+    let survey = grouped(all.processes, own.as_ref(), name);
+    Ok(Survey { unread: all.unread, hidden: processes::are_hidden(), ..survey })
 }
 
 fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>) -> Survey {

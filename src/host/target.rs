@@ -36,14 +36,26 @@ pub struct NoTarget(String);
 /// [`NoTarget`]: nothing or too much has that name.
 pub fn find(target: Target<'_>) -> Result<Of, NoTarget> {
     let all = processes::all().map_err(|error| NoTarget(format!("/proc cannot be listed: {error}")))?;
+    let unread = all.unread;
+    let all = all.processes;
     let found = match target {
-        Target::Name(name) => named(&all, name)?,
-        Target::Unit(unit) => of_unit(&all, unit)?,
-        Target::Container(name) => of_container(&all, name)?,
-        Target::Pod(name) => of_pod(&all, name)?,
+        Target::Name(name) => named(&all, name),
+        Target::Unit(unit) => of_unit(&all, unit),
+        Target::Container(name) => of_container(&all, name),
+        Target::Pod(name) => of_pod(&all, name),
     };
+    let found = found.map_err(|NoTarget(why)| NoTarget(format!("{why}{}", beyond(unread))))?;
     Of::process(found.process, found.why)
         .map_err(|refusal| NoTarget(format!("process {}: {}", found.process.words(), refusal.gap("that process").why)))
+}
+
+/// What is not among the processes that were looked at, as a clause.
+fn beyond(unread: usize) -> String {
+    match (processes::are_hidden(), unread) {
+        (true, _) => ". Processes of other users are hidden from this one (hidepid): root sees them".to_owned(),
+        (false, 0) => String::new(),
+        (false, unread) => format!(". {unread} processes could not be read, and may be meant"),
+    }
 }
 
 struct Found<'a> {

@@ -27,7 +27,17 @@ pub fn own_processes() -> bool {
 /// # Errors
 /// A sentence: it may not be looked into.
 pub fn workload() -> Result<Option<Of>, String> {
-    let Ok(all) = processes::all() else { return Ok(None) };
+    let all = processes::all().map_err(|error| {
+        format!("Limits are those of tunecheck itself: the processes here cannot be listed ({error}), so nothing says which one does the work.")
+    })?;
+    if all.unread > 0 {
+        return Err(format!(
+            "Limits are those of tunecheck itself: {} processes here could not be read, and one of them may do the work. \
+             --pid N audits one.",
+            all.unread
+        ));
+    }
+    let all = all.processes;
     let tree = candidates(&all, std::process::id());
     let Some((process, why)) = choose(&tree) else { return Ok(None) };
     let what = if process.pid == 1 { "process 1 of this container" } else { "the workload of this container" };

@@ -24,6 +24,8 @@ pub struct Fleet {
     pub ended: usize,
     /// Targets beyond those that are audited at once.
     pub left_out: usize,
+    /// Whether there may be more that could not be seen.
+    pub partial: bool,
     /// What the reader has to know about the whole, one sentence each.
     pub notes: Vec<String>,
 }

@@ -52,6 +52,8 @@ pub struct Place {
     pub netns: Netns,
     /// Whether this is the first pid namespace.
     pub init_pidns: Option<bool>,
+    /// Whether this is the first user namespace: root of any other is not root of the machine.
+    pub init_userns: Option<bool>,
     /// The container runtime, if there is a container and its name shows.
     pub runtime: Option<String>,
     /// Whether the machine is a Kubernetes node.
@@ -87,6 +89,7 @@ impl Place {
             kind: Kind::Host,
             netns: Netns::Init,
             init_pidns: Some(true),
+            init_userns: Some(true),
             runtime: None,
             node: false,
             unit: None,
@@ -106,6 +109,11 @@ impl Place {
     /// The number of the audited process, where it is another one than tunecheck.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref()?.split(' ').next()?.parse().ok()
+    }
+
+    /// Whether the audited process is root of the machine, as far as that is known.
+    pub fn is_root(&self) -> bool {
+        self.uid == Some(0) && self.init_userns != Some(false)
     }
 
     /// The kind as a person says it.

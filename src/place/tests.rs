@@ -115,3 +115,33 @@ fn nothing_known_is_unknown() {
     let place = of(&Facts::default());
     assert_eq!((place.kind, place.netns, place.writable), (Kind::Unknown, Netns::Unknown, Writable::Unknown));
 }
+
+#[test]
+fn a_marker_that_was_left_behind_makes_no_container_of_a_pid_namespace() {
+    let mut facts = facts(false, false, &[("sign.dockerenv", YES), ("sign.containerenv", YES)]);
+    assert_eq!(of(&facts).kind, Kind::Namespace);
+    // A runtime mounts files of its own into a container, wherever it keeps them.
+    facts.put("sign.mount", Ok(text("/data/engine/containers/0a/hosts")), "");
+    assert_eq!((of(&facts).kind, of(&facts).runtime.as_deref()), (Kind::Container, Some("podman")));
+}
+
+#[test]
+fn without_every_sign_of_containers_the_place_is_a_guess() {
+    for sign in ["namespace.pid.init", "sign.mount", "sign.dockerenv"] {
+        for init_net in [true, false] {
+            let mut facts = facts(init_net, true, &[("sign.containerenv", Value::Number(0))]);
+            facts.put(sign, Err(Gap::new(Cause::Unsupported, "Input/output error")), "");
+            let place = of(&facts);
+            assert_eq!(place.kind, Kind::Unknown, "{sign}");
+            assert!(place.because.iter().any(|clause| clause.contains("Input/output error")), "{:?}", place.because);
+        }
+    }
+}
+
+#[test]
+fn root_of_a_user_namespace_is_not_root_of_the_machine() {
+    let own = [("namespace.user.init", Value::Number(0)), ("process.uid", Value::Number(0))];
+    let place = of(&facts(false, true, &[own.as_slice(), &[("process.capabilities", Value::Number(-1))]].concat()));
+    assert!(!place.is_root());
+    assert_eq!(place.capabilities, ["CAP_NET_ADMIN"]);
+}

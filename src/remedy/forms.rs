@@ -217,7 +217,7 @@ impl Planned<'_> {
             "and have whoever makes the namespace do it: it is lost with the namespace".to_owned(),
         ];
         let undo = entered(words::unwrite(&self.edit));
-        let who = place::writer(self.situation.place);
+        let who = place::writer_in_netns(self.situation.place);
         self.act(Site::Here, who, lines, &whose, undo)
     }
 

@@ -2,14 +2,24 @@
 
 use crate::model::place::{Kind, Place, Writable};
 
-/// Who can write a sysctl or a file where the audit stands.
+/// Who can write a sysctl of the machine, a file or a limit where the audit stands.
 pub(super) fn writer(place: &Place) -> &'static str {
     match (place.kind, place.writable) {
         (Kind::Unknown, _) => "root on that machine",
         (Kind::Namespace, _) if place.uid.is_none() => "whoever makes that network namespace, or root in it",
-        (_, Writable::Yes) if place.uid == Some(0) => "root, as this audit ran",
+        _ if place.uid == Some(0) && !place.is_root() => "root of this machine, not root of this user namespace",
+        (_, Writable::Yes) if place.is_root() => "root, as this audit ran",
         (_, Writable::Yes) => "the user of this audit",
         _ => "root on this machine",
+    }
+}
+
+/// Who can write a sysctl of the network namespace that the audit stands in: where its own user namespace made it, the root
+/// of that one.
+pub(super) fn writer_in_netns(place: &Place) -> &'static str {
+    match (place.uid, place.init_userns, place.writable) {
+        (Some(0), Some(false), Writable::Yes) => "root of this user namespace, as this audit ran",
+        _ => writer(place),
     }
 }
 

@@ -32,6 +32,9 @@ fn rest(out: &mut String, fleet: &Fleet, style: Style) -> fmt::Result {
             .replace("container or network namespaces", "containers and network namespaces"),
         plural(sections, "section"),
     ];
+    if fleet.partial {
+        words.iter_mut().take(1).for_each(|found| found.push_str(" that can be seen"));
+    }
     if fleet.ended > 0 {
         words.push(format!("{} ended while they were read", fleet.ended));
     }

@@ -112,6 +112,7 @@ pub(super) fn stands(place: &Place) -> String {
     );
     stands.extend(place.cgroup.as_ref().map(|version| format!("cgroup {version}")));
     stands.push(match place.uid {
+        Some(0) if place.init_userns == Some(false) => "root of a user namespace".into(),
         Some(0) => "root".into(),
         Some(uid) => format!("uid {uid}"),
         None => "user unknown".into(),

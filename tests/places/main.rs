@@ -26,6 +26,7 @@ mod fleet;
 #[allow(dead_code, reason = "whole machines use the rest")]
 #[path = "../support/harness.rs"]
 mod harness;
+mod hidden;
 #[path = "../support/leftovers.rs"]
 mod leftovers;
 mod limits;
@@ -71,6 +72,7 @@ fn main() {
         quotas::PLACES,
         sysctl_files::PLACES,
         limits::PLACES,
+        hidden::PLACES,
         descriptors::PLACES,
         output::PLACES,
         readonly::PLACES,

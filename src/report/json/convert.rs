@@ -66,6 +66,7 @@ impl<'a> From<&'a Report> for ReportV1<'a> {
                 cgroup: place.cgroup.as_deref(),
                 process: place.process.as_deref(),
                 uid: place.uid,
+                initial_user_namespace: place.init_userns,
                 capabilities: &place.capabilities,
                 sysctls: match place.writable {
                     Writable::Yes => WritableV1::Writable,

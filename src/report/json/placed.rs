@@ -18,6 +18,8 @@ pub(super) struct PlaceIn<'a> {
     #[serde(default)]
     process: Option<String>,
     uid: Option<u32>,
+    #[serde(default)]
+    initial_user_namespace: Option<bool>,
     #[serde(borrow, default)]
     capabilities: Vec<Cow<'a, str>>,
     sysctls: WritableIn,
@@ -85,6 +87,7 @@ impl PlaceIn<'_> {
             uid: self.uid,
             capabilities: CAPABILITIES.into_iter().filter(|name| self.capabilities.iter().any(|c| c == name)).collect(),
             init_pidns: None,
+            init_userns: self.initial_user_namespace,
             cgroup: None,
             kernel: None,
             because: Vec::new(),

@@ -39,6 +39,8 @@ pub(super) struct PlaceV1<'a> {
     /// The audited process as its number and name; null where tunecheck audits what it was itself given.
     pub(super) process: Option<&'a str>,
     pub(super) uid: Option<u32>,
+    /// Whether that user is one of the machine's first user namespace; null where it is unknown.
+    pub(super) initial_user_namespace: Option<bool>,
     pub(super) capabilities: &'a [&'static str],
     pub(super) sysctls: WritableV1,
     pub(super) because: &'a [String],
