@@ -71,20 +71,38 @@ fn streams_take_the_place_of_connections() {
     assert_eq!(need(&client, "threads, where each request holds one"), 100_000);
 }
 
-/// 100 requests/s of 200 ms, each on its own connection: 20 are open, 6,000 in TIME_WAIT, 12,000 still tracked.
+/// 600 requests/s of 200 ms from 30 pods on 10 nodes: at a node 60 end in each second and hold their SNAT port for 120 s.
+#[test]
+fn pods_share_the_ports_of_their_node_and_a_cloud_gives_each_node_some() {
+    let client = Traffic {
+        rate: Some(600_000),
+        microseconds: Some(200_000),
+        short_lived: true,
+        pods: 30,
+        nodes: 10,
+        ..traffic(Role::Client, 120)
+    };
+    assert_eq!(need(&client, "SNAT ports of a node toward a destination"), 12 + 60 * 120);
+    assert_eq!(need(&client, "SNAT ports of a VM, where the cloud allots them"), 8192);
+    let two = Traffic { destinations: 2, ..client };
+    assert_eq!(need(&two, "SNAT ports of a node toward a destination"), (12 + 60 * 120) / 2);
+    assert_eq!(need(&two, "SNAT ports of a VM, where the cloud allots them"), 4096);
+}
+
+/// 100 requests/s of 200 ms, each on its own connection: 20 are open, 6,000 in TIME_WAIT, 18,000 still counted as tracked.
 #[test]
 fn what_has_ended_takes_ports_and_entries_too() {
     let client = Traffic { rate: Some(100_000), short_lived: true, ..traffic(Role::Client, 20) };
     assert_eq!(need(&client, PORTS), 6_020);
     assert_eq!(need(&client, "TIME_WAIT sockets"), 6_000);
-    assert_eq!(need(&client, TRACKED), 12_020);
+    assert_eq!(need(&client, TRACKED), 18_020);
     let gateway = Traffic { role: Role::Gateway, ..client };
-    assert_eq!(need(&gateway, TRACKED), 2 * 12_020, "both sides of a proxy are tracked");
+    assert_eq!(need(&gateway, TRACKED), 2 * 18_020, "both sides of a proxy are tracked");
     assert_eq!(need(&gateway, "TIME_WAIT sockets"), 12_000, "a proxy may close first on both");
     // What a server accepted holds no port here, and what it opens besides is kept.
     let server = Traffic { role: Role::Server, outgoing: Some(50), ..gateway };
     assert_eq!((need(&server, PORTS), need(&server, SNAT)), (50, 50));
-    assert_eq!(need(&server, TRACKED), 20 + 50 + 12_000);
+    assert_eq!(need(&server, TRACKED), 20 + 50 + 18_000);
     // Ten pods share a rate of 10 per second: 60 in TIME_WAIT at each.
     let slow = Traffic { rate: Some(10_000), pods: 10, role: Role::Client, outgoing: None, ..server };
     assert_eq!((need(&slow, "TIME_WAIT sockets"), need(&slow, SNAT)), (60, 10 + 600 + 10));

@@ -69,7 +69,7 @@ fn what_short_lived_connections_leave_behind_is_audited_and_mended_too() {
         (&"fail".into(), &"warn".into())
     );
     assert_eq!(finding("ports/range")["want"]["fail_below"], 120_200);
-    assert_eq!(finding("conntrack/max")["want"]["fail_below"], 240_200);
+    assert_eq!(finding("conntrack/max")["want"]["fail_below"], 360_200);
     let fix = run(["fix", "--snapshot", HOST, "--workload", &load, "--to", "sysctl.d"]);
     assert!(fix.stdout.contains("net.ipv4.tcp_tw_reuse = 1\n"), "{}", fix.stdout);
 }

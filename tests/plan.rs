@@ -232,7 +232,10 @@ fn of_findings(place: Place, workload: Workload, findings: Vec<Finding>) -> Repo
 /// The facts with the load that an example declares, and what follows from them worked out anew.
 fn completed(mut facts: Facts, load: &Workload, given: &[(&'static str, Option<Value>)]) -> Facts {
     let told = |start: &str| given.iter().any(|(name, _)| name.starts_with(start));
-    for derived in ["ports.", "keepalive.", "tcp_mem."].into_iter().filter(|start| !told(start)) {
+    for derived in ["ports.", "keepalive.", "tcp_mem.", "bridge.filtered", "socket_buffers."]
+        .into_iter()
+        .filter(|start| !told(start))
+    {
         facts.forget(derived);
     }
     facts::declare(&mut facts, load);

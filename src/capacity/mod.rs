@@ -87,7 +87,7 @@ fn holding(traffic: &Traffic, facts: &Facts) -> Capacity {
                 let most = match limit.most {
                     Most::Any => u128::MAX,
                     Most::Number(most) => most,
-                    Most::Fact(name) => facts.number(name).map_or(u128::MAX, i128::unsigned_abs),
+                    Most::Fact(name, widest) => facts.number(name).map_or(widest.into(), i128::unsigned_abs),
                 };
                 let bound = Bound::of(limit, have, most, traffic);
                 solved.carried.push(bound.carried(need, source));

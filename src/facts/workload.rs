@@ -37,7 +37,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("workload.sockets", "sockets that carry the load: incoming and outgoing"),
     entry(
         "workload.tracked",
-        "connections that conntrack knows at once: the sockets, and short-lived ones for 120 s more",
+        "connections that conntrack knows at once: the sockets, and short-lived ones for 180 s more",
     ),
     entry(
         "workload.queue",

@@ -6,7 +6,7 @@ use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
-use crate::model::workload::TRACKED;
+use crate::model::workload::COUNTED;
 
 pub(super) const LIMITS: &[Limit] = &[
     Limit {
@@ -55,13 +55,19 @@ fn table(facts: &Facts) -> Found {
 fn entries(traffic: &Traffic) -> Option<(u128, String)> {
     let share = traffic.node();
     let sides = traffic.role.sides(share.incoming, share.outgoing);
-    let closed = remembered(traffic, share, TRACKED)?.saturating_mul(sides);
+    let closed = remembered(traffic, share, COUNTED)?.saturating_mul(sides);
     let mut words = sockets(share);
     if sides > 1 {
         words = format!("{words}: one entry for each side of a proxy");
     }
     if closed > 0 {
-        words = format!("{words}, and {} closed ones that are remembered for 120 s", n(closed));
+        words = format!(
+            "{words}, and {} closed ones that are remembered for 120 s and counted until the collector comes by, up to 60 s later (120 in Linux 5.10)",
+            n(closed)
+        );
+    }
+    if share.outgoing > 0 {
+        words = format!("{words}; a DNS lookup that is not cached adds an entry for each question, for 30 s and more");
     }
     Some((u128::from(share.sockets()) + u128::from(closed), words))
 }

@@ -1,14 +1,16 @@
 //! Kernel memory of sockets.
 
-use super::{Found, Have, Limit, UNTOLD, sockets};
+use super::{Found, Have, Limit, UNTOLD, counted, sockets};
 use crate::model::cost::{PAGE, SOCKET};
 use crate::model::fact::{Cause, Unit, Value};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::{Share, Traffic};
 
-/// Defaults of tcp_rmem and tcp_wmem: a buffer that is full and has not grown.
-const BUFFERS: u128 = 131_072 + 16_384;
+/// What a socket was seen to hold while its peer did not read, and what one held that was not read itself. With the
+/// kernel's defaults, on 6.18: the send buffer grows while there is something to send.
+const UNREAD_BY_PEER: u128 = 726_000;
+const UNREAD_HERE: u128 = 129_000;
 
 pub(super) const LIMITS: &[Limit] = &[
     Limit {
@@ -48,16 +50,23 @@ pub(super) const LIMITS: &[Limit] = &[
         ..UNTOLD
     },
     Limit {
-        name: "TCP buffers, full before they grow",
+        name: "TCP buffers, every peer too slow at once",
         per: Per::Node,
         unit: Unit::Bytes,
         need: |traffic| {
             let share = traffic.node();
-            let words = format!(
-                "{} x 144 KiB, the middle numbers of tcp_rmem and tcp_wmem: every peer too slow at once",
-                sockets(share)
-            );
-            Amount::Of(u128::from(share.sockets()) * BUFFERS, words)
+            let held = [
+                (share.incoming, "726 kB of answers that a client does not read"),
+                (share.outgoing, "129 kB of answers that are not read here"),
+            ];
+            let parts: Vec<String> = held
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, what)| format!("{} x {what}", counted(*count, "connection", "connections")))
+                .collect();
+            let words = format!("{}; less where tcp_wmem and tcp_rmem end below it", parts.join(", "));
+            let sending = u128::from(share.incoming) * UNREAD_BY_PEER;
+            Amount::Of(sending + u128::from(share.outgoing) * UNREAD_HERE, words)
         },
         ..UNTOLD
     },

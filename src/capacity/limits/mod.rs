@@ -39,8 +39,8 @@ pub(super) enum Most {
     /// As much as anybody likes, or nobody knows.
     Any,
     Number(u128),
-    /// What this fact says.
-    Fact(&'static str),
+    /// What this fact says; where it cannot be told, this number.
+    Fact(&'static str, u64),
 }
 
 /// What a machine has of a limit, and where that was read.
