@@ -1,4 +1,4 @@
-//! Packs `rules/` into blobs, what is judged, what is explained and the manual, so that no YAML is parsed at start-up.
+//! Packs `rules/` into blobs, what is judged, what is explained, lookalikes and the manual, so that no YAML is parsed at start-up.
 
 #![allow(clippy::disallowed_methods, reason = "a build script reads the rules")]
 
@@ -20,6 +20,8 @@ use model::workload::{Role, Workload};
 
 /// The table of the manual's rows, below `rules/`.
 const MANUAL: &str = "manual.yaml";
+/// The table of what looks like a symptom and is none.
+const LOOKALIKES: &str = "lookalikes.yaml";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=rules");
@@ -31,8 +33,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut workloads: Vec<Workload> = Vec::new();
     let table = root.join(MANUAL);
     let manual = rules::file::manual(&fs::read_to_string(&table)?).map_err(|problem| told(&table, &problem))?;
+    let others = root.join(LOOKALIKES);
+    let lookalikes =
+        rules::file::lookalikes(&fs::read_to_string(&others)?).map_err(|problem| told(&others, &problem))?;
     let mut files = yaml_files(root)?;
-    files.retain(|path| *path != table);
+    files.retain(|path| *path != table && *path != others);
     files.sort();
     for path in files {
         let text = fs::read_to_string(&path)?;
@@ -49,6 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ids: Vec<&str> = rules.iter().map(|rule| rule.id).collect();
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     fs::write(out.join("docs.bin"), postcard::to_stdvec(&(ids, docs))?)?;
+    fs::write(out.join("lookalikes.bin"), postcard::to_stdvec(&lookalikes)?)?;
     fs::write(out.join("manual.bin"), postcard::to_stdvec(&manual.0)?)?;
     fs::write(out.join("rules.bin"), postcard::to_stdvec(&(rules, workloads))?)?;
     Ok(())

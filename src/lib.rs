@@ -13,6 +13,7 @@
 //!                                    two recorded reports ──► compare ──► Diff ──► report::diff
 //!                          traffic, facts ──► capacity ──► Sizing ──► report::plan
 //!                                    manifests ──► manifest ──► Manifests ──► report::manifest
+//!                          log line, topics of rules and checks ──► symptoms ──► Answer ──► report::explain
 //! ```
 //!
 //! One direction, no back edges. Only [`host`] touches the machine; everything after it is a pure function, so the
@@ -43,6 +44,8 @@
 //! | diff | what changed from one audit to another, finding by finding: worse, appeared, better, gone, ... |
 //! | manifest | objects for Kubernetes in YAML or JSON, before they are deployed |
 //! | fault | what is wrong at a place in a manifest |
+//! | symptom | what people see when a limit is hit: a log line or a phrase, as a pattern |
+//! | topic | what can be explained: a rule, or a check of manifests |
 //! | snapshot | the raw bytes of everything an audit reads, errors included |
 
 mod audit;
@@ -58,6 +61,7 @@ pub mod place;
 pub mod remedy;
 pub mod report;
 pub mod rules;
+pub mod symptoms;
 mod watch;
 
 pub use audit::{NoSuchRule, NothingReadable, Read, audit, read, read_more, recalled};

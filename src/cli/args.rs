@@ -95,12 +95,13 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: ProbeCommand,
     },
-    /// Say what a rule or a symptom means: explain listen/backlog, explain "Too many open files"
+    /// Say what a log line, an errno, a rule or a check of manifests means, or that it is not known
     #[command(
-        after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain                 every rule with its symptoms\n  tunecheck explain manual          the tuning manual, and what tunecheck does about it\n  tunecheck explain manual 3.2      one section or row of it"
+        after_help = "Examples:\n  tunecheck explain EADDRNOTAVAIL\n  tunecheck explain \"table full, dropping packet\"\n  tunecheck explain conntrack/fill\n  tunecheck explain manifest/unsafe\n  dmesg | tunecheck explain -       every line that is known, each cause once\n  tunecheck explain                 everything that is known, with its symptoms\n  tunecheck explain manual          the tuning manual, and what tunecheck does about it\n  tunecheck explain manual 3.2      one section or row of it\n\nExit codes: 0 known, 1 not known, 2 tunecheck could not do its work."
     )]
     Explain {
-        /// A rule's id or part of it, an errno, words from a log line; or manual, and a section or row of it
+        /// A log line, an errno, a rule's id or part of it, a sysctl; - for lines from standard input; or manual, and a
+        /// section or row of it
         #[arg(value_name = "RULE|SYMPTOM", num_args = 0..)]
         words: Vec<String>,
         /// Add or replace rules by id (a file or a directory; may be repeated)

@@ -1,67 +1,185 @@
-//! `tunecheck explain RULE|SYMPTOM`, and `tunecheck explain manual`.
+//! `tunecheck explain RULE|SYMPTOM`, `tunecheck explain -`, and `tunecheck explain manual`.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::exit::Exit;
 use super::settings;
 use super::terminal::{Terminal, print};
+use crate::host::input;
+use crate::manifest::CHECKS;
+use crate::model::manifest::Check;
 use crate::model::manual::is_at;
-use crate::model::rule::{Doc, Rule};
 use crate::report;
-use crate::rules::{RuleSet, manual};
+use crate::rules::{RuleSet, lookalikes, manual};
+use crate::symptoms::{Answer, Symptoms, Topic};
 
-/// Rules explained in full before the rest is only named.
-const MOST: usize = 3;
+/// Log lines from standard input, in bytes.
+const MOST_LINES: u64 = 64 << 20;
+/// Columns of a page of text, at most.
+const WIDEST: u16 = 110;
 
-/// Explains the rules that these words name, best first; without words, lists what can be asked.
+/// Explains what these words name or are a symptom of; without words, lists what can be asked.
 pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
     let rules = settings::rules(paths)?;
-    let width = Terminal::stdout().columns.unwrap_or(100).clamp(60, 110);
-    if words.trim().is_empty() {
-        let mut list = String::new();
-        for rule in rules.iter() {
-            let symptoms = rules.doc(rule.id).map(|doc| doc.symptoms.join(" | ")).unwrap_or_default();
-            let _ = writeln!(list, "{:<32} {symptoms}", rule.id);
-        }
-        print(list.as_bytes())?;
-        return Ok(Exit::Done);
-    }
-    if let Some(tops) = of_manual(words) {
-        print(rows(&rules, &tops, width)?.as_bytes())?;
-        return Ok(Exit::Done);
-    }
-    let mut ranked: Vec<(u32, &Rule, &Doc)> = rules
-        .iter()
-        .filter_map(|rule| Some((rule, rules.doc(rule.id)?)))
-        .map(|(rule, doc)| (score(rule, doc, words), rule, doc))
-        .filter(|(score, ..)| *score > 0)
-        .collect();
-    ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.id.cmp(b.1.id)));
-    let Some(&(best, ..)) = ranked.first() else {
-        bail!("nothing is known about {words:?}: tunecheck explain lists every rule with its symptoms");
+    let width = settings::width(Terminal::stdout()).min(WIDEST);
+    let said = Said { rules: &rules, symptoms: symptoms(&rules), width };
+    let (text, exit) = if words.trim().is_empty() {
+        let listed = topics(&rules).into_iter().map(|topic| (topic.id, topic.title, topic.symptoms));
+        (report::topics(listed, width), Exit::Done)
+    } else if let Some(tops) = of_manual(words) {
+        (rows(&rules, &tops, width)?, Exit::Done)
+    } else if words.trim() == "-" {
+        let bytes = input::read(Path::new("-"), MOST_LINES).context("standard input cannot be read")?;
+        said.to_lines(&String::from_utf8_lossy(&bytes))
+    } else if words.trim().contains('\n') {
+        said.to_lines(words)
+    } else {
+        said.to(words)
     };
-    let (same, near): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|(score, ..)| *score == best);
-    let beside = report::Beside { manual: manual(), usual: &settings::usual(&rules) };
-    let mut text = String::new();
-    for (_, rule, doc) in same.iter().take(MOST) {
-        let _ = writeln!(text, "{}", report::explain(rule, doc, beside, width));
-    }
-    let more: Vec<&str> = same.iter().skip(MOST).chain(&near).map(|(_, rule, _)| rule.id).collect();
-    if !more.is_empty() {
-        let _ = writeln!(text, "See also: {}", more.join(", "));
-    }
     print(text.as_bytes())?;
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+/// Everything that can be explained with these rules.
+pub fn symptoms(rules: &RuleSet) -> Symptoms<'_> {
+    Symptoms::new(topics(rules), lookalikes())
+}
+
+/// Rules and checks of manifests, by id.
+fn topics(rules: &RuleSet) -> Vec<Topic<'_>> {
+    let of_rules = rules.iter().map(|rule| {
+        let symptoms = rules.doc(rule.id).map(|doc| doc.symptoms.as_slice()).unwrap_or_default();
+        let fixed = rule.fix.sysctl.iter().map(|fix| fix.name).chain(rule.fix.remove);
+        let settings = rule.fact.strip_prefix("sysctl.").into_iter().chain(fixed).collect();
+        Topic { id: rule.id, title: rule.title, symptoms, settings }
+    });
+    let of_check = |check: &'static Check| Topic {
+        id: check.id,
+        title: check.title,
+        symptoms: check.symptoms,
+        settings: Vec::new(),
+    };
+    of_rules.chain(CHECKS.iter().map(of_check)).collect()
+}
+
+/// The check of manifests with this id.
+fn check(id: &str) -> Option<&'static Check> {
+    CHECKS.iter().find(|check| check.id == id)
+}
+
+/// What can be said, and how wide.
+struct Said<'a> {
+    rules: &'a RuleSet,
+    symptoms: Symptoms<'a>,
+    width: u16,
+}
+
+impl Said<'_> {
+    /// To one line or phrase.
+    fn to(&self, words: &str) -> (String, Exit) {
+        match self.symptoms.ask(words) {
+            Answer::Known { best, less } => {
+                let mut text = match best.as_slice() {
+                    [id] => self.whole(id),
+                    ids => {
+                        let count = format!(
+                            "{} causes, and what tells them apart (tunecheck explain RULE says all):\n",
+                            ids.len()
+                        );
+                        count + &self.apart(ids)
+                    }
+                };
+                if !less.is_empty() {
+                    let _ = writeln!(text, "{}", report::hanging("See also: ", &less.join(", "), self.width.into()));
+                }
+                (text, Exit::Done)
+            }
+            Answer::Lookalike(is) => {
+                let words = format!("no limit that tunecheck judges; {is}");
+                (report::hanging("not known: ", &words, self.width.into()) + "\n", Exit::Tripped)
+            }
+            Answer::Unknown { meant, nearest } => {
+                let mut text = format!("not known: {}\n", report::sanitized(words.trim()));
+                if let Some(meant) = meant {
+                    let _ = writeln!(text, "Did you mean {meant}?");
+                }
+                if !nearest.is_empty() {
+                    let _ = write!(
+                        text,
+                        "Nearest by its words, and not to be taken for the cause:\n{}",
+                        self.titles(&nearest)
+                    );
+                }
+                text.push_str("tunecheck explain lists everything that is known, with its symptoms.\n");
+                (text, Exit::Tripped)
+            }
+        }
+    }
+
+    /// To the lines of a log, each cause once.
+    fn to_lines(&self, lines: &str) -> (String, Exit) {
+        let mut answers: Vec<(Vec<&str>, &str, usize)> = Vec::new();
+        let (mut count, mut known) = (0, 0);
+        for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+            count += 1;
+            let Answer::Known { best, .. } = self.symptoms.ask(line) else { continue };
+            known += 1;
+            match answers.iter_mut().find(|(ids, ..)| *ids == best) {
+                Some((_, _, times)) => *times += 1,
+                None => answers.push((best, line, 1)),
+            }
+        }
+        let mut text = String::new();
+        for (ids, line, times) in &answers {
+            let title = if *times > 1 { format!("{times}x  ") } else { String::new() };
+            let _ = writeln!(text, "{}", report::hanging(&title, &report::sanitized(line.trim()), self.width.into()));
+            match ids.as_slice() {
+                [id] if answers.len() == 1 => text.push_str(&self.whole(id)),
+                ids => text.push_str(&self.apart(ids)),
+            }
+            text.push('\n');
+        }
+        let _ = writeln!(text, "{known} of {count} lines are known");
+        (text, if known > 0 { Exit::Done } else { Exit::Tripped })
+    }
+
+    /// Everything about one topic.
+    fn whole(&self, id: &str) -> String {
+        match (self.rules.get(id).zip(self.rules.doc(id)), check(id)) {
+            (Some((rule, doc)), _) => {
+                let usual = settings::usual(self.rules);
+                report::explain(rule, doc, report::Beside { manual: manual(), usual: &usual }, self.width)
+            }
+            (None, Some(check)) => report::manifest_check(check, self.width),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// A line for each topic: how to tell it from the others.
+    fn apart(&self, ids: &[&str]) -> String {
+        let tell = |id: &str| self.rules.doc(id).map(|doc| doc.tell).filter(|tell| !tell.is_empty());
+        report::causes(ids.iter().map(|id| (*id, tell(id).unwrap_or_else(|| self.title(id)))), self.width)
+    }
+
+    fn titles(&self, ids: &[&str]) -> String {
+        report::causes(ids.iter().map(|id| (*id, self.title(id))), self.width)
+    }
+
+    fn title(&self, id: &str) -> &'static str {
+        let of_rule = self.rules.get(id).map(|rule| rule.title);
+        of_rule.or_else(|| check(id).map(|check| check.title)).unwrap_or_default()
+    }
 }
 
 /// The sections and rows that are asked for, if it is the manual that is asked for: its name comes before any symptom.
 fn of_manual(words: &str) -> Option<Vec<&str>> {
     let mut words = words.split([' ', '\t', ',']).filter(|word| !word.is_empty());
     words.next().filter(|first| first.eq_ignore_ascii_case("manual"))?;
-    Some(words.collect())
+    let tops: Vec<&str> = words.collect();
+    tops.iter().all(|top| top.starts_with(|c: char| c.is_ascii_digit())).then_some(tops)
 }
 
 /// The rows of the manual at these ids, each of which has to exist.
@@ -71,61 +189,4 @@ fn rows(rules: &RuleSet, tops: &[&str], width: u16) -> Result<String> {
         bail!("{} (tunecheck explain manual prints them)", manual.lacks(top));
     }
     Ok(report::manual(manual, rules.iter(), tops, width))
-}
-
-/// How well words name a rule: its id, then a symptom (whole before part, and a rule's first before its last), then its
-/// title or text.
-fn score(rule: &Rule, doc: &Doc, words: &str) -> u32 {
-    let words = words.trim().to_lowercase();
-    let holds = |text: &str| text.to_lowercase().contains(&words);
-    // A log line that was pasted whole holds the symptom, not the other way round.
-    let held = |text: &str| text.len() > 5 && words.contains(&text.to_lowercase());
-    let symptom = |fits: &dyn Fn(&str) -> bool| {
-        let at = doc.symptoms.iter().position(|symptom| fits(symptom))?;
-        Some(5u32.saturating_sub(u32::try_from(at).unwrap_or(5)))
-    };
-    if rule.id == words {
-        100
-    } else if rule.id.split('/').any(|part| part == words) {
-        50
-    } else if let Some(rank) = symptom(&|symptom| symptom.to_lowercase() == words) {
-        40 + rank
-    } else if let Some(rank) = symptom(&|symptom| holds(symptom) || held(symptom)) {
-        30 + rank
-    } else if holds(rule.id) || holds(rule.title) {
-        20
-    } else if holds(rule.fact) || rule.fix.sysctl.iter().any(|fix| holds(fix.name)) {
-        15
-    } else if holds(doc.why) {
-        5
-    } else {
-        // The words of a message apart: numbers and short words say nothing.
-        let telling = |word: &&str| word.len() > 4 && word.chars().all(char::is_alphabetic);
-        let shared = |symptom: &str| {
-            let symptom = symptom.to_lowercase();
-            words.split_whitespace().filter(telling).filter(|word| symptom.contains(word)).count() > 1
-        };
-        u32::from(doc.symptoms.iter().any(|symptom| shared(symptom)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rules::RuleSet;
-
-    fn best(words: &str) -> String {
-        let rules = RuleSet::built_in();
-        let score = |rule: &&Rule| (score(rule, rules.doc(rule.id).unwrap(), words), std::cmp::Reverse(rule.id));
-        rules.iter().max_by_key(score).unwrap().id.to_owned()
-    }
-
-    #[test]
-    fn symptoms_lead_to_their_rules() {
-        assert!(best("Too many open files").starts_with("files/nofile"));
-        assert_eq!(best("EADDRNOTAVAIL"), "ports/range");
-        assert!(best("kernel: nf_conntrack: table full, dropping packet").starts_with("conntrack/"));
-        assert!(best("Possible SYN flooding").starts_with("listen/"));
-        assert_eq!(best("listen/backlog"), "listen/backlog");
-    }
 }

@@ -24,6 +24,7 @@ use clap::{CommandFactory, Parser};
 
 pub use args::Cli;
 pub use exit::Exit;
+pub use explain::symptoms as explained;
 
 use args::{AuditArgs, AuditOnly, Command, Format};
 use terminal::{Terminal, complain, print};

@@ -4,6 +4,7 @@
 //! that another tool fills in is not missing. Nothing of a manifest is printed but the field that is asked about.
 
 mod admission;
+mod checks;
 mod dns;
 mod documents;
 mod fields;
@@ -21,6 +22,8 @@ mod windows;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+pub use checks::CHECKS;
 
 use crate::model::finding::Outcome;
 use crate::model::manifest::{Fault, Judged, Mark};

@@ -23,6 +23,7 @@ pub mod report;
 pub mod resolv_conf;
 pub mod rule;
 pub mod sizing;
+pub mod symptom;
 pub mod sysctl;
 pub mod text;
 pub mod traffic;

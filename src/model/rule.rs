@@ -57,8 +57,10 @@ pub struct Rule {
 /// What a rule says to people: apart from the rule, so that an audit does not load it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Doc {
-    /// What people see or search for when the limit is hit.
+    /// What people see or search for when the limit is hit: patterns as `model::symptom` reads them.
     pub symptoms: Vec<&'static str>,
+    /// What tells it from other causes of the same symptom.
+    pub tell: &'static str,
     /// What the kernel really does, how to see it, where handbooks go wrong.
     pub why: &'static str,
     /// Sources.

@@ -7,8 +7,10 @@ use crate::model::catalogue::Catalogue;
 use crate::model::check::Bound;
 use crate::model::facts::{Facts, grouped};
 use crate::model::fix::{Change, Pod};
+use crate::model::manifest::Check;
 use crate::model::manual::{Manual, ids};
 use crate::model::rule::{Doc, Rule};
+use crate::model::symptom::shown;
 
 /// Everything a rule says, and which rows of the manual it encodes.
 pub fn rule(rule: &Rule, doc: &Doc, beside: Beside<'_>, width: u16) -> String {
@@ -49,19 +51,18 @@ fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, beside: Beside<'_>, widt
     writeln!(out, "{}\n{}", rule.id, wrapped(rule.title, "  ", width))?;
     let roles: Vec<&str> = rule.roles.iter().map(|role| role.word()).collect();
     let asked = if roles.is_empty() { "every role".to_owned() } else { roles.join(", ") };
-    writeln!(out, "  judges   {}, a value of {}; asked of {asked}", rule.fact, rule.scope.words())?;
+    let judged = format!("{}, a value of {}; asked of {asked}", rule.fact, rule.scope.words());
+    writeln!(out, "{}", hanging("  judges   ", &judged, width))?;
     if !rule.manual.is_empty() {
         let row = |id| manual.row(id).map_or_else(|| one_line(id), |row| format!("{} {}", row.id, row.name));
         let rows: Vec<String> = ids(rule.manual).map(row).collect();
         writeln!(out, "{}", hanging("  manual   ", &rows.join("; "), width))?;
     }
-    if !doc.symptoms.is_empty() {
-        writeln!(out, "\nWhat you see when it is hit")?;
-        for symptom in &doc.symptoms {
-            writeln!(out, "  {symptom}")?;
-        }
+    write_symptoms(out, &doc.symptoms, width)?;
+    if !doc.tell.is_empty() {
+        writeln!(out, "{}", hanging("  told apart by  ", doc.tell, width))?;
     }
-    writeln!(out, "\nWhy\n{}", indented(doc.why))?;
+    writeln!(out, "\nWhy\n{}", filled(doc.why, width))?;
     if !rule.evidence.is_empty() {
         writeln!(out, "\nEvidence")?;
         for evidence in &rule.evidence {
@@ -88,7 +89,8 @@ fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, beside: Beside<'_>, widt
     }
     if let Some(nofile) = &rule.fix.nofile {
         let (soft, hard) = (amount(&nofile.soft, usual), amount(&nofile.hard, usual));
-        writeln!(out, "  nofile: LimitNOFILE, limits.d, --ulimit, or the node's container runtime")?;
+        let places = "LimitNOFILE, limits.d, --ulimit, or the node's container runtime";
+        writeln!(out, "{}", hanging("  nofile: ", places, width))?;
         writeln!(out, "{}", hanging("    soft: ", &soft, width))?;
         writeln!(out, "{}", hanging("    hard: ", &hard, width))?;
     }
@@ -105,7 +107,7 @@ fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, beside: Beside<'_>, widt
     }
     writeln!(out, "  acts {}", rule.takes_effect.words())?;
     if !rule.fix.prove.is_empty() {
-        writeln!(out, "  prove: {}", rule.fix.prove)?;
+        writeln!(out, "{}", hanging("  prove: ", rule.fix.prove, width))?;
     }
     if !doc.links.is_empty() {
         writeln!(out, "\nRead more")?;
@@ -116,12 +118,64 @@ fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, beside: Beside<'_>, widt
     Ok(())
 }
 
-fn indented(text: &str) -> String {
-    text.trim_end()
-        .lines()
-        .map(|line| if line.is_empty() { String::new() } else { format!("  {line}") })
-        .collect::<Vec<_>>()
-        .join("\n")
+/// A text as it was typed, filled to the width. A line that its author broke for want of room goes on with the next.
+fn filled(text: &str, width: usize) -> String {
+    /// Columns that a line in a rule's file has room for, at least.
+    const TYPED: usize = 110;
+    let mut paragraphs: Vec<String> = Vec::new();
+    let mut before = 0;
+    for line in text.trim_end().lines() {
+        let first = line.split(' ').next().unwrap_or_default().len();
+        match paragraphs.last_mut() {
+            Some(last) if first > 0 && before + 1 + first > TYPED => {
+                last.push(' ');
+                last.push_str(line);
+            }
+            _ => paragraphs.push(line.to_owned()),
+        }
+        before = line.len();
+    }
+    let lines = paragraphs.iter().map(|line| if line.is_empty() { String::new() } else { wrapped(line, "  ", width) });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Everything that is known of a check of manifests.
+pub fn check(check: &Check, width: u16) -> String {
+    let width = width.into();
+    let mut out = format!("{}\n{}\n", check.id, wrapped(check.title, "  ", width));
+    let _ = write_symptoms(&mut out, check.symptoms, width);
+    let _ = writeln!(out, "\nWhy\n{}", wrapped(check.why, "  ", width));
+    let _ = writeln!(out, "\nWhat to change   (tunecheck manifest FILE prints it for each place)");
+    let _ = writeln!(out, "{}", wrapped(check.change, "  ", width));
+    out
+}
+
+fn write_symptoms(out: &mut String, symptoms: &[&str], width: usize) -> fmt::Result {
+    if !symptoms.is_empty() {
+        writeln!(out, "\nWhat you see when it is hit")?;
+    }
+    symptoms.iter().try_for_each(|symptom| writeln!(out, "{}", hanging("  ", &shown(symptom), width)))
+}
+
+/// A line for each of several ids, each with what is to be said of it.
+pub fn causes<'a>(said: impl IntoIterator<Item = (&'a str, &'a str)>, width: u16) -> String {
+    let said: Vec<(&str, &str)> = said.into_iter().collect();
+    let longest = said.iter().map(|(id, _)| id.chars().count()).max().unwrap_or_default();
+    let line = |(id, words): &(&str, &str)| hanging(&format!("  {:<longest$}  ", one_line(id)), words, width.into());
+    sanitized(&said.iter().map(|one| line(one) + "\n").collect::<String>()).into_owned()
+}
+
+/// Everything that can be asked for: ids, each with its title and its symptoms.
+pub fn topics<'a>(topics: impl IntoIterator<Item = (&'a str, &'a str, &'a [&'static str])>, width: u16) -> String {
+    let mut out = String::new();
+    for (id, title, symptoms) in topics {
+        let _ = writeln!(out, "{}\n{}", one_line(id), wrapped(title, "  ", width.into()));
+        let symptoms: Vec<String> = symptoms.iter().map(|symptom| shown(symptom)).collect();
+        if !symptoms.is_empty() {
+            let _ = writeln!(out, "{}", hanging("  seen as  ", &symptoms.join(" | "), width.into()));
+        }
+    }
+    sanitized(&out).into_owned()
 }
 
 /// A line for each rule: id, roles, title.

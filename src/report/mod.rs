@@ -16,7 +16,9 @@ mod text;
 mod verdict;
 
 pub use diff::{markdown as diff_markdown, table as diff_table};
-pub use explain::{Beside, catalogue as facts_table, rule as explain, rule_list};
+pub use explain::{
+    Beside, catalogue as facts_table, causes, check as manifest_check, rule as explain, rule_list, topics,
+};
 pub use fleet::print as fleet;
 pub use json::{
     Unreadable, diff as diff_json, diff_schema, fleet as fleet_json, fleet_schema, manifest as manifest_json,
@@ -29,5 +31,5 @@ pub use peer::table as peers;
 pub use plan::{html as plan_html, json as plan_json, schema as plan_schema, table as plan, yaml as plan_yaml};
 pub use style::Style;
 pub use table::print as table;
-pub use text::sanitized;
+pub use text::{hanging, sanitized};
 pub use verdict::{markdown as verdict_markdown, print as verdict};

@@ -70,7 +70,7 @@ pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
 }
 
 /// A title, then words wrapped beside it.
-pub(super) fn hanging(title: &str, words: &str, width: usize) -> String {
+pub fn hanging(title: &str, words: &str, width: usize) -> String {
     let blanks = " ".repeat(title.chars().count());
     let body = wrapped(words, &blanks, width);
     format!("{title}{}", body.get(blanks.len()..).unwrap_or_default())

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use crate::model::catalogue::Catalogue;
 use crate::model::manual::Manual;
 use crate::model::rule::{Doc, Rule};
+use crate::model::symptom::Lookalike;
 use crate::model::workload::{Role, Workload};
 
 pub use file::Problem;
@@ -23,6 +24,12 @@ static DOCS: LazyLock<BTreeMap<&'static str, Doc>> = LazyLock::new(|| {
     let (ids, docs): (Vec<&'static str>, Vec<Doc>) = postcard::from_bytes(PACKED).unwrap_or_default();
     ids.into_iter().zip(docs).collect()
 });
+
+/// What looks like a symptom of a rule and is none.
+pub fn lookalikes() -> Vec<Lookalike> {
+    static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lookalikes.bin"));
+    postcard::from_bytes(PACKED).unwrap_or_default()
+}
 
 /// The tuning manual, row by row: what `explain manual` prints, and what a rule may name. A plain audit asks for neither.
 pub fn manual() -> &'static Manual {

@@ -6,6 +6,7 @@ use crate::model::check::{Band, Bound, Check, Operand, Seldom};
 use crate::model::fact::Value;
 use crate::model::fix::{Change, Fix, NofileFix, Pod, SysctlFix};
 use crate::model::rule::{Condition, Doc, Evidence, Example, Kernels, Rule, Test};
+use crate::model::symptom::Pattern;
 use crate::model::sysctl;
 use crate::model::version::Version;
 use crate::model::watch::Watch;
@@ -76,8 +77,12 @@ impl RuleFile {
                 Some(Pod::Safe { since: release("pod:")(safe)?, kernel: kernel.map(release("pod:")).transpose()? })
             }
         };
+        if let Some(what) = self.symptoms.iter().find_map(|symptom| Pattern::parse(symptom).err()) {
+            return Err(("symptoms:", what));
+        }
         let doc = Doc {
             symptoms: all_kept(self.symptoms),
+            tell: kept(self.tell),
             why: kept(self.why),
             links: all_kept(self.links),
             examples: self.examples.into_iter().map(ExampleFile::meaning).collect::<Meant<_>>()?,

@@ -2,6 +2,7 @@
 //!
 //! The only place where YAML is parsed. Unknown keys and duplicate keys are refused.
 
+mod lookalikes;
 mod manual;
 mod meaning;
 mod typed;
@@ -12,6 +13,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+pub use lookalikes::lookalikes;
 pub use manual::manual;
 use typed::RuleFile;
 pub use workload::{traffic, workload};

@@ -53,8 +53,15 @@ pub(super) struct RuleFile {
     #[serde(default)]
     pub(super) module: Option<String>,
     pub(super) fix: FixFile,
+    /// Log lines and phrases that people see when the limit is hit. Words match whatever their case and punctuation;
+    /// `<n>` stands for a number, `<addr>` for an address, `<name>` for a name or path without a blank, `<text>` for any
+    /// words between two others. `^` at the beginning: only a log line's prefix stands before; `$` at the end: nothing
+    /// stands behind. A phrase that other troubles share (`^connection refused$`) has both.
     #[serde(default)]
     pub(super) symptoms: Vec<String>,
+    /// What to look at to tell this cause from others with the same symptom; printed where several share it.
+    #[serde(default)]
+    pub(super) tell: String,
     pub(super) why: String,
     #[serde(default)]
     pub(super) links: Vec<String>,
