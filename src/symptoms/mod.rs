@@ -10,7 +10,7 @@ use crate::model::symptom::{Lookalike, Part, Pattern, words};
 use line::Line;
 
 /// Letters, words, and the part of a pattern that a phrase has to have to stand for the whole pattern.
-const PART: (usize, usize, f64) = (10, 2, 0.7);
+const PART: (usize, usize, f64) = (10, 2, 0.8);
 
 /// Something that can be explained.
 #[derive(Clone, Debug)]
