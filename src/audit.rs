@@ -170,7 +170,7 @@ pub(crate) fn audit_over(
     let mut notes = host.notes();
     if workload.role != Role::Client && workload.ports.is_empty() {
         notes.push(
-            "No service port is declared (--port): a backlog below the burst is a warning, not a failure.".to_owned(),
+            "No service port is declared (--port): a backlog below the burst is a warning, not a failure, and none on loopback and port 22 while nothing was dropped there.".to_owned(),
         );
     }
     Ok(Report {

@@ -108,14 +108,21 @@ const PLACE: &[Entry] = &[
         Unit::Count,
         Scope::Netns,
         "--port and --burst",
-        "the burst, on a port that was declared; else 0",
+        "what a listener gets of the burst on average, on a port that was declared; else 0",
     ),
     entry(
         "listener[*].possible_burst",
         Unit::Count,
         Scope::Netns,
         "--port and --burst",
-        "the burst, on any port while none is declared, and on a declared one; else 0",
+        "what it may get of the burst, on a declared port, and while none is declared on any but loopback and port 22, unless it dropped something; else 0",
+    ),
+    entry(
+        "listener[*].share",
+        Unit::Text,
+        Scope::Netns,
+        "--burst and the listeners of one address",
+        "what it has to hold of the burst, in words",
     ),
 ];
 

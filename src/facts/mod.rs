@@ -5,6 +5,7 @@
 
 mod boot;
 mod bridge;
+mod bursts;
 mod cgroup;
 mod connections;
 mod conntrack;

@@ -101,15 +101,7 @@ pub fn declare(facts: &mut Facts, workload: &Workload) {
     ];
     let numbers = numbers.map(|(name, number)| (name.to_owned(), Value::Number(number.into())));
     let role = ("workload.role".to_owned(), Value::Text(workload.role.word().into()));
-    let bursts = facts.subjects("listener[*].backlog").into_iter().flat_map(|subject| {
-        let port = facts.number(&format!("listener[{subject}].port")).unwrap_or_default();
-        let declared = workload.ports.iter().any(|&declared| i128::from(declared) == port);
-        let burst = |comes: bool| Value::Number(if comes { workload.burst.into() } else { 0 });
-        [
-            (format!("listener[{subject}].declared_burst"), burst(declared)),
-            (format!("listener[{subject}].possible_burst"), burst(declared || workload.ports.is_empty())),
-        ]
-    });
+    let bursts = super::bursts::of_listeners(facts, &workload);
     let ports = workload.ports.iter().fold(Ports::default(), |all, &port| all.union(&Ports::range(port, port)));
     let ports = ("workload.ports".to_owned(), Value::Ports(ports));
     let all: Vec<(String, Value)> = numbers.into_iter().chain([role, ports]).chain(bursts).collect();

@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, connect, getsockname, listen, socket,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, connect, getsockname, listen, setsockopt, socket,
+    sockopt,
 };
 
 use crate::harness::{NETWORK, Need, Place, Scene, eventually};
@@ -25,6 +26,12 @@ pub(crate) const PLACES: &[Place] = &[
         needs: &[Need::Root, Need::Program("ip")],
         own: NETWORK,
         trial: only_the_listener_that_dropped_is_blamed,
+    },
+    Place {
+        name: "listeners_of_one_address_share_a_burst",
+        needs: &[Need::Root, Need::Program("ip")],
+        own: NETWORK,
+        trial: listeners_of_one_address_share_a_burst,
     },
 ];
 
@@ -162,4 +169,46 @@ fn only_the_listener_that_dropped_is_blamed(scene: &Scene) {
     let counted = (before, overflows() - of_closed);
     within(&proof(replayed.about("listen/queue", &busy), &drops(&busy))["value"], counted);
     assert_eq!(proof(replayed.about("listen/queue", &idle), &drops(&idle))["value"], 0);
+}
+
+fn listeners_of_one_address_share_a_burst(scene: &Scene) {
+    loopback_up();
+    let workers: Vec<OwnedFd> = (0..4)
+        .map(|_| {
+            let worker = tcp();
+            setsockopt(&worker, sockopt::ReusePort, &true).unwrap();
+            bind(worker.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 8080)).unwrap();
+            listen(&worker, Backlog::new(511).unwrap()).unwrap();
+            worker
+        })
+        .collect();
+    let outcomes = |burst: &str| {
+        let mut audit = scene.tunecheck();
+        audit.args(["--port", "8080", "--burst", burst, "--format", "json"]);
+        let report = Run::of(audit).report();
+        let of_worker = |nth: usize| {
+            let subject = if nth == 1 { "127.0.0.1:8080".to_owned() } else { format!("127.0.0.1:8080#{nth}") };
+            report.about("listen/backlog", &subject)["outcome"].as_str().unwrap().to_owned()
+        };
+        (1..=workers.len()).map(of_worker).collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes("1700"), ["pass"; 4]);
+    assert_eq!(outcomes("2000"), ["warn"; 4], "there is room on average, and little for chance");
+    assert_eq!(outcomes("2100"), ["fail"; 4]);
+
+    let mut solve = scene.tunecheck();
+    solve.args(["plan", "--solve", "--format", "json", "--connections", "1700", "--burst", "1700", "--port", "8080"]);
+    let solved: serde_json::Value = serde_json::from_str(&Run::of(solve).stdout).unwrap();
+    let limits = solved["capacity"]["limits"].as_array().unwrap();
+    let queue = limits.iter().find(|limit| limit["limit"] == "accept queue").unwrap();
+    assert_eq!((&queue["now"], &queue["need"]), (&1792.into(), &1700.into()), "{queue:#}");
+
+    // As many as are said to fit do.
+    let to = SockaddrIn::new(127, 0, 0, 1, 8080);
+    let clients: Vec<OwnedFd> = (0..1700).map(|_| tcp()).collect();
+    for client in &clients {
+        let answer = connect(client.as_raw_fd(), &to);
+        assert!(answer == Ok(()) || answer == Err(Errno::EINPROGRESS), "{answer:?}");
+    }
+    assert_eq!(overflows(), 0);
 }

@@ -1,8 +1,11 @@
 //! Queues of new connections.
 
+use std::collections::BTreeMap;
+
 use super::{Found, Have, Limit, Most, UNTOLD, counted};
 use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::facts::Facts;
+use crate::model::listener::{Group, address_of};
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
 
@@ -56,8 +59,8 @@ pub(super) const LIMITS: &[Limit] = &[
     },
 ];
 
-/// The queue of the declared ports, the shortest of them; without one the longest that any listener gets here. A queue
-/// holds one more than its backlog.
+/// The burst that the queues of the declared ports hold, the least of them; without one the longest queue that any listener
+/// gets here. A queue holds one more than its backlog, and those of one address share a burst.
 fn queue(facts: &Facts, traffic: &Traffic) -> Option<Found> {
     if traffic.ports.is_empty() {
         return Some(
@@ -66,27 +69,40 @@ fn queue(facts: &Facts, traffic: &Traffic) -> Option<Found> {
     }
     let mut least: Option<(u128, String)> = None;
     for &port in &traffic.ports {
-        let mut listeners = 0;
-        for subject in facts.subjects("listener[*].port") {
-            if facts.number(&format!("listener[{subject}].port")) != Ok(port.into()) {
-                continue;
-            }
-            listeners += 1;
-            let name = format!("listener[{subject}].backlog");
-            match facts.number(&name) {
-                Ok(backlog) => {
-                    let holds = backlog.unsigned_abs().saturating_add(1);
-                    if least.as_ref().is_none_or(|(least, _)| holds < *least) {
-                        least = Some((holds, format!("{name} + 1")));
-                    }
-                }
-                Err(gap) => return Some(Err(gap)),
-            }
+        let subjects = facts.subjects("listener[*].port");
+        let on_port = |subject: &&String| facts.number(&format!("listener[{subject}].port")) == Ok(port.into());
+        let mut groups: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+        for subject in subjects.iter().filter(on_port) {
+            groups.entry(address_of(subject)).or_default().push(subject);
         }
-        if listeners == 0 {
+        if groups.is_empty() {
             let none = || Gap::new(Cause::Unsupported, format!("nothing listens on declared port {port} here"));
             return Some(Err(facts.value("listeners.count").err().unwrap_or_else(none)));
         }
+        for (address, group) in groups {
+            match holds(facts, address, &group) {
+                Ok(found) if least.as_ref().is_none_or(|(least, _)| found.0 < *least) => least = Some(found),
+                Ok(_) => {}
+                Err(gap) => return Some(Err(gap)),
+            }
+        }
     }
     least.map(Ok)
+}
+
+/// The burst that the listeners of one address hold, by the shortest of their queues.
+fn holds(facts: &Facts, address: &str, group: &[&String]) -> Found {
+    let mut room = u64::MAX;
+    for subject in group {
+        let backlog = facts.number(&format!("listener[{subject}].backlog"))?;
+        room = room.min(u64::try_from(backlog).unwrap_or(0).saturating_add(1));
+    }
+    let listeners = u64::try_from(group.len()).unwrap_or(u64::MAX);
+    let source = match listeners {
+        1 => format!("listener[{address}].backlog + 1"),
+        _ => format!(
+            "listener[{address}].backlog + 1, of {listeners} listeners that share a burst, as evenly as chance has it"
+        ),
+    };
+    Ok((Group { listeners }.carries(room).into(), source))
 }
