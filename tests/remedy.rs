@@ -119,6 +119,9 @@ fn value(name: &str) -> BoxedStrategy<Value> {
         let port = if name.contains("8080") { 8080 } else { 40000 };
         return Just(Value::Number(port)).boxed();
     }
+    if name == "bridge.name" {
+        return Just(Value::Text("cni0".into())).boxed();
+    }
     match unit {
         Unit::Mode => (0..4i128).prop_map(Value::Number).boxed(),
         Unit::Percent => (0..=100i128).prop_map(Value::Number).boxed(),

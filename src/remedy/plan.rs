@@ -5,11 +5,11 @@ use crate::model::action::{Action, Edit, How, NofileEdit, Site, SysctlEdit};
 use crate::model::check::Check;
 use crate::model::fact::Value;
 use crate::model::facts::grouped;
-use crate::model::finding::{Finding, Outcome};
+use crate::model::finding::{Finding, Outcome, Proof};
 use crate::model::place::Place;
 use crate::model::ports::Ports;
 use crate::model::report::Report;
-use crate::model::rule::Rule;
+use crate::model::rule::{Evidence, Rule};
 
 /// A change, and the rules that ask for it.
 #[derive(Clone, Debug)]
@@ -79,11 +79,7 @@ impl Plan {
             let changes = finding.fix.iter().any(|action| is_mending(&action.edit));
             let need = finding.want.warn_below.or(finding.want.fail_below);
             let short = need.and_then(|need| shortfall(&finding.fix, need));
-            if changes
-                && short.is_none()
-                && !matches!(rule.check, Check::NotRising { .. })
-                && !plan.claims.contains(&rule.id)
-            {
+            if changes && short.is_none() && !stays_counted(rule, finding) && !plan.claims.contains(&rule.id) {
                 plan.claims.push(rule.id);
             }
             for action in &finding.fix {
@@ -174,6 +170,12 @@ fn owner(finding: &Finding, action: &Action) -> Option<String> {
         Edit::Sysctl(_) => of_rule.filter(|owner| !owner.starts_with('/')),
         _ => of_rule,
     }
+}
+
+/// Whether what was counted keeps a rule from passing, whatever is changed: a total stays.
+fn stays_counted(rule: &Rule, finding: &Finding) -> bool {
+    let counted = |(evidence, proof): (&Evidence, &Proof)| evidence.warns && matches!(proof.value, Ok(1..));
+    matches!(rule.check, Check::NotRising { .. }) || rule.evidence.iter().zip(&finding.evidence).any(counted)
 }
 
 /// Whether an edit alters what a rule judges; what the kubelet or a resolver is told does not.
