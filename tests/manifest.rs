@@ -488,6 +488,55 @@ fn pods_are_found_by_their_shape_wherever_they_lie() {
 }
 
 #[test]
+fn configurations_of_nodes_and_containers_of_other_platforms_are_judged_by_their_rules() {
+    let expected: [(&str, &[&str]); 4] = [
+        (
+            "node.yaml",
+            &[
+                "6:5 impossible fail",
+                "7:5 impossible fail",
+                "8:5 impossible warn",
+                "9:5 no-such-sysctl warn",
+                "10:5 impossible fail",
+                "11:5 impossible warn",
+                "17:8 conntrack warn",
+                "18:3 no-such-field warn",
+                "33:12 conntrack warn",
+                "51:41 flags warn",
+            ],
+        ),
+        (
+            "compose.yaml",
+            &[
+                "4:21 ulimits fail",
+                "10:32 sysctl-value fail",
+                "11:7 impossible fail",
+                "20:9 host-namespace fail",
+                "21:9 no-such-sysctl fail",
+                "27:15 host-namespace fail",
+                "27:67 impossible fail",
+                "30:57 ulimits fail",
+                "30:61 ulimits fail",
+            ],
+        ),
+        ("task.json", &["10:24 impossible fail", "12:52 ulimits fail", "17:72 duplicate warn"]),
+        ("cloudformation.yaml", &["10:41 host-namespace fail"]),
+    ];
+    for (name, faults) in expected {
+        assert_eq!(found(&[&format!("{READ}/{name}")]), faults, "{name}");
+    }
+    let told = json(&[&format!("{READ}/compose.yaml"), "--burst", "2000"]);
+    let load: Vec<&Value> = told["findings"].as_array().unwrap().iter().filter(|one| one["check"] == "load").collect();
+    assert!(load.len() == 1 && load[0]["subject"] == "service web" && load[0]["line"] == 9, "{load:?}");
+    // What kube-proxy makes of min, and a kubelet of kernel.domainname, depends on the release.
+    let node = format!("{READ}/node.yaml");
+    let older = found(&[&node, "--kubernetes-version", "1.35"]);
+    assert!(older.contains(&"11:5 impossible fail".to_owned()) && !older.contains(&"33:12 conntrack warn".to_owned()));
+    let newer = found(&[&node, "--kubernetes-version", "1.37"]);
+    assert!(newer.iter().all(|one| !one.starts_with("11:5")) && newer.contains(&"33:12 conntrack warn".to_owned()));
+}
+
+#[test]
 fn a_field_that_no_release_has_is_told_as_the_api_server_does() {
     let file = format!("{READ}/unknown-fields.yaml");
     let told = json(&[&file]);
@@ -570,33 +619,37 @@ fn objects_beside_a_pod_say_what_it_gets() {
     let by_key = "env: [{name: JAVA_TOOL_OPTIONS, valueFrom: {configMapKeyRef: {name: c, key: JAVA_TOOL_OPTIONS}}}]";
     let percent = "env: [{name: JAVA_TOOL_OPTIONS, value: '-XX:MaxRAMPercentage=75'}]";
     let cases: [(String, &str); 16] = [
-        (namespace("n", "baseline") + &pod(""), "unsafe fail"),
-        (pod("") + &namespace("n", "restricted"), "unsafe fail"),
-        (namespace("n", "privileged") + &pod(""), "unsafe warn"),
-        (namespace("other", "baseline") + &pod(""), "unsafe warn"),
-        (namespace("n", "baseline") + &namespace("n", "privileged") + &pod(""), "unsafe warn"),
-        (map("n", "c", "-Xmx4g") + &pod(&format!("{from}, {limited}")), "jvm fail, unsafe warn"),
-        (map("n", "c", "-Xmx4g") + &pod(&format!("{by_key}, {limited}")), "jvm fail, unsafe warn"),
-        (map("n", "c", "-Xmx512m") + &pod(&format!("{from}, {limited}")), "unsafe warn"),
-        (map("other", "c", "-Xmx4g") + &pod(&format!("{from}, {limited}")), "unsafe warn"),
-        (map("n", "c", "-Xmx4g") + &map("n", "c", "-Xmx1m") + &pod(&format!("{from}, {limited}")), "unsafe warn"),
-        (pod(percent), "jvm warn, unsafe warn"),
-        (range("default: {memory: 1Gi}") + &pod(percent), "unsafe warn"),
-        (range("max: {memory: 1Gi}") + &pod(percent), "unsafe warn"),
-        (range("default: {cpu: 1}") + &pod(percent), "jvm warn, unsafe warn"),
-        (range("default: {memory: 1Gi}") + &map("n", "c", "-Xmx4g") + &pod(from), "jvm fail, unsafe warn"),
+        (namespace("n", "baseline") + &pod(""), "namespace"),
+        (pod("") + &namespace("n", "restricted"), "namespace"),
+        (namespace("n", "privileged") + &pod(""), "kubelet"),
+        (namespace("other", "baseline") + &pod(""), "kubelet"),
+        (namespace("n", "baseline") + &namespace("n", "privileged") + &pod(""), "kubelet"),
+        (map("n", "c", "-Xmx4g") + &pod(&format!("{from}, {limited}")), "jvm fail, kubelet"),
+        (map("n", "c", "-Xmx4g") + &pod(&format!("{by_key}, {limited}")), "jvm fail, kubelet"),
+        (map("n", "c", "-Xmx512m") + &pod(&format!("{from}, {limited}")), "kubelet"),
+        (map("other", "c", "-Xmx4g") + &pod(&format!("{from}, {limited}")), "kubelet"),
+        (map("n", "c", "-Xmx4g") + &map("n", "c", "-Xmx1m") + &pod(&format!("{from}, {limited}")), "kubelet"),
+        (pod(percent), "jvm warn, kubelet"),
+        (range("default: {memory: 1Gi}") + &pod(percent), "kubelet"),
+        (range("max: {memory: 1Gi}") + &pod(percent), "kubelet"),
+        (range("default: {cpu: 1}") + &pod(percent), "jvm warn, kubelet"),
+        (range("default: {memory: 1Gi}") + &map("n", "c", "-Xmx4g") + &pod(from), "jvm fail, kubelet"),
         (
             format!(
                 "configMapGenerator:\n- name: c\n  literals: ['JAVA_TOOL_OPTIONS=-Xmx4g']\nnamespace: n\n---\n{}",
                 pod(&format!("{from}, {limited}"))
             ),
-            "jvm fail, unsafe warn",
+            "jvm fail, kubelet",
         ),
     ];
     let told = |told: &Value| -> String {
         let findings = told["findings"].as_array().unwrap().iter();
         let mut found: Vec<String> = findings
-            .map(|one| format!("{} {}", one["check"].as_str().unwrap(), one["outcome"].as_str().unwrap()))
+            .map(|one| match one["says"].as_str().unwrap() {
+                says if says.contains("a namespace that enforces") => "namespace".to_owned(),
+                says if says.contains("a kubelet that does not allow it") => "kubelet".to_owned(),
+                _ => format!("{} {}", one["check"].as_str().unwrap(), one["outcome"].as_str().unwrap()),
+            })
             .collect();
         found.sort();
         found.join(", ")

@@ -70,8 +70,10 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
     for (path, why) in &manifests.unreadable {
         complain(&report::sanitized(&format!("tunecheck: {}: {why}", path.escape_debug())));
     }
-    if manifests.sum(|file| file.objects) == 0 {
-        complain("tunecheck: nothing was judged: no document that could be read holds an object");
+    if manifests.sum(|file| file.objects + file.configurations) == 0 {
+        complain(
+            "tunecheck: nothing was judged: nothing that could be read is an object, a Compose file or a task definition",
+        );
     }
     Ok(if manifests.unreadable.is_empty() { exit::manifest_gate(&manifests, args.fail_on) } else { Exit::Failed })
 }

@@ -5,6 +5,13 @@ use crate::model::manifest::Check;
 /// Every check that a fault can name.
 pub const CHECKS: &[Check] = &[
     Check {
+        id: "manifest/conntrack",
+        title: "kube-proxy sets the conntrack limit that its configuration names",
+        symptoms: &[],
+        why: "kube-proxy takes maxPerCore x cores, or min where that is more. With maxPerCore 0 it sets nothing and does not read min; since 1.36 the product is bounded by 1048576, and above the bound min is not read.",
+        change: "maxPerCore: 1 with the min that every node should have",
+    },
+    Check {
         id: "manifest/dns",
         title: "dnsConfig is one that the API server takes",
         symptoms: &[
@@ -22,6 +29,13 @@ pub const CHECKS: &[Check] = &[
         why: "The API server refuses a sysctl that is listed twice under one name. With dots and with slashes it takes both, and which \
               value the pod gets is not defined.",
         change: "keep one of them, with dots",
+    },
+    Check {
+        id: "manifest/flags",
+        title: "No flag of kube-proxy stands beside --config",
+        symptoms: &[],
+        why: "kube-proxy takes everything from the file that --config names, but for the flags of its log and --hostname-override: another flag beside it is read and has no effect.",
+        change: "write it into the KubeProxyConfiguration",
     },
     Check {
         id: "manifest/host-namespace",
@@ -145,6 +159,13 @@ pub const CHECKS: &[Check] = &[
         ],
         why: "The kernel refuses text where it wants a number, and numbers outside of a sysctl's range: the pod's sandbox is never made.",
         change: "a value that sysctl -w takes on a machine with the same kernel",
+    },
+    Check {
+        id: "manifest/ulimits",
+        title: "The limits of a container are ones that its runtime and the kernel take",
+        symptoms: &["error setting rlimit type <n>: operation not permitted"],
+        why: "The kernel refuses a soft limit above the hard one, and a limit on open files above fs.nr_open, which unlimited always is: the container does not start.",
+        change: "a soft limit of no more than the hard one, and a number for nofile",
     },
     Check {
         id: "manifest/unsafe",

@@ -5,14 +5,17 @@
 
 mod admission;
 mod checks;
+mod containers;
 mod dns;
 mod documents;
 mod fields;
 mod jvm;
+mod node;
 mod pods;
 mod ports;
 mod quantity;
 mod resources;
+mod scalar;
 mod schema;
 mod surroundings;
 mod sysctls;
@@ -196,7 +199,7 @@ fn of_document(outcome: Outcome, mark: Mark, says: &str, change: &str) -> Fault 
 /// Judges the pods of the objects of a document.
 fn document<'a>(root: Node<'a>, around: Around<'a>, options: Options<'_>, judged: &mut Judged) {
     let Some(object) = Object::of(root) else {
-        judged.not_manifests += 1;
+        judged.not_manifests += usize::from(!containers::judge(root, options, judged));
         return;
     };
     let mut open = vec![object];
@@ -209,13 +212,49 @@ fn document<'a>(root: Node<'a>, around: Around<'a>, options: Options<'_>, judged
             continue;
         }
         judged.objects += 1;
+        let configurations = judged.configurations;
+        configuration(object, options, judged);
         let pods = object.pods(around);
-        if pods.is_empty() {
+        if pods.is_empty() && judged.configurations == configurations {
             judged.pass_over(&shown(object.kind()));
         }
         judged.pods += pods.len();
         for spec in &pods {
             spec_of(spec, options, &mut judged.faults);
+        }
+    }
+}
+
+/// Judges a configuration of a kubelet or of kube-proxy, by itself or as a file in a ConfigMap.
+fn configuration(object: Object<'_>, options: Options<'_>, judged: &mut Judged) {
+    judged.configurations += usize::from(node::judge(object, options, &mut judged.faults));
+    if object.kind() != "ConfigMap" {
+        return;
+    }
+    for (key, value) in object.node().get("data").into_iter().flat_map(Node::entries) {
+        let Some(text) = value
+            .scalar()
+            .filter(|text| text.contains("KubeletConfiguration") || text.contains("KubeProxyConfiguration"))
+        else {
+            continue;
+        };
+        let before = judged.faults.len();
+        let budget = Budget::of(text.len());
+        let start = Mark { line: 1, column: 1 };
+        for tree in &tree::read(text, start, &budget).0 {
+            if let Some(inner) = tree.root().and_then(Object::of) {
+                judged.configurations += usize::from(node::judge(inner, options, &mut judged.faults));
+            }
+        }
+        for fault in judged.faults.iter_mut().skip(before) {
+            fault.mark = match value.is_block() {
+                // The text of a block begins below its key, further in by two blanks.
+                true => Mark {
+                    line: value.mark().line + fault.mark.line,
+                    column: key.mark().column + 1 + fault.mark.column,
+                },
+                false => value.mark(),
+            };
         }
     }
 }
@@ -235,11 +274,12 @@ fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
         return;
     }
     let sysctls = sysctls::judge(spec, options, faults);
-    values::judge(spec, &sysctls, faults);
+    values::judge(&spec.subject(), "the sandbox is never made", &sysctls, faults);
     ports::judge(spec, &sysctls, faults);
     dns::judge(spec, faults);
     for container in spec.containers() {
         jvm::judge(spec, container, faults);
+        node::flags(spec, container, faults);
     }
     let Some(load) = options.load else { return };
     let pairs: Vec<(String, String)> = sysctls.iter().map(|one| (one.name.clone(), one.value.to_owned())).collect();

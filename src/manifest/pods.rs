@@ -117,6 +117,10 @@ impl<'a> Object<'a> {
         self.node
     }
 
+    pub(super) fn group(self) -> &'a str {
+        self.group
+    }
+
     /// Its name, or the beginning of one that is made.
     pub(super) fn name(self) -> &'a str {
         self.metadata("name").or_else(|| self.metadata("generateName")).unwrap_or_default()

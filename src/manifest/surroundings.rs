@@ -32,8 +32,12 @@ impl Surroundings {
 
     pub(super) fn of_text(text: &str) -> Self {
         let mut context = Self::default();
+        let speaks = |text: &str| KINDS.iter().any(|kind| text.contains(kind));
+        if !speaks(text) {
+            return context;
+        }
         let budget = Budget::of(text.len());
-        for piece in documents::pieces(text).filter(|piece| KINDS.iter().any(|kind| piece.text.contains(kind))) {
+        for piece in documents::pieces(text).filter(|piece| speaks(piece.text)) {
             if piece.text.len() > super::LARGEST_DOCUMENT {
                 continue;
             }

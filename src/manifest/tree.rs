@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
+use super::scalar::is_text;
 use crate::model::manifest::Mark;
 
 /// Deepest nesting that is followed.
@@ -72,7 +73,7 @@ struct Value<'a> {
 
 #[derive(Debug)]
 enum Kind<'a> {
-    Scalar { text: Cow<'a, str>, is_text: bool },
+    Scalar { text: Cow<'a, str>, is_text: bool, is_block: bool },
     List(Vec<usize>),
     Map(Vec<(usize, usize)>),
 }
@@ -138,7 +139,8 @@ impl<'a> Builder<'a> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_text = is_text(&text, style, tag.as_deref());
-                let at = self.add(Value { mark, kind: Kind::Scalar { text, is_text } })?;
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let at = self.add(Value { mark, kind: Kind::Scalar { text, is_text, is_block } })?;
                 self.finish(at, anchor)?;
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
@@ -207,36 +209,6 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Whether Kubernetes reads a scalar as text and not as a number, a truth value or nothing.
-///
-/// It converts YAML to JSON by the rules of YAML 1.1 (sigs.k8s.io/yaml), where `yes` is a truth value and `1_000` a
-/// number.
-fn is_text(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> bool {
-    match tag {
-        Some(tag) if tag.is_yaml_core_schema() => tag.suffix() == "str",
-        _ if style != ScalarStyle::Plain => true,
-        _ => !is_number(text) && !is_word(text),
-    }
-}
-
-fn is_word(text: &str) -> bool {
-    const WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "null", "~"];
-    text.is_empty() || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-fn is_number(text: &str) -> bool {
-    let plain = text.replace('_', "");
-    let digits = plain.strip_prefix(['+', '-']).unwrap_or(&plain);
-    let lower = digits.to_ascii_lowercase();
-    let based = |&(prefix, base): &(&str, u32)| {
-        lower.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_digit(base)))
-    };
-    let begins = lower.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    [("0x", 16), ("0o", 8), ("0b", 2)].iter().any(based)
-        || [".inf", ".nan"].contains(&lower.as_str())
-        || (begins && lower.parse::<f64>().is_ok())
-}
-
 impl Tree<'_> {
     /// The document's value; none if it is empty.
     pub(super) fn root(&self) -> Option<Node<'_>> {
@@ -266,7 +238,7 @@ impl<'a> Node<'a> {
     /// A text; none for a number, a truth value or nothing.
     pub(super) fn text(self) -> Option<&'a str> {
         match &self.at.kind {
-            Kind::Scalar { text, is_text: true } => Some(text),
+            Kind::Scalar { text, is_text: true, .. } => Some(text),
             _ => None,
         }
     }
@@ -288,6 +260,11 @@ impl<'a> Node<'a> {
     /// Whether something else fills it in before Kubernetes sees it: a template's `{{ ... }}`, a substituted `${...}`.
     pub(super) fn is_placeholder(self) -> bool {
         self.scalar().is_some_and(|text| text.contains("{{") || text.contains("${"))
+    }
+
+    /// Whether it is a text that has lines of its own in the file.
+    pub(super) fn is_block(self) -> bool {
+        matches!(self.at.kind, Kind::Scalar { is_block: true, .. })
     }
 
     pub(super) fn is_map(self) -> bool {

@@ -24,6 +24,9 @@ pub const CHECKS: &[(&str, &str)] = &[
     ("ports", "ranges of ports, the pod's own ports, and ports of its host"),
     ("dns", "dnsPolicy and dnsConfig"),
     ("jvm", "the heap of a JVM against the memory of its container"),
+    ("conntrack", "what kube-proxy makes of its settings of conntrack"),
+    ("flags", "flags of kube-proxy that its configuration file replaces"),
+    ("ulimits", "limits that a container runtime or the kernel refuses"),
     ("load", "sysctls against the declared load"),
 ];
 
@@ -66,6 +69,8 @@ pub struct Judged {
     pub objects: usize,
     /// Objects without a pod, by kind.
     pub passed_over: BTreeMap<String, usize>,
+    /// Configurations of kubelets and of kube-proxy, services of Compose files and ECS tasks that were judged.
+    pub configurations: usize,
     /// Documents that are no objects for Kubernetes.
     pub not_manifests: usize,
     /// Templates that are not filled in.

@@ -38,6 +38,8 @@ struct ManifestSummaryV1<'a> {
     objects: usize,
     /// Pods and pod templates that were judged.
     pods: usize,
+    /// Configurations of kubelets and of kube-proxy, services of Compose files and ECS tasks that were judged.
+    configurations: usize,
     /// Objects without a pod or a pod template.
     passed_over: usize,
     /// How many of them are of which kind.
@@ -60,7 +62,8 @@ struct ManifestFindingV1<'a> {
     /// In characters, from 1.
     column: usize,
     /// `syntax`, `no-such-field`, `sysctl-form`, `quotes`, `name`, `duplicate`, `no-such-sysctl`, `removed`, `impossible`,
-    /// `host-namespace`, `unsafe`, `slashes`, `sysctl-value`, `windows`, `quantity`, `ports`, `dns`, `jvm` or `load`.
+    /// `host-namespace`, `unsafe`, `slashes`, `sysctl-value`, `windows`, `quantity`, `ports`, `dns`, `jvm`, `conntrack`, `flags`,
+    /// `ulimits` or `load`.
     check: &'static str,
     outcome: OutcomeV1,
     /// The object and container; null for a whole document.
@@ -113,6 +116,7 @@ impl<'a> From<&'a Manifests> for ManifestV1<'a> {
                 files: manifests.files.len(),
                 objects: manifests.sum(|file| file.objects),
                 pods: manifests.sum(|file| file.pods),
+                configurations: manifests.sum(|file| file.configurations),
                 passed_over: manifests.passed_over().iter().map(|(_, count)| count).sum(),
                 passed_over_kinds: manifests.passed_over().into_iter().collect(),
                 not_manifests: manifests.sum(|file| file.not_manifests),
