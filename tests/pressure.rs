@@ -11,7 +11,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{case, json};
+use support::{case, json, scratch};
 
 /// The report of a case.
 fn report(name: &str, more: &[&str]) -> Value {
@@ -106,4 +106,39 @@ fn what_is_in_use_of_inotify_decides() {
 fn few_watches_warn_where_it_may_be_a_node() {
     let report = json(&["--sysctl", "fixtures/dumps/few-watches.txt"]);
     assert_eq!(outcomes(&report, ["files/inotify-watches", "files/inotify-instances"]), ["warn", "unknown"]);
+}
+
+#[test]
+fn quotas_that_end_in_errors_of_other_names_are_read_with_their_use() {
+    let near = report("quotas-near", &[]);
+    let rules = ["kernel/keyrings", "files/aio", "route/ipv6-cache", "device/rx-missed"];
+    assert_eq!(outcomes(&near, rules), ["fail", "fail", "fail", "warn"]);
+    let keys = finding(&near, "kernel/keyrings");
+    assert!(keys["says"].as_str().unwrap().starts_with("uid 1000 has 196 of 200 keys"), "{keys:#}");
+    // What is enough already is not set again.
+    assert!(!keys["fix"].to_string().contains("root_maxkeys"), "{keys:#}");
+}
+
+#[test]
+fn a_node_that_was_upgraded_in_place_keeps_old_cures() {
+    let node = report("node-upgraded", &[]);
+    let rules =
+        ["ipvs/conn-reuse-mode", "bridge/nf-call", "keepalive/retries2", "route/ipv6-cache", "device/rx-missed"];
+    assert_eq!(outcomes(&node, rules), ["warn", "warn", "warn", "not-applicable", "pass"]);
+    let bridge = finding(&node, "bridge/nf-call")["fix"].to_string();
+    assert!(bridge.contains("br_netfilter"), "{bridge}");
+}
+
+#[test]
+fn what_depends_on_the_kernel_or_on_a_use_is_unknown_of_a_dump() {
+    let dump = |text: &str| {
+        let file = scratch("dump-of-limits").join("sysctl.txt");
+        std::fs::write(&file, text).unwrap();
+        json(&["--sysctl", file.to_str().unwrap()])
+    };
+    let rules = ["ipvs/conn-reuse-mode", "route/ipv6-cache", "kernel/keyrings"];
+    let lines = "net.ipv4.vs.conn_reuse_mode = 0\nnet.ipv6.route.max_size = 4096\nkernel.keys.maxkeys = 200\n";
+    assert_eq!(outcomes(&dump(lines), rules), ["unknown"; 3]);
+    let named = dump(&format!("{lines}kernel.osrelease = 6.12.1\n"));
+    assert_eq!(outcomes(&named, rules), ["warn", "not-applicable", "unknown"]);
 }
