@@ -66,7 +66,7 @@ struct Source {
     entries: &'static [Entry],
 }
 
-/// Every source. `boot` compares with what `sysctl` read, `owners` looks for what `listeners` read, `user` counts only if
+/// Every source. `boot` compares with what `sysctl` read, on the kernel of `kernel`; `owners` looks for what `listeners` read, `user` counts only if
 /// what `memory` read is many, and `connections` comes after all that it needs.
 const SOURCES: &[Source] = &[
     kernel::SOURCE,

@@ -110,10 +110,24 @@ pub struct SysctlEdit {
     pub module: Option<&'static str>,
     /// `file:line` of the configuration that sets it at boot.
     pub boot_line: Option<String>,
+    /// The name in that line: its own, another one of the same variable, or a pattern.
+    pub boot_name: Option<String>,
+    /// The names of the same variable that boot files set: what a file keeps has to stand under each of them.
+    pub boot_names: Vec<String>,
     /// The value that this line gives it.
     pub boot: Option<Value>,
     /// `file:line` of the TuneD profile that sets it, and the value there, if TuneD has the last word.
     pub tuned: Option<(String, Value)>,
+}
+
+impl SysctlEdit {
+    /// The lines that keep it in a file of our own: one for each name that boot files set, since systemd-sysctl leaves a
+    /// line in the place of an earlier one with the same value, and another name could then have the last word.
+    pub fn kept(&self) -> impl Iterator<Item = String> {
+        let others = self.boot_names.iter().filter(|name| **name != self.name);
+        let names = std::iter::once(&self.name).chain(others);
+        names.map(|name| format!("{name} = {}", self.new.plain()))
+    }
 }
 
 /// New limits on open files.

@@ -1,5 +1,9 @@
 //! Sysctl names and where they live below /proc/sys.
 
+pub mod known;
+pub mod value;
+pub mod variable;
+
 const ROOT: &str = "/proc/sys/";
 
 /// The path of a sysctl, by the convention of sysctl(8) and sysctl.d(5): if the first separator is a dot, dots
@@ -8,7 +12,7 @@ const ROOT: &str = "/proc/sys/";
 pub fn path(name: &str) -> String {
     let mut path = String::with_capacity(ROOT.len() + name.len());
     path.push_str(ROOT);
-    if name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some("/") {
+    if is_path(name) {
         path.push_str(name);
     } else {
         path.extend(name.chars().map(swapped));
@@ -38,10 +42,22 @@ pub fn is_module(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-')
 }
 
-/// The dotted name of a sysctl that was written in either form: the inverse of [`path`].
+/// The dotted name of a sysctl that was written in either form: the inverse of [`path`]. A separator before it or a
+/// second one after another one means nothing.
 pub fn dotted(name: &str) -> String {
-    let slashed = name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some("/");
-    if slashed { name.chars().map(swapped).collect() } else { name.to_owned() }
+    let slashed = is_path(name);
+    let mut dotted = String::with_capacity(name.len());
+    for c in name.chars() {
+        let c = if slashed { swapped(c) } else { c };
+        if c != '.' || !(dotted.is_empty() || dotted.ends_with('.')) {
+            dotted.push(c);
+        }
+    }
+    dotted
+}
+
+fn is_path(name: &str) -> bool {
+    name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some("/")
 }
 
 fn swapped(c: char) -> char {
@@ -93,5 +109,8 @@ mod tests {
         assert_eq!(path("hostname"), "/proc/sys/hostname");
         assert_eq!(dotted("net/ipv4/conf/eth0.100/rp_filter"), "net.ipv4.conf.eth0/100.rp_filter");
         assert_eq!(dotted("net.ipv4.conf.eth0/100.rp_filter"), "net.ipv4.conf.eth0/100.rp_filter");
+        for written in ["/net/core/somaxconn", "//net//core/somaxconn", ".net.core.somaxconn", "net..core.somaxconn"] {
+            assert_eq!(dotted(written), "net.core.somaxconn", "{written}");
+        }
     }
 }

@@ -21,6 +21,12 @@ pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situatio
         pod: rule.pod.clone(),
         module: rule.module,
         boot_line: boot.map(|fact| fact.source.to_string()),
+        boot_name: situation.facts.text(&format!("boot[{}].name", fix.name)).map(str::to_owned),
+        boot_names: situation
+            .facts
+            .text(&format!("boot[{}].names", fix.name))
+            .map(|names| names.split_whitespace().map(str::to_owned).collect())
+            .unwrap_or_default(),
         boot: boot.and_then(|fact| fact.reading.clone().ok()),
         tuned: tuned(fix.name, situation),
     }
@@ -134,16 +140,21 @@ impl Planned<'_> {
         if self.is_guarded() {
             return vec![self.keep_if_below()];
         }
-        let line = format!("{} = {}", self.edit.name, self.value());
+        let named = self.edit.boot_name.as_deref().unwrap_or(&self.edit.name);
+        let line = format!("{named} = {}", self.value());
         let mut lines = self.module_line();
         lines.push(match self.edit.boot_line.as_deref() {
             Some(at) if self.edit.boot.as_ref() == Some(&self.edit.new) => {
                 format!("({at} sets that at boot: see why it does not hold now, such as a module that loads later)")
             }
             None => format!("{}: {line}", file::FIRST),
-            Some(at) if at.starts_with("/etc/") => format!("{at}: {line}   (that line sets it now)"),
-            // A file of a package or of this boot is not the owner's to edit.
-            Some(at) => format!("{}: {line}   (the file has to sort after {at})", file::after(Some(at))),
+            Some(at) if file::is_edited_in_place(&self.edit, at) => format!("{at}: {line}   (that line sets it now)"),
+            // A file of a package or of this boot is not the owner's to edit, and a pattern sets more than this.
+            Some(at) => format!(
+                "{}: {}   (the file has to sort after {at})",
+                file::after(Some(at)),
+                self.edit.kept().collect::<Vec<_>>().join(" and ")
+            ),
         });
         if self.situation.facts.family("boot[*].value").is_err_and(|gap| gap.cause == Cause::Denied) {
             lines.push("(a sysctl.d file could not be read: look whether a later one sets it too)".to_owned());
@@ -176,7 +187,7 @@ impl Planned<'_> {
             (false, _) => "the whole host",
         };
         let undo = match self.edit.boot_line.as_deref() {
-            Some(at) if at.starts_with("/etc/") => {
+            Some(at) if file::is_edited_in_place(&self.edit, at) => {
                 format!("{}, and put {at} back as it was", words::unwrite(&self.edit))
             }
             _ => format!("{}, and take the line out again", words::unwrite(&self.edit)),

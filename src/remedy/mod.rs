@@ -19,9 +19,10 @@ use crate::model::catalogue::Catalogue;
 use crate::model::fact::Value;
 use crate::model::facts::Facts;
 use crate::model::finding::{Finding, Outcome};
-use crate::model::fix::{Effect, Safety};
+use crate::model::fix::{Change, Effect, Safety, SysctlFix};
 use crate::model::place::{Kind, Place};
 use crate::model::rule::Rule;
+use crate::model::sysctl::known;
 
 pub use plan::{Conflict, Plan, Step};
 
@@ -82,6 +83,9 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
     let mut actions = Vec::new();
     for fix in &rule.fix.sysctl {
         match sysctl::changed(fix, subject, situation) {
+            Ok(None) if known::is_read_only(fix.name, situation.place.kernel) => {
+                actions.extend(parameter(rule, fix, subject, situation));
+            }
             Ok(None) => {}
             Ok(Some(value)) => {
                 let value = wishes.0.get(fix.name).cloned().flatten().unwrap_or(value);
@@ -115,6 +119,18 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
         actions.push(told(Site::Owner, place::owner_of(rule.fact, situation.place), rule.fix.ask));
     }
     actions
+}
+
+/// The module's parameter, where a kernel shows a size and takes it by that alone.
+fn parameter(rule: &Rule, fix: &SysctlFix, subject: Option<&str>, situation: Situation<'_>) -> Option<Action> {
+    let Change::Raise(bound) = &fix.change else { return None };
+    let wanted = bound.amount(situation.facts, subject).ok()?;
+    let live = situation.facts.number(&format!("sysctl.{}", fix.name)).ok()?;
+    let words = format!(
+        "this kernel takes {} from the module alone, so as root: echo {wanted} > /sys/module/nf_conntrack/parameters/hashsize; and for the next boot in /etc/modprobe.d: options nf_conntrack hashsize={wanted}",
+        fix.name
+    );
+    (live < wanted).then(|| advice(rule, Site::Owner, place::owner(situation.place), words))
 }
 
 /// A pod's resolver that asks for a name as it stands before it tries the search list. It is only ever brought down to

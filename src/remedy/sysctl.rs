@@ -4,6 +4,7 @@ use super::Situation;
 use crate::model::action::How;
 use crate::model::fact::{Cause, Gap, Value};
 use crate::model::fix::{Change, SysctlFix};
+use crate::model::sysctl::known;
 
 /// The kernel rounds nf_conntrack_buckets up to a multiple of this.
 const BUCKET_STEP: i128 = 512;
@@ -13,6 +14,9 @@ const BUCKET_STEP: i128 = 512;
 /// # Errors
 /// The gap without which a value would be a guess that could drop entries or shrink a range.
 pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situation<'_>) -> Result<Option<Value>, Gap> {
+    if known::is_read_only(fix.name, situation.place.kernel) {
+        return Ok(None);
+    }
     let live = situation.facts.value(&format!("sysctl.{}", fix.name));
     let new = match &fix.change {
         Change::Raise(bound) => {
@@ -47,8 +51,14 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
     // What the machine is told at boot is never less, either.
     // A number that the kernel refuses it refused at boot too.
     let taken = |boot: &&Value| boot.limit().is_none_or(|number| number <= most(fix.name));
-    let boot = situation.facts.value(&format!("boot[{}].value", fix.name)).ok().filter(taken);
-    let new = boot.and_then(|boot| both(how(&fix.change), &new, boot)).unwrap_or(new);
+    let boot = |of: &str| situation.facts.value(&format!("boot[{}].{of}", fix.name)).ok().filter(taken);
+    // Where nobody knows which of two readers a boot runs, not less than either makes of it.
+    let boots = match boot("value") {
+        Some(value) => [Some(value), None],
+        None => ["systemd", "procps"].map(boot),
+    };
+    let more = |new, boot: &Value| both(how(&fix.change), &new, boot).unwrap_or(new);
+    let new = boots.into_iter().flatten().fold(new, more);
     Ok((live != Ok(&new)).then_some(new))
 }
 

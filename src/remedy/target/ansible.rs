@@ -7,7 +7,7 @@ use super::super::file;
 use super::{File, Order, Rendered, Step, Target, Unit, ceiling, elsewhere, is_change, notes};
 use crate::model::action::{Edit, NofileEdit, Site, SysctlEdit};
 use crate::model::place::Kind;
-use crate::model::sysctl;
+use crate::model::sysctl::{self, variable};
 
 pub(super) const TARGET: Target =
     Target { name: "ansible", about: "a playbook: raises what is short on each host, and keeps it", render };
@@ -86,7 +86,9 @@ fn sysctl_entry(edit: &SysctlEdit) -> String {
     let how = edit.how.word();
     let module = edit.module.map(|module| format!(", module: {module}")).unwrap_or_default();
     let (name, path, to) = (&edit.name, sysctl::path(&edit.name), edit.new.plain());
-    format!("- {{how: {how}, name: \"{name}\", path: \"{path}\", to: \"{to}\"{module}}}\n")
+    let aliases: Vec<&str> = variable::aliases(name).collect();
+    let also = if aliases.is_empty() { String::new() } else { format!(", also: [{}]", aliases.join(", ")) };
+    format!("- {{how: {how}, name: \"{name}\", path: \"{path}\", to: \"{to}\"{module}{also}}}\n")
 }
 
 fn unit_entry(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &Unit) -> String {

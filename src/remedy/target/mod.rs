@@ -228,7 +228,7 @@ fn unfit_at_boot(step: &Step, edit: &SysctlEdit, order: Order<'_>) -> Option<&'s
         return Some("it is lost with the network namespace: whoever makes the namespace sets it");
     }
     if edit.boot_line.as_deref().is_some_and(file::is_beaten_by) {
-        return Some("the file that sets it now sorts after each of ours and would win: change its line");
+        return Some("the file that sets it now is read after each of ours and would win: change its line");
     }
     let blind = edit.how != How::Set && edit.old.is_none();
     blind.then_some("the value there is not known, and a line of a file could lower it: `--to script` looks first")

@@ -21,10 +21,8 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             text +=
                 &format!("#   needs    {module} in /etc/modules-load.d, or the line is lost at boot (--to systemd)\n");
         }
-        text += &format!("{}{} = {}\n", order.mark(step), edit.name, edit.new.plain());
-        if file::after(edit.boot_line.as_deref()) != file::FIRST {
-            name = file::after(edit.boot_line.as_deref());
-        }
+        text.extend(edit.kept().map(|line| format!("{}{line}\n", order.mark(step))));
+        name = name.max(file::after(edit.boot_line.as_deref()));
     }
     let head = format!("# {name}: what tunecheck proposes. The last assignment of a key wins, by file name.\n");
     text.insert_str(0, &head);

@@ -4,9 +4,13 @@
 boot_files() {
   {
     set +f
-    for other in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf /lib/sysctl.d/*.conf; do
-      # Behind the name, which no slash is in, the path.
-      if [ -e "$other" ] || [ -L "$other" ]; then printf '%s/%s\n' "${other##*/}" "$other"; fi
+    for from in /etc/sysctl.d /run/sysctl.d /usr/local/lib/sysctl.d /usr/lib/sysctl.d /lib/sysctl.d; do
+      for other in "$from"/*.conf "$from"/.*.conf; do
+        # systemd passes over a name that begins with a dot.
+        case ${other##*/} in .*) [ ! -d /run/systemd/system ] || continue ;; esac
+        # Behind the name, which no slash is in, the path.
+        if [ -e "$other" ] || [ -L "$other" ]; then printf '%s/%s\n' "${other##*/}" "$other"; fi
+      done
     done
     set -f
   } | awk -F / '!seen[$1]++' | sort -t / -k 1,1 | sed 's#^[^/]*/##'
@@ -14,16 +18,32 @@ boot_files() {
   if [ ! -d /run/systemd/system ]; then printf '%s\n' /etc/sysctl.conf; fi
 }
 
-# The value that a file gives a sysctl, in $live; fails if it gives none.
+# The value that a file gives a sysctl under the first name or one of the others, in $live; fails if it gives none.
 set_by() {
-  [ -f "$1" ] || return 1
-  pattern=$(printf '%s' "$name" | sed 's/[./]/[.\/]/g')
-  live=$(sed -n "s/^[[:space:]]*-\{0,1\}[[:space:]]*${pattern}[[:space:]]*=[[:space:]]*//p" "$1" | tail -n 1)
+  file=$1
+  shift
+  [ -f "$file" ] || return 1
+  script=
+  for one in "$@"; do
+    pattern=$(printf '%s' "$one" | sed 's/[./]/[.\/]/g')
+    script="$script
+s/^[[:space:]]*-\{0,1\}[[:space:]]*[.\/]*${pattern}[[:space:]]*=[[:space:]]*//p"
+  done
+  live=$(sed -n "$script" "$file" | tail -n 1)
   # shellcheck disable=SC2086
   set -- $live
-  live=$*
+  # The kernel takes as many numbers as there are, each up to a blank; what stands behind them is left alone.
+  case $how in
+    raise) live=${1:-} ;;
+    widen) live=${1:-}${2:+ $2} ;;
+    *) live=$* ;;
+  esac
   [ "$live" ]
 }
+
+# The same under every name.
+# shellcheck disable=SC2086
+set_as_any() { set_by "$1" "$name" $also; }
 
 # Sees to it that a value is there after a boot too. What a file keeps already is left to it, and nothing is kept that was
 # not written here: a value that somebody else gave is theirs to keep.
@@ -39,7 +59,7 @@ keep_value() {
   fi
   now=$live last_file=
   while IFS= read -r other; do
-    if set_by "$other"; then last_file=$other last_value=$live; fi
+    if set_as_any "$other"; then last_file=$other last_value=$live; fi
   done <"$state_file.files"
   if [ "$last_file" ]; then
     live=$last_value
@@ -63,12 +83,21 @@ keep_value() {
     live=$last_value
     join_live
   fi
-  if [ "$last_file" != "$keep_file" ] && set_by "$keep_file" && readable "$how"; then
+  if [ "$last_file" != "$keep_file" ] && set_as_any "$keep_file" && readable "$how"; then
     join_live
   fi
   want=$now
   printf '%s = %s\n' "$name" "$want" >>"$state_file.lines"
-  if set_by /etc/sysctl.conf && { ! readable "$how" || ! holds "$how" "$@"; }; then
+  # systemd-sysctl leaves a line in the place of an earlier one with the same value: then another name has the last word.
+  for one in $also; do
+    while IFS= read -r other; do
+      if set_by "$other" "$one"; then
+        printf '%s = %s\n' "$one" "$want" >>"$state_file.lines"
+        break
+      fi
+    done <"$state_file.files"
+  done
+  if set_as_any /etc/sysctl.conf && { ! readable "$how" || ! holds "$how" "$@"; }; then
     say "but        $name: sysctl --system reads /etc/sysctl.conf last and sets $live; change that line too"
   fi
 }
@@ -97,7 +126,7 @@ later() { [ "$(printf '%s\n%s\n' "${1##*/}" "${2##*/}" | sort | tail -n 1)" = "$
 # A file without its lines about the sysctls of the lines in $2, and then those.
 merged() {
   if [ -f "$1" ]; then
-    awk 'function key(line) { sub(/=.*/, "", line); gsub(/[[:space:]]/, "", line); sub(/^-/, "", line); gsub("/", ".", line); return line }
+    awk 'function key(line) { sub(/=.*/, "", line); gsub(/[[:space:]]/, "", line); sub(/^-/, "", line); gsub("/", ".", line); sub(/^[.]+/, "", line); return line }
       NR == FNR { ours[key($0)] = 1; next }
       /^[[:space:]]*[#;]/ || !/=/ || !(key($0) in ours)' "$2" "$1" || return 1
   fi

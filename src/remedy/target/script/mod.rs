@@ -10,7 +10,7 @@ use super::{File, Order, Rendered, Target, ceiling, disputed, elsewhere, is_chan
 use crate::model::action::{Edit, Site, SysctlEdit};
 use crate::model::fact::Value;
 use crate::model::place::Kind;
-use crate::model::sysctl;
+use crate::model::sysctl::{self, variable};
 
 pub(super) const TARGET: Target =
     Target { name: "script", about: "a POSIX shell script: plan, apply, check, undo", render };
@@ -165,7 +165,9 @@ fn sysctl_step(edit: &SysctlEdit, lost: bool) -> String {
     let name = quoted(&edit.name);
     let module = edit.module.map(|module| format!("  module {} {name}\n", quoted(module))).unwrap_or_default();
     let own = if lost { "own " } else { "" };
-    format!("  {own}step {how} {name} {} {values}\n{module}", quoted(&sysctl::path(&edit.name)))
+    let aliases: Vec<&str> = variable::aliases(&edit.name).collect();
+    let known_as = if aliases.is_empty() { String::new() } else { format!("known_as {} ", quoted(&aliases.join(" "))) };
+    format!("  {known_as}{own}step {how} {name} {} {values}\n{module}", quoted(&sysctl::path(&edit.name)))
 }
 
 /// Words about a step, which only `plan` shows.

@@ -44,6 +44,14 @@ own() {
   lost=
 }
 
+# A step about a sysctl that goes by other names as well: a line for one of them is a line for it.
+known_as() {
+  also=$1
+  shift
+  "$@"
+  also=
+}
+
 # The words about a step, from standard input.
 about() { if [ "$mode" = plan ]; then cat; fi; }
 

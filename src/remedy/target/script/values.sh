@@ -4,6 +4,7 @@ folder=${TUNECHECK_STATE:-/var/lib/tunecheck}
 case $folder in /*) ;; *) folder=$PWD/$folder ;; esac
 persist=
 lost=
+also=
 skipped=
 failed=0
 changed=0

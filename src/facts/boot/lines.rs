@@ -1,0 +1,217 @@
+//! The assignments in configuration files, in the order in which one reader writes them.
+//!
+//! Each of these was tried with systemd-sysctl 252 and with sysctl of procps 4.0.2.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::super::text;
+use crate::host::Host;
+use crate::model::fact::Gap;
+use crate::model::sysctl::{self, variable};
+
+/// Who applies the files at boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// systemd-sysctl keeps one assignment for each name. A later one takes the place of an earlier one and goes to the
+    /// end, unless it gives the same value: then it stays where the earlier one was.
+    Systemd,
+    /// `sysctl --system` of procps writes every line.
+    Procps,
+}
+
+/// One assignment.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// The name with dots; maybe a pattern.
+    pub(super) name: String,
+    /// None for a line that only keeps patterns off that name.
+    pub(super) value: Option<String>,
+    /// `file:line`.
+    pub(super) at: String,
+    /// Whether its author asked to ignore that it fails.
+    pub(super) quiet: bool,
+}
+
+/// What one reader writes, in order.
+#[derive(Clone)]
+pub(super) struct Order {
+    reader: Reader,
+    lines: Vec<Option<Line>>,
+    /// Where the last assignment of each name stands.
+    last: HashMap<String, usize>,
+    /// Where names of a variable are written, by variable.
+    by_variable: BTreeMap<String, Vec<usize>>,
+    /// Where patterns are written.
+    patterns: Vec<usize>,
+    /// Why a file could not be read that may have set anything that no later file sets.
+    pub(super) doubt: Option<Gap>,
+}
+
+impl Order {
+    pub(super) fn of(reader: Reader) -> Self {
+        Self {
+            reader,
+            lines: Vec::new(),
+            last: HashMap::new(),
+            by_variable: BTreeMap::new(),
+            patterns: Vec::new(),
+            doubt: None,
+        }
+    }
+
+    /// Takes the assignments of one more file. A link that leads nowhere sets nothing.
+    pub(super) fn read(&mut self, host: &dyn Host, path: &str) {
+        match host.read(path) {
+            Ok(bytes) => self.apply(path, &bytes),
+            Err(refusal) if refusal.is_absent() => {}
+            Err(refusal) => self.doubt(refusal.gap(path)),
+        }
+    }
+
+    /// Forgets what a file that could not be read may have changed.
+    pub(super) fn doubt(&mut self, gap: Gap) {
+        *self = Self { doubt: Some(gap), ..Self::of(self.reader) };
+    }
+
+    /// Takes the assignments in these bytes.
+    pub(super) fn apply(&mut self, path: &str, bytes: &[u8]) {
+        for (number, line) in text(bytes).split('\n').enumerate() {
+            if let Some((name, value, quiet)) = assignment(line, self.reader) {
+                self.take(Line { name, value, at: format!("{path}:{}", number + 1), quiet });
+            }
+        }
+    }
+
+    fn take(&mut self, line: Line) {
+        if self.reader == Reader::Systemd
+            && let Some(at) = self.last.get(&line.name).copied()
+            && let Some(earlier) = self.lines.get_mut(at)
+        {
+            match earlier {
+                Some(earlier) if earlier.value == line.value => {
+                    earlier.quiet |= line.quiet;
+                    earlier.at = line.at;
+                    return;
+                }
+                _ => *earlier = None,
+            }
+        }
+        let at = self.lines.len();
+        self.last.insert(line.name.clone(), at);
+        match is_pattern(&line.name) {
+            true => self.patterns.push(at),
+            false => self.by_variable.entry(variable::variable(&line.name).0.into_owned()).or_default().push(at),
+        }
+        self.lines.push(Some(line));
+    }
+
+    /// Every variable that a line names.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.by_variable.keys().map(String::as_str)
+    }
+
+    /// Whether a line sets this very name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        let line = self.last.get(name).and_then(|at| self.lines.get(*at));
+        line.is_some_and(|line| line.as_ref().is_some_and(|line| line.value.is_some()))
+    }
+
+    pub(super) fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
+    /// The lines that write one of these names, in order: those that name one, and patterns that fit one that no line
+    /// names. With each the name that it writes.
+    pub(super) fn writes<'a>(&'a self, variables: &[&str], names: &'a [String]) -> Vec<(&'a Line, &'a str)> {
+        let named = variables.iter().filter_map(|variable| self.by_variable.get(*variable)).flatten().copied();
+        // An exact name in a file that was not read would beat a pattern in one that was.
+        let patterns = self.patterns.iter().copied().filter(|_| self.doubt.is_none());
+        let mut at: Vec<usize> = named.chain(patterns).collect();
+        at.sort_unstable();
+        let mut writes = Vec::new();
+        for line in at.into_iter().filter_map(|at| self.lines.get(at)?.as_ref()) {
+            if is_pattern(&line.name) {
+                let free = |name: &&String| !self.last.contains_key(*name) && fits(&line.name, name);
+                writes.extend(names.iter().filter(free).map(|name| (line, name.as_str())));
+            } else if line.value.is_some() {
+                writes.extend(names.iter().filter(|name| **name == line.name).map(|name| (line, name.as_str())));
+            }
+        }
+        writes
+    }
+}
+
+/// Name, value and whether failing is to be ignored; none for a line that is no assignment.
+fn assignment(line: &str, reader: Reader) -> Option<(String, Option<String>, bool)> {
+    // Blanks of other scripts, such as the no-break space, belong to the name.
+    let line = line.trim_ascii();
+    if line.starts_with(['#', ';']) {
+        return None;
+    }
+    let bare = line.strip_prefix('-');
+    // A leading minus is no part of the name: before an assignment it asks to ignore errors, without one it keeps
+    // patterns off that name. procps takes no blank behind it.
+    if reader == Reader::Procps && bare.is_some_and(|rest| rest.starts_with([' ', '\t'])) {
+        return None;
+    }
+    let (name, value) = match bare.unwrap_or(line).split_once('=') {
+        Some((name, value)) => (name, Some(value.trim_ascii().to_owned())),
+        None if bare.is_some() => (bare?, None),
+        None => return None,
+    };
+    Some((sysctl::dotted(name.trim_ascii()), value, bare.is_some()))
+}
+
+/// Whether a name stands for several.
+pub(super) fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '['])
+}
+
+/// Whether a name fits a pattern, part by part: `*` stands for any text within a part, `?` for one character. `[...]`
+/// may stand for any one character, so that no name it means is missed.
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
+    pattern.split('.').count() == name.split('.').count()
+        && pattern.split('.').zip(name.split('.')).all(|(pattern, part)| part_fits(pattern, part))
+}
+
+/// Goes back to the last `*` only, so that no line of a file makes it slow.
+fn part_fits(pattern: &str, part: &str) -> bool {
+    let pattern = without_sets(pattern);
+    let part: Vec<char> = part.chars().collect();
+    let (mut p, mut t) = (0, 0);
+    let mut star = None;
+    while let Some(c) = part.get(t) {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(wanted) if *wanted == '?' || wanted == c => {
+                p += 1;
+                t += 1;
+            }
+            _ => {
+                let Some((at, from)) = star else { return false };
+                star = Some((at, from + 1));
+                p = at + 1;
+                t = from + 1;
+            }
+        }
+    }
+    pattern.iter().skip(p).all(|rest| *rest == '*')
+}
+
+/// The pattern with every `[...]` as `?`.
+fn without_sets(pattern: &str) -> Vec<char> {
+    let mut out = Vec::new();
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once('[') {
+        // A bracket that stands first in a set is one of its characters.
+        let first = after.chars().take_while(|c| "!^]".contains(*c)).count();
+        let Some(end) = after.get(first..).and_then(|tail| tail.find(']')) else { break };
+        out.extend(before.chars().chain(['?']));
+        rest = after.get(first + end + 1..).unwrap_or_default();
+    }
+    out.extend(rest.chars());
+    out
+}
