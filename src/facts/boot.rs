@@ -12,9 +12,10 @@ use std::collections::BTreeSet;
 
 use super::sysctl::is_known as is_known_sysctl;
 use super::sysctl::read_one;
-use super::{Gather, Source};
+use super::{Gather, Source, Wanted};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+use crate::model::facts::Facts;
 use crate::model::sysctl::{self, known, variable};
 use crate::model::version::Version;
 
@@ -46,7 +47,7 @@ pub(super) const SOURCE: Source = Source {
         entry("boot[*].name", "name or pattern in the line that gives it"),
         entry("boot[*].names", "names of the same variable that lines set, a blank between them"),
         entry(IDLE, "why the line that should set a sysctl sets nothing"),
-        entry("boot[*].mend", "what to do about that line, or about a value that did not last"),
+        entry("boot[*].mend", "what to do about that line"),
         entry("boot[*].cause", "why the value now is not that of the files"),
     ],
 };
@@ -80,11 +81,26 @@ fn read(gather: &mut Gather<'_>) {
     }
     for name in gather.wanted("boot").into_iter().filter(|name| !name.contains("[*]")) {
         if gather.facts.get(&name).is_none() {
-            let none = || Gap::new(Cause::Absent, "no sysctl.d file sets it");
+            let none = || Gap::new(Cause::Absent, UNSET);
             gather.put(name, Err(gap.clone().unwrap_or_else(none)), "sysctl.d");
         }
     }
 }
+
+/// Takes what is wanted of a sysctl that no file sets from what was read before: the files are not read again.
+pub(super) fn recall(facts: &mut Facts, wanted: &Wanted) {
+    if !facts.any_of("boot[", "].value") {
+        return;
+    }
+    let gap = facts.family(VALUE).err().unwrap_or_else(|| Gap::new(Cause::Absent, UNSET));
+    for name in wanted.iter().filter(|name| name.starts_with("boot[") && name.ends_with("].value") && *name != VALUE) {
+        if facts.get(name).is_none() {
+            facts.put(name.clone(), Err(gap.clone()), "sysctl.d");
+        }
+    }
+}
+
+const UNSET: &str = "no sysctl.d file sets it";
 
 /// What this machine boots with.
 struct Boot {
@@ -163,9 +179,8 @@ impl Boot {
         if let (Ok(value), Ok(live)) = (&set.value, &live.reading)
             && value != live
         {
-            let [why, mend] = cause::of_drift(gather, key, value, live, &set.at);
-            gather.put(format!("boot[{key}].cause"), Ok(Value::Text(why)), set.at.clone());
-            gather.put(format!("boot[{key}].mend"), Ok(Value::Text(mend)), set.at);
+            let why = cause::of_drift(gather, key, live);
+            gather.put(format!("boot[{key}].cause"), Ok(Value::Text(why)), set.at);
         }
     }
 

@@ -117,6 +117,7 @@ pub type Wanted = BTreeSet<Name>;
 /// with the cause; nothing stops the rest.
 pub fn gather(host: &dyn Host, wanted: Wanted, facts: &mut Facts) {
     let mut wanted = derive::with_inputs(wanted);
+    boot::recall(facts, &wanted);
     wanted.retain(|name| !known(facts, name));
     let mut gather = Gather { host, wanted, facts: std::mem::take(facts) };
     for source in SOURCES {

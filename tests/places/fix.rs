@@ -641,6 +641,9 @@ fn what_a_boot_file_gives_already_is_left_to_it(scene: &Scene) {
     }
     assert_eq!(persisted("60-admin.conf", "net.core.somaxconn = 512\n"), ours);
     assert_eq!(persisted("60-admin.conf", "# net.core.somaxconn = 131072\n"), ours);
+    // The kernel takes a number up to the first blank.
+    assert_eq!(persisted("60-admin.conf", "/net/core/somaxconn = 131072 # handbook\n"), None);
+    assert_eq!(persisted("60-admin.conf", "net.core.somaxconn = 4096 # handbook\n"), ours);
     let own = persisted("90-tunecheck.conf", "net/core/somaxconn=131072\nvm.swappiness = 10\n");
     assert_eq!(own, None, "the file's own higher line stays");
     assert_eq!(persisted("90-tunecheck.conf", "net.core.somaxconn=512\n"), ours, "and a lower one is replaced");
@@ -655,7 +658,7 @@ fn what_a_boot_file_gives_already_is_left_to_it(scene: &Scene) {
         fs::remove_file(&path).unwrap();
     };
     refused("99 a.conf", "net.core.somaxconn = 1024\n", "/etc/sysctl.d/99 a.conf is read later and sets 1024");
-    refused("60-a.conf", "net.core.somaxconn = 4096 # handbook\n", "60-a.conf sets \"4096 # handbook\"");
+    refused("60-a.conf", "net.core.somaxconn = 4096# handbook\n", "60-a.conf sets \"4096#\"");
     // A link to /dev/null masks the file of that name in another folder.
     fs::write("/usr/lib/sysctl.d/99-vendor.conf", "net.core.somaxconn = 256\n").unwrap();
     symlink("/dev/null", "/etc/sysctl.d/99-vendor.conf").unwrap();

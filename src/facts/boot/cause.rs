@@ -74,50 +74,25 @@ fn is_of_interface(name: &str) -> bool {
     matches!(parts.as_slice(), ["net", _, "conf" | "neigh", interface, _] if !["all", "default"].contains(interface))
 }
 
-/// Why the value now is another one than the line sets.
-pub(super) fn of_drift(gather: &Gather<'_>, name: &str, boot: &Value, live: &Value, at: &str) -> Told {
-    let [boot, shown] = [boot, live].map(Value::plain);
-    let place = match at.starts_with("/etc/") {
-        true => format!("in {at}, or in a file of /etc/sysctl.d that sorts after that one"),
-        false => format!("in a file of /etc/sysctl.d that sorts after {at}"),
-    };
-    let again = |mend: String| format!("{mend}. If the value now is the right one: write it {place}");
+/// Why the value now is another one than a line sets.
+pub(super) fn of_drift(gather: &Gather<'_>, name: &str, live: &Value) -> String {
+    let shown = live.plain();
     let written =
-        |who: &str| format!("{who}it was set by hand, and is lost at reboot, or somebody writes it after boot");
-    let Some(Family { module, .. }) = known::family_of(name).filter(|family| is_loadable(gather.host, family.module))
-    else {
-        let apply = match known::is_secret(name) {
-            true => format!("apply the line with sysctl -p, and find who writes over it: {at}"),
-            false => format!("apply that line (sysctl -w '{name}={boot}'), and find who writes over it"),
-        };
-        return [written(who_writes(name)), again(format!("if the file is right: {apply}"))];
+        format!("{}it was set by hand, and is lost at reboot, or somebody writes it after boot", who_writes(name));
+    let family = known::family_of(name).filter(|family| is_loadable(gather.host, family.module));
+    let Some(Family { module, .. }) = family else { return written };
+    let unnamed = match loaded_by(gather.host, module) {
+        Ok(Some(file)) => return format!("{module} is loaded before ({file}), so the line did act: {written}"),
+        Ok(None) => format!("no file of modules-load.d names {module}; "),
+        Err(()) => String::new(),
     };
-    let load = format!(
-        "if the file is right: {module} in a file of /etc/modules-load.d, which is read before {at} is applied, and now sysctl -w '{name}={boot}'"
-    );
-    match loaded_by(gather.host, module) {
-        Ok(Some(file)) => {
-            let why = format!("{module} is loaded before ({file}), so the line did act: {}", written(who_writes(name)));
-            [why, again(format!("if the file is right: sysctl -w '{name}={boot}', and find who writes over it"))]
-        }
-        listed => {
-            let brought = is_what_the_module_brings(gather, name, live);
-            let unnamed = match (&listed, brought) {
-                (Ok(_), true) => format!("no file of modules-load.d names {module}, and "),
-                (Ok(_), false) => format!("no file of modules-load.d names {module}: "),
-                (Err(()), _) => String::new(),
-            };
-            if brought {
-                let why = format!(
-                    "the line was applied before {module} was loaded and set nothing: {unnamed}{shown} is what it starts with"
-                );
-                return [why, again(load)];
-            }
-            let why = format!(
-                "{unnamed}if {module} was loaded after the line was applied, the line set nothing; if not, somebody wrote over it later"
-            );
-            [why, again(format!("{load}; if it does not last then either, find who writes over it"))]
-        }
+    match is_what_the_module_brings(gather, name, live) {
+        true => format!(
+            "the line was applied before {module} was loaded, and set nothing: {unnamed}{shown} is what it starts with"
+        ),
+        false => format!(
+            "{unnamed}if {module} was loaded after the line was applied, the line set nothing; if not, somebody wrote over it later"
+        ),
     }
 }
 

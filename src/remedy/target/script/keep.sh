@@ -20,16 +20,16 @@ boot_files() {
 
 # The value that a file gives a sysctl under the first name or one of the others, in $live; fails if it gives none.
 set_by() {
-  file=$1
+  read_file=$1
   shift
-  [ -f "$file" ] || return 1
-  script=
-  for one in "$@"; do
-    pattern=$(printf '%s' "$one" | sed 's/[./]/[.\/]/g')
-    script="$script
+  [ -f "$read_file" ] || return 1
+  commands=
+  for known in "$@"; do
+    pattern=$(printf '%s' "$known" | sed 's/[./]/[.\/]/g')
+    commands="$commands
 s/^[[:space:]]*-\{0,1\}[[:space:]]*[.\/]*${pattern}[[:space:]]*=[[:space:]]*//p"
   done
-  live=$(sed -n "$script" "$file" | tail -n 1)
+  live=$(sed -n "$commands" "$read_file" | tail -n 1)
   # shellcheck disable=SC2086
   set -- $live
   # The kernel takes as many numbers as there are, each up to a blank; what stands behind them is left alone.
