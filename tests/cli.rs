@@ -83,6 +83,10 @@ fn a_symptom_leads_to_the_rules_that_explain_it() {
             assert!(found.contains(rule), "{words}: {rule} is not among {found:?}");
         }
     }
+    // A line may begin with a hyphen.
+    let shell =
+        done(&["explain", "-bash: fork: retry: Resource temporarily unavailable", "--rules", "fixtures/rules/site"]);
+    assert!(explained(&shell).contains(&"cgroup/pids"), "{shell}");
     // The words need no quotes around them.
     assert_eq!(done(&["explain", "Too", "many", "open", "files"]), done(&["explain", "Too many open files"]));
 }

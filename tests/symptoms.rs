@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use proptest::prelude::*;
 use support::ROOT;
 use tunecheck::cli::explained;
 use tunecheck::rules::RuleSet;
@@ -100,4 +101,18 @@ fn rules_that_share_a_symptom_say_how_to_tell_them_apart() {
     let silent = of.iter().filter(|(id, own)| shares(id, own) && rules.doc(id).unwrap().tell.is_empty());
     let silent: Vec<&str> = silent.map(|(id, _)| *id).collect();
     assert!(silent.is_empty(), "`tell` is missing in {silent:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_is_too_odd_to_be_asked_about(text in ".{0,200}", piece in "[\\[\\]\"{}<>=:.\\\\ a-z0-9\u{00a0}]{0,80}") {
+        let rules = RuleSet::built_in();
+        let symptoms = explained(&rules);
+        symptoms.ask(&text);
+        symptoms.ask(&piece);
+        let line = format!("{piece} EMFILE {text}");
+        prop_assert_eq!(symptoms.causes(&line), symptoms.causes(&line));
+    }
 }

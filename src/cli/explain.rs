@@ -1,5 +1,6 @@
 //! `tunecheck explain RULE|SYMPTOM`, `tunecheck explain -`, and `tunecheck explain manual`.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,19 @@ pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
     };
     print(text.as_bytes())?;
     Ok(exit)
+}
+
+/// Arguments in which a log line that begins with a hyphen, as the prompt of a login shell does, is no option.
+pub(super) fn spoken(args: Vec<OsString>) -> Vec<OsString> {
+    let is_line = |arg: &OsString| {
+        let bytes = arg.as_encoded_bytes();
+        bytes.starts_with(b"-") && !bytes.starts_with(b"--") && bytes.iter().any(u8::is_ascii_whitespace)
+    };
+    if args.get(1).is_none_or(|verb| verb != "explain") {
+        return args;
+    }
+    let line = |arg: OsString| if is_line(&arg) { [" ".as_ref(), arg.as_os_str()].into_iter().collect() } else { arg };
+    args.into_iter().map(line).collect()
 }
 
 /// Everything that can be explained with these rules.
@@ -125,10 +139,11 @@ impl Said<'_> {
         let (mut count, mut known) = (0, 0);
         for line in lines.lines().filter(|line| !line.trim().is_empty()) {
             count += 1;
-            let Answer::Known { best, .. } = self.symptoms.ask(line) else { continue };
-            known += 1;
+            let best = self.symptoms.causes(line);
+            known += usize::from(!best.is_empty());
             match answers.iter_mut().find(|(ids, ..)| *ids == best) {
                 Some((_, _, times)) => *times += 1,
+                None if best.is_empty() => {}
                 None => answers.push((best, line, 1)),
             }
         }

@@ -37,7 +37,7 @@ use crate::rules::RuleSet;
 
 /// Runs tunecheck with these arguments, the first of which is its own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let args: Vec<OsString> = args.into_iter().collect();
+    let args: Vec<OsString> = explain::spoken(args.into_iter().collect());
     if args.len() < 2 {
         return end(audit_verb(&AuditArgs::default()));
     }

@@ -4,7 +4,7 @@ mod fit;
 mod line;
 mod near;
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::symptom::{Lookalike, Part, Pattern, words};
 use line::Line;
@@ -51,6 +51,8 @@ pub enum Answer<'a> {
 pub struct Symptoms<'a> {
     topics: Vec<Topic<'a>>,
     patterns: Vec<Known<'a>>,
+    /// The patterns of which a word is the longest.
+    by_word: HashMap<String, Vec<usize>>,
 }
 
 /// A pattern and what it leads to.
@@ -63,7 +65,7 @@ struct Known<'a> {
     leads_to: LeadsTo<'a>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum LeadsTo<'a> {
     Topic(&'a str),
     Lookalike(&'a str),
@@ -81,8 +83,13 @@ impl<'a> Symptoms<'a> {
             symptoms.filter_map(move |(rank, typed)| known(typed, rank, LeadsTo::Topic(id))).collect::<Vec<_>>()
         };
         let others = lookalikes.into_iter().filter_map(|one| known(one.line, 0, LeadsTo::Lookalike(one.is)));
-        let patterns = topics.iter().flat_map(of_topic).chain(others).collect();
-        Self { topics, patterns }
+        let patterns: Vec<Known<'a>> = topics.iter().flat_map(of_topic).chain(others).collect();
+        let mut by_word: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, known) in patterns.iter().enumerate() {
+            let longest = known.pattern.words().max_by_key(|word| word.len()).unwrap_or_default();
+            by_word.entry(longest.to_owned()).or_default().push(index);
+        }
+        Self { topics, patterns, by_word }
     }
 
     /// What explains a line, a phrase, or the name of a topic.
@@ -99,11 +106,21 @@ impl<'a> Symptoms<'a> {
             .unwrap_or_else(|| self.unknown(text))
     }
 
+    /// The topics that explain a line of a log, best first; none if it is not known.
+    pub fn causes(&self, line: &str) -> Vec<&'a str> {
+        match self.explaining(&Line::read(line)) {
+            Some(Answer::Known { best, .. }) => best,
+            _ => Vec::new(),
+        }
+    }
+
     /// By how much of a line patterns explain.
     fn explaining(&self, line: &Line) -> Option<Answer<'a>> {
-        let held: BTreeSet<&str> = line.words.iter().map(|word| word.text.as_str()).collect();
-        let possible = self.patterns.iter().filter(|known| known.pattern.words().all(|word| held.contains(word)));
-        let fits = possible.filter_map(|known| Some((fit::explained(&known.pattern, known.typed, line)?, known)));
+        let held: HashSet<&str> = line.words.iter().map(|word| word.text.as_str()).collect();
+        let possible = held.iter().filter_map(|word| self.by_word.get(*word)).flatten();
+        let possible = possible.filter_map(|index| self.patterns.get(*index));
+        let holding = possible.filter(|known| known.pattern.words().all(|word| held.contains(word)));
+        let fits = holding.filter_map(|known| Some((fit::explained(&known.pattern, known.typed, line)?, known)));
         ranked(fits.collect())
     }
 
@@ -148,7 +165,7 @@ impl<'a> Symptoms<'a> {
 
 /// The topics that explain most, and those that explain less; another cause that explains as much comes before.
 fn ranked<'a>(mut fits: Vec<(usize, &Known<'a>)>) -> Option<Answer<'a>> {
-    fits.sort_by_key(|(points, known)| (std::cmp::Reverse(*points), known.rank));
+    fits.sort_by_key(|(points, known)| (std::cmp::Reverse(*points), known.rank, known.leads_to));
     let most = fits.first()?.0;
     let lookalike = |(points, known): &(usize, &Known<'a>)| match known.leads_to {
         LeadsTo::Lookalike(is) if *points == most => Some(Answer::Lookalike(is)),
