@@ -33,6 +33,8 @@ pub(super) const SOURCE: Source = Source {
         ),
         entry("sockstat.TCP.alloc", Unit::Count, Scope::Host, V4, "TCP sockets in any state"),
         entry("sockstat.TCP.mem", Unit::Pages, Scope::Host, V4, "memory of all TCP sockets"),
+        entry("sockstat.UDP.inuse", Unit::Count, Scope::Netns, V4, "UDP sockets over IPv4 that have a local port"),
+        entry("sockstat.UDP6.inuse", Unit::Count, Scope::Netns, V6, "UDP sockets over IPv6 that have a local port"),
         entry("sockstat.UDP.mem", Unit::Pages, Scope::Host, V4, "memory of all UDP sockets"),
         entry(
             "sockstat.TCP6.inuse",

@@ -49,6 +49,18 @@ pub(crate) const PLACES: &[Place] = &[
         trial: left_to_connect,
     },
     Place {
+        name: "udp_sockets_take_a_port_each_whatever_their_destination",
+        needs: NEEDS,
+        own: NETWORK,
+        trial: udp_sockets_take_a_port_each,
+    },
+    Place {
+        name: "ports_that_wait_are_not_given_back_to_bind",
+        needs: NEEDS,
+        own: NETWORK,
+        trial: waiting_ports_and_bind,
+    },
+    Place {
         name: "connect_becomes_dear_at_half_of_the_ports",
         needs: NEEDS,
         own: NETWORK,
@@ -314,6 +326,46 @@ fn left_to_connect(scene: &Scene) {
         // Every destination has all of the ports.
         assert_eq!(report.finding("ports/range")["want"]["fail_below"], 20);
     }
+}
+
+fn udp_sockets_take_a_port_each(scene: &Scene) {
+    usable(200);
+    let outcome = || report(scene.tunecheck(), CLIENT).finding("ports/udp-use")["outcome"].clone();
+    let mut open = Vec::new();
+    let mut to = (10..20).cycle().map(|last| SockaddrIn::new(127, 0, 0, last, 9000));
+    let mut another = || {
+        let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        connect(socket.as_raw_fd(), &to.next().unwrap()).map(|()| open.push(socket))
+    };
+    (0..100).for_each(|_| another().unwrap());
+    assert_eq!(outcome(), "pass");
+    (0..100).for_each(|_| another().unwrap());
+    assert_eq!(another(), Err(Errno::EAGAIN));
+    assert_eq!(outcome(), "warn");
+}
+
+fn waiting_ports_and_bind(scene: &Scene) {
+    usable(200);
+    fs::write("/proc/sys/net/ipv4/tcp_tw_reuse", "1").unwrap();
+    let server = TcpListener::bind("127.0.0.1:9000").unwrap();
+    let to = SockaddrIn::new(127, 0, 0, 1, 9000);
+    let bound_call = || {
+        let client = tcp(AddressFamily::Inet);
+        bind(client.as_raw_fd(), &SockaddrIn::new(127, 32, 0, 1, 0))?;
+        connect(client.as_raw_fd(), &to).map(|()| client)
+    };
+    for _ in 0..200 {
+        let client = bound_call().unwrap();
+        let (accepted, _) = server.accept().unwrap();
+        drop(client);
+        drop(accepted);
+    }
+    assert_eq!(bound_call().unwrap_err(), Errno::EADDRINUSE);
+    let subject = "127.0.0.1:9000 from 127.32.0.1";
+    let report = report(scene.tunecheck(), CLIENT);
+    assert_eq!(found(&report, subject), ("fail", 200, 100));
+    let says = report.about(RULE, subject)["says"].as_str().unwrap();
+    assert!(says.contains("200 of them in TIME_WAIT") && says.contains("tcp_tw_reuse gives it none back"), "{says}");
 }
 
 fn connect_becomes_dear_at_half_of_the_ports(_: &Scene) {

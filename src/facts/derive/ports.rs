@@ -9,6 +9,8 @@ const RANGE: &str = "sysctl.net.ipv4.ip_local_port_range";
 const RESERVED: &str = "sysctl.net.ipv4.ip_local_reserved_ports";
 const V4_SOCKETS: &str = "sockstat.TCP.inuse";
 const V6_SOCKETS: &str = "sockstat.TCP6.inuse";
+const UDP_SOCKETS: &str = "sockstat.UDP.inuse";
+const UDP6_SOCKETS: &str = "sockstat.UDP6.inuse";
 const TIME_WAIT_SOCKETS: &str = "sockstat.TCP.tw";
 /// Default of the API server's --service-node-port-range.
 const NODE_PORTS: (u16, u16) = (30000, 32767);
@@ -78,6 +80,20 @@ pub(super) const FORMULAS: &[Formula] = &[
     },
     Formula {
         entry: entry(
+            "ports.udp_sockets",
+            Unit::Count,
+            Scope::Netns,
+            "sockstat UDP inuse, sockstat6 UDP6 inuse",
+            "UDP sockets that have a local port",
+        ),
+        needs: &[UDP_SOCKETS, UDP6_SOCKETS],
+        compute: |facts, _| {
+            let over_ipv6 = over_ipv6(facts, UDP6_SOCKETS)?;
+            Ok(Value::Number(facts.number(UDP_SOCKETS)?.saturating_add(over_ipv6)))
+        },
+    },
+    Formula {
+        entry: entry(
             "ports.must_reserve",
             Unit::Ports,
             Scope::Netns,
@@ -115,13 +131,17 @@ pub(in crate::facts) fn first_port(facts: &Facts) -> Result<u16, Gap> {
     Ok(range(facts)?.ranges().first().map_or(0, |(low, _)| *low))
 }
 
+/// A number of sockets over IPv6, none on a kernel without it.
+fn over_ipv6(facts: &Facts, sockets: &str) -> Result<i128, Gap> {
+    match facts.number(sockets) {
+        Err(gap) if gap.cause == Cause::Absent => Ok(0),
+        other => other,
+    }
+}
+
 /// All TCP sockets here in percent of the usable ports.
 pub(in crate::facts) fn used_at_most(facts: &Facts) -> Result<i128, Gap> {
-    let over_ipv6 = match facts.number(V6_SOCKETS) {
-        // A kernel without IPv6.
-        Err(gap) if gap.cause == Cause::Absent => 0,
-        other => other?,
-    };
+    let over_ipv6 = over_ipv6(facts, V6_SOCKETS)?;
     let sockets = facts.number(V4_SOCKETS)?.saturating_add(facts.number(TIME_WAIT_SOCKETS)?).saturating_add(over_ipv6);
     Ok(match usable_ports(facts)?.count() {
         0 => 100,
