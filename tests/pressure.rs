@@ -10,6 +10,8 @@
 
 mod support;
 
+use std::fs;
+
 use serde_json::Value;
 use support::{case, json, scratch};
 
@@ -133,7 +135,7 @@ fn a_node_that_was_upgraded_in_place_keeps_old_cures() {
 fn what_depends_on_the_kernel_or_on_a_use_is_unknown_of_a_dump() {
     let dump = |text: &str| {
         let file = scratch("dump-of-limits").join("sysctl.txt");
-        std::fs::write(&file, text).unwrap();
+        fs::write(&file, text).unwrap();
         json(&["--sysctl", file.to_str().unwrap()])
     };
     let rules = ["ipvs/conn-reuse-mode", "route/ipv6-cache", "kernel/keyrings"];
@@ -141,4 +143,55 @@ fn what_depends_on_the_kernel_or_on_a_use_is_unknown_of_a_dump() {
     assert_eq!(outcomes(&dump(lines), rules), ["unknown"; 3]);
     let named = dump(&format!("{lines}kernel.osrelease = 6.12.1\n"));
     assert_eq!(outcomes(&named, rules), ["warn", "not-applicable", "unknown"]);
+}
+
+/// What proves the changes of a finding.
+fn proofs<'a>(finding: &'a Value) -> Vec<&'a str> {
+    finding["fix"].as_array().unwrap().iter().map(|action| action["prove"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_proof_names_the_group_that_was_read() {
+    let pod = report("19-pids-pod", &[]);
+    let pids = finding(&pod, "cgroup/pids");
+    assert_eq!(pids["outcome"], "fail");
+    let folder = "/sys/fs/cgroup/pids";
+    assert_eq!(proofs(pids)[0], format!("cat {folder}/pids.current {folder}/pids.max {folder}/pids.events"));
+    assert!(pids.to_string().contains("podPidsLimit") && pids.to_string().contains("pids_limit"), "{pids:#}");
+    let host = report("19-pids-host", &[]);
+    let folder = "/sys/fs/cgroup/system.slice/record.service";
+    let expected = format!("cat {folder}/pids.current {folder}/pids.max {folder}/pids.events");
+    assert_eq!(proofs(finding(&host, "cgroup/pids"))[0], expected);
+}
+
+#[test]
+fn an_old_kernel_throttles_below_the_quota_too() {
+    let report = report("29-throttled", &[]);
+    let throttled = finding(&report, "cgroup/cpu-throttled");
+    let says = throttled["says"].as_str().unwrap();
+    assert!(says.contains("throttled in 32 % of its periods") && says.contains("before 5.4"), "{says}");
+    assert!(proofs(throttled)[0].starts_with("cat /sys/fs/cgroup/cpu/cpu.stat "), "{throttled:#}");
+}
+
+#[test]
+fn pages_are_those_of_the_machine() {
+    let tree = scratch("large-pages");
+    let files = [
+        (
+            "sos_commands/kernel/sysctl_-a",
+            "kernel.osrelease = 4.18.0-553.el8_10.ppc64le\nnet.core.somaxconn = 65535\nnet.ipv4.tcp_max_orphans = 65536\n\
+             net.ipv4.neigh.default.gc_thresh3 = 1024\nnet.ipv4.tcp_mem = 12285\t16384\t24570\n",
+        ),
+        ("proc/meminfo", "MemTotal:       16777216 kB\nMemAvailable:   15000000 kB\n"),
+        ("proc/net/sockstat", "sockets: used 229\nTCP: inuse 4 orphan 0 tw 4 alloc 17 mem 15000\n"),
+    ];
+    for (name, content) in files {
+        let path = tree.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let report = json(&["--root", tree.to_str().unwrap()]);
+    let size = finding(&report, "memory/tcp-mem-size");
+    assert_eq!((&size["outcome"], &size["now"]), (&"pass".into(), &(24_570_i64 * 65_536).into()));
+    assert_eq!(finding(&report, "memory/tcp-mem")["outcome"], "warn");
 }

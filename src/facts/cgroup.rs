@@ -176,8 +176,11 @@ struct Counted {
     /// File of the limit and of what is used: on version 1 and on version 2.
     limit: [&'static str; 2],
     used: [&'static str; 2],
-    /// How often the limit refused.
+    /// File that counts what it refused, and how often that was.
+    events: [&'static str; 2],
     refused: Refused,
+    /// Names of the facts that tell which files were read, for what is used, the limit, the group, and what was refused.
+    files: [&'static str; 4],
     /// Key in `memory.stat` of what is given back before the limit hurts.
     cache: Option<[&'static str; 2]>,
     none: &'static str,
@@ -189,7 +192,9 @@ const MEMORY: Counted = Counted {
     names: ["cgroup.memory.limit", "cgroup.memory.working_set", "cgroup.memory.oom_kills"],
     limit: ["memory.limit_in_bytes", "memory.max"],
     used: ["memory.usage_in_bytes", "memory.current"],
+    events: ["memory.oom_control", "memory.events"],
     refused: events::oom_kills,
+    files: ["cgroup.memory.used_file", "cgroup.memory.limit_file", "", "cgroup.memory.events_file"],
     cache: Some(["total_inactive_file", "inactive_file"]),
     none: "no memory limit is set",
 };
@@ -200,7 +205,9 @@ const PIDS: Counted = Counted {
     names: ["cgroup.pids.limit", "cgroup.pids.current", "cgroup.pids.refused"],
     limit: ["pids.max"; 2],
     used: ["pids.current"; 2],
+    events: ["pids.events"; 2],
     refused: events::forks_refused,
+    files: ["", "", "cgroup.pids.folder", "cgroup.pids.events_file"],
     cache: None,
     none: "no limit on tasks is set",
 };
@@ -226,7 +233,17 @@ fn counted(gather: &mut Gather<'_>, groups: &ProcessCGroups, of: &Counted) {
             [(Ok(Value::Number(limit)), path.to_owned()), (used(path).map(Value::Number), path.to_owned()), refused]
         }
     });
+    let told = binding.map(|(path, _)| {
+        let counted = match &readings {
+            Ok([_, _, (Ok(_), source)]) => source.split(" + ").next().map(str::to_owned),
+            _ => None,
+        };
+        [file(path, of.used), file(path, of.limit), path.to_owned(), counted.unwrap_or_else(|| file(path, of.events))]
+    });
     put(gather, of.family, of.names, readings);
+    for (name, path) in of.files.iter().zip(told.into_iter().flatten()).filter(|(name, _)| !name.is_empty()) {
+        gather.put(*name, Ok(Value::Text(path.clone())), path);
+    }
     if let ("memory", Ok(found)) = (of.controller, &found) {
         events::memory(gather, &folders, found);
     }

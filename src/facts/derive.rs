@@ -1,5 +1,6 @@
 //! Facts that follow from others, and the reasons behind gaps. Pure.
 
+mod cgroup;
 pub(super) mod conntrack;
 mod inotify;
 mod knobs;
@@ -18,7 +19,7 @@ pub(super) use ports::{first_port, listening_ports, usable_ports, used_at_most a
 
 use super::listeners::DROPS;
 use super::owners::{INODE, OWNER};
-use super::{Wanted, connections, inotify as held, over, user};
+use super::{Wanted, connections, inotify as held, user};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
@@ -38,25 +39,6 @@ const fn entry(name: &'static str, unit: Unit, scope: Scope, read: &'static str,
 const BRIDGE_CALL: &str = "sysctl.net.bridge.bridge-nf-call-iptables";
 
 const OTHERS: &[Formula] = &[
-    Formula {
-        entry: entry(
-            "cgroup.cpu.throttled_share",
-            Unit::Percent,
-            Scope::Cgroup,
-            "cgroup.cpu.throttled / cgroup.cpu.periods",
-            "share of periods in which the quota ran out, of the window, or else since the cgroup began",
-        ),
-        needs: &["cgroup.cpu.throttled", "cgroup.cpu.periods"],
-        compute: |facts, _| {
-            let throttled = facts.number("cgroup.cpu.throttled")?.saturating_mul(100);
-            let share = throttled / facts.number("cgroup.cpu.periods")?.max(1);
-            // Where a window is looked at, what was before it says nothing; it is closed later.
-            match facts.number("window.milliseconds") {
-                Ok(1..) => Err(over::no_window()),
-                _ => Ok(Value::Number(share)),
-            }
-        },
-    },
     Formula {
         entry: entry(
             "bridge.filtered",
@@ -130,6 +112,7 @@ fn formulas() -> impl Iterator<Item = &'static Formula> {
     let first = OTHERS
         .iter()
         .chain(conntrack::FORMULAS)
+        .chain(cgroup::FORMULAS)
         .chain(inotify::FORMULAS)
         .chain(nofile::FORMULAS)
         .chain(listeners::FORMULAS)

@@ -124,6 +124,9 @@ pub(super) fn tell_group(facts: &mut Facts) {
     // Of two that tie the less counts, then the process's own; max_by_key takes the last.
     let most = levels.into_iter().rev().max_by_key(|&level| (rank(level), std::cmp::Reverse(limit(level))));
     let Some(level) = most else { return };
+    if let Some(file) = facts.get(&of_level(level, "throttled")).map(|fact| fact.source.clone()) {
+        facts.put("cgroup.cpu.stat_file", Ok(Value::Text(file.to_string())), file);
+    }
     for key in OF_A_GROUP {
         let own = of_level(level, key);
         let name = Name::from(format!("cgroup.cpu.{key}"));

@@ -42,6 +42,11 @@ impl Host for Live {
                 let readonly = u8::from(fs.flags().contains(FsFlags::ST_RDONLY));
                 Ok(format!("magic={:x} readonly={readonly}", fs.filesystem_type().0).into_bytes())
             }
+            Ask::PageSize => match nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE) {
+                Ok(Some(bytes)) => Ok(bytes.to_string().into_bytes()),
+                Ok(None) => Err(Refusal::Unsupported("this system names no page size".into())),
+                Err(error) => Err(errno(error)),
+            },
             Ask::Uname => {
                 let name = nix::sys::utsname::uname().map_err(errno)?;
                 Ok([name.nodename(), name.release(), name.machine()].map(OsStr::as_bytes).join(&b'\n'))

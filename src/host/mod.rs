@@ -71,6 +71,8 @@ pub enum Ask {
     Writable,
     /// `magic=HEX readonly=0|1` of the file system at a path.
     Statfs,
+    /// Bytes of a page of memory, in decimal.
+    PageSize,
     /// Node name, release and machine of uname(2), a line each.
     Uname,
     /// The netlink messages that answer a sock_diag dump of listening sockets: TCP ones of `inet` or `inet6`, or those of

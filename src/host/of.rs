@@ -106,7 +106,7 @@ impl Host for Of {
             },
             Ask::Runtime => runtime::signs(self.pid),
             Ask::Options => runtime::options(self.pid, query.of),
-            Ask::Uname | Ask::SocketOwners | Ask::UserTasks | Ask::Inotify => self.of_machine(query),
+            Ask::Uname | Ask::PageSize | Ask::SocketOwners | Ask::UserTasks | Ask::Inotify => self.of_machine(query),
             // It sees the processes of its own pid namespace.
             Ask::FdUse => {
                 let pidns = |process: &str| at_link(&format!("/proc/{process}/ns/pid"));

@@ -87,7 +87,7 @@ impl Rule {
     /// The facts that saying what is wrong and mending it need: without them a fix could lower a value, drop an entry,
     /// or be refused by the kernel.
     pub fn mended_by(&self) -> Vec<Name> {
-        let sentences = [self.says, self.fix.application, self.fix.ask, self.fix.also];
+        let sentences = [self.says, self.fix.application, self.fix.ask, self.fix.also, self.fix.prove];
         let mut names: Vec<Name> = sentences.into_iter().flat_map(placeholders).map(Name::from).collect();
         for fix in &self.fix.sysctl {
             names.push(format!("sysctl.{}", fix.name).into());

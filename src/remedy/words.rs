@@ -38,13 +38,15 @@ pub(super) fn cost(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> Stri
     if rule.fix.cost.is_empty() { worst } else { format!("{worst}; {}", rule.fix.cost) }
 }
 
-/// A rule's command with the facts that it names as words for a shell. Other braces are the command's own.
+/// A rule's command with the facts that it names as words for a shell; one that is not known stays a word in capitals, for a
+/// person to fill in. Other braces are the command's own.
 pub(super) fn command(command: &'static str, situation: Situation<'_>) -> Cow<'static, str> {
     if !command.contains('{') {
         return command.into();
     }
     let Situation { facts, catalogue, .. } = situation;
     let word = |name: &str| match catalogue.find(name) {
+        Some(_) if facts.value(name).is_err() => name.rsplit('.').next().unwrap_or(name).to_uppercase(),
         Some(_) => quoted(&catalogue.shown(facts, name, None)),
         None => format!("{{{name}}}"),
     };

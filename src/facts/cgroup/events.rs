@@ -108,6 +108,7 @@ pub(super) fn pressure(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
             }
         }
         Some(own) => {
+            gather.put("cgroup.pressure.folder", Ok(Value::Text(own.clone())), own.clone());
             for resource in ["cpu", "memory", "io"] {
                 let path = format!("{own}/{resource}.pressure");
                 pressure::fill(gather, &format!("cgroup.pressure.{resource}"), &path, OFF);

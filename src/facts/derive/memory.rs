@@ -2,10 +2,11 @@
 
 use super::tcp::TCP_MEM;
 use super::{Formula, entry, nth};
-use crate::model::cost::{BUCKET, PAGE, SOCKET, TRACKED};
+use crate::model::cost::{BUCKET, SOCKET, TRACKED};
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 use crate::model::facts::Facts;
 
+const PAGE: &str = "memory.page";
 const RMEM: &str = "sysctl.net.ipv4.tcp_rmem";
 const WMEM: &str = "sysctl.net.ipv4.tcp_wmem";
 
@@ -61,12 +62,12 @@ pub(super) const FORMULAS: &[Formula] = &[
             "tcp_mem.ceiling",
             Unit::Bytes,
             Scope::Host,
-            "third number of net.ipv4.tcp_mem x 4096 bytes",
+            "third number of net.ipv4.tcp_mem x memory.page",
             "memory that all TCP buffers together may take",
         ),
-        needs: &[TCP_MEM],
+        needs: &[TCP_MEM, PAGE],
         compute: |facts, _| match nth(facts, TCP_MEM, 2)? {
-            Value::Number(pages) => times(pages, PAGE.into()),
+            Value::Number(pages) => times(pages, facts.number(PAGE)?),
             other => Ok(other),
         },
     },
@@ -75,11 +76,11 @@ pub(super) const FORMULAS: &[Formula] = &[
             "tcp_mem.need",
             Unit::Bytes,
             Scope::Host,
-            "workload.sockets x 4096 bytes",
+            "workload.sockets x memory.page",
             "TCP buffers of the declared sockets when each has data on the way: the kernel counts in whole pages",
         ),
-        needs: &[],
-        compute: |facts, _| times(facts.number("workload.sockets")?, PAGE.into()),
+        needs: &[PAGE],
+        compute: |facts, _| times(facts.number("workload.sockets")?, facts.number(PAGE)?),
     },
     Formula {
         entry: entry(
@@ -120,6 +121,7 @@ mod tests {
             facts.put(name, Ok(Value::Number(number)), "");
         }
         facts.put(TCP_MEM, Ok(Value::Numbers(vec![1, 2, 100])), "");
+        facts.put(PAGE, Ok(Value::Number(4096)), "");
         facts.put(RMEM, Ok(Value::Numbers(vec![4096, 131_072, 6_291_456])), "");
         facts.put(WMEM, Ok(Value::Numbers(vec![4096, 16_384, 4_194_304])), "");
         derive(&mut facts);
