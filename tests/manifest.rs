@@ -21,11 +21,11 @@ use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 use serde_json::Value;
 use support::{ROOT, Run, ended, entries, run, scratch, tunecheck};
-use tunecheck::manifest::{Options, Surroundings, judge};
+use tunecheck::manifest::{CHECKS, Options, Surroundings, judge};
 use tunecheck::model::finding::Outcome;
 use tunecheck::model::fix::Pod;
 use tunecheck::model::kernel_sysctls::{self, Whose};
-use tunecheck::model::manifest::{CHECKS, Judged, Manifests};
+use tunecheck::model::manifest::{Judged, Manifests};
 use tunecheck::model::pod_sysctl::{PodSysctls, SAFE};
 use tunecheck::report::{self, Style};
 use tunecheck::rules::RuleSet;
@@ -73,7 +73,28 @@ fn sysctl(name: &str, value: &str) -> String {
 
 #[test]
 fn every_fault_is_found_where_it_is_and_nothing_else() {
-    let expected: [(&str, &[&str]); 13] = [
+    let expected: [(&str, &[&str]); 14] = [
+        (
+            "jvm-told",
+            &[
+                "10:39 jvm fail",
+                "14:42 jvm fail",
+                "18:45 jvm fail",
+                "22:46 jvm warn",
+                "29:11 jvm fail",
+                "38:25 jvm fail",
+                "43:23 jvm fail",
+                "49:45 jvm fail",
+                "53:36 jvm warn",
+                "57:23 jvm fail",
+                "61:23 jvm fail",
+                "65:47 jvm fail",
+                "69:47 jvm warn",
+                "73:47 jvm warn",
+                "77:47 jvm warn",
+                "93:47 jvm fail",
+            ],
+        ),
         (
             "values",
             &[
@@ -396,7 +417,54 @@ fn the_jvm_is_judged_by_what_it_reads_last() {
         (format!("env: [{tool}], {LIMIT}"), "fail"),
         (format!("command: [java, -XX:MaxHeapSize=1073741824], {LIMIT}"), "fail"),
         (format!("command: [java, '@/options', -Xmx2g], {LIMIT}"), ""),
-        (format!("command: [java, -jar, a.jar, -Xmx2g], {LIMIT}"), ""),
+        (format!("command: [java, -jar, a.jar, -Xmx2g], {LIMIT}"), "warn"),
+        (format!("command: [java, -Xmx512m, -jar, a.jar, -Xmx2g], {LIMIT}"), ""),
+        (format!("command: [java, -cp, a.jar, Main, -XX:MaxRAMPercentage=75], {LIMIT}"), "warn"),
+        (format!("command: [java, $JAVA_OPTS, -Xmx2g], {LIMIT}"), "fail"),
+        (format!("command: [java, -Xmx2g, $JAVA_OPTS], {LIMIT}"), ""),
+        (format!("command: [sh, -c, 'java $JAVA_OPTS -Xmx2g -jar a.jar'], {LIMIT}"), "fail"),
+        (format!("command: [sh, -c, 'java -Xmx2g $JAVA_OPTS -jar a.jar'], {LIMIT}"), ""),
+        (format!("command: [sh, -c, 'java -Xmx${{HEAP}} -jar a.jar'], {LIMIT}"), ""),
+        (format!("command: [/sbin/tini, --, sh, -c, 'java -Xmx2g -jar a.jar'], {LIMIT}"), "fail"),
+        (format!("command: [dumb-init, java, -Xmx2g, -jar, a.jar], {LIMIT}"), "fail"),
+        (format!("command: [sh, -c, '[ -x /opt/java ] && java -Xmx2g -jar a.jar'], {LIMIT}"), "fail"),
+        (format!("command: [sh, -c, 'echo java -Xmx2g'], {LIMIT}"), ""),
+        (format!("command: [sh, -c, 'java -Xmx\"2g\" -jar a.jar'], {LIMIT}"), "fail"),
+        (
+            format!("env: [{}], {LIMIT}", env("JAVA_TOOL_OPTIONS", "-XX:OnOutOfMemoryError=\"kill -9 %p\" -Xmx2g")),
+            "fail",
+        ),
+        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx2g")), "fail"),
+        (format!("env: [{}], {LIMIT}", env("MY_FLAGS", "-Xmx2g")), "warn"),
+        (format!("env: [{}], {LIMIT}", env("MY_FLAGS", "no heap")), ""),
+        (format!("command: [java, -jar, a.jar], env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx2g")), ""),
+        (format!("command: [sh, -c, 'exec java $O -jar a'], env: [{}], {LIMIT}", env("O", "-Xmx2g")), "fail"),
+        (format!("command: [java, $(O)], env: [{}], {LIMIT}", env("O", "-Xmx2g")), "fail"),
+        (format!("command: [java, $$(O)], env: [{}], {LIMIT}", env("O", "-Xmx2g")), ""),
+        (format!("env: [{}, {}], {LIMIT}", env("A", "-Xmx2g"), env("JAVA_TOOL_OPTIONS", "$(A) -Xms1m")), "fail"),
+        (format!("env: [{}, {}], {LIMIT}", env("JAVA_TOOL_OPTIONS", "$(B) -Xms1m"), env("B", "-Xmx600m")), ""),
+        (format!("env: [{}], {LIMIT}", env("JAVA_TOOL_OPTIONS", "-Xms4g")), "fail"),
+        (format!("env: [{}], {LIMIT}", env("JAVA_TOOL_OPTIONS", "-Xms100m")), ""),
+        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx2gb")), "fail"),
+        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx$HEAP")), ""),
+        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-XX:MaxRAMPercentage=75%")), "fail"),
+        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx512m -XX:MaxMetaspaceSize=256m")), ""),
+        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx800m -XX:MaxMetaspaceSize=256m")), "warn"),
+        (format!("env: [{}], resources: {{limits: {{memory: 64Gi}}}}", env("JAVA_OPTS", "-Xmx60g")), ""),
+        (format!("env: [{}], resources: {{limits: {{memory: 80Mi}}}}", env("JAVA_OPTS", "-Xmx64m")), "warn"),
+        (format!("env: [{}], resources: {{limits: {{memory: 120Mi}}}}", env("JAVA_OPTS", "-Xmx64m")), ""),
+        (
+            format!("env: [{}], resources: {{limits: {{memory: 200Mi}}}}", env("JAVA_OPTS", "-XX:MaxRAMPercentage=75")),
+            "warn",
+        ),
+        (
+            format!("env: [{}], resources: {{limits: {{memory: 200Mi}}}}", env("JAVA_OPTS", "-XX:MaxRAMPercentage=50")),
+            "",
+        ),
+        (
+            format!("env: [{}], resources: {{limits: {{memory: 256Mi}}}}", env("JAVA_OPTS", "-XX:MaxRAMPercentage=75")),
+            "",
+        ),
         (format!("command: [notjava, -Xmx2g], {LIMIT}"), ""),
         (format!("args: [-Xmx2g], {LIMIT}"), ""),
         ("command: [java, -Xmx2g]".to_owned(), ""),
@@ -810,8 +878,9 @@ fn the_json_is_what_its_schema_says() {
     let printed = run(["rules", "schema", "--manifest"]);
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     let schema: Value = serde_json::from_str(&printed.stdout).unwrap();
-    for (check, about) in CHECKS {
-        assert!(printed.stdout.contains(&format!("`{check}`")) && !about.is_empty(), "{check}");
+    for check in CHECKS {
+        let id = check.id.strip_prefix("manifest/").unwrap();
+        assert!(printed.stdout.contains(&format!("`{id}`")), "{id}");
     }
     let validator = jsonschema::validator_for(&schema).unwrap();
     for args in [&[BAD][..], &[GOOD], &["nowhere", BAD, "--burst", "600"]] {
@@ -841,7 +910,7 @@ fn holds(bytes: &[u8]) {
     let judged = judged(bytes);
     let lines = String::from_utf8_lossy(bytes).lines().count();
     for fault in &judged.faults {
-        assert!(CHECKS.iter().any(|(check, _)| *check == fault.check), "{fault:?}");
+        assert!(CHECKS.iter().any(|check| check.id.strip_prefix("manifest/") == Some(fault.check)), "{fault:?}");
         assert!(fault.mark.line >= 1 && fault.mark.column >= 1 && fault.mark.line <= lines + 2, "{fault:?} of {lines}");
         assert!(matches!(fault.outcome, Outcome::Fail | Outcome::Warn | Outcome::Unknown), "{fault:?}");
         assert!(!fault.says.is_empty());

@@ -144,6 +144,13 @@ pub const CHECKS: &[Check] = &[
         change: "correct it, or: helm template CHART | tunecheck manifest -",
     },
     Check {
+        id: "manifest/sysctl-command",
+        title: "What a container tunes itself is its own, exists, and is not lowered",
+        symptoms: &["sysctl: error setting key"],
+        why: "sysctl -w in a container that is not privileged fails: /proc/sys is read-only there. In one that is, a sysctl of the network or IPC namespace is the pod's, and every other one the node's: it changes for all pods of the node until it boots. A name that the kernel lacks ends the command, and a container of which it is the last or under set -e.",
+        change: "a pod's own in securityContext.sysctls; the node's where the node is made",
+    },
+    Check {
         id: "manifest/sysctl-form",
         title: "sysctls is a list of names and values",
         symptoms: &[],
@@ -159,6 +166,13 @@ pub const CHECKS: &[Check] = &[
         ],
         why: "The kernel refuses text where it wants a number, and numbers outside of a sysctl's range: the pod's sandbox is never made.",
         change: "a value that sysctl -w takes on a machine with the same kernel",
+    },
+    Check {
+        id: "manifest/ulimit-command",
+        title: "ulimit acts where it is meant and leaves the hard limit",
+        symptoms: &["ulimit: open files: cannot modify limit: Operation not permitted"],
+        why: "ulimit acts on its shell and what that starts: what an init container sets ends with it. Without -S it sets the hard limit too, which only a privileged process can raise again, and fails where the hard limit is lower.",
+        change: "ulimit -Sn at the start of the entrypoint of the container that needs it",
     },
     Check {
         id: "manifest/ulimits",

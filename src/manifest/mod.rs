@@ -5,6 +5,7 @@
 
 mod admission;
 mod checks;
+mod commands;
 mod containers;
 mod dns;
 mod documents;
@@ -17,6 +18,7 @@ mod quantity;
 mod resources;
 mod scalar;
 mod schema;
+mod shell;
 mod surroundings;
 mod sysctls;
 mod tree;
@@ -277,8 +279,8 @@ fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     values::judge(&spec.subject(), "the sandbox is never made", &sysctls, faults);
     ports::judge(spec, &sysctls, faults);
     dns::judge(spec, faults);
+    jvm::judge(spec, faults);
     for container in spec.containers() {
-        jvm::judge(spec, container, faults);
         node::flags(spec, container, faults);
     }
     let Some(load) = options.load else { return };

@@ -4,32 +4,6 @@ use std::collections::BTreeMap;
 
 use super::finding::Outcome;
 
-/// The checks, each with what it is about.
-pub const CHECKS: &[(&str, &str)] = &[
-    ("syntax", "documents that cannot be read"),
-    ("no-such-field", "fields, annotations and resources that Kubernetes does not have"),
-    ("sysctl-form", "sysctls that are no list of name and value"),
-    ("quotes", "values of sysctls that are no text"),
-    ("name", "names that no sysctl can have"),
-    ("duplicate", "sysctls that are there twice"),
-    ("no-such-sysctl", "sysctls that no kernel has"),
-    ("removed", "sysctls that no kernel of today has"),
-    ("impossible", "sysctls that no pod can set"),
-    ("host-namespace", "sysctls of a namespace that the pod shares with its node"),
-    ("unsafe", "sysctls that a kubelet or a namespace refuses unless it is told otherwise"),
-    ("slashes", "sysctls written with slashes"),
-    ("sysctl-value", "values that the kernel refuses, or that set nothing"),
-    ("windows", "fields of Linux in pods for Windows"),
-    ("quantity", "amounts that Kubernetes refuses, or reads as something else"),
-    ("ports", "ranges of ports, the pod's own ports, and ports of its host"),
-    ("dns", "dnsPolicy and dnsConfig"),
-    ("jvm", "the heap of a JVM against the memory of its container"),
-    ("conntrack", "what kube-proxy makes of its settings of conntrack"),
-    ("flags", "flags of kube-proxy that its configuration file replaces"),
-    ("ulimits", "limits that a container runtime or the kernel refuses"),
-    ("load", "sysctls against the declared load"),
-];
-
 /// A place in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {

@@ -1,0 +1,213 @@
+//! A JVM's heap against the memory that its container gets.
+
+mod options;
+mod told;
+
+use super::pods::{Container, Spec, fault};
+use super::quantity::{bytes, is_milli, shown};
+use super::tree::Node;
+use crate::model::finding::Outcome;
+use crate::model::manifest::{Fault, Mark};
+
+use options::{Heap, Told};
+use told::Telling;
+
+const MEBIBYTE: f64 = 1_048_576.0;
+/// Share of the limit that metaspace, threads and direct buffers need beside the heap, and its bounds: a program that does
+/// nothing takes 36 MiB beside a heap of 64 (measured on 17), and what is needed does not grow with the heap for ever.
+const REST: f64 = 0.15;
+const LEAST_REST: f64 = 40.0 * MEBIBYTE;
+const MOST_REST: f64 = 2048.0 * MEBIBYTE;
+/// Up to this heap the share of small containers counts, which is half by default (measured on 17, the same on 25).
+const SMALL_HEAP: f64 = 126.0 * MEBIBYTE;
+const SHARE_OF_SMALL: f64 = 50.0;
+/// The share that is the heap where nothing is told.
+const DEFAULT_SHARE: f64 = 25.0;
+
+pub(super) fn judge(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
+    let mut of_pod = Vec::new();
+    for container in spec.containers() {
+        for Telling { heap, if_handed_over } in told::of(spec, container) {
+            let mut push = |outcome, mark, says: String, change: &str| {
+                // Whether that variable reaches a JVM is the image's affair.
+                let (outcome, says) = match &if_handed_over {
+                    Some(name) => {
+                        let says = format!("if the start script hands {} to java: {says}", super::shown(name));
+                        (Outcome::Warn, says)
+                    }
+                    None => (outcome, says),
+                };
+                faults.push(fault("jvm", outcome, mark, spec.subject_of(container), [says, change.to_owned()]));
+            };
+            one(spec, container, &heap, &mut push);
+            if let (Some((most, mark)), None, true) = (heap.most, &if_handed_over, runs_with_others(spec, container)) {
+                of_pod.push((most, mark));
+            }
+        }
+    }
+    together(spec, &of_pod, faults);
+}
+
+fn one(spec: &Spec<'_>, container: Container<'_>, heap: &Heap, push: &mut impl FnMut(Outcome, Mark, String, &str)) {
+    if let Some((option, mark)) = heap.argument.as_ref().filter(|_| heap.most.is_none()) {
+        let option = options::named(option);
+        let says =
+            format!("{option} stands behind the program: it is an argument of that, and the JVM does not read it");
+        push(Outcome::Warn, *mark, says, "move it before -jar or the name of the class");
+    }
+    if let Some((says, mark)) = &heap.broken {
+        return push(
+            Outcome::Fail,
+            *mark,
+            format!("{says}: the JVM does not start"),
+            "such as -Xmx512m, or \
+                    -XX:MaxRAMPercentage=75 with a memory limit",
+        );
+    }
+    if let (Some((least, mark)), Some((most, _))) = (heap.least, heap.most)
+        && least > most
+    {
+        let says = format!("-Xms is {} and -Xmx {}: the JVM does not start", shown(least), shown(most));
+        push(Outcome::Fail, mark, says, "-Xms at most -Xmx");
+    }
+    let of_container = limit(container.node).or_else(|| spec.default_memory().and_then(bytes));
+    // What the pod as a whole may use bounds each of its containers.
+    let Some(limit) = [of_container, limit(spec.node)].into_iter().flatten().reduce(f64::min) else {
+        let whole = spec.is_whole() && !states_limit(container.node) && !states_limit(spec.node);
+        if let (Some((percent, mark)), None) = (heap.percent.filter(|_| whole && !heap.is_unsure), heap.most) {
+            let says = format!("MaxRAMPercentage {percent} without a memory limit is that share of the node's memory");
+            push(Outcome::Warn, mark, says, "set resources.limits.memory, or -Xmx");
+        }
+        return;
+    };
+    if heap.most.is_some() || !heap.is_unsure {
+        within(heap, limit, push);
+    }
+}
+
+/// The heap within a limit.
+fn within(heap: &Heap, limit: f64, push: &mut impl FnMut(Outcome, Mark, String, &str)) {
+    const CHANGE: &str = "-XX:MaxRAMPercentage=75 in place of -Xmx, or a higher limit";
+    let is_small = limit * SHARE_OF_SMALL / 100.0 < SMALL_HEAP;
+    let default = limit * if is_small { SHARE_OF_SMALL } else { DEFAULT_SHARE } / 100.0;
+    // Without -Xmx a heap that begins larger than the default is as large as it begins.
+    let least = heap.least.filter(|(least, _)| heap.percent.is_none() && *least > default);
+    let (name, told) = match (heap.most, least) {
+        (Some(most), _) => ("-Xmx", Some(most)),
+        (None, least) => ("-Xms, which is -Xmx too where that is not given,", least),
+    };
+    if let Some((most, mark)) = told {
+        let share = |bytes: f64| (bytes / limit * 100.0).round();
+        let sum = most + amount(heap.direct) + amount(heap.metaspace);
+        if most >= limit {
+            let says = format!(
+                "{name} is {}, and the container gets {}: it is killed before the heap is full",
+                shown(most),
+                shown(limit)
+            );
+            push(Outcome::Fail, mark, says, CHANGE);
+        } else if sum > limit {
+            let says = format!(
+                "{name}, MaxDirectMemorySize and MaxMetaspaceSize are {} together, {} % of the container's {}",
+                shown(sum),
+                share(sum),
+                shown(limit)
+            );
+            push(Outcome::Warn, mark, says, "less of them, or a higher limit");
+        } else if limit - most < rest(limit) {
+            let says = format!(
+                "{name} is {} % of the container's {}: metaspace, threads and direct buffers have to live in the {} that \
+                 remain",
+                share(most),
+                shown(limit),
+                shown(limit - most)
+            );
+            push(Outcome::Warn, mark, says, if limit < 4.0 * LEAST_REST { "a higher limit" } else { CHANGE });
+        }
+        return;
+    }
+    if let Some(mark) = heap.ignores_container {
+        let says = format!(
+            "-XX:-UseContainerSupport sizes the heap by the node's memory, and the container gets {}",
+            shown(limit)
+        );
+        return push(Outcome::Warn, mark, says, "delete it, or set -Xmx");
+    }
+    let Some((percent, mark)) = heap.percent else { return };
+    let of_small = heap.percent_of_small.map_or(SHARE_OF_SMALL, |(share, _)| share);
+    if limit * of_small / 100.0 < SMALL_HEAP {
+        if (percent - of_small).abs() > 0.5 {
+            let says = format!(
+                "MaxRAMPercentage is not used in a container of {}: below {} MinRAMPercentage ({of_small}) counts, and the \
+                 heap is {}",
+                shown(limit),
+                shown(SMALL_HEAP * 100.0 / of_small),
+                shown(limit * of_small / 100.0)
+            );
+            push(Outcome::Warn, mark, says, "-Xmx, or -XX:MinRAMPercentage");
+        }
+        return;
+    }
+    let most = limit * percent / 100.0;
+    let sum = most + amount(heap.direct) + amount(heap.metaspace);
+    if limit - most < rest(limit) {
+        let says = format!(
+            "MaxRAMPercentage is {percent} of the container's {}: metaspace, threads and direct buffers have to live in \
+             the rest",
+            shown(limit)
+        );
+        push(Outcome::Warn, mark, says, "70 to 75");
+    } else if sum > limit {
+        let says = format!(
+            "MaxRAMPercentage, MaxDirectMemorySize and MaxMetaspaceSize are {} together, and the container gets {}",
+            shown(sum),
+            shown(limit)
+        );
+        push(Outcome::Warn, mark, says, "less of them, or a higher limit");
+    }
+}
+
+/// The heaps of containers that run at the same time, against what the pod as a whole may use.
+fn together(spec: &Spec<'_>, heaps: &[(f64, Mark)], faults: &mut Vec<Fault>) {
+    let (Some(limit), [_, _, ..]) = (limit(spec.node), heaps) else { return };
+    let sum: f64 = heaps.iter().map(|(most, _)| most).sum();
+    // One that is too large alone is told there.
+    let (true, Some((_, mark))) = (sum >= limit && heaps.iter().all(|(most, _)| *most < limit), heaps.first()) else {
+        return;
+    };
+    let says = format!(
+        "-Xmx of {} containers are {} together, and the pod gets {}: it is killed before the heaps are full",
+        heaps.len(),
+        shown(sum),
+        shown(limit)
+    );
+    let change = "smaller heaps, or a higher limit in spec.resources".to_owned();
+    faults.push(fault("jvm", Outcome::Fail, *mark, spec.subject(), [says, change]));
+}
+
+/// Whether a container runs as long as the pod: one that prepares it ends before the others start.
+fn runs_with_others(spec: &Spec<'_>, container: Container<'_>) -> bool {
+    let always = container.node.get("restartPolicy").and_then(Node::scalar) == Some("Always");
+    always || !spec.prepares(container)
+}
+
+fn amount(told: Told) -> f64 {
+    told.map_or(0.0, |(bytes, _)| bytes)
+}
+
+/// What has to remain beside the heap.
+fn rest(limit: f64) -> f64 {
+    (limit * REST).clamp(LEAST_REST, MOST_REST)
+}
+
+/// The memory limit of a container, or of a pod as a whole.
+fn limit(part: Node<'_>) -> Option<f64> {
+    let text = part.get("resources")?.get("limits")?.get("memory")?.scalar()?.trim();
+    bytes(text).filter(|_| !is_milli(text))
+}
+
+/// Whether there is a limit, readable or not.
+fn states_limit(part: Node<'_>) -> bool {
+    let limits = part.get("resources").and_then(|resources| resources.get("limits"));
+    limits.and_then(|limits| limits.get("memory")).is_some_and(|memory| !memory.is_null())
+}
