@@ -142,6 +142,10 @@ pub(crate) fn audit_over(
     let mut facts = facts::looking_for(window, host.process().is_some(), peers);
     let mut declared = facts.clone();
     facts::declare(&mut declared, workload);
+    // Who may carry the load decides who is looked at.
+    for name in ["workload.ports", "workload.role"] {
+        facts.put(name, declared.value(name).cloned(), "");
+    }
     let mut asked: Vec<&Rule> = rules.iter().filter(|rule| may_apply(rule, workload.role, &declared)).collect();
     // What the place or a cheap fact rules out is not read. While counters are watched that is too early to tell.
     if sampling.is_none() {
@@ -278,62 +282,4 @@ fn nothing_readable(host: &dyn Host) -> NothingReadable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::{Answer, Ask, Query, Recorder, Refusal};
-
-    /// A machine with a listener of this backlog, and else nothing but a somaxconn.
-    struct Listening(u32);
-
-    impl Host for Listening {
-        fn ask(&self, query: Query<'_>) -> Answer {
-            match (query.ask, query.of) {
-                (Ask::Read, "/proc/sys/net/core/somaxconn") => Ok(b"65535\n".to_vec()),
-                (Ask::SockDiag, "inet") => {
-                    let zeroes = [0u8; 56];
-                    let header = [&88u32.to_ne_bytes()[..], &20u16.to_ne_bytes(), &[0; 10], &[2, 0, 0, 0]].concat();
-                    Ok([&header, &zeroes[..], &self.0.to_ne_bytes(), &[0; 4], &7u32.to_ne_bytes()].concat())
-                }
-                (Ask::SocketOwners, "7") => Ok(b"7 812 nginx\n".to_vec()),
-                _ => Err(Refusal::Errno(2)),
-            }
-        }
-
-        fn source(&self) -> String {
-            String::new()
-        }
-    }
-
-    /// Whether it was asked who listens, and who that is by the report.
-    fn heard(backlog: u32, told: Told) -> (bool, Option<String>) {
-        let rules = RuleSet::built_in();
-        let host = Listening(backlog);
-        let recorder = Recorder::new(&host);
-        let report = audit_over(&recorder, &rules, &rules.workload(Role::Server), Beside::default(), told).unwrap();
-        let finding = report.findings.iter().find(|finding| finding.rule == "listen/backlog").unwrap();
-        assert_eq!(finding.outcome, if backlog < 600 { Outcome::Warn } else { Outcome::Pass });
-        let process = finding.listener.clone().map(|listener| listener.process.unwrap());
-        (recorder.into_answers().keys().any(|(ask, _)| *ask == Ask::SocketOwners), process)
-    }
-
-    #[test]
-    fn of_tunecheck_itself_no_runtime_is_asked_for() {
-        let (rules, host) = (RuleSet::built_in(), Listening(4096));
-        let recorder = Recorder::new(&host);
-        let report =
-            audit_over(&recorder, &rules, &rules.workload(Role::Server), Beside::default(), Told::Everything).unwrap();
-        let finding = report.findings.iter().find(|finding| finding.rule == "runtime/jvm-heap").unwrap();
-        assert_eq!(finding.outcome, Outcome::NotApplicable);
-        let asked = recorder.into_answers();
-        assert!(!asked.keys().any(|(ask, of)| {
-            matches!(ask, Ask::Runtime | Ask::Options) || of.ends_with("/environ") || of == "/etc/resolv.conf"
-        }));
-    }
-
-    #[test]
-    fn a_healthy_machine_is_not_asked_who_listens_unless_everything_is_to_be_told() {
-        assert_eq!(heard(4096, Told::Wrong), (false, None));
-        assert_eq!(heard(4096, Told::Everything), (true, Some("nginx 812".to_owned())));
-        assert_eq!(heard(128, Told::Wrong), (true, Some("nginx 812".to_owned())));
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@
 
 use crate::model::fact::{Cause, Gap, Value};
 use crate::model::facts::Facts;
-use crate::model::place::{Kind, Netns, Place, Writable};
+use crate::model::place::{Kind, Netns, Place, Writable, service_of};
 
 /// Facts that a place rests on.
 pub const WANTED: &[&str] = &[
@@ -92,7 +92,7 @@ pub fn of(facts: &Facts) -> Place {
         init_userns,
         runtime: runtime.map(str::to_owned),
         node: node || kind == Kind::HostNetworkPod,
-        unit: facts.text("cgroup.path").and_then(unit),
+        unit: facts.text("cgroup.path").and_then(service_of),
         cgroup: facts.text("cgroup.version").map(str::to_owned),
         process: facts.text("process.name").map(str::to_owned),
         uid: facts.number("process.uid").ok().and_then(|uid| u32::try_from(uid).ok()),
@@ -275,14 +275,6 @@ fn kubernetes(facts: &Facts, because: &mut Vec<String>) -> bool {
     }
     because.extend(signs.iter().map(|sign| (*sign).to_owned()));
     !signs.is_empty()
-}
-
-/// The systemd service that a cgroup path ends in. Those that only start what somebody asks them to are not meant:
-/// a setting of theirs would be one for every login or job.
-fn unit(path: &str) -> Option<String> {
-    const OF_OTHERS: [&str; 5] = ["user@", "ssh", "getty@", "serial-getty@", "cron"];
-    let last = path.rsplit('/').next().filter(|part| part.ends_with(".service"))?;
-    (!OF_OTHERS.iter().any(|start| last.starts_with(start))).then(|| last.to_owned())
 }
 
 /// Those that act: in a user namespace of its own only what is of the network namespace, which may be its own as well.

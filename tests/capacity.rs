@@ -141,7 +141,7 @@ fn carried<'a>(all: &'a [Carried], limit: &str) -> &'a Carried {
 #[test]
 fn the_limit_that_binds_first_is_named_with_the_next_two() {
     let facts = machine(&[
-        ("limit.nofile.soft", 1024),
+        ("serving.nofile.soft", 1024),
         ("sysctl.fs.nr_open", 1_048_576),
         ("ports.usable", 28_232),
         ("ports.widest", 55_000),
@@ -287,6 +287,7 @@ fn amounts(traffic: &Traffic) -> Vec<(&'static str, u128)> {
 fn least(rules: &RuleSet, id: &str, load: &Workload) -> Option<i128> {
     let mut facts = Facts::default();
     declare(&mut facts, load);
+    facts.put("process.meant", Ok(Value::Number(1)), "");
     facts.put("listener[x].declared_burst", Ok(Value::Number(load.burst.into())), "");
     derive(&mut facts);
     match &rules.get(id).unwrap().check {
@@ -331,7 +332,7 @@ proptest! {
     /// What a limit carries fits, and one request more does not.
     #[test]
     fn what_is_carried_is_the_most_that_fits(traffic in any_traffic(), have in prop::collection::vec(0..5_000_000i128, 6)) {
-        let names = ["limit.nofile.soft", "ports.usable", "conntrack.max", "ceiling.memory", "tcp_mem.ceiling", "sysctl.net.core.somaxconn"];
+        let names = ["serving.nofile.soft", "ports.usable", "conntrack.max", "ceiling.memory", "tcp_mem.ceiling", "sysctl.net.core.somaxconn"];
         let numbers: Vec<(&str, i128)> = names.into_iter().zip(have).collect();
         let solved = solve(&traffic, &machine(&numbers));
         for limit in &solved.carried {

@@ -144,8 +144,8 @@ fn mended(facts: &mut Facts, plan: &Plan) {
                 }
             }
             Edit::Nofile(NofileEdit { soft, hard, .. }) => {
-                facts.put("limit.nofile.soft", Ok(Value::Number(*soft)), "plan");
-                facts.put("limit.nofile.hard", Ok(Value::Number(*hard)), "plan");
+                facts.put("serving.nofile.soft", Ok(Value::Number(*soft)), "plan");
+                facts.put("serving.nofile.hard", Ok(Value::Number(*hard)), "plan");
             }
             Edit::RemoveLine { name, .. } => {
                 facts.put(format!("boot[{name}].value"), Err(Gap::new(Cause::Absent, "no file sets it")), "plan");
@@ -167,7 +167,7 @@ fn what_a_rule_claims_to_fix_in_its_own_examples_passes_once_it_is_applied() {
             facts.put("sysctl.net.ipv4.ip_local_reserved_ports", Ok(Value::Ports("".parse().unwrap())), "");
             facts.put("listeners.count", Ok(Value::Number(0)), "");
             facts.put("kubernetes.node", Ok(Value::Number(0)), "");
-            for limit in ["limit.nofile.soft", "limit.nofile.hard"] {
+            for limit in ["serving.nofile.soft", "serving.nofile.hard"] {
                 facts.put(limit, Ok(Value::Number(1024)), "");
             }
             for (name, other) in ALSO {

@@ -212,11 +212,11 @@ impl Machine {
             facts.put(name.clone(), reading.clone(), at);
         }
         // A process's soft limit is never above its hard one.
-        if let (Ok(soft), Ok(hard)) = (facts.number("limit.nofile.soft"), facts.number("limit.nofile.hard"))
+        if let (Ok(soft), Ok(hard)) = (facts.number("serving.nofile.soft"), facts.number("serving.nofile.hard"))
             && soft > hard
         {
-            let hard = facts.value("limit.nofile.hard").cloned();
-            facts.put("limit.nofile.soft", hard, "/proc");
+            let hard = facts.value("serving.nofile.hard").cloned();
+            facts.put("serving.nofile.soft", hard, "/proc");
         }
         tunecheck::place::describe(&self.place, &mut facts);
         facts::declare(&mut facts, &self.load);
@@ -263,9 +263,9 @@ fn never_lowers(rule: &Rule, action: &Action, facts: &Facts) -> Result<(), TestC
 fn nofile_never_lowers(action: &Action, facts: &Facts) -> Result<(), TestCaseError> {
     let Edit::Nofile(NofileEdit { soft, hard, .. }) = action.edit else { return Ok(()) };
     let ceiling = facts.number("sysctl.fs.nr_open");
-    let old_soft = facts.number("limit.nofile.soft").unwrap();
+    let old_soft = facts.number("serving.nofile.soft").unwrap();
     // Unlimited is as much as fs.nr_open lets through.
-    let old_hard = match facts.number("limit.nofile.hard").unwrap() {
+    let old_hard = match facts.number("serving.nofile.hard").unwrap() {
         i128::MAX => ceiling.clone().unwrap_or(hard),
         limit => limit,
     };

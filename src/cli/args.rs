@@ -118,6 +118,9 @@ pub(super) enum Command {
         /// Also record what these rules want (a file or a directory; may be repeated)
         #[arg(long, value_name = "PATH")]
         rules: Vec<PathBuf>,
+        /// The limits that tunecheck itself was given are meant, and not those of who listens here
+        #[arg(long, value_name = "self", value_parser = ["self"])]
+        pid: Option<String>,
     },
     /// For people who write rules
     Rules {

@@ -65,7 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Plan(args)) => plan::run(&args),
         Some(Command::Probe { command }) => probe::run(&command),
         Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
-        Some(Command::Snapshot { dir, rules }) => snapshot_verb(&dir, &rules),
+        Some(Command::Snapshot { dir, rules, pid }) => snapshot_verb(&dir, &rules, pid.is_some()),
         Some(Command::Rules { command }) => rules::run(command),
         Some(Command::Completions { shell }) => completions_verb(shell),
         Some(Command::Man { command }) => man_verb(&command),
@@ -124,10 +124,11 @@ fn fleet(args: &AuditArgs, rules: &RuleSet, workload: &Workload, told: Told) -> 
     Ok(if trips { Exit::Tripped } else { Exit::Done })
 }
 
-fn snapshot_verb(dir: &std::path::Path, paths: &[std::path::PathBuf]) -> Result<Exit> {
+fn snapshot_verb(dir: &std::path::Path, paths: &[std::path::PathBuf], itself: bool) -> Result<Exit> {
     let rules = settings::rules(paths)?;
+    let source = args::SourceArgs { pid: itself.then_some(values::Pid::Own), ..Default::default() };
     // What an audit here would read.
-    let (host, note) = settings::audited(&args::SourceArgs::default(), None)?;
+    let (host, note) = settings::audited(&source, None)?;
     let notes: Vec<String> = host.notes().into_iter().chain(note).collect();
     let recorder = Recorder::new(host.as_ref());
     // Everything that any role and any outcome could want, so that every replay finds it.

@@ -71,8 +71,10 @@ fn as_allowed(args: &PlanArgs, declared: &Traffic) -> Result<TrafficArgs> {
 /// What the figures stand for where it was not said what to look at.
 fn caveats(traffic: &Traffic, facts: &Facts, chosen: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if !chosen && facts.number("limit.nofile.soft").is_ok() {
-        notes.push("The limit on open files is the one that tunecheck was started with: --name, --unit or --pid look at the service.".to_owned());
+    if let Some(process) = facts.text("serving.process").filter(|process| !chosen && *process != "this process") {
+        notes.push(format!(
+            "The limit on open files is that of {process}: --name, --unit or --pid look at another one."
+        ));
     }
     if traffic.pod().incoming > 0 && traffic.ports.is_empty() {
         notes.push(

@@ -11,7 +11,8 @@ use super::values::Pid;
 use crate::audit::{Sampling, in_container};
 use crate::facts;
 use crate::host::{
-    Dump, Host, LARGEST_DUMP, Live, Of, Replay, Target, Tree, find, input, own_processes, workload as workload_process,
+    Dump, Host, Itself, LARGEST_DUMP, Live, Of, Replay, Target, Tree, find, input, own_processes,
+    workload as workload_process,
 };
 use crate::model::catalogue::Catalogue;
 use crate::model::fact::Value;
@@ -161,7 +162,7 @@ pub(super) fn host(args: &SourceArgs) -> Result<Box<dyn Host>> {
         return Ok(Box::new(dump));
     }
     match args.pid {
-        Some(Pid::Own) => return Ok(Box::new(Live)),
+        Some(Pid::Own) => return Ok(Box::new(Itself)),
         Some(Pid::Of(pid)) => {
             let of = Of::pid(pid).map_err(|refusal| anyhow!("--pid {pid}: {}", refusal.gap("that process").why))?;
             return Ok(Box::new(of));

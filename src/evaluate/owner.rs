@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::model::fact::Value;
-use crate::model::place::Kind;
+use crate::model::place::{Kind, service_of};
 use crate::model::rule::Rule;
 
 /// Sysctls that the kubelet gives its own value at every start, or insists on: pkg/kubelet/cm of kubernetes.
@@ -18,7 +18,7 @@ const KUBELET: [&str; 6] = [
 /// The owner of the judged value: a configuration file and line, or a program known to write it.
 pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String> {
     let place = context.place;
-    if fact.starts_with("limit.") {
+    if fact.starts_with("limit.") || fact.starts_with("serving.") {
         return Some(limits(context));
     }
     // Where the judged fact is no sysctl itself, the one that the fix would change is what somebody owns.
@@ -58,6 +58,12 @@ fn tuned(context: Context<'_>, key: &str) -> Option<String> {
     Some(format!("TuneD: {} sets {value}; {last}", set.source))
 }
 
+/// Whether the process is one that was found by what it listens on.
+fn is_found(context: Context<'_>) -> bool {
+    let named = context.facts.holds("process.meant") || context.place.process.is_some();
+    !named && context.facts.text("serving.process").is_some()
+}
+
 /// Who gave the audited process its limits.
 fn limits(context: Context<'_>) -> String {
     match context.place.kind {
@@ -66,6 +72,13 @@ fn limits(context: Context<'_>) -> String {
             "the container runtime{}",
             context.place.runtime.as_ref().map(|name| format!(" ({name})")).unwrap_or_default()
         ),
+        _ if is_found(context) => {
+            let process = context.facts.text("serving.process").unwrap_or_default();
+            match context.facts.text("serving.cgroup").and_then(service_of) {
+                Some(unit) => format!("{unit}, or whatever started {process} in it"),
+                None => format!("whoever started {process}"),
+            }
+        }
         _ => match (&context.place.unit, &context.place.process) {
             (Some(unit), Some(process)) => format!("{unit}, or whatever started {process} in it"),
             (Some(unit), None) => format!("{unit}, or whatever started tunecheck in it"),

@@ -12,6 +12,7 @@ mod peer;
 mod ports;
 mod runtime;
 mod servers;
+mod serving;
 mod tcp;
 mod udp;
 
@@ -115,6 +116,7 @@ fn formulas() -> impl Iterator<Item = &'static Formula> {
         .chain(cgroup::FORMULAS)
         .chain(inotify::FORMULAS)
         .chain(nofile::FORMULAS)
+        .chain(serving::FORMULAS)
         .chain(listeners::FORMULAS)
         .chain(ports::FORMULAS)
         .chain(load::FORMULAS);

@@ -7,6 +7,7 @@ use super::{Gather, Source};
 use crate::host::{Ask, Query, Refusal, sock_diag};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
+use crate::model::facts::Name;
 
 const fn entry(name: &'static str, meaning: &'static str) -> Entry {
     let document = "https://man7.org/linux/man-pages/man7/sock_diag.7.html";
@@ -25,13 +26,18 @@ pub(super) const SOURCE: Source = Source {
         entry("listener[*].port", "the port"),
         entry(DROPS, "packets that this listener dropped, for whatever reason, since its socket was made (sk_drops)"),
         entry("listener[*].inode", "inode number of the socket: what its owner is found by"),
+        entry("listener[*].cgroup_id", "number of the cgroup v2 in which the socket was made"),
         entry("listeners.count", "listening TCP sockets"),
     ],
 };
 
+/// What is read of a listener.
+const KEYS: [&str; 6] = ["].backlog", "].queue", "].port", "].inode", "].drops", "].cgroup_id"];
+
 fn read(gather: &mut Gather<'_>) {
     // Who listens is asked of the processes, and later.
-    if gather.family("listener").chain(gather.family("listeners")).all(|name| name.ends_with("].owner")) {
+    let own = |name: &&Name| !name.starts_with("listener[") || KEYS.iter().any(|key| name.ends_with(key));
+    if !gather.family("listener").chain(gather.family("listeners")).any(|name| own(&name)) {
         return;
     }
     let mut listeners = Vec::new();
@@ -74,6 +80,9 @@ fn read(gather: &mut Gather<'_>) {
         let untold = || Gap::new(Cause::Absent, "what each dropped is not in this recording");
         let drops = listener.drops.map(|drops| Value::Number(drops.into())).ok_or_else(untold);
         gather.put(format!("listener[{subject}].drops"), drops, "sock_diag");
+        if let Some(cgroup) = listener.cgroup {
+            gather.put(format!("listener[{subject}].cgroup_id"), Ok(Value::Number(cgroup.into())), "sock_diag");
+        }
     }
 }
 
@@ -93,6 +102,8 @@ struct Listener {
     inode: u32,
     /// None in a recording from before it was asked for.
     drops: Option<u32>,
+    /// None before Linux 5.9.
+    cgroup: Option<u64>,
 }
 
 /// Listeners by name. Those that share one, such as an address by SO_REUSEPORT, are told apart by a number.
@@ -115,6 +126,7 @@ fn parse(bytes: &[u8]) -> Vec<Listener> {
 }
 
 const INET_DIAG_SKMEMINFO: u16 = 7;
+const INET_DIAG_CGROUP_ID: u16 = 21;
 
 fn listener(body: &[u8]) -> Option<Listener> {
     let number = |at: usize| Some(u32::from_ne_bytes(*body.get(at..at + 4)?.first_chunk()?));
@@ -123,7 +135,9 @@ fn listener(body: &[u8]) -> Option<Listener> {
     let memory = sock_diag::attribute(body.get(sock_diag::MESSAGE..)?, INET_DIAG_SKMEMINFO);
     // SK_MEMINFO_DROPS is the ninth of its numbers.
     let drops = memory.and_then(|memory| Some(u32::from_ne_bytes(*memory.get(32..)?.first_chunk()?)));
-    Some(Listener { address, queue: number(56)?, backlog: number(60)?, inode: number(68)?, drops })
+    let cgroup = sock_diag::attribute(body.get(sock_diag::MESSAGE..)?, INET_DIAG_CGROUP_ID);
+    let cgroup = cgroup.and_then(|id| Some(u64::from_ne_bytes(*id.first_chunk()?)));
+    Some(Listener { address, queue: number(56)?, backlog: number(60)?, inode: number(68)?, drops, cgroup })
 }
 
 /// An address of `inet_diag_sockid`, which has room for one of IPv6.
@@ -169,8 +183,14 @@ mod tests {
         bytes.extend(&message(2, 1, 1, 1)[..40]);
         let found = parse(&bytes);
         assert_eq!(found.len(), 2);
-        let first =
-            Listener { address: "0.0.0.0:8080".parse().unwrap(), queue: 9, backlog: 8, inode: 9080, drops: None };
+        let first = Listener {
+            address: "0.0.0.0:8080".parse().unwrap(),
+            queue: 9,
+            backlog: 8,
+            inode: 9080,
+            drops: None,
+            cgroup: None,
+        };
         assert_eq!(found[0], first);
         assert_eq!(found[1].address.to_string(), "[::]:443");
     }

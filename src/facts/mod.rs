@@ -14,6 +14,7 @@ mod derive;
 mod devices;
 mod fds;
 mod files;
+mod holders;
 mod inotify;
 mod kernel;
 mod keys;
@@ -86,6 +87,7 @@ const SOURCES: &[Source] = &[
     bridge::SOURCE,
     listeners::SOURCE,
     owners::SOURCE,
+    holders::SOURCE,
     udp::SOURCE,
     unix::SOURCE,
     memory::SOURCE,

@@ -28,13 +28,22 @@ const CUT: &str = "it is not among the first 1,024 descriptors of any process";
 const ELSEWHERE: &str = "no process that is visible here holds it: another pid namespace, or the kernel itself";
 
 fn read(gather: &mut Gather<'_>) {
-    if !gather.family("listener").any(|name| name.ends_with("].owner")) {
-        return;
+    if gather.family("listener").any(|name| name.ends_with("].owner")) {
+        look(gather);
     }
+}
+
+/// Looks for who holds each listening socket: a walk over the processes.
+pub(super) fn look(gather: &mut Gather<'_>) {
     let inode = |subject: &str| gather.facts.number(&format!("listener[{subject}].inode")).unwrap_or(0);
     let subjects = gather.facts.subjects(INODE).into_iter();
     let sockets: Vec<(i128, String)> = subjects.map(|subject| (inode(&subject), subject)).collect();
-    let asked: Vec<String> = sockets.iter().map(|(inode, _)| inode.to_string()).collect();
+    let cgroup = |subject: &str| gather.facts.number(&format!("listener[{subject}].cgroup_id"));
+    let asked = sockets.iter().map(|(inode, subject)| match cgroup(subject) {
+        Ok(cgroup) => format!("{inode}@{cgroup}"),
+        Err(_) => inode.to_string(),
+    });
+    let asked: Vec<String> = asked.collect();
     if asked.is_empty() {
         return;
     }

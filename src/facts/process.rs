@@ -36,6 +36,12 @@ pub(super) const SOURCE: Source = Source {
             "/proc/PID/comm",
             "number and name of the audited process, if it is not tunecheck",
         ),
+        entry(
+            "process.meant",
+            Unit::Mode,
+            "--pid",
+            "1: it was said which process is audited, tunecheck itself or another",
+        ),
         entry("process.uid", Unit::Mode, STATUS, "effective user id"),
         entry("process.real_uid", Unit::Mode, STATUS, "user whose tasks its forks are counted with"),
         entry("process.threads", Unit::Count, STATUS, "threads now"),
@@ -53,7 +59,7 @@ fn read(gather: &mut Gather<'_>) {
         }
     }
     if gather.wants("process.fds") {
-        let reading = fds(gather);
+        let reading = fds_in(gather, FDS);
         gather.put("process.fds", reading, FDS);
     }
     if gather.wants("process.mappings") {
@@ -68,6 +74,13 @@ fn read(gather: &mut Gather<'_>) {
         let name =
             gather.host.process().ok_or_else(|| Gap::new(Cause::Absent, "tunecheck audits what it was itself given"));
         gather.put("process.name", name.map(Value::Text), "/proc");
+    }
+    if gather.wants("process.meant") {
+        let meant = gather.host.process().is_some() || gather.host.judges_itself();
+        gather.put("process.meant", Ok(Value::Number(meant.into())), "");
+    }
+    if gather.family("process").all(|name| matches!(name.as_ref(), "process.meant" | "process.name" | "process.fds")) {
+        return;
     }
     let status = gather.host.read(STATUS).map_err(|refusal| refusal.gap(STATUS));
     for (name, key, column, radix) in [
@@ -85,7 +98,7 @@ fn read(gather: &mut Gather<'_>) {
 
 /// `limit.nofile.soft` from /proc/PID/limits. Written here because the format's usual parser indexes out of range on a
 /// short line, and a recording may hold any bytes.
-fn limit(bytes: &[u8], name: &str) -> Reading {
+pub(super) fn limit(bytes: &[u8], name: &str) -> Reading {
     let title = if name.starts_with("limit.nofile.") { "Max open files" } else { "Max processes" };
     let at = usize::from(name.ends_with(".hard"));
     let text = text(bytes);
@@ -98,13 +111,13 @@ fn limit(bytes: &[u8], name: &str) -> Reading {
 }
 
 /// Open files: `st_size` of the directory is their number since Linux 6.2, and 0 before.
-fn fds(gather: &Gather<'_>) -> Reading {
-    let size = gather.host.ask(Query { ask: Ask::Size, of: FDS }).map_err(|refusal| refusal.gap(FDS))?;
+pub(super) fn fds_in(gather: &Gather<'_>, folder: &str) -> Reading {
+    let size = gather.host.ask(Query { ask: Ask::Size, of: folder }).map_err(|refusal| refusal.gap(folder))?;
     match text(&size).trim().parse() {
         Ok(count) if count > 0 => Ok(Value::Number(count)),
-        _ => match gather.host.list(FDS) {
+        _ => match gather.host.list(folder) {
             Ok(names) => Ok(Value::Number(names.len() as i128)),
-            Err(refusal) => Err(refusal.gap(FDS)),
+            Err(refusal) => Err(refusal.gap(folder)),
         },
     }
 }

@@ -40,7 +40,7 @@ pub use child::{Came, Child, End, Signals};
 pub use clock::Clock;
 pub use dump::{Dump, LARGEST as LARGEST_DUMP, NoDump};
 pub use kept::Kept;
-pub use live::Live;
+pub use live::{Itself, Live};
 pub use of::Of;
 pub use output::{create, write_new};
 pub use processes::are_hidden as processes_are_hidden;
@@ -89,7 +89,8 @@ pub enum Ask {
     /// `looked=N denied=N hidden=0|1`, and a line `UID INSTANCES WATCHES PID COUNT COMM` for each user that holds inotify
     /// instances, with the process that holds most of them. A pass over every descriptor of every process.
     Inotify,
-    /// Which processes hold sockets, by inode numbers with commas between them: lines `INODE PID NAME`, then `denied N`
+    /// Which processes hold sockets, by inode numbers with commas between them, each with `@CGROUP` behind it where that is
+    /// known: lines `INODE PID NAME`, then `denied N`
     /// and `cut N` for processes that could not be looked into or through while a socket had no owner.
     SocketOwners,
     /// Memory mappings of the audited process, in decimal: how many lines /proc/PID/maps has. None of them is kept.
@@ -176,6 +177,11 @@ pub trait Host {
     /// The process that is audited, as its number and its name, if it is another one than tunecheck itself.
     fn process(&self) -> Option<String> {
         None
+    }
+
+    /// Whether tunecheck's own limits are asked for, and not only the first that come to hand.
+    fn judges_itself(&self) -> bool {
+        false
     }
 
     /// Whether what is read has ended meanwhile, so that nothing that was missing says anything.

@@ -4,10 +4,11 @@
 //! Source: `proc_pid_fd(5)`: a descriptor of a socket is a link to `socket:[INODE]`. Looking at it takes the right to
 //! trace the process; nothing is opened but directories and the name of a process that was found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Descriptors that are looked at in one process. A server opens its listeners first, so they have low numbers, and a
@@ -16,50 +17,110 @@ const DESCRIPTORS: usize = 1024;
 /// Descriptors that are looked at in all: a look costs about a microsecond.
 const IN_ALL: usize = 20_000;
 
-/// The owners of sockets, by inode numbers with commas between them. A line each, `INODE PID NAME`, where NAME is the
-/// command's with every byte that is not printable ASCII, and every backslash, as `\xHH`. Where not all were found,
-/// `denied N` and `cut N` tell how many processes could not be looked into, and how many were not looked through.
+/// Directories of cgroups that are looked through: a machine without containers has some fifty.
+const FOLDERS: usize = 200;
+
+/// The owners of sockets, by inode numbers with commas between them; behind an `@` the number of the cgroup in which a socket
+/// was made, whose processes are looked at before all others. A line each, `INODE PID NAME`, where NAME is the command's with
+/// every byte that is not printable ASCII, and every backslash, as `\xHH`. Where not all were found, `denied N` and `cut N`
+/// tell how many processes could not be looked into, and how many were not looked through.
 ///
 /// # Errors
 /// Those of listing /proc.
-pub(super) fn find(inodes: &str) -> io::Result<Vec<u8>> {
-    let mut sought: BTreeSet<u64> = inodes.split(',').filter_map(|inode| inode.parse().ok()).collect();
-    let (mut denied, mut cut) = (0u32, 0u32);
-    let mut answer = String::new();
-    let counted = counts();
-    let mut room = IN_ALL;
-    for pid in processes()? {
-        if sought.is_empty() {
-            break;
+pub(super) fn find(sockets: &str) -> io::Result<Vec<u8>> {
+    let mut cgroups = BTreeSet::new();
+    let mut search = Search { counted: counts(), room: IN_ALL, ..Search::default() };
+    for socket in sockets.split(',') {
+        let (inode, cgroup) = socket.split_once('@').unwrap_or((socket, ""));
+        if let Ok(inode) = inode.parse() {
+            search.sought.insert(inode);
+            cgroups.extend(cgroup.parse::<u64>());
         }
-        // Half of the processes of a machine are threads of the kernel, which have none.
-        if counted && fs::metadata(format!("/proc/{pid}/fd")).is_ok_and(|folder| folder.len() == 0) {
-            continue;
-        }
-        let (found, end) = look(pid, &sought, &mut room);
-        // One that ended meanwhile holds nothing any more.
-        if !found.is_empty()
-            && let Ok(name) = fs::read(format!("/proc/{pid}/comm"))
-        {
-            let name = escaped(name.strip_suffix(b"\n").unwrap_or(&name));
-            for inode in found {
-                sought.remove(&inode);
-                // Writing to a String cannot fail.
-                let _ = writeln!(answer, "{inode} {pid} {name}");
+    }
+    search.through(of_cgroups(cgroups));
+    if !search.sought.is_empty() {
+        // These are among all processes, too.
+        (search.denied, search.cut) = (0, 0);
+        search.through(processes()?);
+    }
+    Ok(search.into_bytes())
+}
+
+/// A look for the holders of sockets.
+#[derive(Default)]
+struct Search {
+    /// Inode numbers of those that are not found yet.
+    sought: BTreeSet<u64>,
+    /// Whether the size of a process's folder of descriptors is their number.
+    counted: bool,
+    /// Descriptors that may still be looked at.
+    room: usize,
+    denied: u32,
+    cut: u32,
+    /// Lines of those that were found.
+    answer: String,
+}
+
+impl Search {
+    /// Looks through these processes in turn, until every socket is found.
+    fn through(&mut self, pids: Vec<u32>) {
+        for pid in pids {
+            if self.sought.is_empty() {
+                break;
+            }
+            // Half of the processes of a machine are threads of the kernel, which have none.
+            if self.counted && fs::metadata(format!("/proc/{pid}/fd")).is_ok_and(|folder| folder.len() == 0) {
+                continue;
+            }
+            let (found, end) = look(pid, &self.sought, &mut self.room);
+            // One that ended meanwhile holds nothing any more.
+            if !found.is_empty()
+                && let Ok(name) = fs::read(format!("/proc/{pid}/comm"))
+            {
+                let name = escaped(name.strip_suffix(b"\n").unwrap_or(&name));
+                for inode in found {
+                    self.sought.remove(&inode);
+                    // Writing to a String cannot fail.
+                    let _ = writeln!(self.answer, "{inode} {pid} {name}");
+                }
+            }
+            match end {
+                End::Whole => {}
+                End::Denied => self.denied += 1,
+                End::Cut => self.cut += 1,
             }
         }
-        match end {
-            End::Whole => {}
-            End::Denied => denied += 1,
-            End::Cut => cut += 1,
+    }
+
+    fn into_bytes(mut self) -> Vec<u8> {
+        for (word, count) in [("denied", self.denied), ("cut", self.cut)] {
+            if !self.sought.is_empty() && count > 0 {
+                let _ = writeln!(self.answer, "{word} {count}");
+            }
+        }
+        self.answer.into_bytes()
+    }
+}
+
+/// The processes of cgroups, by number. The number of a cgroup is the inode number of its directory, which a listing of the
+/// directory above tells: `cgroup_id()` of the kernel. None where there is no cgroup v2 here.
+fn of_cgroups(mut cgroups: BTreeSet<u64>) -> Vec<u32> {
+    let mut pids = Vec::new();
+    let mut folders = VecDeque::from([PathBuf::from("/sys/fs/cgroup")]);
+    for _ in 0..FOLDERS {
+        let Some(folder) = folders.pop_front().filter(|_| !cgroups.is_empty()) else { break };
+        let below = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+        for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            let path = entry.path();
+            if cgroups.remove(&entry.ino()) {
+                let inside = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+                pids.extend(inside.lines().filter_map(|pid| pid.parse::<u32>().ok()));
+            }
+            folders.push_back(path);
         }
     }
-    for (word, count) in [("denied", denied), ("cut", cut)] {
-        if !sought.is_empty() && count > 0 {
-            let _ = writeln!(answer, "{word} {count}");
-        }
-    }
-    Ok(answer.into_bytes())
+    pids.sort_unstable();
+    pids
 }
 
 /// Every process that is visible, by number.
@@ -169,6 +230,29 @@ mod tests {
             assert_eq!(answer.lines().filter(|other| *other == line).count(), 1, "{line} in {answer}");
         }
         assert!(!answer.contains(&u64::MAX.to_string()), "{answer}");
+    }
+
+    #[test]
+    fn the_processes_of_a_cgroup_are_found_by_its_number() {
+        use std::os::unix::fs::MetadataExt;
+        let line = fs::read_to_string("/proc/self/cgroup").unwrap();
+        let path =
+            line.lines().find_map(|line| line.strip_prefix("0::/")).map(|path| Path::new("/sys/fs/cgroup").join(path));
+        let Some(number) =
+            path.filter(|path| path.join("cgroup.procs").exists()).map(|path| fs::metadata(path).unwrap().ino())
+        else {
+            return;
+        };
+        // That of the root is no cgroup of anybody, and names no process.
+        let root = fs::metadata("/sys/fs/cgroup").unwrap().ino();
+        assert_eq!(of_cgroups([number].into()).contains(&std::process::id()), number != root);
+        assert_eq!(of_cgroups([root, u64::MAX].into()), [0; 0]);
+        assert_eq!(of_cgroups(BTreeSet::new()), [0; 0]);
+        // A cgroup that is the wrong one costs a look and nothing else.
+        let held = UnixDatagram::unbound().unwrap();
+        let link = fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd())).unwrap();
+        let answer = find(&format!("{}@{root}", socket(&link).unwrap())).unwrap();
+        assert!(String::from_utf8(answer).unwrap().contains(&format!(" {} ", std::process::id())));
     }
 
     #[test]

@@ -37,6 +37,10 @@ impl Host for Recorder<'_> {
         self.host.process()
     }
 
+    fn judges_itself(&self) -> bool {
+        self.host.judges_itself()
+    }
+
     fn notes(&self) -> Vec<String> {
         self.host.notes()
     }

@@ -27,6 +27,9 @@ struct Manifest {
     /// Seconds since 1970-01-01T00:00:00Z.
     recorded: u64,
     identity: Identity,
+    /// Whether tunecheck's own limits were what was asked for.
+    #[serde(default)]
+    itself: bool,
     answers: Vec<Entry>,
 }
 
@@ -58,6 +61,7 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
         bail!("{}: name a directory; tar czf makes an archive of it", folder.display());
     }
     output::fresh(folder)?;
+    let itself = recorder.judges_itself();
     let mut answers = Vec::new();
     for ((ask, of), answer) in recorder.into_answers() {
         let answer = match (answer, ask) {
@@ -83,6 +87,7 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
         tunecheck: env!("CARGO_PKG_VERSION").into(),
         recorded: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         identity: Identity::live(),
+        itself,
         answers,
     };
     let path = folder.join(MANIFEST);
@@ -94,6 +99,7 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
 /// A recording, as a host.
 pub struct Replay {
     name: String,
+    itself: bool,
     answers: BTreeMap<(Ask, String), Answer>,
     lost: usize,
     truncated: bool,
@@ -130,7 +136,13 @@ impl Replay {
             ((entry.ask, entry.of), answer)
         });
         let answers = answers.collect();
-        Ok(Self { name: path.display().to_string(), answers, lost, truncated: store.truncated() })
+        Ok(Self {
+            name: path.display().to_string(),
+            itself: manifest.itself,
+            answers,
+            lost,
+            truncated: store.truncated(),
+        })
     }
 }
 
@@ -144,6 +156,10 @@ impl Host for Replay {
 
     fn source(&self) -> String {
         format!("snapshot {}", self.name)
+    }
+
+    fn judges_itself(&self) -> bool {
+        self.itself
     }
 
     fn notes(&self) -> Vec<String> {

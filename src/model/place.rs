@@ -135,3 +135,11 @@ impl Place {
         }
     }
 }
+
+/// The systemd service that a cgroup path ends in. Those that only start what somebody asks them to are not meant:
+/// a setting of theirs would be one for every login or job.
+pub fn service_of(path: &str) -> Option<String> {
+    const OF_OTHERS: [&str; 5] = ["user@", "ssh", "getty@", "serial-getty@", "cron"];
+    let last = path.rsplit('/').next().filter(|part| part.ends_with(".service"))?;
+    (!OF_OTHERS.iter().any(|start| last.starts_with(start))).then(|| last.to_owned())
+}

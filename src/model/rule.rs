@@ -101,7 +101,8 @@ impl Rule {
         }
         if let Some(nofile) = &self.fix.nofile {
             names.extend([nofile.soft.of, nofile.hard.of].into_iter().flatten().map(Name::from));
-            names.extend(["limit.nofile.soft", "limit.nofile.hard", "sysctl.fs.nr_open"].map(Name::from));
+            let limits = ["serving.nofile.soft", "serving.nofile.hard", "serving.cgroup", "sysctl.fs.nr_open"];
+            names.extend(limits.map(Name::from));
         }
         if self.fix.ndots.is_some() {
             names.push("resolver.ndots".into());

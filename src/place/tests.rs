@@ -73,9 +73,9 @@ fn units_of_the_host_that_are_named_like_containers_are_none() {
 
 #[test]
 fn a_unit_is_the_service_at_the_end_that_serves_itself() {
-    assert_eq!(unit("/system.slice/nginx.service").as_deref(), Some("nginx.service"));
+    assert_eq!(service_of("/system.slice/nginx.service").as_deref(), Some("nginx.service"));
     for path in ["/user.slice/user@1000.service/app.slice/x.scope", "/system.slice/ssh.service", "/a.service/b"] {
-        assert_eq!(unit(path), None, "{path}");
+        assert_eq!(service_of(path), None, "{path}");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Situation, place, quoted, words};
 use crate::model::action::{Action, Edit, NofileEdit, Site};
 use crate::model::fix::{Effect, NofileFix, Safety};
-use crate::model::place::Kind;
+use crate::model::place::{Kind, service_of};
 use crate::model::rule::Rule;
 
 /// Above this a hard limit is too high: some programs walk or allocate up to it at start.
@@ -12,8 +12,8 @@ const TOO_HIGH: i128 = 1_048_576;
 /// The action, or none if the limits are as high already.
 pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> Option<Action> {
     let facts = situation.facts;
-    let old_soft = facts.number("limit.nofile.soft").ok()?;
-    let old_hard = facts.number("limit.nofile.hard").ok()?;
+    let old_soft = facts.number("serving.nofile.soft").ok()?;
+    let old_hard = facts.number("serving.nofile.hard").ok()?;
     let (need_soft, need_hard) = (fix.soft.amount(facts, None).ok()?, fix.hard.amount(facts, None).ok()?);
     if old_hard > TOO_HIGH.max(need_hard) {
         return Some(too_high(rule, need_soft, need_hard, situation));
@@ -68,27 +68,32 @@ pub(super) fn form(rule: &Rule, edit: NofileEdit, situation: Situation<'_>) -> A
             (Site::ContainerRun, "whoever starts the container")
         }
         Kind::Host | Kind::Namespace | Kind::Unknown => {
-            if within {
+            let facts = situation.facts;
+            let elsewhere = facts.text("serving.process").is_some_and(|process| process != "this process");
+            if within && !elsewhere {
                 lines.push(format!("this shell and what it starts: ulimit -Sn {soft}"));
             }
             // A login over ssh without PAM sessions stands in the cgroup of sshd, whose own limit is not meant.
-            let unit = situation.place.unit.as_deref().filter(|unit| !unit.starts_with("ssh"));
-            let name = quoted(unit.unwrap_or("NAME"));
+            let own = situation.place.unit.as_deref().filter(|unit| !elsewhere && !unit.starts_with("ssh"));
+            let found = facts.text("serving.cgroup").filter(|_| elsewhere).and_then(service_of);
+            let name = quoted(own.or(found.as_deref()).unwrap_or("NAME"));
             lines.push(format!("a service, unless `systemctl show -p LimitNOFILE {name}` is higher already:"));
             lines.push(format!(
                 "  systemctl edit {name}   with   [Service] LimitNOFILE={both}   then, when it suits, systemctl restart {name}"
             ));
-            lines.push(
-                "a login: /etc/security/limits.d/90-tunecheck.conf, then log in again (* does not reach root):"
-                    .to_owned(),
-            );
-            // A hard limit above fs.nr_open keeps a login out: not for root before nr_open is raised for good.
-            let whose: &[&str] = if edit.ceiling.is_some() { &["*"] } else { &["*", "root"] };
-            for who in whose {
-                lines.push(format!("  {who} soft nofile {soft}"));
-                lines.push(format!("  {who} hard nofile {hard}"));
+            if found.is_none() {
+                lines.push(
+                    "a login: /etc/security/limits.d/90-tunecheck.conf, then log in again (* does not reach root):"
+                        .to_owned(),
+                );
+                // A hard limit above fs.nr_open keeps a login out: not for root before nr_open is raised for good.
+                let whose: &[&str] = if edit.ceiling.is_some() { &["*"] } else { &["*", "root"] };
+                for who in whose {
+                    lines.push(format!("  {who} soft nofile {soft}"));
+                    lines.push(format!("  {who} hard nofile {hard}"));
+                }
             }
-            let unable = !within && !situation.place.capabilities.contains(&"CAP_SYS_RESOURCE");
+            let unable = !elsewhere && !within && !situation.place.capabilities.contains(&"CAP_SYS_RESOURCE");
             let who = if unable {
                 "root, through systemd or a new login (this process lacks CAP_SYS_RESOURCE)"
             } else {

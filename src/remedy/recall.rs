@@ -175,8 +175,8 @@ fn figure(rule: &Rule, figures: &Figures, facts: &mut Facts) {
             }
         }
         Figures::Nofile { soft, hard, nr_open } => {
-            known(facts, "limit.nofile.soft", Value::Number(*soft));
-            known(facts, "limit.nofile.hard", Value::Number(*hard));
+            known(facts, "serving.nofile.soft", Value::Number(*soft));
+            known(facts, "serving.nofile.hard", Value::Number(*hard));
             if let Some(ceiling) = nr_open {
                 known(facts, "sysctl.fs.nr_open", Value::Number(*ceiling));
             }

@@ -16,7 +16,7 @@ pub(super) const LIMITS: &[Limit] = &[
         unit: Unit::Count,
         rule: Some("files/nofile-soft"),
         need: of_process,
-        have: Have::Fact("limit.nofile.soft"),
+        have: Have::Fact("serving.nofile.soft"),
         most: Most::Number(NR_OPEN),
         change: "LimitNOFILE= of the unit, --ulimit nofile of the container, or the program raises its soft limit to the hard one",
         ..UNTOLD

@@ -163,7 +163,7 @@ pub(super) const FORMULAS: &[Formula] = &[
             "limit.nofile.soft, limit.nofile.hard and runtime.name",
             "which of the two limits counts, and for whom",
         ),
-        needs: &["limit.nofile.soft", "limit.nofile.hard", "runtime.name", "runtime.version"],
+        needs: &["serving.nofile.soft", "limit.nofile.soft", "limit.nofile.hard", "runtime.name", "runtime.version"],
         compute: nofile_note,
     },
 ];
@@ -292,6 +292,9 @@ fn workers(facts: &Facts) -> Result<i128, Gap> {
 /// A process that raises its own soft limit has done so when it is looked at: what /proc/PID/limits shows is what counts,
 /// for every runtime. What differs is the limit to change.
 fn nofile_note(facts: &Facts, _: &str) -> Reading {
+    if let Some(note) = super::serving::note(facts)? {
+        return Ok(Value::Text(note));
+    }
     let shown = |name: &str| match facts.value(name) {
         Ok(value) => Ok(humane(value, Unit::Count)),
         Err(gap) if is_unread(&gap) => Err(gap),

@@ -101,7 +101,7 @@ fn nginx_holds_connections_in_every_worker() {
 
 #[test]
 fn which_limit_on_open_files_counts_depends_on_the_runtime() {
-    let limits = [("limit.nofile.soft", Some(1024)), ("limit.nofile.hard", Some(524_288))];
+    let limits = [("process.meant", Some(1)), ("limit.nofile.soft", Some(1024)), ("limit.nofile.hard", Some(524_288))];
     let note = |words: &[(&'static str, &str)]| {
         facts(&limits, words).text("nofile.note").map(str::to_owned).unwrap_or_default()
     };
