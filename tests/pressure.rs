@@ -73,6 +73,12 @@ fn fs_nr_open_below_the_default_is_a_trap_for_units() {
 }
 
 #[test]
+fn as_high_as_systemd_sets_fs_nr_open_no_unit_asks_for_more() {
+    let report = report("nr-open-raised", &[]);
+    assert_eq!(outcomes(&report, ["files/nr-open"]), ["pass"]);
+}
+
+#[test]
 fn a_limit_that_a_unit_asks_for_is_above_fs_nr_open() {
     let report = report("nr-open-unit", &[]);
     let finding = finding(&report, "files/nr-open");

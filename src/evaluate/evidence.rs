@@ -17,7 +17,10 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
         let entry = context.catalogue.find(&fact);
         let since = match evidence.plain {
             true => "",
-            false if fact.starts_with("conntrack.stat.") || fact == "conntrack.full_drops" => {
+            false
+                if fact.starts_with("conntrack.stat.")
+                    || ["conntrack.full_drops", "conntrack.chain_too_long"].contains(&&*fact) =>
+            {
                 ", since nf_conntrack was loaded"
             }
             false if fact.starts_with("listener[") => ", since its socket was made",

@@ -37,7 +37,7 @@ const RUNTIMES: [&str; 8] = [
 /// Where a machine's own units and drop-ins lie.
 const OWN: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
 /// systemd raises fs.nr_open this far at boot where it is built to, and no unit asks for more.
-const RAISED: i128 = 1 << 30;
+const RAISED: i128 = 1_073_741_816;
 /// Units that are read.
 const MOST_UNITS: usize = 200;
 
