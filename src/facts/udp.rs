@@ -43,16 +43,16 @@ fn unconnected(bytes: &[u8]) -> Option<Ports> {
     let text = text(bytes);
     let mut rows = text.lines();
     rows.next().filter(|header| header.contains("local_address"))?;
-    let mut ports = Ports::default();
+    let mut ports = Vec::new();
     for row in rows {
         let mut cells = row.split_whitespace().skip(1);
         let (local, state) = (cells.next()?, cells.nth(1)?);
         let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
         if state == UNCONNECTED {
-            ports = ports.union(&Ports::range(port, port));
+            ports.push(port);
         }
     }
-    Some(ports)
+    Some(ports.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -46,17 +46,35 @@ impl Ports {
 
     /// Ports in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
-        let common = self.0.iter().flat_map(|&(a, b)| other.0.iter().map(move |&(c, d)| (a.max(c), b.min(d))));
-        Self::merged(common.collect())
+        let (mut ours, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let mut common = Vec::new();
+        while let (Some(&&(a, b)), Some(&&(c, d))) = (ours.peek(), theirs.peek()) {
+            common.push((a.max(c), b.min(d)));
+            // The one that ends first meets nothing more.
+            if b < d {
+                ours.next()
+            } else {
+                theirs.next()
+            };
+        }
+        Self::merged(common)
     }
 
     /// Ports of this set that `other` lacks.
     pub fn difference(&self, other: &Self) -> Self {
-        let mut left = self.0.clone();
-        for &(low, high) in &other.0 {
-            left = left.into_iter().flat_map(|range| without(range, (low, high))).collect();
+        self.intersection(&other.complement())
+    }
+
+    /// Every other port.
+    fn complement(&self) -> Self {
+        let mut gaps = Vec::with_capacity(self.0.len() + 1);
+        let mut next = Some(0);
+        for &(low, high) in &self.0 {
+            gaps.extend(next.zip(low.checked_sub(1)));
+            next = high.checked_add(1);
         }
-        Self::merged(left)
+        gaps.extend(next.map(|next| (next, u16::MAX)));
+        Self::merged(gaps)
     }
 
     fn merged(mut ranges: Vec<(u16, u16)>) -> Self {
@@ -73,13 +91,10 @@ impl Ports {
     }
 }
 
-/// What is left of one range after another is cut out of it: none, one or two ranges.
-fn without((low, high): (u16, u16), (cut_low, cut_high): (u16, u16)) -> impl Iterator<Item = (u16, u16)> {
-    let apart = cut_high < low || cut_low > high;
-    let whole = apart.then_some((low, high));
-    let below = (!apart && cut_low > low).then(|| (low, cut_low - 1));
-    let above = (!apart && cut_high < high).then(|| (cut_high + 1, high));
-    [whole, below, above].into_iter().flatten()
+impl FromIterator<u16> for Ports {
+    fn from_iter<T: IntoIterator<Item = u16>>(ports: T) -> Self {
+        Self::merged(ports.into_iter().map(|port| (port, port)).collect())
+    }
 }
 
 impl FromStr for Ports {
@@ -136,5 +151,13 @@ mod tests {
         assert!(["22", "60000", "65535"].iter().all(|port| ports("22,60000-65535").contains(port.parse().unwrap())));
         assert!(["21", "23", "59999"].iter().all(|port| !ports("22,60000-65535").contains(port.parse().unwrap())));
         assert!(ports("5-6").difference(&ports("0-65535")).is_empty());
+        let even: Ports = (0..=u16::MAX).step_by(2).collect();
+        let odd = ports("0-65535").difference(&even);
+        assert_eq!((even.count(), odd.count(), even.intersection(&odd).count()), (32_768, 32_768, 0));
+        assert_eq!(
+            (odd.contains(65535), odd.contains(0), odd.difference(&ports("0-9")).count()),
+            (true, false, 32_763)
+        );
+        assert_eq!(even.intersection(&ports("5-11,65534")).to_string(), "6,8,10,65534");
     }
 }

@@ -156,13 +156,11 @@ pub(in crate::facts) fn listening_ports(facts: &Facts) -> Result<Ports, Gap> {
     if subjects.is_empty() {
         facts.value("listeners.count")?;
     }
-    let mut listening = Ports::default();
+    let mut listening = Vec::with_capacity(subjects.len());
     for subject in subjects {
-        if let Ok(port) = u16::try_from(facts.number(&format!("listener[{subject}].port"))?) {
-            listening = listening.union(&Ports::range(port, port));
-        }
+        listening.extend(u16::try_from(facts.number(&format!("listener[{subject}].port"))?));
     }
-    Ok(listening)
+    Ok(listening.into_iter().collect())
 }
 
 /// Every port that something listens on or is declared to, and on a Kubernetes node every NodePort.
