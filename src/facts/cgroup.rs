@@ -247,6 +247,9 @@ fn counted(gather: &mut Gather<'_>, groups: &ProcessCGroups, of: &Counted) {
     if let ("memory", Ok(found)) = (of.controller, &found) {
         events::memory(gather, &folders, found);
     }
+    if of.controller == "memory" {
+        events::slowing(gather, &folders, found.as_ref().is_ok_and(|found| !found.is_empty()));
+    }
 }
 
 /// The limit that is nearest to being reached; among equals, and where no share can be told, the least.

@@ -49,6 +49,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         Unit::Count,
         "times the limit was met and memory had to be reclaimed, since the cgroup began (version 2)",
     ),
+    entry(
+        "cgroup.memory.high",
+        Unit::Bytes,
+        "memory.high that is met first: from there on tasks are slowed down (version 2)",
+    ),
+    entry(
+        "cgroup.memory.high_working_set",
+        Unit::Bytes,
+        "memory used in the group of that memory.high, less inactive file cache",
+    ),
+    entry("cgroup.memory.sock", Unit::Bytes, "memory of the group that is in socket buffers (version 2)"),
     entry("cgroup.memory.failcnt", Unit::Count, "times the limit was met, since the cgroup began (version 1)"),
     entry("cgroup.pids.limit", Unit::Count, "most tasks"),
     entry("cgroup.pids.current", Unit::Count, "tasks now"),

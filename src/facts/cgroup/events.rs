@@ -3,7 +3,7 @@
 use procfs::ProcessCGroups;
 
 use super::folders::{Folders, version};
-use super::{Gather, ROOT, amount, content, keyed};
+use super::{Gather, ROOT, amount, content, keyed, limit};
 use crate::facts::pressure;
 use crate::model::fact::{Cause, Gap, Reading, Value};
 
@@ -78,6 +78,50 @@ pub(super) fn memory(gather: &mut Gather<'_>, folders: &Folders, limits: &[(&str
         };
         gather.put("cgroup.memory.failcnt", reading, path);
     }
+}
+
+/// Fills what slows a group down before its limit, and, where it is bounded at all, what sockets take of its memory: of
+/// version 2 only.
+pub(super) fn slowing(gather: &mut Gather<'_>, folders: &Folders, is_limited: bool) {
+    const NAMES: [&str; 3] = ["cgroup.memory.high", "cgroup.memory.high_working_set", "cgroup.memory.sock"];
+    if !NAMES.iter().any(|name| gather.wants(name)) {
+        return;
+    }
+    if !folders.v2 {
+        let gap = Gap::new(Cause::Absent, "memory.high and the memory of sockets are of cgroup version 2");
+        return NAMES.into_iter().for_each(|name| gather.put(name, Err(gap.clone()), ROOT));
+    }
+    let high = |path: &String| match limit(gather, &format!("{path}/memory.high")) {
+        // The root group has no such file.
+        Err(gap) if gap.cause == Cause::Absent => Ok(None),
+        other => other,
+    };
+    let set = folders.paths.iter().map(|path| Ok(high(path)?.map(|high| (path.clone(), high))));
+    let set: Result<Vec<(String, i128)>, Gap> = set.filter_map(Result::transpose).collect();
+    let least = set.map(|set| set.into_iter().min_by_key(|(_, high)| *high));
+    let (bound, used, at) = match least {
+        Ok(Some((path, high))) => {
+            let stat = format!("{path}/memory.stat");
+            let cache = content(gather, &stat).and_then(|text| keyed(&stat, &text, "inactive_file"));
+            let used = amount(gather, &format!("{path}/memory.current")).and_then(|used| Ok((used - cache?).max(0)));
+            (Ok(Value::Number(high)), used.map(Value::Number), path)
+        }
+        Ok(None) => {
+            let none = || Err(Gap::new(Cause::Absent, "memory.high is not set"));
+            (none(), none(), ROOT.to_owned())
+        }
+        Err(gap) => (Err(gap.clone()), Err(gap), ROOT.to_owned()),
+    };
+    let is_bounded = is_limited || bound.is_ok();
+    gather.put("cgroup.memory.high", bound, at.clone());
+    gather.put("cgroup.memory.high_working_set", used, at);
+    let own = folders.paths.first().map_or(ROOT, String::as_str);
+    let stat = format!("{own}/memory.stat");
+    let sock = match is_bounded {
+        true => content(gather, &stat).and_then(|text| keyed(&stat, &text, "sock")),
+        false => Err(Gap::new(Cause::Absent, "nothing bounds the memory of this cgroup")),
+    };
+    gather.put("cgroup.memory.sock", sock.map(Value::Number), stat);
 }
 
 /// Why a cgroup of version 2 has no such file.

@@ -276,3 +276,23 @@ fn the_readers_own_limits_are_not_told_of_another_process() {
     super::super::gather(&Files(FILES), wanted(), &mut facts);
     assert_eq!(facts.number("cgroup.memory.limit"), Ok(1000), "of itself it is the best that can be seen");
 }
+
+#[test]
+fn the_lowest_mark_of_memory_high_counts_wherever_it_is_set() {
+    const FACTS: [&str; 3] = ["cgroup.memory.high", "cgroup.memory.high_working_set", "cgroup.memory.sock"];
+    let marked = read_these(
+        &[
+            (SELF, "0::/a/b\n"),
+            ("/sys/fs/cgroup/cgroup.controllers", ""),
+            ("/sys/fs/cgroup/a/memory.high", "1000"),
+            ("/sys/fs/cgroup/a/memory.current", "900"),
+            ("/sys/fs/cgroup/a/memory.stat", "sock 1\ninactive_file 300\n"),
+            ("/sys/fs/cgroup/a/b/memory.high", "max"),
+            ("/sys/fs/cgroup/a/b/memory.stat", "sock 40\n"),
+        ],
+        &FACTS,
+    );
+    assert_eq!(FACTS.map(|name| marked.number(name)), [Ok(1000), Ok(600), Ok(40)]);
+    let unmarked = read_these(&[(SELF, "0::/a\n"), ("/sys/fs/cgroup/cgroup.controllers", "")], &FACTS);
+    assert_eq!(FACTS.map(|name| unmarked.value(name).unwrap_err().cause), [Cause::Absent; 3]);
+}
