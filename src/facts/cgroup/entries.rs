@@ -59,6 +59,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         Unit::Bytes,
         "memory used in the group of that memory.high, less inactive file cache",
     ),
+    entry("cgroup.memory.high_folder", Unit::Text, "the group of that memory.high"),
     entry("cgroup.memory.sock", Unit::Bytes, "memory of the group that is in socket buffers (version 2)"),
     entry("cgroup.memory.failcnt", Unit::Count, "times the limit was met, since the cgroup began (version 1)"),
     entry("cgroup.pids.limit", Unit::Count, "most tasks"),

@@ -83,7 +83,8 @@ pub(super) fn memory(gather: &mut Gather<'_>, folders: &Folders, limits: &[(&str
 /// Fills what slows a group down before its limit, and, where it is bounded at all, what sockets take of its memory: of
 /// version 2 only.
 pub(super) fn slowing(gather: &mut Gather<'_>, folders: &Folders, is_limited: bool) {
-    const NAMES: [&str; 3] = ["cgroup.memory.high", "cgroup.memory.high_working_set", "cgroup.memory.sock"];
+    const NAMES: [&str; 4] =
+        ["cgroup.memory.high", "cgroup.memory.high_working_set", "cgroup.memory.high_folder", "cgroup.memory.sock"];
     if !NAMES.iter().any(|name| gather.wants(name)) {
         return;
     }
@@ -113,6 +114,8 @@ pub(super) fn slowing(gather: &mut Gather<'_>, folders: &Folders, is_limited: bo
         Err(gap) => (Err(gap.clone()), Err(gap), ROOT.to_owned()),
     };
     let is_bounded = is_limited || bound.is_ok();
+    let folder = bound.as_ref().map(|_| Value::Text(at.clone())).map_err(Gap::clone);
+    gather.put("cgroup.memory.high_folder", folder, at.clone());
     gather.put("cgroup.memory.high", bound, at.clone());
     gather.put("cgroup.memory.high_working_set", used, at);
     let own = folders.paths.first().map_or(ROOT, String::as_str);
