@@ -491,6 +491,7 @@ fn exit_codes_say_whether_the_gate_holds_and_whether_the_work_was_done() {
     for nothing in ["", "\n---\n# only a comment\n---\n", "hello", "[1, 2", "\u{0}", "[]", "{\"a\": 1}\n{\"a\": 2}\n"] {
         let run = given(nothing, &[]);
         assert_eq!(run.code, Some(0), "{nothing:?}: {}", run.stdout);
+        assert_eq!(given(nothing, &["--fail-on", "unknown"]).code, Some(1));
         assert!(run.stderr.contains("nothing was judged") && !run.stdout.contains("nothing wrong"), "{}", run.stdout);
     }
     assert_eq!(manifest(&["-", "-"]).code, Some(2));

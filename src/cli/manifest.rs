@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::args::{LoadArgs, ManifestArgs, ManifestFormat, PodSecurity};
+use super::args::{FailOn, LoadArgs, ManifestArgs, ManifestFormat, PodSecurity};
 use super::exit::{self, Exit};
 use super::settings;
 use super::terminal::{Terminal, complain, print};
@@ -70,12 +70,17 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
     for (path, why) in &manifests.unreadable {
         complain(&report::sanitized(&format!("tunecheck: {}: {why}", path.escape_debug())));
     }
-    if manifests.sum(|file| file.objects + file.configurations) == 0 {
+    let nothing = manifests.sum(|file| file.objects + file.configurations) == 0;
+    if nothing {
         complain(
             "tunecheck: nothing was judged: nothing that could be read is an object, a Compose file or a task definition",
         );
     }
-    Ok(if manifests.unreadable.is_empty() { exit::manifest_gate(&manifests, args.fail_on) } else { Exit::Failed })
+    Ok(match manifests.unreadable.is_empty() {
+        false => Exit::Failed,
+        true if nothing && args.fail_on == FailOn::Unknown => Exit::Tripped,
+        true => exit::manifest_gate(&manifests, args.fail_on),
+    })
 }
 
 /// Reads and judges one file after the other, each with what the others of its folder say.

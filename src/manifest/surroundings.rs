@@ -10,7 +10,8 @@ use super::tree::{self, Budget, Node};
 /// Longest value of a ConfigMap that is kept: no variable for a JVM is longer.
 const LONGEST_VALUE: usize = 16 << 10;
 /// Kinds of which something is kept.
-const KINDS: [&str; 4] = ["Namespace", "LimitRange", "ConfigMap", "configMapGenerator"];
+const KINDS: [&str; 3] = ["Namespace", "LimitRange", "ConfigMap"];
+const GENERATOR: &str = "configMapGenerator";
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
 /// What objects say; of those that contradict each other nothing is known.
@@ -32,7 +33,6 @@ impl Surroundings {
 
     pub(super) fn of_text(text: &str) -> Self {
         let mut context = Self::default();
-        let speaks = |text: &str| KINDS.iter().any(|kind| text.contains(kind));
         if !speaks(text) {
             return context;
         }
@@ -94,7 +94,7 @@ impl Surroundings {
     /// ConfigMaps that kustomize makes.
     fn take_generated(&mut self, root: Node<'_>) {
         let namespace = root.get("namespace").and_then(Node::scalar).unwrap_or_default();
-        for map in root.get("configMapGenerator").into_iter().flat_map(Node::items) {
+        for map in root.get(GENERATOR).into_iter().flat_map(Node::items) {
             let Some(name) = map.get("name").and_then(Node::scalar) else { continue };
             let literals = map.get("literals").into_iter().flat_map(Node::items).filter_map(Node::scalar);
             let data = variables(literals.filter_map(|literal| literal.split_once('=')));
@@ -105,6 +105,13 @@ impl Surroundings {
             }
         }
     }
+}
+
+/// Whether a text may have an object of which something is kept: schemas only mention these kinds.
+fn speaks(text: &str) -> bool {
+    let is_value =
+        |at: usize| text.get(..at).is_some_and(|before| before.trim_end_matches([' ', '"', '\'']).ends_with(':'));
+    text.contains(GENERATOR) || KINDS.iter().any(|kind| text.match_indices(kind).any(|(at, _)| is_value(at)))
 }
 
 fn variables<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {

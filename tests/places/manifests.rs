@@ -32,6 +32,12 @@ pub(crate) const PLACES: &[Place] = &[
         own: NETWORK,
         trial: a_manifest_fails_for_the_ranges_that_the_kernel_refuses,
     },
+    Place {
+        name: "limits_that_a_manifest_fails_for_are_refused_by_the_kernel_and_others_are_taken",
+        needs: &[Need::Root],
+        own: NETWORK,
+        trial: limits_that_a_manifest_fails_for_are_refused,
+    },
 ];
 
 /// Whether a runtime that sets a sysctl here succeeds: it has to be there, and to take a value.
@@ -142,4 +148,17 @@ fn verdict(scene: &Scene, file: &Path, value: &str) -> String {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let findings = told["findings"].as_array().unwrap();
     findings.first().map_or("none".to_owned(), |finding| finding["outcome"].as_str().unwrap().to_owned())
+}
+
+fn limits_that_a_manifest_fails_for_are_refused(scene: &Scene) {
+    let file = scene.folder.join("compose.yaml");
+    for (soft, hard) in [("512", "1024"), ("1024", "1024"), ("1025", "1024"), ("-1", "-1"), ("1024", "-1")] {
+        let unlimited = |limit: &str| if limit == "-1" { "unlimited".to_owned() } else { limit.to_owned() };
+        let asked = format!("--nofile={}:{}", unlimited(soft), unlimited(hard));
+        let taken = Command::new("prlimit").args([&asked, "true"]).output().unwrap().status.success();
+        let text = format!("services: {{a: {{image: a, ulimits: {{nofile: {{soft: {soft}, hard: {hard}}}}}}}}}\n");
+        fs::write(&file, text).unwrap();
+        let output = Command::new(&scene.tunecheck).arg("manifest").arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(i32::from(!taken)), "{soft}:{hard}");
+    }
 }
