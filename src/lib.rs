@@ -45,7 +45,8 @@
 //! | manifest | objects for Kubernetes in YAML or JSON, before they are deployed |
 //! | fault | what is wrong at a place in a manifest |
 //! | symptom | what people see when a limit is hit: a log line or a phrase, as a pattern |
-//! | topic | what can be explained: a rule, or a check of manifests |
+//! | topic | what can be explained: a rule, or a page |
+//! | page | what is explained and is no rule: a check of manifests, a limit that only a plan knows |
 //! | snapshot | the raw bytes of everything an audit reads, errors included |
 
 mod audit;

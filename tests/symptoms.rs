@@ -10,7 +10,10 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use support::ROOT;
+use tunecheck::capacity::PAGES;
 use tunecheck::cli::explained;
+use tunecheck::manifest::CHECKS;
+use tunecheck::model::symptom::Pattern;
 use tunecheck::rules::RuleSet;
 use tunecheck::symptoms::Answer;
 
@@ -37,7 +40,7 @@ fn log_lines_lead_to_their_rules_and_to_no_other() {
     let text = fs::read_to_string(Path::new(ROOT).join("fixtures/log-lines.tsv")).unwrap();
     let rules = RuleSet::built_in();
     let symptoms = explained(&rules);
-    let exists = |id: &&str| rules.get(id).is_some() || id.starts_with("manifest/");
+    let exists = |id: &&str| rules.get(id).is_some() || ["manifest/", "plan/"].iter().any(|of| id.starts_with(of));
     let (mut first, mut open, mut silent) = (0, 0, 0);
     let (mut missed, mut wrong) = (Vec::new(), Vec::new());
     for line in table(&text) {
@@ -113,6 +116,18 @@ proptest! {
         symptoms.ask(&text);
         symptoms.ask(&piece);
         let line = format!("{piece} EMFILE {text}");
-        prop_assert_eq!(symptoms.causes(&line), symptoms.causes(&line));
+        let named = symptoms.causes(&line);
+        prop_assert!(named.iter().all(|id| rules.get(id).is_some() || id.starts_with("manifest/") || id.starts_with("plan/")), "{:?}", named);
+    }
+}
+
+#[test]
+fn pages_have_ids_of_their_own_and_symptoms_that_are_patterns() {
+    let mut ids = BTreeSet::new();
+    for page in CHECKS.iter().chain(PAGES) {
+        assert!(ids.insert(page.id), "{} is there twice", page.id);
+        for symptom in page.symptoms {
+            assert!(Pattern::parse(symptom).is_ok(), "{}: {symptom}", page.id);
+        }
     }
 }

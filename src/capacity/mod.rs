@@ -4,6 +4,7 @@
 //! need still fits, found by halving: so the two directions cannot disagree.
 
 mod limits;
+mod nat;
 mod settings;
 
 use crate::model::fact::{Cause, Gap};
@@ -13,6 +14,7 @@ use crate::model::traffic::Traffic;
 use crate::model::workload::{PortUse, TimeWait, per_second};
 
 use limits::{Found, Have, Limit, Most, limits};
+pub use nat::PAGES;
 pub use settings::settings;
 
 /// Most requests in flight that anybody can mean.

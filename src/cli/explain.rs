@@ -9,10 +9,11 @@ use anyhow::{Context, Result, bail};
 use super::exit::Exit;
 use super::settings;
 use super::terminal::{Terminal, print};
+use crate::capacity::PAGES;
 use crate::host::input;
 use crate::manifest::CHECKS;
-use crate::model::manifest::Check;
 use crate::model::manual::is_at;
+use crate::model::page::Page;
 use crate::report;
 use crate::rules::{RuleSet, lookalikes, manual};
 use crate::symptoms::{Answer, Symptoms, Topic};
@@ -62,7 +63,7 @@ pub fn symptoms(rules: &RuleSet) -> Symptoms<'_> {
     Symptoms::new(topics(rules), lookalikes())
 }
 
-/// Rules and checks of manifests, by id.
+/// Rules, then what is explained and is no rule.
 fn topics(rules: &RuleSet) -> Vec<Topic<'_>> {
     let of_rules = rules.iter().map(|rule| {
         let symptoms = rules.doc(rule.id).map(|doc| doc.symptoms.as_slice()).unwrap_or_default();
@@ -70,18 +71,18 @@ fn topics(rules: &RuleSet) -> Vec<Topic<'_>> {
         let settings = rule.fact.strip_prefix("sysctl.").into_iter().chain(fixed).collect();
         Topic { id: rule.id, title: rule.title, symptoms, settings }
     });
-    let of_check = |check: &'static Check| Topic {
-        id: check.id,
-        title: check.title,
-        symptoms: check.symptoms,
-        settings: Vec::new(),
-    };
-    of_rules.chain(CHECKS.iter().map(of_check)).collect()
+    let of_page =
+        |page: &'static Page| Topic { id: page.id, title: page.title, symptoms: page.symptoms, settings: Vec::new() };
+    of_rules.chain(pages().map(of_page)).collect()
 }
 
-/// The check of manifests with this id.
-fn check(id: &str) -> Option<&'static Check> {
-    CHECKS.iter().find(|check| check.id == id)
+/// What is explained and is no rule.
+fn pages() -> impl Iterator<Item = &'static Page> {
+    CHECKS.iter().chain(PAGES)
+}
+
+fn page(id: &str) -> Option<&'static Page> {
+    pages().find(|page| page.id == id)
 }
 
 /// What can be said, and how wide.
@@ -163,12 +164,12 @@ impl Said<'_> {
 
     /// Everything about one topic.
     fn whole(&self, id: &str) -> String {
-        match (self.rules.get(id).zip(self.rules.doc(id)), check(id)) {
+        match (self.rules.get(id).zip(self.rules.doc(id)), page(id)) {
             (Some((rule, doc)), _) => {
                 let usual = settings::usual(self.rules);
                 report::explain(rule, doc, report::Beside { manual: manual(), usual: &usual }, self.width)
             }
-            (None, Some(check)) => report::manifest_check(check, self.width),
+            (None, Some(page)) => report::page(page, self.width),
             (None, None) => String::new(),
         }
     }
@@ -185,7 +186,7 @@ impl Said<'_> {
 
     fn title(&self, id: &str) -> &'static str {
         let of_rule = self.rules.get(id).map(|rule| rule.title);
-        of_rule.or_else(|| check(id).map(|check| check.title)).unwrap_or_default()
+        of_rule.or_else(|| page(id).map(|page| page.title)).unwrap_or_default()
     }
 }
 

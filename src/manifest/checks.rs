@@ -1,17 +1,17 @@
 //! What each check of manifests means, for people.
 
-use crate::model::manifest::Check;
+use crate::model::page::Page;
 
 /// Every check that a fault can name.
-pub const CHECKS: &[Check] = &[
-    Check {
+pub const CHECKS: &[Page] = &[
+    Page {
         id: "manifest/conntrack",
         title: "kube-proxy sets the conntrack limit that its configuration names",
         symptoms: &[],
         why: "kube-proxy takes maxPerCore x cores, or min where that is more. With maxPerCore 0 it sets nothing and does not read min; since 1.36 the product is bounded by 1048576, and above the bound min is not read.",
         change: "maxPerCore: 1 with the min that every node should have",
     },
-    Check {
+    Page {
         id: "manifest/dns",
         title: "dnsConfig is one that the API server takes",
         symptoms: &[
@@ -22,7 +22,7 @@ pub const CHECKS: &[Check] = &[
               and a text as value for each option.",
         change: "keep three nameservers, name each option, put values in quotes",
     },
-    Check {
+    Page {
         id: "manifest/duplicate",
         title: "Each sysctl is there once",
         symptoms: &["spec.securityContext.sysctls<text>Duplicate value"],
@@ -30,14 +30,14 @@ pub const CHECKS: &[Check] = &[
               value the pod gets is not defined.",
         change: "keep one of them, with dots",
     },
-    Check {
+    Page {
         id: "manifest/flags",
         title: "No flag of kube-proxy stands beside --config",
         symptoms: &[],
         why: "kube-proxy takes everything from the file that --config names, but for the flags of its log and --hostname-override: another flag beside it is read and has no effect.",
         change: "write it into the KubeProxyConfiguration",
     },
-    Check {
+    Page {
         id: "manifest/host-namespace",
         title: "A pod in the host's namespace sets no sysctl of it",
         symptoms: &["may not be specified when 'hostNetwork' is true", "may not be specified when 'hostIPC' is true"],
@@ -45,7 +45,7 @@ pub const CHECKS: &[Check] = &[
               refuses the pod, and a kubelet rejects it.",
         change: "set it on the node (tunecheck there says in which file), or do without the host's namespace",
     },
-    Check {
+    Page {
         id: "manifest/impossible",
         title: "A pod asks for no sysctl that only the node has",
         symptoms: &[],
@@ -53,7 +53,7 @@ pub const CHECKS: &[Check] = &[
               allows: the pod is rejected (SysctlForbidden) or its sandbox is never made.",
         change: "delete it from the pod; set it on the node if it is needed",
     },
-    Check {
+    Page {
         id: "manifest/jvm",
         title: "The heap of a JVM fits into the memory of its container",
         symptoms: &[
@@ -64,7 +64,7 @@ pub const CHECKS: &[Check] = &[
               before the heap is full; a percentage without a limit is one of the node's memory.",
         change: "resources.limits.memory, and -XX:MaxRAMPercentage=75 in place of -Xmx",
     },
-    Check {
+    Page {
         id: "manifest/load",
         title: "The sysctls of a pod carry the declared load",
         symptoms: &[],
@@ -72,14 +72,14 @@ pub const CHECKS: &[Check] = &[
               names the number that the load needs.",
         change: "the value that the finding names, or a smaller declared load",
     },
-    Check {
+    Page {
         id: "manifest/name",
         title: "Each sysctl has a name that the API server takes",
         symptoms: &["spec.securityContext.sysctls<text>must have at most <n> characters and match regex"],
         why: "A sysctl's name is lower-case words of letters, digits, - and _, with dots (or slashes) between them.",
         change: "write it as sysctl -a prints it",
     },
-    Check {
+    Page {
         id: "manifest/no-such-field",
         title: "Every field of a pod is one that Kubernetes has",
         symptoms: &[
@@ -91,14 +91,14 @@ pub const CHECKS: &[Check] = &[
               field for ulimits in a pod.",
         change: "the field that the finding names, or the node's container runtime",
     },
-    Check {
+    Page {
         id: "manifest/no-such-sysctl",
         title: "Every sysctl is one that some kernel has",
         symptoms: &[],
         why: "A name that no kernel has is a slip: there is no file to write to, and the pod's sandbox is never made. A name that is not known here may belong to a kernel module of the node.",
         change: "the name that the finding proposes; sysctl -a on a node lists them",
     },
-    Check {
+    Page {
         id: "manifest/ports",
         title: "The range of local ports is one that the kernel takes, clear of the pod's own ports",
         symptoms: &[],
@@ -106,21 +106,21 @@ pub const CHECKS: &[Check] = &[
               that holds the port of one of the pod's servers lets an outgoing connection take that port before the server binds it.",
         change: "a range such as \"10240 65535\", and the servers' ports in net.ipv4.ip_local_reserved_ports",
     },
-    Check {
+    Page {
         id: "manifest/quantity",
         title: "An amount of memory or CPU is one that the API server takes",
         symptoms: &["quantities must match the regular expression"],
         why: "A quantity is a number with a suffix such as Mi, Gi, M or m. GB and g are none: the API server refuses the object. 512m of memory is half a byte.",
         change: "Mi or Gi behind a number",
     },
-    Check {
+    Page {
         id: "manifest/quotes",
         title: "The value of a sysctl is text",
         symptoms: &["cannot unmarshal number into Go struct field Sysctl<text>value of type string"],
         why: "The API server takes text as the value of a sysctl: a bare number or yes is none, and the object is refused.",
         change: "put the value in quotes",
     },
-    Check {
+    Page {
         id: "manifest/removed",
         title: "No sysctl is one that the kernel has removed",
         symptoms: &[],
@@ -128,7 +128,7 @@ pub const CHECKS: &[Check] = &[
               made, and the kubelet tries for ever.",
         change: "delete it: nothing takes its place",
     },
-    Check {
+    Page {
         id: "manifest/slashes",
         title: "Sysctls are named with dots",
         symptoms: &[],
@@ -136,28 +136,28 @@ pub const CHECKS: &[Check] = &[
               sysctl that is written with slashes is refused.",
         change: "write it with dots",
     },
-    Check {
+    Page {
         id: "manifest/syntax",
         title: "Every document can be read",
         symptoms: &["error converting YAML to JSON: yaml"],
         why: "kubectl cannot read the document, or it is a template that has to be filled in first.",
         change: "correct it, or: helm template CHART | tunecheck manifest -",
     },
-    Check {
+    Page {
         id: "manifest/sysctl-command",
         title: "What a container tunes itself is its own, exists, and is not lowered",
         symptoms: &["sysctl: error setting key"],
         why: "sysctl -w in a container that is not privileged fails: /proc/sys is read-only there. In one that is, a sysctl of the network or IPC namespace is the pod's, and every other one the node's: it changes for all pods of the node until it boots. A name that the kernel lacks ends the command, and a container of which it is the last or under set -e.",
         change: "a pod's own in securityContext.sysctls; the node's where the node is made",
     },
-    Check {
+    Page {
         id: "manifest/sysctl-form",
         title: "sysctls is a list of names and values",
         symptoms: &[],
         why: "securityContext.sysctls is a list of maps with name and value. As one map, or with entries that are no maps, the API server refuses the object.",
         change: "- {name: net.ipv4.tcp_syncookies, value: \"1\"}",
     },
-    Check {
+    Page {
         id: "manifest/sysctl-value",
         title: "The value of a sysctl is one that the kernel takes",
         symptoms: &[
@@ -167,21 +167,21 @@ pub const CHECKS: &[Check] = &[
         why: "The kernel refuses text where it wants a number, and numbers outside of a sysctl's range: the pod's sandbox is never made.",
         change: "a value that sysctl -w takes on a machine with the same kernel",
     },
-    Check {
+    Page {
         id: "manifest/ulimit-command",
         title: "ulimit acts where it is meant and leaves the hard limit",
         symptoms: &["ulimit: open files: cannot modify limit: Operation not permitted"],
         why: "ulimit acts on its shell and what that starts: what an init container sets ends with it. Without -S it sets the hard limit too, which only a privileged process can raise again, and fails where the hard limit is lower.",
         change: "ulimit -Sn at the start of the entrypoint of the container that needs it",
     },
-    Check {
+    Page {
         id: "manifest/ulimits",
         title: "The limits of a container are ones that its runtime and the kernel take",
         symptoms: &["error setting rlimit type <n>: operation not permitted"],
         why: "The kernel refuses a soft limit above the hard one, and a limit on open files above fs.nr_open, which unlimited always is: the container does not start.",
         change: "a soft limit of no more than the hard one, and a number for nofile",
     },
-    Check {
+    Page {
         id: "manifest/unsafe",
         title: "A pod asks for safe sysctls, or for those that its kubelet allows",
         symptoms: &[
@@ -194,7 +194,7 @@ pub const CHECKS: &[Check] = &[
               (SysctlForbidden). A Deployment makes a new pod each time. Which are safe depends on the kubelet's release.",
         change: "allowedUnsafeSysctls in the KubeletConfiguration of some nodes and a nodeSelector for them, or do without it",
     },
-    Check {
+    Page {
         id: "manifest/windows",
         title: "A pod for Windows has no fields of Linux",
         symptoms: &[],

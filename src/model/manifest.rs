@@ -91,18 +91,3 @@ impl Manifests {
         kinds
     }
 }
-
-/// What a check means, for people.
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// `manifest/` and the word that a fault has.
-    pub id: &'static str,
-    /// What is true when nothing is wrong.
-    pub title: &'static str,
-    /// What the API server, the kubelet or a runtime says: patterns as `model::symptom` reads them.
-    pub symptoms: &'static [&'static str],
-    /// What happens otherwise.
-    pub why: &'static str,
-    /// What to do about it.
-    pub change: &'static str,
-}

@@ -14,6 +14,7 @@ pub mod kernel_sysctls;
 pub mod listener;
 pub mod manifest;
 pub mod manual;
+pub mod page;
 pub mod peer;
 pub mod place;
 pub mod pod_sysctl;

@@ -7,8 +7,8 @@ use crate::model::catalogue::Catalogue;
 use crate::model::check::Bound;
 use crate::model::facts::{Facts, grouped};
 use crate::model::fix::{Change, Pod};
-use crate::model::manifest::Check;
 use crate::model::manual::{Manual, ids};
+use crate::model::page::Page;
 use crate::model::rule::{Doc, Rule};
 use crate::model::symptom::shown;
 
@@ -139,14 +139,14 @@ fn filled(text: &str, width: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Everything that is known of a check of manifests.
-pub fn check(check: &Check, width: u16) -> String {
+/// Everything that is known of what is no rule.
+pub fn page(page: &Page, width: u16) -> String {
     let width = width.into();
-    let mut out = format!("{}\n{}\n", check.id, wrapped(check.title, "  ", width));
-    let _ = write_symptoms(&mut out, check.symptoms, width);
-    let _ = writeln!(out, "\nWhy\n{}", wrapped(check.why, "  ", width));
-    let _ = writeln!(out, "\nWhat to change   (tunecheck manifest FILE prints it for each place)");
-    let _ = writeln!(out, "{}", wrapped(check.change, "  ", width));
+    let mut out = format!("{}\n{}\n", page.id, wrapped(page.title, "  ", width));
+    let _ = write_symptoms(&mut out, page.symptoms, width);
+    let _ = writeln!(out, "\nWhy\n{}", wrapped(page.why, "  ", width));
+    let _ = writeln!(out, "\nWhat to change");
+    let _ = writeln!(out, "{}", wrapped(page.change, "  ", width));
     out
 }
 

@@ -16,9 +16,7 @@ mod text;
 mod verdict;
 
 pub use diff::{markdown as diff_markdown, table as diff_table};
-pub use explain::{
-    Beside, catalogue as facts_table, causes, check as manifest_check, rule as explain, rule_list, topics,
-};
+pub use explain::{Beside, catalogue as facts_table, causes, page, rule as explain, rule_list, topics};
 pub use fleet::print as fleet;
 pub use json::{
     Unreadable, diff as diff_json, diff_schema, fleet as fleet_json, fleet_schema, manifest as manifest_json,
