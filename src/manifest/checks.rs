@@ -83,7 +83,7 @@ pub const CHECKS: &[Page] = &[
         id: "manifest/no-such-field",
         title: "Every field of a pod is one that Kubernetes has",
         symptoms: &[
-            "unknown field \"spec<text>\"",
+            "unknown field \"spec",
             "strict decoding error: unknown field",
             "unknown field in<text>PodSpec",
         ],
