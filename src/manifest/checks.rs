@@ -82,11 +82,7 @@ pub const CHECKS: &[Page] = &[
     Page {
         id: "manifest/no-such-field",
         title: "Every field of a pod is one that Kubernetes has",
-        symptoms: &[
-            "unknown field \"spec",
-            "strict decoding error: unknown field",
-            "unknown field in<text>PodSpec",
-        ],
+        symptoms: &["unknown field \"spec", "strict decoding error: unknown field", "unknown field in<text>PodSpec"],
         why: "The API server drops a field that it does not know, with a warning at most: what stands there has no effect. There is no \
               field for ulimits in a pod.",
         change: "the field that the finding names, or the node's container runtime",
