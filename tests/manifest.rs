@@ -73,7 +73,26 @@ fn sysctl(name: &str, value: &str) -> String {
 
 #[test]
 fn every_fault_is_found_where_it_is_and_nothing_else() {
-    let expected: [(&str, &[&str]); 14] = [
+    let expected: [(&str, &[&str]); 15] = [
+        (
+            "tuning",
+            &[
+                "13:11 sysctl-command warn",
+                "13:11 sysctl-command fail",
+                "13:11 sysctl-command warn",
+                "13:11 ulimit-command warn",
+                "24:27 ulimit-command warn",
+                "37:33 sysctl-command fail",
+                "37:33 ulimit-command warn",
+                "57:15 ports warn",
+                "57:15 sysctl-command warn",
+                "57:15 sysctl-command warn",
+                "57:15 sysctl-command warn",
+                "57:15 sysctl-command warn",
+                "78:29 sysctl-command warn",
+                "78:29 sysctl-command warn",
+            ],
+        ),
         (
             "jvm-told",
             &[
@@ -226,7 +245,7 @@ fn what_is_right_raises_no_alarm_for_any_cluster() {
         &["--kubernetes-version", "1.25"],
         &["--kubernetes-version", "1.37", "--pod-security", "restricted"],
         &["--pod-security", "baseline", "--allowed-unsafe-sysctls", "net.*"],
-        &["--workload", "gateway", "--connections", "20000", "--burst", "500"],
+        &["--workload", "gateway", "--connections", "2000", "--burst", "500"],
     ];
     for args in clusters {
         let told = json(&[&[GOOD], args].concat());
@@ -364,6 +383,71 @@ fn what_follows_a_rejection_is_said_by_kind() {
     ] {
         let told: String = told(kind, api, path).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(told.contains("FAIL manifest/unsafe") && told.contains(follows), "{kind}: {told}");
+    }
+}
+
+#[test]
+fn what_is_not_stated_is_judged_by_the_kernels_default() {
+    let load = |sysctls: &str, args: &[&str]| {
+        let run = given(
+            format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n  securityContext: {{sysctls: [{sysctls}]}}\n  containers: [{{name: a, image: x}}]\n"
+            ),
+            &[args, &["--allowed-unsafe-sysctls", "net.core.somaxconn"]].concat(),
+        );
+        let told: Vec<String> =
+            run.stdout.lines().filter_map(|line| line.split_once(": ")).map(|(_, told)| told.to_owned()).collect();
+        told.iter().filter(|told| told.contains("manifest/load")).map(|told| told[..4].to_owned()).collect::<Vec<_>>()
+    };
+    let stated = "{name: net.core.somaxconn, value: '4096'}";
+    for burst in ["100", "20000"] {
+        let args = ["--burst", burst];
+        assert_eq!(load("", &args), load(stated, &args), "{burst}");
+    }
+    assert_eq!(load("", &["--burst", "20000"]), ["FAIL"]);
+    assert_eq!(load("{name: net.core.somaxconn, value: '65535'}", &["--burst", "20000"]), Vec::<String>::new());
+    assert_eq!(load("", &[]), Vec::<String>::new());
+}
+
+#[test]
+fn a_command_that_writes_a_sysctl_is_judged_by_whose_it_is() {
+    let told = |kind: &str, spec: &str, context: &str, script: &str| {
+        let text = format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec:\n  selector: {{}}\n  template:\n    spec:\n      {spec}\n      \
+             initContainers:\n      - name: i\n        image: x\n        securityContext: {{{context}}}\n        command: [sh, -c]\n        args:\n        \
+             - |\n          {script}\n      containers: [{{name: a, image: x}}]\n"
+        );
+        let run = given(&text, &["--format", "json"]);
+        let told: Value = serde_json::from_str(&run.stdout).unwrap();
+        let found = told["findings"].as_array().unwrap().iter();
+        let of = found.filter(|one| one["check"].as_str().unwrap().ends_with("-command"));
+        of.map(|one| one["outcome"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    const ROOT: &str = "privileged: true";
+    for (spec, context, script, expected) in [
+        ("", ROOT, "sysctl -w net.core.somaxconn=65535", ""),
+        ("", ROOT, "sysctl -w net.core.somaxconn=1024", "warn"),
+        ("hostNetwork: true", ROOT, "sysctl -w net.core.somaxconn=65535", "warn"),
+        ("", "", "sysctl -w net.core.somaxconn=65535", "fail"),
+        ("", ROOT, "sysctl -w net.core.somaxconn=abc", "fail"),
+        ("", ROOT, "sysctl -w net.core.somaxconn=abc; true", "warn"),
+        ("", ROOT, "sysctl -w net.core.somaxconn=abc || true", "warn"),
+        ("", ROOT, "sysctl -w net.core.somaxconn=$SIZE", ""),
+        ("", ROOT, "sysctl -w net.core.somaxcon=65535", "fail"),
+        ("", ROOT, "sysctl -e -w net.ipv4.tcp_tw_recycle=1", "warn"),
+        ("", ROOT, "sysctl -w net.ipv4.tcp_tw_recycle=1 && sysctl -w net.ipv4.tcp_tw_reuse=1", "fail"),
+        ("", ROOT, "sysctl -w net.core.rmem_max=7500000", "fail"),
+        ("", ROOT, "sysctl -w vm.max_map_count=262144", "warn"),
+        ("", ROOT, "echo 262144 > /proc/sys/vm/max_map_count", "warn"),
+        ("", ROOT, "sysctl -w kernel.shmmax=68719476736", "warn"),
+        ("", ROOT, "sysctl -w kernel.msgmax=65536", ""),
+        ("hostIPC: true", ROOT, "sysctl -w kernel.msgmax=65536", "warn"),
+        ("hostPID: true", ROOT, "nsenter -t 1 -n sysctl -w net.core.somaxconn=65535", "warn"),
+        ("", ROOT, "sysctl -p; sysctl vm.max_map_count; echo sysctl -w a.b=1", ""),
+        ("", "", "ulimit -n 65536", "warn"),
+        ("", "", "ulimit -n", ""),
+    ] {
+        assert_eq!(told("Deployment", spec, context, script), expected, "{spec} {context} {script}");
     }
 }
 

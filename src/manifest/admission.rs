@@ -19,8 +19,13 @@ type Said = (&'static str, Outcome, [String; 2]);
 pub(super) fn judge(name: &str, written: &str, spec: &Spec<'_>, options: Options<'_>) -> Option<Said> {
     let shown = shown(name);
     let fail = |check, says: String, change: String| Some((check, Outcome::Fail, [says, change]));
-    if let Some(said) = in_no_kernel(name, options) {
-        return Some(said);
+    if let Some(Missing { check, says, change, is_sure }) = in_no_kernel(name, options) {
+        let (outcome, follows) = match (is_sure, name.starts_with("net.")) {
+            (true, _) => (Outcome::Fail, ": the pod's sandbox is never made"),
+            (false, true) => (Outcome::Warn, ", if the node's kernel lacks it, the pod's sandbox is never made"),
+            (false, false) => (Outcome::Fail, ", and not namespaced: the kubelet rejects the pod (SysctlForbidden)"),
+        };
+        return Some((check, outcome, [format!("{says}{follows}"), change]));
     }
     let pod = match options.kubernetes {
         kubelet if name == DOMAINNAME.0 && kubelet.is_none_or(|kubelet| kubelet < DOMAINNAME.1) => Pod::Impossible,
@@ -72,7 +77,15 @@ pub(super) fn judge(name: &str, written: &str, spec: &Spec<'_>, options: Options
 }
 
 /// A name that no kernel of today has, or that none ever had.
-fn in_no_kernel(name: &str, options: Options<'_>) -> Option<Said> {
+pub(super) struct Missing {
+    check: &'static str,
+    pub(super) says: String,
+    pub(super) change: String,
+    /// Whether it is sure: the family of the name is not known as a whole otherwise.
+    pub(super) is_sure: bool,
+}
+
+pub(super) fn in_no_kernel(name: &str, options: Options<'_>) -> Option<Missing> {
     let shown = shown(name);
     let found = kernel_sysctls::find(name);
     if options.known.is_removed(name) {
@@ -87,23 +100,17 @@ fn in_no_kernel(name: &str, options: Options<'_>) -> Option<Said> {
             }
             release => (format!("was removed in Linux {release}"), "delete it: nothing takes its place".to_owned()),
         };
-        let text = format!("{shown} {says}: the pod's sandbox is never made");
-        return Some(("removed", Outcome::Fail, [text, change]));
+        return Some(Missing { check: "removed", says: format!("{shown} {says}"), change, is_sure: true });
     }
     if found.is_some() {
         return None;
     }
     let meant = kernel_sysctls::nearest(name);
     let change = meant.as_deref().map_or("delete it".to_owned(), |meant| format!("did you mean {meant}?"));
-    if kernel_sysctls::is_of_whole_family(name) {
-        let text = format!("{shown} is in no kernel: the pod's sandbox is never made");
-        return Some(("no-such-sysctl", Outcome::Fail, [text, change]));
-    }
-    let (outcome, text) = match name.starts_with("net.") {
-        true => (Outcome::Warn, "if the node's kernel lacks it, the pod's sandbox is never made"),
-        false => (Outcome::Fail, "and not namespaced: the kubelet rejects the pod (SysctlForbidden)"),
-    };
-    meant.map(|_| ("no-such-sysctl", outcome, [format!("{shown} is not known here, {text}"), change]))
+    let is_sure = kernel_sysctls::is_of_whole_family(name);
+    let says = if is_sure { "is in no kernel" } else { "is not known here" };
+    let missing = Missing { check: "no-such-sysctl", says: format!("{shown} {says}"), change, is_sure };
+    (is_sure || meant.is_some()).then_some(missing)
 }
 
 fn why_impossible(name: &str) -> String {

@@ -17,6 +17,8 @@ pub(super) struct Run {
     pub(super) words: Vec<(String, Mark)>,
     /// What stands behind it in its script.
     pub(super) then: Then,
+    /// The file that takes its output.
+    pub(super) writes_to: Option<String>,
     /// Whether the shell ends at the first command that fails.
     pub(super) ends_at_failure: bool,
     /// The shell that runs it; none if nothing but the runtime does.
@@ -56,17 +58,17 @@ pub(super) fn of<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<Run> {
         let Some((script, mark)) = given.get(at) else { return Vec::new() };
         // What follows the script are its arguments.
         let mut ends_at_failure = ends_at_failure;
-        let runs = shell::commands(script, &known).into_iter().map(|Command { words, then }| {
+        let runs = shell::commands(script, &known).into_iter().map(|Command { words, then, writes_to }| {
             let is_set = words.first().is_some_and(|word| word == "set");
             ends_at_failure |= is_set && words.iter().any(|word| is_short_option(word, 'e') || word == "errexit");
             let words = words.into_iter().map(|word| (word, *mark)).collect();
-            Run { words, then, ends_at_failure, shell: Some(shell.to_owned()) }
+            Run { words, then, writes_to, ends_at_failure, shell: Some(shell.to_owned()) }
         });
         return runs.collect();
     }
     match given.is_empty() {
         true => Vec::new(),
-        false => vec![Run { words: given, then: Then::Next, ends_at_failure: true, shell: None }],
+        false => vec![Run { words: given, then: Then::Next, writes_to: None, ends_at_failure: true, shell: None }],
     }
 }
 
@@ -92,6 +94,12 @@ fn is_short_option(word: &str, letter: char) -> bool {
     word.strip_prefix('-').is_some_and(|letters| {
         !letters.starts_with('-') && letters.chars().all(char::is_alphabetic) && letters.contains(letter)
     })
+}
+
+/// Whether a container is one of `initContainers`.
+pub(super) fn prepares(spec: &Spec<'_>, container: Container<'_>) -> bool {
+    let before = spec.node.get("initContainers").into_iter().flat_map(Node::items);
+    before.into_iter().any(|node| node.mark() == container.node.mark())
 }
 
 /// The name of a program without its folder.

@@ -22,6 +22,7 @@ mod shell;
 mod surroundings;
 mod sysctls;
 mod tree;
+mod tuning;
 mod values;
 mod windows;
 
@@ -31,14 +32,16 @@ use std::path::{Path, PathBuf};
 pub use checks::CHECKS;
 
 use crate::model::finding::Outcome;
+use crate::model::kernel_sysctls::SOMAXCONN;
 use crate::model::manifest::{Fault, Judged, Mark};
-use crate::model::pod_sysctl::PodSysctls;
+use crate::model::pod_sysctl::{PodSysctls, RANGE};
 use crate::model::version::Version;
 
 pub use surroundings::Surroundings;
 
 use pods::{Object, Spec};
 use surroundings::Around;
+use sysctls::Sysctl;
 use tree::{Broken, Budget, Node};
 
 /// Broken documents of one file after which the rest is not read.
@@ -49,6 +52,8 @@ const MOST_FAULTS: usize = 1000;
 const LARGEST_DOCUMENT: usize = 64 << 20;
 const TOO_MUCH: &str = "it is not looked at here: cut it into several documents";
 const TEMPLATE: &str = "a template is judged when it is filled in: helm template CHART | tunecheck manifest -";
+
+const SOMAXCONN_NAME: &str = "net.core.somaxconn";
 
 /// Judges the sysctls of a pod, as dotted names and values, by the declared load.
 pub type ByLoad<'a> = dyn Fn(&[(String, String)]) -> Vec<Short> + 'a;
@@ -275,20 +280,48 @@ fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     if windows::judge(spec, faults) {
         return;
     }
-    let sysctls = sysctls::judge(spec, options, faults);
+    let mut sysctls = sysctls::judge(spec, options, faults);
     values::judge(&spec.subject(), "the sandbox is never made", &sysctls, faults);
+    // A container writes after the sandbox is made.
+    let written = tuning::judge(spec, options, faults);
+    for tuning::Own { name, value, mark } in &written {
+        sysctls.retain(|sysctl| sysctl.name != *name);
+        sysctls.push(Sysctl { name: name.clone(), value, mark: *mark });
+    }
     ports::judge(spec, &sysctls, faults);
     dns::judge(spec, faults);
     jvm::judge(spec, faults);
     for container in spec.containers() {
         node::flags(spec, container, faults);
     }
-    let Some(load) = options.load else { return };
-    let pairs: Vec<(String, String)> = sysctls.iter().map(|one| (one.name.clone(), one.value.to_owned())).collect();
-    for short in load(&pairs) {
-        if let Some(one) = sysctls.iter().find(|one| one.name == short.name) {
-            faults.push(pods::fault("load", short.outcome, one.mark, spec.subject(), [short.says, short.change]));
+    if let Some(load) = options.load {
+        by_load(spec, &sysctls, load, faults);
+    }
+}
+
+/// Judges what a pod gets by the declared load: what is stated, and the kernel's defaults of a new network namespace.
+fn by_load(spec: &Spec<'_>, sysctls: &[Sysctl<'_>], load: &ByLoad<'_>, faults: &mut Vec<Fault>) {
+    let mut pairs: Vec<(String, String)> = sysctls.iter().map(|one| (one.name.clone(), one.value.to_owned())).collect();
+    // With the host's network the node's values count, which are not known here.
+    if spec.is_whole() && !spec.is("hostNetwork") {
+        let [low, high] = ports::DEFAULT;
+        for (name, value) in [(SOMAXCONN_NAME, SOMAXCONN.to_string()), (RANGE, format!("{low} {high}"))] {
+            if sysctls.iter().all(|one| one.name != name) {
+                pairs.push((name.to_owned(), value));
+            }
         }
+    }
+    for short in load(&pairs) {
+        let (mark, says) = match sysctls.iter().find(|one| one.name == short.name) {
+            Some(one) => (one.mark, short.says),
+            None => {
+                let default = pairs.iter().find(|(name, _)| *name == short.name).map_or("", |(_, value)| value);
+                let says =
+                    format!("{} is not stated, and the kernel's default is {default}: {}", short.name, short.says);
+                (spec.node.mark(), says)
+            }
+        };
+        faults.push(pods::fault("load", short.outcome, mark, spec.subject(), [says, short.change]));
     }
 }
 

@@ -252,12 +252,6 @@ impl<'a> Spec<'a> {
             .map(|node| Container { node, name: node.get("name").and_then(Node::scalar).unwrap_or_default() })
     }
 
-    /// Whether a container is one of `initContainers`.
-    pub(super) fn prepares(&self, container: Container<'_>) -> bool {
-        let before = self.node.get("initContainers").into_iter().flat_map(Node::items);
-        before.into_iter().any(|node| node.mark() == container.node.mark())
-    }
-
     /// A field that is the truth.
     pub(super) fn is(&self, field: &str) -> bool {
         self.node.get(field).is_some_and(Node::is_true)

@@ -11,6 +11,7 @@ use crate::model::ports::Ports;
 
 const UNPRIVILEGED: &str = "net.ipv4.ip_unprivileged_port_start";
 /// The kernel's range, and where unprivileged ports start.
+pub(super) const DEFAULT: [u16; 2] = [DEFAULT_LOW, DEFAULT_HIGH];
 const DEFAULT_LOW: u16 = 32768;
 const DEFAULT_HIGH: u16 = 60999;
 const DEFAULT_START: u16 = 1024;

@@ -27,6 +27,8 @@ pub(super) enum Then {
 pub(super) struct Command {
     pub(super) words: Vec<String>,
     pub(super) then: Then,
+    /// The file that takes its output.
+    pub(super) writes_to: Option<String>,
 }
 
 /// The commands of a script in the order in which they stand.
@@ -104,8 +106,10 @@ impl Reader<'_> {
             self.word();
         }
         let named = self.open.words.drain(before..).next();
-        if let (true, Some(mark)) = (sign.starts_with("<<") && !sign.starts_with("<<<"), named) {
-            self.skip_here_document(&mark);
+        match named {
+            Some(mark) if sign.starts_with("<<") && !sign.starts_with("<<<") => self.skip_here_document(&mark),
+            Some(file) if sign == ">" || sign == ">>" => self.open.writes_to = Some(file),
+            _ => {}
         }
     }
 

@@ -3,6 +3,7 @@
 mod options;
 mod told;
 
+use super::commands::prepares;
 use super::pods::{Container, Spec, fault};
 use super::quantity::{bytes, is_milli, shown};
 use super::tree::Node;
@@ -188,7 +189,7 @@ fn together(spec: &Spec<'_>, heaps: &[(f64, Mark)], faults: &mut Vec<Fault>) {
 /// Whether a container runs as long as the pod: one that prepares it ends before the others start.
 fn runs_with_others(spec: &Spec<'_>, container: Container<'_>) -> bool {
     let always = container.node.get("restartPolicy").and_then(Node::scalar) == Some("Always");
-    always || !spec.prepares(container)
+    always || !prepares(spec, container)
 }
 
 fn amount(told: Told) -> f64 {
