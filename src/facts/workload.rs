@@ -124,7 +124,9 @@ fn silent_ports(facts: &mut Facts, workload: &Workload) {
         subjects.iter().filter_map(|subject| facts.number(&format!("listener[{subject}].port")).ok()).collect();
     for port in workload.ports.iter().filter(|&&port| !listening.contains(&port.into())) {
         let gap = Gap::new(Cause::Unsupported, format!("nothing listens on declared port {port} here"));
-        facts.put(format!("listener[*:{port}].backlog"), Err(gap), "sock_diag");
+        for key in ["backlog", "drops"] {
+            facts.put(format!("listener[*:{port}].{key}"), Err(gap.clone()), "sock_diag");
+        }
     }
 }
 
