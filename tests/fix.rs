@@ -177,7 +177,7 @@ fn what_cannot_be_done_is_refused_with_the_next_step() {
         (&["--from", &no_json, "--connections", "5"], "cannot be used with"),
         (&["--to", "script,plan"], "several targets need --output DIR"),
         (&["--unit", "a b"], "the name of a service"),
-        (&["--kubernetes-version", "1.99"], "known are 1.25 to 1.37"),
+        (&["--kubernetes-version", "1.24"], "known are 1.25 to 1.37"),
     ];
     for (arguments, says) in cases {
         let refused = run([["fix"].as_slice(), arguments].concat());

@@ -64,13 +64,15 @@ impl<'a> Mended<'a> {
                         });
                     }
                 }
-                Edit::Nofile(NofileEdit { soft, hard, .. }) => mended.rewrite("/proc/self/limits", |text| {
-                    let line = |line: &str| match line.starts_with("Max open files") {
-                        true => format!("Max open files            {soft:<20} {hard:<20} files     \n"),
-                        false => format!("{line}\n"),
-                    };
-                    text.lines().map(line).collect()
-                }),
+                Edit::Nofile(NofileEdit { soft, hard, .. }) | Edit::LowerNofile(NofileEdit { soft, hard, .. }) => {
+                    mended.rewrite("/proc/self/limits", |text| {
+                        let line = |line: &str| match line.starts_with("Max open files") {
+                            true => format!("Max open files            {soft:<20} {hard:<20} files     \n"),
+                            false => format!("{line}\n"),
+                        };
+                        text.lines().map(line).collect()
+                    })
+                }
                 Edit::RemoveLine { at, .. } => {
                     let (file, number) = at.rsplit_once(':').unwrap();
                     let number: usize = number.parse().unwrap();
@@ -143,7 +145,7 @@ fn mended(facts: &mut Facts, plan: &Plan) {
                     facts.put(*other, Ok(edit.new.clone()), "plan");
                 }
             }
-            Edit::Nofile(NofileEdit { soft, hard, .. }) => {
+            Edit::Nofile(NofileEdit { soft, hard, .. }) | Edit::LowerNofile(NofileEdit { soft, hard, .. }) => {
                 facts.put("serving.nofile.soft", Ok(Value::Number(*soft)), "plan");
                 facts.put("serving.nofile.hard", Ok(Value::Number(*hard)), "plan");
             }

@@ -278,10 +278,31 @@ fn nofile_never_lowers(action: &Action, facts: &Facts) -> Result<(), TestCaseErr
             .is_some_and(|line| line.contains("raise fs.nr_open") && line.contains(&format!(" to {hard} or more")));
         prop_assert_eq!(hard > ceiling, first, "the kernel refuses a limit above fs.nr_open: {:?}", &action.lines);
     }
-    let to_the_hard_one = action.lines.iter().any(|line| line.contains("ulimit -Sn \"$(ulimit -Hn)\""));
-    prop_assert!(!to_the_hard_one || hard == old_hard, "an entrypoint cannot raise the hard limit: {:?}", action);
-    let typed = action.lines.iter().any(|line| line.contains(&soft.to_string()));
-    prop_assert!(to_the_hard_one || typed, "{:?}", action.lines);
+    prop_assert!(
+        action.site != Site::PodManifest || hard == old_hard,
+        "an entrypoint cannot raise the hard limit: {:?}",
+        action
+    );
+    prop_assert!(action.lines.iter().any(|line| line.contains(&soft.to_string())), "{:?}", action.lines);
+    to_a_number(action)
+}
+
+/// Only a hard limit comes down that programs do not bear, to what carries the load.
+fn nofile_comes_down_where_it_is_too_high(action: &Action, facts: &Facts) -> Result<(), TestCaseError> {
+    let Edit::LowerNofile(NofileEdit { old_soft, old_hard, soft, hard, .. }) = action.edit else { return Ok(()) };
+    let need = facts.number("workload.sockets").unwrap() + 256;
+    prop_assert!(old_hard > need.max(1_048_576) && hard < old_hard, "{old_hard} to {hard}");
+    prop_assert!(soft >= need && soft <= hard, "{old_soft}:{old_hard} to {soft}:{hard}");
+    // A soft limit that carries the load, and that programs bear, stays.
+    let stays = (need.max(65_536)..=need.max(1_048_576)).contains(&old_soft);
+    prop_assert!(!stays || soft == old_soft, "{old_soft}:{old_hard} to {soft}:{hard}");
+    prop_assert!(!action.lines.iter().any(|line| line.contains("raise")), "{:?}", action.lines);
+    to_a_number(action)
+}
+
+/// The hard limit can be so high that programs do not bear it, on another node if not here.
+fn to_a_number(action: &Action) -> Result<(), TestCaseError> {
+    prop_assert!(!action.lines.iter().any(|line| line.contains("$(ulimit -Hn)")), "{:?}", action.lines);
     Ok(())
 }
 
@@ -369,6 +390,7 @@ proptest! {
                 let whole = || {
                     never_lowers(rule, action, &facts)?;
                     nofile_never_lowers(action, &facts)?;
+                    nofile_comes_down_where_it_is_too_high(action, &facts)?;
                     fits_the_place(rule, action, &actions[..index], place)?;
                     settles(rule, &finding, action, &facts, place)
                 };
@@ -388,7 +410,7 @@ fn the_random_machines_reach_every_sysctl_of_every_fix() {
     let all =
         rules().iter().flat_map(|rule| rule.fix.sysctl.iter().map(|fix| (rule.id.to_owned(), fix.name.to_owned())));
     let mut missing: BTreeSet<(String, String)> = all.collect();
-    let (mut nofile, mut removed) = (false, false);
+    let (mut nofile, mut lowered, mut removed) = (false, false, false);
     for _ in 0..300 {
         let machine = strategy.new_tree(&mut runner).unwrap().current();
         let (facts, place) = (machine.facts(), &machine.place);
@@ -401,11 +423,15 @@ fn the_random_machines_reach_every_sysctl_of_every_fix() {
                 match action.edit {
                     Edit::Sysctl(edit) => _ = missing.remove(&(rule.id.to_owned(), edit.name)),
                     Edit::Nofile(_) => nofile = true,
+                    Edit::LowerNofile(_) => lowered = true,
                     Edit::RemoveLine { .. } => removed = true,
                     Edit::AllowUnsafe { .. } | Edit::Ndots(_) | Edit::Advice => {}
                 }
             }
         }
     }
-    assert!(missing.is_empty() && nofile && removed, "never reached: {missing:?}, nofile {nofile}, removal {removed}");
+    assert!(
+        missing.is_empty() && nofile && lowered && removed,
+        "never reached: {missing:?}, nofile {nofile}, lowered {lowered}, removal {removed}"
+    );
 }

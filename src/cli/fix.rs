@@ -30,6 +30,9 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         Some(path) => (recorded(path, &rules).with_context(|| format!("--from {}", path.display()))?, None),
     };
     report.waive(&args.source.waive);
+    let newer = args.kubernetes_version.and_then(target::newer);
+    newer.iter().for_each(|note| complain(note));
+    report.notes.extend(newer);
     let plan = Plan::of(&report, |id| rules.get(id));
     for note in report.notes.iter().filter(|note| note.starts_with("The waiver of ")) {
         complain(&report::sanitized(note));
@@ -41,10 +44,7 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         names => names.iter().filter_map(|name| target::find(name)).collect(),
     };
     let render = |target: &&Target| -> Result<(&'static str, Rendered)> {
-        let mut rendered = (target.render)(order).map_err(|what| anyhow!("--to {}: {what}", target.name))?;
-        if target.name != "plan" {
-            rendered.left_out.extend(target::disputed(&plan));
-        }
+        let rendered = target::rendered(target, order).map_err(|what| anyhow!("--to {}: {what}", target.name))?;
         Ok((target.name, rendered))
     };
     let rendered: Vec<(&str, Rendered)> = asked.iter().map(render).collect::<Result<_>>()?;

@@ -22,8 +22,8 @@ use crate::model::place::Place;
 use crate::model::pod_sysctl::{PodSysctls, RANGE, RESERVED};
 use crate::model::ports::Ports;
 use crate::model::rule::Rule;
-use crate::model::version::NEWEST_KUBERNETES;
 use crate::model::workload::Workload;
+use crate::remedy::target;
 use crate::report;
 use crate::rules::RuleSet;
 
@@ -54,10 +54,8 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
         folder: &Surroundings::default(),
         load: declared.then_some(&by_load),
     };
-    if let Some(release) = args.kubernetes_version.filter(|release| release.is_later_release(NEWEST_KUBERNETES)) {
-        complain(&format!(
-            "tunecheck: Kubernetes {release} is newer than what is known here: judged as {NEWEST_KUBERNETES}"
-        ));
+    if let Some(note) = args.kubernetes_version.and_then(target::newer) {
+        complain(&format!("tunecheck: {note}"));
     }
     let manifests = judged(args, options);
     let terminal = Terminal::stdout();

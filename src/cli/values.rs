@@ -7,28 +7,23 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use http::Uri;
 
 use crate::model::peer::Origin;
-use crate::model::version::{NEWEST_KUBERNETES, Version};
+use crate::model::version::Version;
 use crate::remedy::target::{KUBERNETES, TARGETS, is_service};
 
 pub(super) fn targets() -> PossibleValuesParser {
     TARGETS.iter().map(|target| PossibleValue::new(target.name).help(target.about)).collect::<Vec<_>>().into()
 }
 
-/// A Kubernetes release that this tunecheck knows the rules of.
+/// A Kubernetes release from the oldest on whose rules are known here. Of one that is newer than the newest
+/// [`target::newer`](crate::remedy::target::newer) says so.
 pub(super) fn release(text: &str) -> Result<Version, String> {
     let release: Version = text.parse()?;
-    let (oldest, newest) = KUBERNETES;
-    let of = |(major, minor)| Version { major, minor, patch: 0 };
-    match (of(oldest)..of((newest.0, newest.1 + 1))).contains(&release) {
+    let ((major, minor), newest) = KUBERNETES;
+    // What begins with another number is more likely a slip than a release.
+    match release.major == major && release.minor >= minor {
         true => Ok(release),
-        false => Err(format!("known are {}.{} to {}.{}", oldest.0, oldest.1, newest.0, newest.1)),
+        false => Err(format!("known are {major}.{minor} to {}.{}; a newer one counts as the last", newest.0, newest.1)),
     }
-}
-
-/// A Kubernetes release that this tunecheck knows the rules of, or a newer one.
-pub(super) fn release_or_newer(text: &str) -> Result<Version, String> {
-    let is_newer = |release: &Version| release.is_later_release(NEWEST_KUBERNETES) && release.major == 1;
-    text.parse().ok().filter(is_newer).map_or_else(|| release(text), Ok)
 }
 
 /// A systemd unit by its name; without an ending it is a service.

@@ -116,6 +116,8 @@ pub struct SysctlEdit {
     pub boot_names: Vec<String>,
     /// The value that this line gives it.
     pub boot: Option<Value>,
+    /// Who wrote over that line, as a sentence, where the line is known not to hold.
+    pub overwritten: Option<String>,
     /// `file:line` of the TuneD profile that sets it, and the value there, if TuneD has the last word.
     pub tuned: Option<(String, Value)>,
 }
@@ -152,6 +154,8 @@ pub enum Edit {
     Sysctl(SysctlEdit),
     /// The limit on open files.
     Nofile(NofileEdit),
+    /// The same where the hard limit is higher than programs bear, and comes down.
+    LowerNofile(NofileEdit),
     /// A sysctl that the kubelet lets pods set: `allowedUnsafeSysctls`.
     AllowUnsafe {
         /// Its name, with dots.

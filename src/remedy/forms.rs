@@ -1,8 +1,12 @@
 //! The form that a sysctl's new value takes in each place.
 
-use super::{KUBE_PROXY_ESTABLISHED, KUBE_PROXY_MOST, Situation, file, kube_proxy_key, place, quoted, sysctl, words};
+use super::{
+    KUBE_PROXY_ESTABLISHED, KUBE_PROXY_MOST, KUBE_PROXY_PER_CORE, Situation, file, kube_proxy_key, place, quoted,
+    sysctl, words,
+};
 use crate::model::action::{Action, Edit, How, Site, SysctlEdit};
 use crate::model::fact::{Cause, Scope, Value};
+use crate::model::facts::Fact;
 use crate::model::fix::{Effect, Pod, Safety, SysctlFix};
 use crate::model::place::{Kind, Netns};
 use crate::model::rule::Rule;
@@ -12,9 +16,11 @@ pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situatio
     let fact = format!("sysctl.{}", fix.name);
     let scope = situation.catalogue.find(&fact).map_or(rule.scope, |entry| entry.scope);
     let boot = situation.facts.get(&format!("boot[{}].value", fix.name)).filter(|fact| fact.reading.is_ok());
+    let old = situation.facts.value(&fact).ok().cloned();
     SysctlEdit {
         name: fix.name.to_owned(),
-        old: situation.facts.value(&fact).ok().cloned(),
+        overwritten: overwritten(fix.name, old.as_ref(), boot, situation),
+        old,
         new,
         how: sysctl::how(&fix.change),
         netns: fix.name.starts_with("net.") && scope == Scope::Netns,
@@ -30,6 +36,21 @@ pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situatio
         boot: boot.and_then(|fact| fact.reading.clone().ok()),
         tuned: tuned(fix.name, situation),
     }
+}
+
+/// Who wrote over the line that sets a sysctl at boot, if kube-proxy did: it writes at its start, after the files.
+fn overwritten(name: &str, old: Option<&Value>, boot: Option<&Fact>, situation: Situation<'_>) -> Option<String> {
+    let (stands, boot) = (situation.place, boot?);
+    let (now, set) = (old?.limit()?, boot.reading.as_ref().ok()?.limit()?);
+    kube_proxy_key(name).filter(|_| stands.node && now != set)?;
+    let cpus = situation.facts.number("cpu.online").ok();
+    let wrote = match cpus {
+        Some(cpus) if name.ends_with("nf_conntrack_max") && now == KUBE_PROXY_PER_CORE.saturating_mul(cpus) => {
+            format!("kube-proxy wrote {KUBE_PROXY_PER_CORE} x {cpus} CPUs over it at its start")
+        }
+        _ => format!("kube-proxy, if it runs here, wrote {now} over it at its start"),
+    };
+    Some(format!("{} gives it {set} already and does not hold: {wrote}", boot.source))
 }
 
 /// The line of the TuneD profile that sets a sysctl, if TuneD has the last word over sysctl.d.
@@ -119,7 +140,8 @@ impl Planned<'_> {
         }
     }
 
-    /// What can take a quarter of the memory is read first, what can take half of it is decided by a person.
+    /// What can take a quarter of the memory is read first, what can take half of it is decided by a person. Where the
+    /// memory is not known, nobody knows what share it takes.
     /// On a Kubernetes node a wider range lets clients take the ports of the kubelet, of agents and of Services that come
     /// later: nobody can reserve them all beforehand, so a person decides.
     fn safety(&self) -> Safety {
@@ -127,7 +149,9 @@ impl Planned<'_> {
         let heavy = match words::percent(self.rule, &self.edit, memory) {
             Some(51..) => Safety::Manual,
             Some(26..) => Safety::Review,
-            _ => Safety::Safe,
+            Some(_) => Safety::Safe,
+            None if words::worst(self.rule, &self.edit).is_some() => Safety::Review,
+            None => Safety::Safe,
         };
         match self.edit.how {
             How::Widen if self.situation.place.node => Safety::Manual,
@@ -316,11 +340,20 @@ impl Planned<'_> {
         let mut lines = vec![format!("kube-proxy configuration, {line}"), "restart kube-proxy".to_owned()];
         if self.edit.name.ends_with("nf_conntrack_max") && self.edit.new.limit() > Some(KUBE_PROXY_MOST) {
             lines.push(format!(
-                "kube-proxy 1.36 and later set at most {KUBE_PROXY_MOST}: with conntrack.maxPerCore: 0 they leave it to the node"
+                "kube-proxy 1.36 and later ignore min where maxPerCore x CPUs is above {KUBE_PROXY_MOST}: conntrack.maxPerCore: 1 beside it"
             ));
+        }
+        // A line that does not hold is not written again.
+        if let Some(why) = self.edit.overwritten.clone() {
+            lines.push(why);
+            return self.by_kube_proxy(lines);
         }
         lines.push(format!("if no kube-proxy runs here (another CNI): on the node, {}", self.write()));
         lines.extend(self.keep().into_iter().map(|line| format!("  and {line}")));
+        self.by_kube_proxy(lines)
+    }
+
+    fn by_kube_proxy(self, lines: Vec<String>) -> Action {
         let who = "the cluster's administrator";
         let undo = "put the former value back and restart kube-proxy".to_owned();
         let action = self.act(Site::KubeProxy, who, lines, "every node that shares the configuration", undo);

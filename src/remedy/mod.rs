@@ -26,8 +26,11 @@ use crate::model::sysctl::known;
 
 pub use plan::{Conflict, Plan, Step};
 
-/// Largest nf_conntrack_max that kube-proxy sets since 1.36.
+/// Since 1.36 kube-proxy cuts `maxPerCore` times the number of cores to this, and where it does, ignores `min`, which it
+/// otherwise takes as it is (getConntrackMax).
 const KUBE_PROXY_MOST: i128 = 1_048_576;
+/// Entries that kube-proxy gives each core unless it is told otherwise.
+const KUBE_PROXY_PER_CORE: i128 = 32_768;
 /// Seconds that kube-proxy gives established connections unless it is told otherwise: a setting below it would lower the
 /// timeout on every node.
 const KUBE_PROXY_ESTABLISHED: i128 = 86_400;

@@ -1,4 +1,4 @@
-//! The limit on open files, and the way to raise it in each place.
+//! The limit on open files, and the way to change it in each place.
 
 use super::{Situation, place, quoted, words};
 use crate::model::action::{Action, Edit, NofileEdit, Site};
@@ -9,14 +9,17 @@ use crate::model::rule::Rule;
 /// Above this a hard limit is too high: some programs walk or allocate up to it at start.
 const TOO_HIGH: i128 = 1_048_576;
 
-/// The action, or none if the limits are as high already.
+/// The action, or none if the limits are as good already.
 pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> Option<Action> {
     let facts = situation.facts;
     let old_soft = facts.number("serving.nofile.soft").ok()?;
     let old_hard = facts.number("serving.nofile.hard").ok()?;
     let (need_soft, need_hard) = (fix.soft.amount(facts, None).ok()?, fix.hard.amount(facts, None).ok()?);
-    if old_hard > TOO_HIGH.max(need_hard) {
-        return Some(too_high(rule, need_soft, need_hard, situation));
+    let borne = TOO_HIGH.max(need_hard);
+    if old_hard > borne {
+        let soft = if (need_soft..=borne).contains(&old_soft) { old_soft } else { need_soft };
+        let edit = NofileEdit { old_soft, old_hard, soft, hard: need_hard.max(soft), ceiling: None };
+        return Some(lowered(rule, edit, situation));
     }
     let soft = old_soft.max(need_soft);
     let hard = old_hard.max(need_hard).max(soft);
@@ -24,7 +27,7 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
     let ceiling = facts.number("sysctl.fs.nr_open").unwrap_or(i128::MAX);
     let hard = if ceiling >= soft { hard.min(ceiling).max(old_hard) } else { hard };
     let within = soft <= old_hard;
-    // What a pod's entrypoint can do is raise the soft limit to the hard one.
+    // What a pod's entrypoint can do is raise the soft limit within the hard one.
     let hard = if in_pod(situation) && within { old_hard } else { hard };
     if (soft, hard) == (old_soft, old_hard) {
         return None;
@@ -49,16 +52,22 @@ pub(super) fn form(rule: &Rule, edit: NofileEdit, situation: Situation<'_>) -> A
     let (site, who) = match situation.place.kind {
         Kind::Pod | Kind::HostNetworkPod => {
             if within {
-                lines.push("in the image's entrypoint: ulimit -Sn \"$(ulimit -Hn)\"; exec \"$@\"   (soft up to hard needs no privilege)".to_owned());
+                lines.push(format!(
+                    "in the image's entrypoint: ulimit -Sn {soft}; exec \"$@\"   (soft up to hard needs no privilege)"
+                ));
+                lines.push(format!(
+                    "an image without a shell: the program itself (setrlimit to {soft} in your own code, worker_rlimit_nofile {soft} in nginx),"
+                ));
+                lines.push(format!(
+                    "  or the node's container runtime, for every container: soft {soft} hard {hard} in"
+                ));
+                lines.extend(of_runtime(&edit).into_iter().map(|line| format!("  {line}")));
                 (Site::PodManifest, "the pod's owner")
             } else {
                 lines.push(
                     "no field of a pod sets it (there is no `ulimits`); the node's container runtime does:".to_owned(),
                 );
-                lines.push(format!(
-                    "containerd: process.rlimits in its base_runtime_spec, RLIMIT_NOFILE soft {soft} hard {hard}"
-                ));
-                lines.push(format!("CRI-O: default_ulimits = [\"nofile={both}\"] in [crio.runtime]"));
+                lines.extend(of_runtime(&edit));
                 (Site::ContainerRuntime, "the node's administrator")
             }
         }
@@ -116,15 +125,77 @@ pub(super) fn form(rule: &Rule, edit: NofileEdit, situation: Situation<'_>) -> A
     }
 }
 
-fn in_pod(situation: Situation<'_>) -> bool {
-    matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod)
+/// Where the runtimes of a node give every container its limits.
+fn of_runtime(edit: &NofileEdit) -> [String; 2] {
+    let NofileEdit { soft, hard, .. } = edit;
+    [
+        format!("containerd: process.rlimits in its base_runtime_spec, RLIMIT_NOFILE soft {soft} hard {hard}"),
+        format!("CRI-O: default_ulimits = [\"nofile={soft}:{hard}\"] in [crio.runtime]"),
+    ]
 }
 
-/// Bringing down a hard limit is lowering, so it is advice for a person.
-fn too_high(rule: &Rule, soft: i128, hard: i128, situation: Situation<'_>) -> Action {
-    let words = format!(
-        "the hard limit is higher than programs bear. Where it is set (the unit of the service or of the container \
-         runtime, limits.d, --ulimit), {soft}:{hard} carries the load; that lowers it, so a person decides"
-    );
-    Action { safety: Safety::Manual, ..super::advice(rule, Site::Owner, place::owner(situation.place), words) }
+/// Limits that come down: a process may lower its own without any right, and for good.
+fn lowered(rule: &Rule, edit: NofileEdit, situation: Situation<'_>) -> Action {
+    let NofileEdit { soft, hard, .. } = edit;
+    let both = format!("{soft}:{hard}");
+    let unit = situation.place.unit.as_deref().filter(|unit| !unit.starts_with("ssh"));
+    let name = quoted(unit.unwrap_or("NAME"));
+    let entrypoint = || {
+        [
+            format!("in the image's entrypoint: ulimit -Sn {soft}; exec \"$@\"   (needs no privilege, up to the hard limit)"),
+            format!(
+                "for a program that takes the hard limit at start (Go, the JVM, Node): ulimit -Sn {soft}; ulimit -Hn {hard}; exec \"$@\""
+            ),
+        ]
+    };
+    let (site, who, safety, lines) = match situation.place.kind {
+        Kind::Pod | Kind::HostNetworkPod => {
+            let mut lines = entrypoint().to_vec();
+            lines.push("an image without a shell gets it from the node's container runtime, which gives every container so much:".to_owned());
+            lines.push(format!("  LimitNOFILE={both} in the unit of containerd or CRI-O, in place of infinity, or"));
+            lines.extend(of_runtime(&edit).into_iter().map(|line| format!("  {line}")));
+            (Site::PodManifest, "the pod's owner", Safety::Review, lines)
+        }
+        Kind::Container => {
+            let mut lines = vec![
+                format!("docker run | podman run --ulimit nofile={both} ..."),
+                format!("Compose: ulimits: {{ nofile: {{ soft: {soft}, hard: {hard} }} }}"),
+            ];
+            lines.extend(entrypoint());
+            lines.push(format!(
+                "for every container: LimitNOFILE={both} in the unit of containerd (docker's containers inherit it from there), in place of infinity"
+            ));
+            (Site::ContainerRun, "whoever starts the container", Safety::Review, lines)
+        }
+        Kind::Host | Kind::Namespace | Kind::Unknown => (
+            Site::Service,
+            place::writer(situation.place),
+            // Other programs may start from the same setting.
+            Safety::Manual,
+            vec![
+                format!("this shell and what it starts: ulimit -Sn {soft}; ulimit -Hn {hard}"),
+                format!(
+                    "a service: systemctl edit {name}   with   [Service] LimitNOFILE={both}   in place of infinity or a number as high,"
+                ),
+                format!("  then, when it suits, systemctl restart {name}"),
+                "a login: the line of /etc/security/limits.conf or limits.d that gives it so much".to_owned(),
+            ],
+        ),
+    };
+    Action {
+        site,
+        who: who.to_owned(),
+        edit: Edit::LowerNofile(edit),
+        lines,
+        scope: "that process and what it starts; running ones keep their limit".to_owned(),
+        cost: format!("a program that opens more than {soft} descriptors gets EMFILE"),
+        safety: safety.max(rule.fix.safety),
+        takes_effect: Effect::Restart,
+        prove: words::prove_nofile(rule),
+        undo: "take the setting out and start the process again".to_owned(),
+    }
+}
+
+fn in_pod(situation: Situation<'_>) -> bool {
+    matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod)
 }

@@ -131,6 +131,14 @@ impl Plan {
         })
     }
 
+    /// The limits on open files that come down, if any site asks for it.
+    pub fn lowered_nofile<'a>(&'a self, sites: &'a [Site]) -> Option<(&'a Step, &'a NofileEdit)> {
+        self.at(sites).find_map(|step| match &step.action.edit {
+            Edit::LowerNofile(edit) => Some((step, edit)),
+            _ => None,
+        })
+    }
+
     fn add(&mut self, new: Step) {
         let same = |old: &&mut Step| old.action.site == new.action.site && is_same(&old.action, &new.action);
         let Some(old) = self.steps.iter_mut().find(same) else { return self.steps.push(new) };
@@ -139,6 +147,9 @@ impl Plan {
                 Some(edit) => Edit::Sysctl(edit),
                 None => return dispute(&mut self.conflicts, (one, &old.rules), (other, &new.rules)),
             },
+            (Edit::LowerNofile(one), Edit::LowerNofile(other)) => {
+                Edit::LowerNofile(NofileEdit { soft: one.soft.max(other.soft), hard: one.hard.max(other.hard), ..*one })
+            }
             (Edit::Nofile(one), Edit::Nofile(other)) => Edit::Nofile(NofileEdit {
                 soft: one.soft.max(other.soft),
                 hard: one.hard.max(other.hard),
@@ -180,7 +191,7 @@ fn stays_counted(rule: &Rule, finding: &Finding) -> bool {
 
 /// Whether an edit alters what a rule judges; what the kubelet or a resolver is told does not.
 fn is_mending(edit: &Edit) -> bool {
-    matches!(edit, Edit::Sysctl(_) | Edit::Nofile(_) | Edit::RemoveLine { .. })
+    matches!(edit, Edit::Sysctl(_) | Edit::Nofile(_) | Edit::LowerNofile(_) | Edit::RemoveLine { .. })
 }
 
 /// The ports of a range that is widened.
@@ -210,7 +221,9 @@ fn shortfall(actions: &[Action], need: i128) -> Option<String> {
 fn is_same(one: &Action, other: &Action) -> bool {
     match (&one.edit, &other.edit) {
         (Edit::Sysctl(one), Edit::Sysctl(other)) => one.name == other.name,
-        (Edit::Nofile(_), Edit::Nofile(_)) | (Edit::Ndots(_), Edit::Ndots(_)) => true,
+        (Edit::Nofile(_), Edit::Nofile(_))
+        | (Edit::LowerNofile(_), Edit::LowerNofile(_))
+        | (Edit::Ndots(_), Edit::Ndots(_)) => true,
         (Edit::Advice, Edit::Advice) => one.lines == other.lines,
         (one, other) => one == other,
     }
@@ -252,7 +265,7 @@ fn rank(edit: &Edit) -> u8 {
             _ => 5,
         },
         Edit::AllowUnsafe { .. } => 6,
-        Edit::Nofile(_) => 7,
+        Edit::Nofile(_) | Edit::LowerNofile(_) => 7,
         Edit::Ndots(_) => 8,
         Edit::RemoveLine { .. } => 9,
         Edit::Advice => 10,

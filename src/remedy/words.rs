@@ -9,7 +9,7 @@ use crate::model::facts::{grouped, humane, placeholders_filled};
 use crate::model::rule::Rule;
 
 /// The bytes that a change of a sysctl can take at worst, where it is known what each unit takes.
-fn worst(rule: &Rule, edit: &SysctlEdit) -> Option<i128> {
+pub(super) fn worst(rule: &Rule, edit: &SysctlEdit) -> Option<i128> {
     let each = rule.fix.sysctl.iter().find(|fix| fix.name == edit.name)?.bytes_each?;
     let Value::Number(new) = edit.new else { return None };
     let old = edit.old.as_ref().and_then(Value::limit).unwrap_or(0).max(0).min(new);
@@ -27,14 +27,14 @@ pub(super) fn percent(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> O
 pub(super) fn cost(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> String {
     let (Some(bytes), Value::Number(new)) = (worst(rule, edit), &edit.new) else { return rule.fix.cost.to_owned() };
     let shown = |bytes| humane(&Value::Number(bytes), Unit::Bytes);
-    let share = memory.filter(|&memory| memory > 0).map(|memory| {
-        let share = match bytes.saturating_mul(1000) / memory {
-            0 => "less than 0.1 %".to_owned(),
-            tenths => format!("{}.{} %", grouped(tenths / 10), tenths % 10),
-        };
-        format!(", {share} of the {} here", shown(memory))
-    });
-    let worst = format!("up to {} more for {}{}", shown(bytes), grouped(*new), share.unwrap_or_default());
+    let share = match memory.filter(|&memory| memory > 0) {
+        None => ", and how much memory there is here is not known".to_owned(),
+        Some(memory) => match bytes.saturating_mul(1000) / memory {
+            0 => format!(", less than 0.1 % of the {} here", shown(memory)),
+            tenths => format!(", {}.{} % of the {} here", grouped(tenths / 10), tenths % 10, shown(memory)),
+        },
+    };
+    let worst = format!("up to {} more for {}{share}", shown(bytes), grouped(*new));
     if rule.fix.cost.is_empty() { worst } else { format!("{worst}; {}", rule.fix.cost) }
 }
 

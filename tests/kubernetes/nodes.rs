@@ -246,6 +246,11 @@ fn openshift() {
     assert_eq!(tuned["spec"]["recommend"][0]["match"][0]["label"], "tuned.openshift.io/tunecheck");
     // The parent profile has more: a line here would stand in its place.
     assert!(fixes.why("net.netfilter.nf_conntrack_max").contains("1048576 already"));
+    // TuneD applies the host's own files again after its profile.
+    let mut line = sysctl("fs.nr_open", 1_048_576, 2_000_000);
+    line["edit"]["boot"]["at"] = json!("/etc/sysctl.d/60-site.conf:3");
+    let beaten = on("host", &[finding("files/nr-open", &[line])], "openshift");
+    assert!(beaten.files.is_empty() && beaten.why("fs.nr_open").contains("wins over a Tuned object"), "{beaten:?}");
     let kubelet = on("pod", &[somaxconn(4096)], "openshift");
     assert_eq!(
         kubelet.yaml("kubeletconfig.yaml")["spec"],
@@ -265,8 +270,14 @@ fn talos() {
     assert_eq!(machine["kernel"]["modules"], json!([{ "name": "nf_conntrack" }]));
     assert!(on("pod", &[nr_open()], "talos").yaml("machine-patch.yaml")["machine"]["kernel"].is_null());
     assert_eq!(machine["kubelet"]["extraConfig"]["allowedUnsafeSysctls"], json!(["net.core.somaxconn"]));
-    assert_eq!(machine["baseRuntimeSpecOverrides"]["process"]["rlimits"][0]["hard"], 524_288);
-    assert!(fixes.why("net.netfilter.nf_conntrack_max").contains("cluster.proxy.extraArgs"));
+    // Containers have 1048576 there.
+    assert!(machine["baseRuntimeSpecOverrides"].is_null(), "{machine}");
+    assert!(fixes.why("open files").contains("1048576 soft and hard"));
+    assert_eq!(machine["sysctls"]["net.netfilter.nf_conntrack_max"], "262144");
+    let reserved = decided(&[ports()], "talos").yaml("machine-patch.yaml")["machine"]["sysctls"]
+        ["net.ipv4.ip_local_reserved_ports"]
+        .clone();
+    assert_eq!(reserved, "8080,30000-32767,50000-50001", "its own stay");
 }
 
 fn k3s() {
@@ -274,7 +285,10 @@ fn k3s() {
     assert_eq!(
         fixes.yaml("config.yaml.d/90-tunecheck.yaml"),
         json!({
-            "kubelet-arg+": ["allowed-unsafe-sysctls=net.core.somaxconn"],
+            // Its own list, which an argument replaces, and ours.
+            "kubelet-arg+": [
+                "allowed-unsafe-sysctls=net.ipv4.ip_forward,net.ipv6.conf.all.forwarding,net.core.somaxconn",
+            ],
             "kube-proxy-arg+": ["conntrack-min=262144"],
         })
     );
@@ -288,12 +302,9 @@ fn k3s() {
     let above = fix(&above, "k3s", &["--kubernetes-version", "1.34"]);
     assert!(above.files["k3s.service.d/90-tunecheck.conf"].ends_with("[Service]\nLimitNOFILE=2000000:2000000\n"));
     assert_eq!(above.files.len(), 1, "{above:?}");
-    let beyond = fix(&report("pod", true, "6.1", &[table(1000, 2_097_152)]), "k3s", &["--kubernetes-version", "1.36"]);
-    let config = beyond.yaml("config.yaml.d/90-tunecheck.yaml");
-    assert_eq!(config["kube-proxy-arg+"], json!(["conntrack-max-per-core=0"]));
-    assert!(
-        lines(&beyond.files["sysctl.d/90-tunecheck.conf"]).contains(&("net.netfilter.nf_conntrack_max", "2097152"))
-    );
+    let full = finding("conntrack/fill", &[sysctl("net.netfilter.nf_conntrack_max", 1_048_576, 2_097_152)]);
+    let beyond = on("host", &[full], "k3s").yaml("config.yaml.d/90-tunecheck.yaml");
+    assert_eq!(beyond["kube-proxy-arg+"], json!(["conntrack-min=2097152"]), "K3s cuts nothing");
 }
 
 fn butane() {

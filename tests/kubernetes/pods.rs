@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::Behaviour;
-use crate::reports::{Fixes, all_of, everything, finding, fix, nofile, report, run_fix, sysctl};
+use crate::reports::{Fixes, all_of, everything, finding, fix, lower_nofile, nofile, report, run_fix, sysctl};
 use crate::support::{recorded_hosts, run, scratch};
 
 pub(crate) const ALL: &[Behaviour] = &[
@@ -153,9 +153,19 @@ fn the_release_is_asked_for() {
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("--kubernetes-version") && refused.stderr.contains("kubectl get nodes"));
     assert!(!out.exists(), "nothing is written");
-    for release in ["1.24", "1.38", "2.0"] {
+    for release in ["1.24", "2.0", "131"] {
         let (refused, _) = run_fix(&all_of("pod"), &["--to", "kubernetes", "--kubernetes-version", release]);
         assert_eq!(refused.code, Some(2), "{release}");
+    }
+    // A newer one than the newest known is judged as that, and it is said.
+    let newest = fix(&all_of("pod"), "kubernetes", &["--kubernetes-version", "1.37"]);
+    for release in ["1.38", "1.99"] {
+        let (made, out) = run_fix(&all_of("pod"), &["--to", "kubernetes", "--kubernetes-version", release]);
+        assert_eq!(made.code, Some(0), "{release}: {}", made.stderr);
+        assert!(made.stderr.contains(&format!("{release} is newer than what is known here: judged as 1.37")), "{}", made.stderr);
+        assert!(fs::read_to_string(out.join("README.md")).unwrap().contains("judged as 1.37"));
+        let patch = fs::read_to_string(out.join("kubernetes/pod-patch.yaml")).unwrap();
+        assert_eq!(patch, newest.files["pod-patch.yaml"], "{release}");
     }
     // Where no pod is to be written, nothing depends on it.
     let fin = finding("time-wait/fin-timeout", &[sysctl("net.ipv4.tcp_fin_timeout", 30, 60)]);
@@ -241,11 +251,31 @@ fn open_files() {
         let folder = scratch(&format!("kubernetes-entrypoint-{kind}"));
         let script = folder.join("entrypoint.sh");
         fs::write(&script, &within.files["entrypoint.sh"]).unwrap();
-        let shell = "ulimit -Sn 100; exec sh \"$0\" sh -c 'echo \"$(ulimit -Sn) $(ulimit -Hn) $1\"' sh 'a  b'";
-        let output = Command::new("sh").arg("-c").arg(shell).arg(&script).output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        let [soft, hard, rest] = said.trim_end().splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{said:?}") };
-        assert_eq!((soft, rest), (hard, "a  b"), "the soft limit is the hard one, and arguments stay what they are");
+        let started = |hard: u32| {
+            let shell = "ulimit -Sn 100; ulimit -Hn \"$1\"; exec sh \"$0\" sh -c 'echo \"$(ulimit -Sn) $1\"' sh 'a  b'";
+            let output = Command::new("sh").arg("-c").arg(shell).arg(&script).arg(hard.to_string()).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        // What is told, where the hard limit lets it through; else as much as it does. Arguments stay what they are.
+        let told = within.files["entrypoint.sh"].replace("65536", "512");
+        fs::write(&script, told).unwrap();
+        assert_eq!(started(4096), "512 a  b\n");
+        assert_eq!(started(200), "200 a  b\n");
+    }
+    let high = 1_073_741_816;
+    let high = report("pod", false, "6.1", &[finding("files/nofile-hard", &[lower_nofile((high, high))])]);
+    let lowered = fix(&high, "kubernetes", &[]);
+    assert_eq!(lowered.files.keys().collect::<Vec<_>>(), ["entrypoint.sh"], "{lowered:?}");
+    let text = &lowered.files["entrypoint.sh"];
+    assert!(text.contains("ulimit -Sn 65536 ") && text.contains("ulimit -Hn 524288\n"), "{text}");
+    assert!(!text.to_lowercase().contains("raise the"), "{text}");
+    for platform in ["eks", "bottlerocket", "gke", "aks", "openshift", "talos", "k3s", "butane", "script", "ansible"] {
+        let left = fix(&high, platform, &[]);
+        let why = left.why("open files");
+        assert!(
+            left.files.is_empty() && why.contains("--to kubernetes") && !why.contains("raise"),
+            "{platform}: {why}"
+        );
     }
     // No field of any patch sets it.
     let fixes = fix(&report("pod", false, "6.1", &everything()), "kubernetes", &["--kubernetes-version", "1.37"]);

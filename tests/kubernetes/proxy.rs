@@ -7,13 +7,13 @@ use crate::reports::{Fixes, finding, fix, report, run_fix, sysctl};
 
 pub(crate) const ALL: &[Behaviour] = &[
     ("kube_proxy_never_lowers_a_node", &[], true, kube_proxy_never_lowers_a_node),
-    ("beyond_what_kube_proxy_sets_the_node_does", &[], true, beyond_the_cap),
+    ("beyond_its_cap_kube_proxy_takes_min_alone", &[], true, beyond_the_cap),
     ("an_unknown_value_is_left_to_a_person", &[], true, an_unknown_value),
     ("a_timeout_is_never_below_its_own", &[], true, timeouts),
     ("the_hash_grows_with_the_table", &[], true, the_hash),
     ("its_configuration_is_merged_by_hand", &[], true, merged_by_hand),
 ];
-/// What kube-proxy sets at most since 1.36.
+/// What kube-proxy makes of maxPerCore times the cores at most since 1.36.
 const CAP: i64 = 1_048_576;
 
 fn table(old: impl Into<Value>, new: i64) -> Value {
@@ -77,9 +77,9 @@ fn beyond_the_cap() {
     }
     for release in ["1.36", "1.37"] {
         let fixes = of(release, &[full(CAP)]);
-        assert_eq!(fixes.yaml("kube-proxy.yaml")["conntrack"], json!({ "maxPerCore": 0 }), "{release}");
-        let text = &fixes.files["kube-proxy.yaml"];
-        assert!(text.contains(&format!("net.netfilter.nf_conntrack_max = {big}")), "the node's line is beside it");
+        // Above the cap it would ignore min on a node with many cores.
+        let conntrack = &fixes.yaml("kube-proxy.yaml")["conntrack"];
+        assert_eq!(*conntrack, json!({ "maxPerCore": 1, "min": big }), "{release}");
     }
     let (refused, _) = run_fix(&report("host", true, "6.1", &[full(CAP)]), &["--to", "kubernetes"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("kubectl get nodes"), "{}", refused.stderr);
@@ -116,36 +116,23 @@ fn timeouts() {
     }
 }
 
-/// With kube-proxy told to keep its hands off, the node grows the hash itself.
+/// kube-proxy grows the hash with the table; K3s, which sets the table itself, does not.
 fn the_hash() {
     // A full table: twice as many entries, and half as many buckets as it had entries.
     let doubled = |old: i64| {
         let buckets = sysctl("net.netfilter.nf_conntrack_buckets", 65536, old / 2);
         finding("conntrack/fill", &[sysctl("net.netfilter.nf_conntrack_max", old, 2 * old), buckets])
     };
-    let within = doubled(CAP / 2);
-    assert!(of("1.36", &[within]).why("net.netfilter.nf_conntrack_buckets").contains("a quarter"));
-    let why = of("1.36", &[doubled(CAP)]);
-    let why = why.why("net.netfilter.nf_conntrack_buckets");
-    assert!(!why.contains("a quarter") && why.contains("--to sysctl.d"), "{why}");
-    for (target, path) in [
-        ("k3s", "sysctl.d/90-tunecheck.conf"),
-        ("eks", "user-data.mime"),
-        ("butane", "tunecheck.bu"),
-        ("bottlerocket", "settings.toml"),
-        ("talos", "machine-patch.yaml"),
-    ] {
-        let fixes = fix(&report("host", true, "6.1", &[doubled(CAP)]), target, &["--kubernetes-version", "1.36"]);
-        let text = &fixes.files[path];
-        let at = |name: &str, value: i64| {
-            let mut lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-            lines.any(|line| line.contains(name) && line.contains(&value.to_string()))
-        };
-        assert!(at("nf_conntrack_buckets", 524_288) && at("nf_conntrack_max", 2 * CAP), "{target}: {text}");
-        if target != "k3s" {
-            assert!(text.contains("maxPerCore: 0 (--to kubernetes)"), "{target}: {text}");
-        }
+    for old in [CAP / 2, CAP] {
+        assert!(of("1.36", &[doubled(old)]).why("net.netfilter.nf_conntrack_buckets").contains("a quarter"), "{old}");
     }
+    let k3s = fix(&report("host", true, "6.1", &[doubled(CAP)]), "k3s", &[]);
+    assert!(k3s.files["sysctl.d/90-tunecheck.conf"].contains("\nnet.netfilter.nf_conntrack_buckets = 524288\n"));
+    // Talos has kube-proxy leave the table to the node.
+    let talos = fix(&report("host", true, "6.1", &[doubled(CAP)]), "talos", &[]);
+    let sysctls = &talos.yaml("machine-patch.yaml")["machine"]["sysctls"];
+    assert_eq!(sysctls["net.netfilter.nf_conntrack_max"], (2 * CAP).to_string());
+    assert_eq!(sysctls["net.netfilter.nf_conntrack_buckets"], "524288");
 }
 
 fn merged_by_hand() {

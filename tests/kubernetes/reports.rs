@@ -47,14 +47,24 @@ impl Fixes {
 
 pub(crate) fn sysctl(name: &str, old: impl Into<Value>, new: impl Into<Value>) -> Value {
     let (old, new): (Value, Value) = (old.into(), new.into());
-    // Changes are worked out from figures: what a boot file asks for is never gone below, so it gives the new value.
-    let boot = new.is_number().then(|| json!({ "at": "/etc/sysctl.d/60-site.conf:3", "value": new }));
+    // Changes are worked out from figures: what a boot file asks for is never gone below, so it gives the new value. Of
+    // what kube-proxy writes that would say that the file does not hold.
+    let file = new.is_number() && !name.starts_with("net.netfilter.nf_conntrack");
+    let boot = file.then(|| json!({ "at": "/usr/lib/sysctl.d/60-site.conf:3", "value": new }));
     json!({ "site": "here", "edit": { "kind": "sysctl", "name": name, "old": old, "new": new, "boot": boot } })
 }
 
 pub(crate) fn nofile(old: (i64, i64), new: (i64, i64)) -> Value {
     let edit = json!({
         "kind": "nofile", "old_soft": old.0, "old_hard": old.1, "soft": new.0, "hard": new.1, "nr_open": null,
+    });
+    json!({ "site": "here", "edit": edit })
+}
+
+/// Limits that are too high, as a report tells them.
+pub(crate) fn lower_nofile(old: (i64, i64)) -> Value {
+    let edit = json!({
+        "kind": "lower-nofile", "old_soft": old.0, "old_hard": old.1, "soft": 65_536, "hard": 524_288,
     });
     json!({ "site": "here", "edit": edit })
 }

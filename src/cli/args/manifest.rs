@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Color, FailOn, LoadArgs, PodSecurity};
-use crate::cli::values::release_or_newer;
+use crate::cli::values::release;
 use crate::model::version::Version;
 
 pub(super) const EXAMPLES: &str = "\
@@ -30,7 +30,7 @@ pub(in crate::cli) struct ManifestArgs {
     #[command(flatten)]
     pub(in crate::cli) load: LoadArgs,
     /// The oldest kubelet that may run the pods: it decides which sysctls are safe (kubectl get nodes)
-    #[arg(long, value_name = "RELEASE", help_heading = "Cluster", value_parser = release_or_newer)]
+    #[arg(long, value_name = "RELEASE", help_heading = "Cluster", value_parser = release)]
     pub(in crate::cli) kubernetes_version: Option<Version>,
     /// The Pod Security level that the pods' namespace enforces
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL", help_heading = "Cluster")]

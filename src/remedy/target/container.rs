@@ -21,7 +21,7 @@ impl<'a> Given<'a> {
         for step in order.plan.steps.iter().filter(|step| is_change(step)) {
             match (&step.action.edit, step.action.site) {
                 (Edit::Sysctl(edit), Site::ContainerRun) => given.sysctls.push((step, edit)),
-                (Edit::Nofile(edit), Site::ContainerRun) => given.nofile = Some((step, edit)),
+                (Edit::Nofile(edit) | Edit::LowerNofile(edit), Site::ContainerRun) => given.nofile = Some((step, edit)),
                 _ => rendered.leave_out(step, not_given(step, order)),
             }
         }

@@ -14,8 +14,8 @@ use crate::remedy::{KUBE_PROXY_ESTABLISHED, KUBE_PROXY_MOST};
 pub(super) enum Setting {
     /// `min`: nf_conntrack_max is the larger of it and `maxPerCore` times the number of cores.
     Min(i128),
-    /// `maxPerCore: 0`: kube-proxy leaves nf_conntrack_max alone, and the node sets this value itself.
-    LeftToNode(i128),
+    /// `min` with `maxPerCore: 1`, so that no node has so many cores that kube-proxy ignores `min`.
+    MinAlone(i128),
     /// `tcpEstablishedTimeout`, in seconds.
     Established(i128),
 }
@@ -25,7 +25,9 @@ impl Setting {
     pub(super) fn note(self) -> Option<String> {
         match self {
             Self::Min(_) => None,
-            Self::LeftToNode(value) => Some(format!("needs    nf_conntrack_max = {value} from the node")),
+            Self::MinAlone(_) => Some(format!(
+                "written  maxPerCore: 1 as well: where maxPerCore x cores is above {KUBE_PROXY_MOST} kube-proxy ignores min"
+            )),
             Self::Established(seconds) => Some(format!(
                 "written  {seconds}s: less than kube-proxy's own {KUBE_PROXY_ESTABLISHED}s would lower it on every node"
             )),
@@ -38,7 +40,25 @@ impl Setting {
 /// # Errors
 /// Why there is none, or what the user has to say first.
 pub(super) fn setting(edit: &SysctlEdit, order: Order<'_>) -> Result<Setting, Refused> {
-    let unfit = |why: &str| Err(Refused::LeftOut(why.to_owned()));
+    match uncapped(edit, order).map_err(Refused::LeftOut)? {
+        Setting::Min(new) if new > KUBE_PROXY_MOST => match order.options.kubernetes {
+            Some(release) if (release.major, release.minor) < (1, 36) => Ok(Setting::Min(new)),
+            Some(_) => Ok(Setting::MinAlone(new)),
+            None => Err(Refused::Ask(format!(
+                "--kubernetes-version is missing: kubectl get nodes shows the oldest kubelet's; kube-proxy 1.36 and \
+                 later ignore min where maxPerCore x cores is above {KUBE_PROXY_MOST}, and the plan asks for {new}"
+            ))),
+        },
+        setting => Ok(setting),
+    }
+}
+
+/// The same where nothing cuts `maxPerCore`.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn uncapped(edit: &SysctlEdit, order: Order<'_>) -> Result<Setting, String> {
+    let unfit = |why: &str| Err(why.to_owned());
     let Some(new) = edit.new.limit() else { return unfit("it is no number") };
     if edit.how == How::Raise && edit.old.is_none() {
         return unfit(
@@ -56,15 +76,7 @@ pub(super) fn setting(edit: &SysctlEdit, order: Order<'_>) -> Result<Setting, Re
         "net.netfilter.nf_conntrack_tcp_timeout_established" => {
             Ok(Setting::Established(new.max(KUBE_PROXY_ESTABLISHED)))
         }
-        "net.netfilter.nf_conntrack_max" if new <= KUBE_PROXY_MOST => Ok(Setting::Min(new)),
-        "net.netfilter.nf_conntrack_max" => match order.options.kubernetes {
-            Some(release) if (release.major, release.minor) < (1, 36) => Ok(Setting::Min(new)),
-            Some(_) => Ok(Setting::LeftToNode(new)),
-            None => Err(Refused::Ask(format!(
-                "--kubernetes-version is missing: kubectl get nodes shows the oldest kubelet's; kube-proxy 1.36 and \
-                 later set nf_conntrack_max to {KUBE_PROXY_MOST} at most, and the plan asks for {new}"
-            ))),
-        },
+        "net.netfilter.nf_conntrack_max" => Ok(Setting::Min(new)),
         _ => unfit("kube-proxy has no setting for it: --to sysctl.d on the node"),
     }
 }
@@ -89,8 +101,8 @@ pub(super) fn habit(kubernetes: Option<Version>) -> &'static str {
             "At its start kube-proxy gives the node these values whenever they differ, also where that lowers them."
         }
         Some(_) => {
-            "At its start kube-proxy gives the node these values whenever they differ, nf_conntrack_max at most \
-             1048576. Whether your patch release leaves a larger nf_conntrack_max as it is: \
+            "At its start kube-proxy gives the node these values whenever they differ; of maxPerCore x cores \
+             at most 1048576. Whether your patch release leaves a larger nf_conntrack_max as it is: \
              github.com/kubernetes/kubernetes/pull/142035."
         }
     }

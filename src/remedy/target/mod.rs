@@ -29,6 +29,13 @@ use crate::model::version::{NEWEST_KUBERNETES, Version};
 /// Oldest and newest Kubernetes release whose rules are known here.
 pub const KUBERNETES: ((u32, u32), (u32, u32)) = ((1, 25), (NEWEST_KUBERNETES.major, NEWEST_KUBERNETES.minor));
 
+/// What to know of a Kubernetes release that is newer than the newest known one: it is judged as that one.
+pub fn newer(release: Version) -> Option<String> {
+    release
+        .is_later_release(NEWEST_KUBERNETES)
+        .then(|| format!("Kubernetes {release} is newer than what is known here: judged as {NEWEST_KUBERNETES}"))
+}
+
 /// Whether this is the name of a systemd service that can stand in a path and in a command (systemd.unit(5)).
 pub fn is_service(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":_.@-".contains(&byte);
@@ -143,7 +150,7 @@ pub struct Target {
     ///
     /// # Errors
     /// What the user has to say first, such as the Kubernetes release.
-    pub render: fn(Order<'_>) -> Result<Rendered, String>,
+    render: fn(Order<'_>) -> Result<Rendered, String>,
 }
 
 /// Every target. Help, completions and documentation follow from it.
@@ -167,8 +174,27 @@ pub const TARGETS: &[Target] = &[
     platform::butane::TARGET,
 ];
 
+/// What a target makes of a plan. What is in none of its files is left out with the reason: words for a person too.
+///
+/// # Errors
+/// What the user has to say first, such as the Kubernetes release.
+pub fn rendered(target: &Target, order: Order<'_>) -> Result<Rendered, String> {
+    let mut rendered = (target.render)(order)?;
+    if target.name == plan::TARGET.name {
+        return Ok(rendered);
+    }
+    // A script shows them.
+    if target.name != script::TARGET.name || rendered.files.is_empty() {
+        for step in order.plan.steps.iter().filter(|step| !is_change(step)) {
+            rendered.leave_out(step, format!("{}: --to plan", elsewhere(step)));
+        }
+    }
+    rendered.left_out.extend(disputed(order.plan));
+    Ok(rendered)
+}
+
 /// What the rules do not agree on, as what and why it is in no target.
-pub fn disputed(plan: &Plan) -> Vec<(String, String)> {
+fn disputed(plan: &Plan) -> Vec<(String, String)> {
     let told = |conflict: &Conflict| {
         let wishes = conflict.wishes.iter().map(|(rule, value)| format!("{rule} asks for {}", value.plain()));
         (conflict.name.clone(), format!("left to you: {}", wishes.collect::<Vec<_>>().join("; ")))
@@ -206,6 +232,10 @@ fn elsewhere(step: &Step) -> &'static str {
         (Site::Node, _) => "it is set on the node: audit there, or give it --to sysctl.d, --to ansible",
         (Site::Tuned, _) => {
             "TuneD would write over it at its next start: a person writes it into the profile (--to plan)"
+        }
+        (Site::Service, Edit::LowerNofile(_)) => {
+            "it comes down, and what else starts from that setting is not known: a person takes it out of the unit or of \
+             limits.d (--to plan)"
         }
         (Site::Service, _) => {
             "a service has it from its unit: --to systemd, with --unit NAME also --to script, --to ansible; a \

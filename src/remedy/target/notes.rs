@@ -28,7 +28,7 @@ pub(super) fn title(step: &Step) -> String {
             let old = edit.old.as_ref().map_or_else(|| "unknown".to_owned(), shown);
             format!("{}: {old} -> {}", edit.name, shown(&edit.new))
         }
-        Edit::Nofile(edit) => format!(
+        Edit::Nofile(edit) | Edit::LowerNofile(edit) => format!(
             "open files: {} soft, {} hard -> {} soft, {} hard",
             limit(edit.old_soft),
             limit(edit.old_hard),

@@ -199,6 +199,12 @@ impl<'a> From<&'a Action> for ActionV1<'a> {
                     hard: Number(*hard),
                     nr_open: ceiling.map(Number),
                 },
+                Edit::LowerNofile(NofileEdit { old_soft, old_hard, soft, hard, .. }) => EditV1::LowerNofile {
+                    old_soft: finite(*old_soft),
+                    old_hard: finite(*old_hard),
+                    soft: Number(*soft),
+                    hard: Number(*hard),
+                },
                 Edit::AllowUnsafe { name } => EditV1::AllowUnsafe { name },
                 Edit::Ndots(ndots) => EditV1::Ndots { ndots: Number(*ndots) },
                 Edit::RemoveLine { name, at } => EditV1::RemoveLine { name, at },

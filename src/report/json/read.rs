@@ -215,6 +215,7 @@ struct ActionIn {
 enum EditIn {
     Sysctl { name: String, old: Option<ValueIn>, new: ValueIn, boot: Option<SettingIn>, tuned: Option<SettingIn> },
     Nofile { old_soft: Option<i64>, old_hard: Option<i64>, nr_open: Option<i64> },
+    LowerNofile { old_soft: Option<i64>, old_hard: Option<i64> },
     RemoveLine { at: String },
     // What follows from the figures of the others, or from the rule alone.
     AllowUnsafe {},
@@ -269,6 +270,9 @@ impl EditIn {
             }
             Self::Nofile { old_soft, old_hard, nr_open } => {
                 Figures::Nofile { soft: limit(old_soft), hard: limit(old_hard), nr_open: nr_open.map(i128::from) }
+            }
+            Self::LowerNofile { old_soft, old_hard } => {
+                Figures::Nofile { soft: limit(old_soft), hard: limit(old_hard), nr_open: None }
             }
             Self::RemoveLine { at } => Figures::Line(at),
             Self::AllowUnsafe {} | Self::Ndots {} | Self::Advice => return None,

@@ -227,6 +227,15 @@ pub(super) enum EditV1<'a> {
         /// `fs.nr_open`, where the hard limit lies above it.
         nr_open: Option<Number>,
     },
+    /// The hard limit is higher than programs bear, and comes down.
+    LowerNofile {
+        /// Null where it is unlimited.
+        old_soft: Option<Number>,
+        /// Null where it is unlimited.
+        old_hard: Option<Number>,
+        soft: Number,
+        hard: Number,
+    },
     AllowUnsafe {
         name: &'a str,
     },

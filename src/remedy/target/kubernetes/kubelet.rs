@@ -14,7 +14,8 @@ pub(super) fn file(pod: &Part<'_>, order: Order<'_>) -> Option<File> {
         return None;
     }
     let mut text = format!(
-        "# For the KubeletConfiguration of a few nodes (kubeadm: /var/lib/kubelet/config.yaml), before the pods.\n\
+        "# For the KubeletConfiguration of a few nodes, before the pods (kubeadm: /var/lib/kubelet/config.yaml, which\n\
+         # kubeadm upgrade writes again: keep it in the ConfigMap kubelet-config or in a patch for --patches).\n\
          # WARNING: allowedUnsafeSysctls is one list: this one REPLACES what the node has there. Nothing is merged.\n\
          # Look first, and add what it shows to the list below:\n\
          #   kubectl get --raw /api/v1/nodes/NODE/proxy/configz\n\
@@ -22,6 +23,8 @@ pub(super) fn file(pod: &Part<'_>, order: Order<'_>) -> Option<File> {
          #   systemctl restart kubelet\n\
          #   kubectl label node NODE {NODES}=allowed\n\
          #   kubectl taint node NODE {NODES}=allowed:NoSchedule\n\
+         # What kubectl gives a node is lost when it is replaced: the platform's target says how to keep it (--to eks, \
+         gke, ...).\n\
          # On OpenShift the pod also needs an SCC whose allowedUnsafeSysctls has the names: --to openshift.\n\
          # The pods have this nodeSelector and toleration (pod-patch.yaml):\n\
          #   nodeSelector: {{ {NODES}: allowed }}\n\

@@ -56,8 +56,10 @@ fn elsewhere(step: &Step, pod: &pod::Part<'_>, allows: bool, order: Order<'_>) -
             "no pod of this plan needs it: why its sysctl is left out, and who can set it, stands with it".to_owned(),
         ),
         // Judged by the files of the runtime.
-        (Edit::Nofile(_), Site::ContainerRuntime | Site::ContainerRun | Site::PodManifest) => order.told_only(step),
-        (Edit::Nofile(_) | Edit::RemoveLine { .. } | Edit::Advice, site) => {
+        (Edit::Nofile(_) | Edit::LowerNofile(_), Site::ContainerRuntime | Site::ContainerRun | Site::PodManifest) => {
+            order.told_only(step)
+        }
+        (Edit::Nofile(_) | Edit::LowerNofile(_) | Edit::RemoveLine { .. } | Edit::Advice, site) => {
             let (site, who) = (notes::site(site, &order.plan.place), notes::one_line(&action.who));
             Some(format!("it is changed elsewhere ({site}), by {who}: --to plan"))
         }
@@ -66,8 +68,9 @@ fn elsewhere(step: &Step, pod: &pod::Part<'_>, allows: bool, order: Order<'_>) -
 
 /// Why a sysctl of a host or node is none for a pod.
 fn of_node(edit: &SysctlEdit, site: Site, order: Order<'_>) -> String {
-    let grows_the_table =
-        |(step, edit): (&Step, &SysctlEdit)| order.takes(step) && matches!(setting(edit, order), Ok(Setting::Min(_)));
+    let grows_the_table = |(step, edit): (&Step, &SysctlEdit)| {
+        order.takes(step) && matches!(setting(edit, order), Ok(Setting::Min(_) | Setting::MinAlone(_)))
+    };
     if edit.name == "net.netfilter.nf_conntrack_buckets" && order.plan.sysctls(&[Site::KubeProxy]).any(grows_the_table)
     {
         return format!(

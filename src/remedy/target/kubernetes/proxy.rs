@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::admission::OF_NODE;
 use super::super::kube_proxy::{Refused, Setting, habit, setting};
 use super::super::{File, Order, Rendered, notes, yaml};
 use crate::model::action::Site;
@@ -21,27 +20,20 @@ pub(super) fn file(order: Order<'_>, rendered: &mut Rendered) -> Result<Option<F
                 continue;
             }
         };
-        let (key, value) = match found {
-            Setting::Min(least) => ("min", json!(least as i64)),
-            Setting::LeftToNode(_) => ("maxPerCore", json!(0)),
-            Setting::Established(seconds) => ("tcpEstablishedTimeout", json!(format!("{seconds}s"))),
+        let settings = match found {
+            Setting::Min(least) => vec![("min", json!(least as i64))],
+            Setting::MinAlone(least) => vec![("maxPerCore", json!(1)), ("min", json!(least as i64))],
+            Setting::Established(seconds) => vec![("tcpEstablishedTimeout", json!(format!("{seconds}s")))],
         };
         steps += &format!("#\n{}", notes::comment(step, "#"));
-        match found {
-            Setting::LeftToNode(wanted) => {
-                steps += &format!(
-                    "#   first    on every node, and at every boot: {} = {wanted}, with nf_conntrack_buckets\n\
-                     #            at a quarter of it: {OF_NODE}.\n\
-                     #            Without it maxPerCore: 0 leaves the node with the kernel's default, which is less.\n",
-                    edit.name
-                );
-            }
-            other => steps.extend(other.note().map(|note| format!("#   {note}\n"))),
-        }
+        steps.extend(found.note().map(|note| format!("#   {note}\n")));
+        steps.extend(edit.overwritten.iter().map(|why| format!("#   boot     {}\n", notes::one_line(why))));
         match order.told_only(step) {
-            None => _ = conntrack.insert(key.to_owned(), value),
+            None => conntrack.extend(settings.into_iter().map(|(key, value)| (key.to_owned(), value))),
             Some(why) => {
-                steps += &format!("#   left to you: conntrack.{key}: {value}: {why}\n");
+                for (key, value) in settings {
+                    steps += &format!("#   left to you: conntrack.{key}: {value}: {why}\n");
+                }
                 told_only.push((step, why));
             }
         }
@@ -66,10 +58,11 @@ pub(super) fn file(order: Order<'_>, rendered: &mut Rendered) -> Result<Option<F
          #   1. kubectl -n kube-system get configmap kube-proxy -o yaml > before.yaml      what is there now\n\
          #   2. kubectl -n kube-system edit configmap kube-proxy      these keys, below conntrack:\n\
          #   3. kubectl -n kube-system rollout restart daemonset kube-proxy\n\
-         # Keep a value there that is larger. nf_conntrack_max is the larger of maxPerCore x cores and min, and where\n\
-         # maxPerCore is 0 kube-proxy ignores min: then the node sets it (sysctl.d). Leave maxPerCore as it is, \
-         unless it\n\
-         # stands below.\n\
+         # Keep a value there that is larger. nf_conntrack_max is the larger of maxPerCore x cores and min. Leave \
+         maxPerCore\n\
+         # as it is, unless it stands below. Where it is 0 kube-proxy ignores min and the node sets the value: keep \
+         it 0 and\n\
+         # raise the node's own line (sysctl.d).\n\
          # On EKS the ConfigMap is kube-proxy-config, its text is in config, and the add-on that owns it may write \
          it again.\n\
          # Where no kube-proxy runs (Cilium and others in its place) the node keeps its own value: sysctl.d.\n\

@@ -83,16 +83,24 @@ pub(super) fn crio(order: Order<'_>) -> Option<File> {
     })
 }
 
-/// The entrypoint of the image: the soft limit up to the hard one needs no right.
+/// The entrypoint of the image: a process may raise its soft limit up to its hard one, and lower both, without any right.
 pub(super) fn entrypoint(order: Order<'_>) -> Option<File> {
-    let (step, edit) = order.plan.nofile(&[Site::PodManifest, Site::ContainerRun])?;
-    if edit.soft > edit.old_hard || !order.takes(step) {
-        return None;
-    }
+    let sites = [Site::PodManifest, Site::ContainerRun];
+    let raised = order.plan.nofile(&sites).filter(|(_, edit)| edit.soft <= edit.old_hard);
+    let lowered = order.plan.lowered_nofile(&sites);
+    let (step, NofileEdit { soft, hard, .. }) = lowered.or(raised).filter(|(step, _)| order.takes(step))?;
     let text = format!(
-        "#!/bin/sh\n# In front of the program, as the image's entrypoint.\n#\n{}\
-         ulimit -Sn \"$(ulimit -Hn)\"\nexec \"$@\"\n",
+        "#!/bin/sh\n# In front of the program, as the image's entrypoint. An image without a shell: --to plan says what \
+         to do.\n#\n{}# Where the hard limit is lower than that, up to it.\n\
+         ulimit -Sn {soft} || ulimit -Sn \"$(ulimit -Hn)\"\n{}exec \"$@\"\n",
         notes::comment(step, "#"),
+        match lowered {
+            Some(_) => format!(
+                "# A program that takes the hard limit at start would raise itself again.\n\
+                 [ \"$(ulimit -Hn)\" -le {hard} ] || ulimit -Hn {hard}\n"
+            ),
+            None => String::new(),
+        },
     );
     Some(File {
         path: "entrypoint.sh".to_owned(),

@@ -24,7 +24,7 @@ const KEYS: &[(&str, &str, i128, i128)] = &[
     ("fs.file-max", "fsFileMax", 8192, NO_LIMIT),
     ("fs.inotify.max_user_watches", "fsInotifyMaxUserWatches", 781_250, 2_097_152),
     ("fs.nr_open", "fsNrOpen", 8192, 20_000_500),
-    ("kernel.threads-max", "kernelThreadsMax", 1, NO_LIMIT),
+    ("kernel.threads-max", "kernelThreadsMax", 20, 513_785),
     ("net.core.netdev_max_backlog", "netCoreNetdevMaxBacklog", 1000, 3_240_000),
     ("net.core.optmem_max", "netCoreOptmemMax", 20_480, 4_194_304),
     ("net.core.rmem_default", "netCoreRmemDefault", 212_992, 134_217_728),
@@ -45,23 +45,27 @@ const KEYS: &[(&str, &str, i128, i128)] = &[
     ("net.ipv4.tcp_tw_reuse", "netIpv4TcpTwReuse", 0, 1),
     ("net.netfilter.nf_conntrack_buckets", "netNetfilterNfConntrackBuckets", 65_536, 524_288),
     ("net.netfilter.nf_conntrack_max", "netNetfilterNfConntrackMax", 131_072, 2_097_152),
-    ("vm.max_map_count", "vmMaxMapCount", 1, NO_LIMIT),
+    ("vm.max_map_count", "vmMaxMapCount", 65_530, 262_144),
     ("vm.swappiness", "vmSwappiness", 0, 100),
 ];
 const TAKES: Takes = Takes {
     sysctl: takes,
-    kube_proxy: |edit| match edit.name.ends_with("nf_conntrack_max") {
+    file: Some("/etc/sysctl.d/999-sysctl-aks.conf"),
+    kube_proxy: Some(|edit| match edit.name.ends_with("nf_conntrack_max") {
         true => takes(edit),
         false => Err(format!(
             "AKS has no key for it, and its kube-proxy, which AKS configures, writes it at its start: {WHO}"
         )),
-    },
-    every_pod: |_| false,
-    kubelet: Ok(()),
+    }),
     nofile: |_| {
         Err("no key of a custom node configuration is known for it: a DaemonSet of your own can change the runtime's \
-             (--to kubernetes), and an entrypoint can raise the soft limit to the hard one")
+             (--to kubernetes), and an entrypoint can raise the soft limit up to the hard one")
     },
+    labels: &[
+        "az aks nodepool add ... --labels tunecheck/unsafe-sysctls=allowed",
+        "  --node-taints tunecheck/unsafe-sysctls=allowed:NoSchedule",
+    ],
+    ..Takes::PLAIN
 };
 const WHO: &str = "a DaemonSet of your own can set it, which AKS supports";
 
@@ -92,7 +96,7 @@ fn pair(entry: &Entry<'_>) -> Option<(String, Value)> {
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
-    let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    let parts = Parts::of(order, &TAKES, &mut rendered);
     let sysctls: Map<String, Value> = parts.taken().filter_map(pair).collect();
     let names = parts.names();
     if sysctls.is_empty() && names.is_empty() {
@@ -112,8 +116,11 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         "# AKS custom node configuration\n\nOnly at the creation of a pool or a cluster: make a new pool, move the \
          load, drop the old one.\n\n    {COMMAND} {}\n\nKeys that the old pool has belong into the files too: `az aks \
          nodepool show`.\nThe sysctls are those of the nodes: pods with a network namespace of their own start from \
-         the kernel's defaults.\nnf_conntrack_max lasts only where kube-proxy runs with --conntrack-max-per-core=0, as \
-         on AKS it does: check with\n`kubectl -n kube-system get daemonset kube-proxy -o yaml | grep conntrack`.\n\n\
+         the kernel's defaults.\nIn a pool without the key kube-proxy sets nf_conntrack_max: 131072, or 32768 x cores \
+         where that is more.\nWith it the value lasts only where kube-proxy leaves it alone \
+         (--conntrack-max-per-core=0): check with\n`kubectl -n kube-system get daemonset kube-proxy -o yaml | grep \
+         conntrack`, and after a restart of kube-proxy with `sysctl`.\nNode auto-provisioning (AKSNodeClass) spells \
+         some keys in another way, such as netIPv4IPLocalPortRange.\n\n\
          ```text\n",
         options.join(" ")
     );

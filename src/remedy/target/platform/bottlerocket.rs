@@ -1,26 +1,37 @@
 //! `bottlerocket`: settings of Bottlerocket nodes, as TOML user data.
 //!
-//! Sources: bottlerocket.dev, settings.kernel, settings.kubernetes, settings.oci-defaults; issue 3747 of
-//! bottlerocket-os/bottlerocket for a module that is loaded at boot.
+//! Sources: bottlerocket.dev, settings.kernel, settings.kubernetes, settings.oci-defaults; release-sysctl.conf of
+//! bottlerocket-os/bottlerocket for its own values, and issue 3747 there for a module that is loaded at boot.
 
 use super::super::yaml::quoted;
 use super::super::{File, Order, Rendered, Target};
-use super::{Parts, TO_KUBE_PROXY, Takes, at_least_the_default, commented, user_data};
+use super::{Parts, Takes, at_least_the_default, commented, user_data};
 
 pub(in super::super) const TARGET: Target =
     Target { name: "bottlerocket", about: "Bottlerocket nodes: settings (TOML user data)", render };
 
 const TAKES: Takes = Takes {
-    sysctl: |_| Ok(()),
-    kube_proxy: |_| Err(TO_KUBE_PROXY.to_owned()),
-    every_pod: |_| false,
-    kubelet: Ok(()),
+    defaults: &[
+        ("fs.inotify.max_user_instances", 8192),
+        ("net.ipv4.neigh.default.gc_thresh2", 15_360),
+        ("net.ipv4.neigh.default.gc_thresh3", 16_384),
+        ("net.ipv6.neigh.default.gc_thresh2", 15_360),
+        ("net.ipv6.neigh.default.gc_thresh3", 16_384),
+        ("net.netfilter.nf_conntrack_max", 1_048_576),
+    ],
     nofile: |edit| Ok(at_least_the_default(edit)),
+    labels: &[
+        "[settings.kubernetes.node-labels]",
+        "\"tunecheck/unsafe-sysctls\" = \"allowed\"",
+        "[settings.kubernetes.node-taints]",
+        "\"tunecheck/unsafe-sysctls\" = [\"allowed:NoSchedule\"]",
+    ],
+    ..Takes::PLAIN
 };
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
-    let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    let parts = Parts::of(order, &TAKES, &mut rendered);
     if parts.writes_nothing(&mut rendered) {
         return Ok(rendered);
     }

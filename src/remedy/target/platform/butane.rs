@@ -5,22 +5,20 @@
 use serde_json::json;
 
 use super::super::{File, Order, Rendered, Target, yaml};
-use super::{Parts, TO_KUBE_PROXY, TO_KUBELET, Takes};
+use super::{Parts, TO_KUBELET, Takes};
 
 pub(in super::super) const TARGET: Target =
     Target { name: "butane", about: "Flatcar and Fedora CoreOS: Butane, at provisioning", render };
 
 const TAKES: Takes = Takes {
-    sysctl: |_| Ok(()),
-    kube_proxy: |_| Err(TO_KUBE_PROXY.to_owned()),
-    every_pod: |_| false,
     kubelet: Err(TO_KUBELET),
     nofile: |_| Err("it is the container runtime's: --to kubernetes has the files for containerd and CRI-O"),
+    ..Takes::PLAIN
 };
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
-    let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    let parts = Parts::of(order, &TAKES, &mut rendered);
     if !parts.writes_sysctls() {
         parts.without_sysctls(&mut rendered);
         return Ok(rendered);

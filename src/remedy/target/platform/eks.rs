@@ -5,35 +5,37 @@
 
 use serde_json::json;
 
-use super::super::admission::RESERVED;
 use super::super::{File, Order, Rendered, Target, yaml};
 use super::{Parts, TO_KUBE_PROXY, Takes, at_least_the_default, commented, rlimits, user_data};
-use crate::model::ports::Ports;
 
 pub(in super::super) const TARGET: Target =
     Target { name: "eks", about: "Amazon EKS, nodes with Amazon Linux 2023: user data (MIME)", render };
 
 const TAKES: Takes = Takes {
-    sysctl: |_| Ok(()),
-    kube_proxy: |_| Err(format!("{TO_KUBE_PROXY} (on EKS the ConfigMap kube-proxy-config of the add-on)")),
-    every_pod: |_| false,
-    kubelet: Ok(()),
+    // /etc/sysctl.conf and /etc/sysctl.d/67-eks-reserved-ports.conf of the image.
+    defaults: &[
+        ("fs.inotify.max_user_instances", 8192),
+        ("fs.inotify.max_user_watches", 524_288),
+        ("kernel.pid_max", 4_194_304),
+        ("vm.max_map_count", 524_288),
+    ],
+    reserved: "2703,9808,9809,10249,10250,10256,61678,61679",
+    kube_proxy: Some(|_| Err(format!("{TO_KUBE_PROXY} (on EKS the ConfigMap kube-proxy-config of the add-on)"))),
     nofile: |edit| Ok(at_least_the_default(edit)),
+    labels: &[
+        "spec.kubelet.flags of the NodeConfig:",
+        "- --node-labels=tunecheck/unsafe-sysctls=allowed",
+        "- --register-with-taints=tunecheck/unsafe-sysctls=allowed:NoSchedule",
+    ],
+    ..Takes::PLAIN
 };
-/// What the image reserves for itself. A file that sets the key replaces that list.
-const OF_THE_IMAGE: &str = "2703,9808,9809,10249,10250,10256,61678,61679";
 /// Sorts after the files of the image.
 const FILE: &str = "/etc/sysctl.d/zz-tunecheck.conf";
 const BOUNDARY: &str = "TUNECHECK";
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
-    let mut parts = Parts::of(order, &TAKES, &mut rendered)?;
-    for entry in parts.sysctls.iter_mut().filter(|entry| entry.edit.name == RESERVED) {
-        if let (Ok(list), Ok(image)) = (entry.value.parse::<Ports>(), OF_THE_IMAGE.parse::<Ports>()) {
-            entry.value = list.union(&image).to_string();
-        }
-    }
+    let parts = Parts::of(order, &TAKES, &mut rendered);
     let (sysctls, others) = (parts.writes_sysctls(), parts.writes_others());
     if !sysctls {
         parts.without_sysctls(&mut rendered);

@@ -1,11 +1,11 @@
 //! `k3s`: files for K3s and RKE2 nodes, whose one service is kubelet, kube-proxy and container runtime.
 //!
-//! Sources: docs.k3s.io (configuration files); pkg/agent/syssetup/setup.go and k3s.service of k3s-io/k3s;
-//! rke2-server.service of rancher/rke2.
+//! Sources: docs.k3s.io (configuration files); pkg/agent/syssetup/setup.go and k3s.service of k3s-io/k3s, and issue 8487
+//! there for the sysctls of its ServiceLB; rke2-server.service of rancher/rke2.
 
 use serde_json::{Map, json};
 
-use super::super::kube_proxy::{Setting, habit};
+use super::super::kube_proxy::Setting;
 use super::super::{File, Order, Rendered, Target, notes, yaml};
 use super::{Parts, Takes, commented};
 
@@ -13,10 +13,7 @@ pub(in super::super) const TARGET: Target =
     Target { name: "k3s", about: "K3s and RKE2 nodes: configuration, sysctl.d and service drop-in", render };
 
 const TAKES: Takes = Takes {
-    sysctl: |_| Ok(()),
-    kube_proxy: |_| Err(String::new()),
-    every_pod: |_| false,
-    kubelet: Ok(()),
+    kube_proxy: None,
     // The units of the installers have 1048576 or infinity.
     nofile: |edit| match edit.hard > UNIT {
         true => Ok(*edit),
@@ -26,13 +23,21 @@ const TAKES: Takes = Takes {
              -p LimitNOFILE -p LimitNOFILESoft k3s (k3s-agent, rke2-server, rke2-agent)",
         ),
     },
+    labels: &[
+        "in a file of config.yaml.d, before the node joins:",
+        "  node-label+: [\"tunecheck/unsafe-sysctls=allowed\"]",
+        "  node-taint+: [\"tunecheck/unsafe-sysctls=allowed:NoSchedule\"]",
+    ],
+    ..Takes::PLAIN
 };
+/// What K3s allows itself, without which the pods of its ServiceLB are rejected: an argument takes the place of its own.
+const OF_SERVICE_LB: [&str; 2] = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"];
 /// What the unit of an installer gives at least.
 const UNIT: i128 = 1_048_576;
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
-    let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    let parts = Parts::of(order, &TAKES, &mut rendered);
     match parts.writes_sysctls() {
         true => rendered.files.push(sysctl_d(&parts)),
         false => parts.without_sysctls(&mut rendered),
@@ -67,14 +72,15 @@ fn sysctl_d(parts: &Parts<'_>) -> File {
 fn config(parts: &Parts<'_>) -> Option<File> {
     let mut config = Map::new();
     if !parts.names().is_empty() {
-        let list = format!("allowed-unsafe-sysctls={}", parts.names().join(","));
+        let ours = parts.names().into_iter().filter(|name| !OF_SERVICE_LB.contains(name));
+        let names: Vec<&str> = OF_SERVICE_LB.into_iter().chain(ours).collect();
+        let list = format!("allowed-unsafe-sysctls={}", names.join(","));
         config.insert("kubelet-arg+".to_owned(), json!([list]));
     }
     let proxy: Vec<String> = parts
         .settings()
         .map(|setting| match setting {
-            Setting::Min(least) => format!("conntrack-min={least}"),
-            Setting::LeftToNode(_) => "conntrack-max-per-core=0".to_owned(),
+            Setting::Min(least) | Setting::MinAlone(least) => format!("conntrack-min={least}"),
             Setting::Established(seconds) => format!("conntrack-tcp-timeout-established={seconds}s"),
         })
         .collect();
@@ -92,9 +98,22 @@ fn config(parts: &Parts<'_>) -> Option<File> {
          already, \
          it takes its place: put what it says into that line, and keep the larger value.",
     );
+    if !parts.names().is_empty() {
+        notes::wrap(
+            &mut about,
+            "",
+            "allowed-unsafe-sysctls takes the place of K3s' own list, without which the pods of its ServiceLB end in \
+             SysctlForbidden: that list is in it.",
+        );
+    }
     if parts.has_proxy() {
-        notes::wrap(&mut about, "", habit(parts.order.options.kubernetes));
-        notes::wrap(&mut about, "", "K3s and RKE2 pass it on. Where maxPerCore is 0 kube-proxy ignores min.");
+        notes::wrap(
+            &mut about,
+            "",
+            "At every start K3s and RKE2 read these arguments and set the values themselves, also where that lowers what \
+             is there: nf_conntrack_max to conntrack-max-per-core x CPUs or conntrack-min, whichever is more, without \
+             a cap, and not at all where conntrack-max-per-core is 0. The buckets they leave alone: sysctl.d.",
+        );
     }
     Some(File {
         path: "config.yaml.d/90-tunecheck.yaml".to_owned(),

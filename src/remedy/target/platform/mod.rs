@@ -26,14 +26,38 @@ const TO_KUBELET: &str = "it is no setting of the operating system: --to kuberne
 struct Takes {
     /// A sysctl of the node.
     sysctl: fn(&SysctlEdit) -> Result<(), String>,
-    /// A sysctl that kube-proxy writes, as one of the node.
-    kube_proxy: fn(&SysctlEdit) -> Result<(), String>,
+    /// Values that the platform gives its nodes itself: a line with as much or less would lower them, or change nothing.
+    defaults: &'static [(&'static str, i128)],
+    /// The ports that it reserves. A line of ours stands in place of its list.
+    reserved: &'static str,
+    /// The file in which it writes what it is told, on its nodes.
+    file: Option<&'static str>,
+    /// A sysctl that kube-proxy writes, as one of the node. None where the platform hands arguments to kube-proxy, and
+    /// writes their values itself.
+    kube_proxy: Option<fn(&SysctlEdit) -> Result<(), String>>,
     /// Whether a sysctl of the node reaches every pod on it.
     every_pod: fn(&str) -> bool,
     /// `allowedUnsafeSysctls` of the kubelet.
     kubelet: Result<(), &'static str>,
     /// The limit on open files of containers, as it is written there.
     nofile: fn(&NofileEdit) -> Result<NofileEdit, &'static str>,
+    /// How a node keeps the label and the taint when it is replaced, line by line.
+    labels: &'static [&'static str],
+}
+
+impl Takes {
+    /// A node that takes what it is told, and leaves to kube-proxy what kube-proxy writes.
+    const PLAIN: Self = Self {
+        sysctl: |_| Ok(()),
+        defaults: &[],
+        reserved: "",
+        file: None,
+        kube_proxy: Some(|_| Err(TO_KUBE_PROXY.to_owned())),
+        every_pod: |_| false,
+        kubelet: Ok(()),
+        nofile: |edit| Ok(*edit),
+        labels: &[],
+    };
 }
 
 fn elsewhere(step: &Step, order: Order<'_>) -> String {
@@ -66,14 +90,6 @@ fn user_data(text: String) -> String {
     };
     let (head, tail) = bare.split_at(at + 1);
     [head, &[note], tail].concat().join("\n") + "\n"
-}
-
-/// A sysctl among those that a platform has a key for.
-fn known(edit: &SysctlEdit, names: &[&str], platform: &str) -> Result<(), String> {
-    match names.contains(&edit.name.as_str()) {
-        true => Ok(()),
-        false => Err(format!("{platform} has no key for it: a DaemonSet of your own on the node can set it")),
-    }
 }
 
 /// The OCI `process.rlimits` of a limit on open files.

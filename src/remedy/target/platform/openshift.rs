@@ -12,26 +12,44 @@ use crate::model::action::{How, SysctlEdit};
 pub(in super::super) const TARGET: Target =
     Target { name: "openshift", about: "OpenShift: Tuned profile and KubeletConfig (YAML)", render };
 
-/// What the parent profile gives a table that it sets to a number.
-const TABLE: i128 = 1_048_576;
 const TAKES: Takes = Takes {
     sysctl: takes,
-    kube_proxy: takes,
-    every_pod: |_| false,
-    kubelet: Ok(()),
+    // The profiles openshift and openshift-node: a line of ours, also one with =>, stands in place of theirs.
+    defaults: &[
+        ("fs.inotify.max_user_instances", 8192),
+        ("fs.inotify.max_user_watches", 65_536),
+        ("kernel.pid_max", 4_194_304),
+        ("net.ipv4.neigh.default.gc_thresh1", 8192),
+        ("net.ipv4.neigh.default.gc_thresh2", 32_768),
+        ("net.ipv4.neigh.default.gc_thresh3", 65_536),
+        ("net.ipv6.neigh.default.gc_thresh1", 8192),
+        ("net.ipv6.neigh.default.gc_thresh2", 32_768),
+        ("net.ipv6.neigh.default.gc_thresh3", 65_536),
+        ("net.netfilter.nf_conntrack_buckets", 1_048_576),
+        ("net.netfilter.nf_conntrack_max", 1_048_576),
+        ("vm.max_map_count", 262_144),
+    ],
+    kube_proxy: Some(takes),
     nofile: |_| {
         Err("CRI-O gives it: default_ulimits (--to kubernetes), which on OpenShift a MachineConfig puts into \
              /etc/crio/crio.conf.d")
     },
+    labels: &[
+        "in the MachineSet, below spec.template.spec:",
+        "  metadata: { labels: { tunecheck/unsafe-sysctls: allowed } }",
+        "  taints: [{ key: tunecheck/unsafe-sysctls, value: allowed, effect: NoSchedule }]",
+    ],
+    ..Takes::PLAIN
 };
 
+/// TuneD applies these again after its profile (reapply_sysctl).
+const WINS: [&str; 3] = ["/etc/sysctl.d/", "/run/sysctl.d/", "/etc/sysctl.conf"];
+
 fn takes(edit: &SysctlEdit) -> Result<(), String> {
-    let table = edit.name.ends_with("nf_conntrack_max") || edit.name.ends_with("nf_conntrack_buckets");
-    match edit.new.limit() {
-        // Its value would stand in place of the parent's, and so could lower the table.
-        Some(new) if table && new <= TABLE => Err(format!(
-            "the profile openshift sets {TABLE} already: the cluster's administrator finds out what lowers it on this \
-             node (sysctl, kube-proxy)"
+    match &edit.boot_line {
+        Some(at) if WINS.iter().any(|files| at.starts_with(files)) => Err(format!(
+            "{at} on the node wins over a Tuned object, since TuneD applies those files again after it \
+             (reapply_sysctl): a MachineConfig changes that line"
         )),
         _ => Ok(()),
     }
@@ -39,7 +57,7 @@ fn takes(edit: &SysctlEdit) -> Result<(), String> {
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
-    let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    let parts = Parts::of(order, &TAKES, &mut rendered);
     match parts.writes_sysctls() {
         true => rendered.files.push(tuned(&parts)),
         false => parts.without_sysctls(&mut rendered),

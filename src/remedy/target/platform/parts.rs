@@ -3,11 +3,17 @@
 use serde_json::Value;
 
 use super::super::admission::{self, NODES, RANGE, RESERVED, is_of_pod};
-use super::super::kube_proxy::{Refused, Setting, setting};
+use super::super::kube_proxy::{Setting, uncapped};
 use super::super::{Order, PodSecurity, Rendered, is_change, notes, unfit_at_boot};
 use super::{Takes, elsewhere};
-use crate::model::action::{Edit, NofileEdit, Site, SysctlEdit};
+use crate::model::action::{Edit, How, NofileEdit, Site, SysctlEdit};
+use crate::model::ports::Ports;
 use crate::remedy::{Step, file, kube_proxy_key};
+
+/// Who brings down limits on open files.
+const LOWER: &str = "the image's entrypoint lowers it for one container (--to kubernetes); for all of them whoever gave \
+                     the container runtime so much takes LimitNOFILE=infinity, or as high a number, out of its unit or its \
+                     base_runtime_spec";
 
 /// A sysctl of the node with the value that is written.
 pub(super) struct Entry<'a> {
@@ -28,17 +34,26 @@ pub(super) struct Parts<'a> {
     allowed: Vec<(&'a Step, &'a str)>,
     nofile: Option<(&'a Step, NofileEdit)>,
     proxy: Vec<(&'a Step, Setting)>,
+    labels: &'static [&'static str],
 }
 
 impl<'a> Parts<'a> {
     /// What the platform takes. Every other step is left out, with the reason.
-    pub(super) fn of(order: Order<'a>, takes: &Takes, rendered: &mut Rendered) -> Result<Self, String> {
-        let mut parts = Self { order, sysctls: Vec::new(), allowed: Vec::new(), nofile: None, proxy: Vec::new() };
+    pub(super) fn of(order: Order<'a>, takes: &Takes, rendered: &mut Rendered) -> Self {
+        let mut parts = Self {
+            order,
+            sysctls: Vec::new(),
+            allowed: Vec::new(),
+            nofile: None,
+            proxy: Vec::new(),
+            labels: takes.labels,
+        };
         for step in order.plan.steps.iter().filter(|step| is_change(step)) {
             let left = match &step.action.edit {
-                Edit::Sysctl(edit) => parts.sysctl(step, edit, takes)?,
+                Edit::Sysctl(edit) => parts.sysctl(step, edit, takes),
                 Edit::AllowUnsafe { name } => parts.allow(step, name, takes),
                 Edit::Nofile(edit) => parts.limit(step, edit, takes),
+                Edit::LowerNofile(_) => Err(LOWER.to_owned()),
                 Edit::Ndots(_) => Err("it is a pod's: --to kubernetes".to_owned()),
                 _ => Err(elsewhere(step, order)),
             };
@@ -46,55 +61,45 @@ impl<'a> Parts<'a> {
                 rendered.leave_out(step, why);
             }
         }
-        Ok(parts)
+        parts
     }
 
-    /// The outer error is for the user to answer, the inner one is why the step is left out.
-    fn sysctl(&mut self, step: &'a Step, edit: &'a SysctlEdit, takes: &Takes) -> Result<Result<(), String>, String> {
+    fn sysctl(&mut self, step: &'a Step, edit: &'a SysctlEdit, takes: &Takes) -> Result<(), String> {
         let mut note = None;
-        let written = match step.action.site {
+        match step.action.site {
             Site::Node | Site::Here => {
                 note = kube_proxy_key(&edit.name).map(|key| {
                     format!("on a node with kube-proxy its conntrack.{key}, which writes over this at every start (--to kubernetes)")
                 });
-                (takes.sysctl)(edit).and_then(|()| self.of_node(step, edit))
+                (takes.sysctl)(edit)?;
+                self.of_node(step, edit)?;
             }
             // What reaches the pods changes the node too.
-            Site::PodManifest | Site::ContainerRun if (takes.every_pod)(&edit.name) => self.at_boot(step, edit),
-            Site::PodManifest | Site::ContainerRun => Err("it is a pod's: --to kubernetes".to_owned()),
-            Site::KubeProxy => match (takes.kube_proxy)(edit) {
-                Ok(()) => self.at_boot(step, edit),
-                Err(why) => match (setting(edit, self.order), why.is_empty()) {
-                    // What kube-proxy leaves alone the node sets itself.
-                    (Ok(left @ Setting::LeftToNode(_)), own) => {
-                        if own {
-                            self.proxy.push((step, left));
-                        } else {
-                            note = Some("kube-proxy has to leave it alone: maxPerCore: 0 (--to kubernetes)".to_owned());
-                        }
-                        (takes.sysctl)(edit).and_then(|()| self.at_boot(step, edit))
-                    }
-                    // A platform without an answer of its own hands it to kube-proxy.
-                    (Ok(setting), true) => {
-                        self.proxy.push((step, setting));
-                        return Ok(Ok(()));
-                    }
-                    (Err(Refused::Ask(what)), true) => return Err(what),
-                    (Err(Refused::LeftOut(why)), true) => Err(why),
-                    _ => Err(why),
-                },
-            },
-            _ => Err(elsewhere(step, self.order)),
-        };
-        Ok(written.and_then(|()| {
-            let value = edit.new.plain();
-            if value != notes::one_line(&value) {
-                return Err("its value is not one line of text: look for who wrote the report".to_owned());
+            Site::PodManifest | Site::ContainerRun if (takes.every_pod)(&edit.name) => {
+                (takes.sysctl)(edit)?;
+                self.at_boot(step, edit)?;
             }
-            let held = self.order.told_only(step).or_else(|| is_of_pod(edit, self.order).then(|| look_first(edit)));
-            self.sysctls.push(Entry { step, edit, value, held, note });
-            Ok(())
-        }))
+            Site::PodManifest | Site::ContainerRun => return Err("it is a pod's: --to kubernetes".to_owned()),
+            Site::KubeProxy => match takes.kube_proxy {
+                Some(taken) => {
+                    taken(edit)?;
+                    self.at_boot(step, edit)?;
+                }
+                None => {
+                    self.proxy.push((step, uncapped(edit, self.order)?));
+                    return Ok(());
+                }
+            },
+            _ => return Err(elsewhere(step, self.order)),
+        }
+        not_of_platform(edit, takes)?;
+        let value = written(edit, takes);
+        if value != notes::one_line(&value) {
+            return Err("its value is not one line of text: look for who wrote the report".to_owned());
+        }
+        let held = self.order.told_only(step).or_else(|| is_of_pod(edit, self.order).then(|| look_first(edit)));
+        self.sysctls.push(Entry { step, edit, value, held, note });
+        Ok(())
     }
 
     fn at_boot(&self, step: &Step, edit: &SysctlEdit) -> Result<(), String> {
@@ -258,6 +263,10 @@ impl<'a> Parts<'a> {
                 format!("  kubectl label node NODE {NODES}=allowed"),
                 format!("  kubectl taint node NODE {NODES}=allowed:NoSchedule"),
             ]);
+            if !self.labels.is_empty() {
+                lines.push("What kubectl gives a node is lost when it is replaced. To keep it:".to_owned());
+                lines.extend(self.labels.iter().map(|line| format!("  {line}")));
+            }
         }
         lines
     }
@@ -293,6 +302,46 @@ impl Entry<'_> {
             notes::wrap(&mut lines, "  left to you: ", &format!("{} = {}: {why}", self.edit.name, self.value));
         }
         lines
+    }
+}
+
+/// Why a value is not written, if the platform gives it already and something else writes over it.
+fn not_of_platform(edit: &SysctlEdit, takes: &Takes) -> Result<(), String> {
+    const NOT_HELD: &str = "does not hold, so a line like it would not either: the node's \
+                            administrator finds out what writes over it (boot/drift)";
+    if let Some(why) = &edit.overwritten {
+        return Err(format!(
+            "{why}. A line like it would not hold either: --to kubernetes has kube-proxy's setting, for the cluster's administrator"
+        ));
+    }
+    let default = takes.defaults.iter().find(|(name, _)| *name == edit.name).map(|(_, value)| *value);
+    if let (How::Raise, Some(default), Some(new)) = (edit.how, default, edit.new.limit())
+        && new <= default
+    {
+        return Err(format!(
+            "the platform gives its nodes {default} already, and a line with {new} would take its place: the node's \
+             administrator finds out what lowers it there (boot/drift)"
+        ));
+    }
+    match (&edit.boot_line, &edit.boot) {
+        (Some(at), Some(boot)) if takes.file.is_some_and(|file| is_in(at, file)) && *boot == edit.new => {
+            Err(format!("the platform's own {at} gives it {} already and {NOT_HELD}", boot.plain()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether `file:line` is a line of a file.
+fn is_in(at: &str, file: &str) -> bool {
+    at.strip_prefix(file).is_some_and(|line| line.starts_with(':'))
+}
+
+/// The value as it is written: a list together with that of the platform, in whose place it stands.
+fn written(edit: &SysctlEdit, takes: &Takes) -> String {
+    let value = edit.new.plain();
+    match (edit.name.as_str(), value.parse::<Ports>(), takes.reserved.parse::<Ports>()) {
+        (RESERVED, Ok(list), Ok(of_platform)) => list.union(&of_platform).to_string(),
+        _ => value,
     }
 }
 

@@ -5,27 +5,45 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::{File, Order, Rendered, Target, yaml};
+use super::super::{File, Order, Rendered, Target, notes, yaml};
 use super::{Parts, Takes, commented, rlimits};
+use crate::model::action::NofileEdit;
 
 pub(in super::super) const TARGET: Target =
     Target { name: "talos", about: "Talos Linux: patch of the machine configuration (YAML)", render };
 
 const TAKES: Takes = Takes {
-    sysctl: |_| Ok(()),
-    kube_proxy: |_| {
-        Err("kube-proxy writes it at its start: on Talos its arguments are cluster.proxy.extraArgs of the control \
-             plane (conntrack-min, conntrack-tcp-timeout-established); --to kubernetes says more"
-            .to_owned())
+    defaults: &[("fs.inotify.max_user_instances", 8192)],
+    reserved: "50000,50001",
+    // Talos starts kube-proxy with conntrack-max-per-core=0: the node's own value holds, and conntrack-min is ignored.
+    kube_proxy: Some(|edit| match edit.name.ends_with("nf_conntrack_max") {
+        true => Ok(()),
+        false => Err("kube-proxy writes it at its start: on Talos its arguments are cluster.proxy.extraArgs of the \
+                      control plane (conntrack-tcp-timeout-established), or from 1.14 on the document KubeProxyConfig; \
+                      --to kubernetes says more"
+            .to_owned()),
+    }),
+    nofile: |edit| match edit.hard > OF_CONTAINERS {
+        true => Ok(NofileEdit { soft: edit.soft.max(OF_CONTAINERS), ..*edit }),
+        false => Err(
+            "Talos gives containers 1048576 soft and hard, and less in its base runtime specification would lower it for \
+             all of them: the node's administrator finds out what lowers it here (the image's entrypoint, \
+             baseRuntimeSpecOverrides)",
+        ),
     },
-    every_pod: |_| false,
-    kubelet: Ok(()),
-    nofile: |edit| Ok(*edit),
+    labels: &[
+        "machine:",
+        "  nodeLabels: { tunecheck/unsafe-sysctls: allowed }",
+        "  nodeTaints: { tunecheck/unsafe-sysctls: \"allowed:NoSchedule\" }",
+    ],
+    ..Takes::PLAIN
 };
+/// The limits on open files that containers inherit.
+const OF_CONTAINERS: i128 = 1_048_576;
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
-    let parts = Parts::of(order, &TAKES, &mut rendered)?;
+    let parts = Parts::of(order, &TAKES, &mut rendered);
     if parts.writes_nothing(&mut rendered) {
         return Ok(rendered);
     }
@@ -44,16 +62,23 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     if let Some(edit) = parts.files_limit() {
         machine.insert("baseRuntimeSpecOverrides".to_owned(), json!({ "process": { "rlimits": rlimits(edit) } }));
     }
-    let text = format!(
-        "# A patch of the machine configuration. From Talos 1.14 on documents of their own hold the same: SysctlConfig \
-         (params),\n# KernelModuleConfig (name) and CRIBaseRuntimeSpecConfig (overrides). Where the node has such a \
-         document, put the\n# values there: for sysctls it wins, and the last one excludes baseRuntimeSpecOverrides. \
-         What the node has now:\n#   talosctl --nodes NODE get machineconfig -o yaml\n\
-         # Limits on open files: keep what containers on the node have where it is more (grep 'open files' \
-         /proc/PID/limits).\n{}{}",
-        commented(&parts.told()),
-        yaml::document(&json!({ "machine": machine }))
+    let mut about = Vec::new();
+    notes::wrap(
+        &mut about,
+        "",
+        "A patch of the machine configuration. From Talos 1.14 on documents of their own hold the same: SysctlConfig \
+         (params), KernelModuleConfig (name), KubeletConfig (extraConfig), KubeProxyConfig and CRIBaseRuntimeSpecConfig \
+         (overrides). Where the node has such a document put the values there: both forms at once are an error, and for \
+         sysctls the document wins. What the node has now: talosctl --nodes NODE get machineconfig -o yaml",
     );
+    notes::wrap(
+        &mut about,
+        "",
+        "nf_conntrack_max holds, since Talos starts kube-proxy with conntrack-max-per-core=0, unless cluster.proxy.extraArgs \
+         of the control plane say otherwise.",
+    );
+    let text =
+        format!("{}{}{}", commented(&about), commented(&parts.told()), yaml::document(&json!({ "machine": machine })));
     rendered.files.push(File {
         path: "machine-patch.yaml".to_owned(),
         text,
