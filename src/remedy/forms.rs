@@ -1,12 +1,8 @@
 //! The form that a sysctl's new value takes in each place.
 
-use super::{
-    KUBE_PROXY_ESTABLISHED, KUBE_PROXY_MOST, KUBE_PROXY_PER_CORE, Situation, file, kube_proxy_key, place, quoted,
-    sysctl, words,
-};
+use super::{Situation, file, kube_proxy, place, quoted, sysctl, words};
 use crate::model::action::{Action, Edit, How, Site, SysctlEdit};
 use crate::model::fact::{Cause, Scope, Value};
-use crate::model::facts::Fact;
 use crate::model::fix::{Effect, Pod, Safety, SysctlFix};
 use crate::model::place::{Kind, Netns};
 use crate::model::rule::Rule;
@@ -19,7 +15,7 @@ pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situatio
     let old = situation.facts.value(&fact).ok().cloned();
     SysctlEdit {
         name: fix.name.to_owned(),
-        overwritten: overwritten(fix.name, old.as_ref(), boot, situation),
+        overwritten: kube_proxy::overwritten(fix.name, old.as_ref(), boot, situation),
         old,
         new,
         how: sysctl::how(&fix.change),
@@ -36,21 +32,6 @@ pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situatio
         boot: boot.and_then(|fact| fact.reading.clone().ok()),
         tuned: tuned(fix.name, situation),
     }
-}
-
-/// Who wrote over the line that sets a sysctl at boot, if kube-proxy did: it writes at its start, after the files.
-fn overwritten(name: &str, old: Option<&Value>, boot: Option<&Fact>, situation: Situation<'_>) -> Option<String> {
-    let (stands, boot) = (situation.place, boot?);
-    let (now, set) = (old?.limit()?, boot.reading.as_ref().ok()?.limit()?);
-    kube_proxy_key(name).filter(|_| stands.node && now != set)?;
-    let cpus = situation.facts.number("cpu.online").ok();
-    let wrote = match cpus {
-        Some(cpus) if name.ends_with("nf_conntrack_max") && now == KUBE_PROXY_PER_CORE.saturating_mul(cpus) => {
-            format!("kube-proxy wrote {KUBE_PROXY_PER_CORE} x {cpus} CPUs over it at its start")
-        }
-        _ => format!("kube-proxy, if it runs here, wrote {now} over it at its start"),
-    };
-    Some(format!("{} gives it {set} already and does not hold: {wrote}", boot.source))
 }
 
 /// The line of the TuneD profile that sets a sysctl, if TuneD has the last word over sysctl.d.
@@ -80,7 +61,7 @@ impl Planned<'_> {
     fn in_place(self) -> Vec<Action> {
         let stands = self.situation.place;
         let kubernetes = stands.node || stands.kind == Kind::Pod;
-        if kubernetes && let Some(line) = self.kube_proxy_line() {
+        if kubernetes && let Some(line) = kube_proxy::line(&self.edit, self.situation) {
             return vec![self.kube_proxy(line)];
         }
         let conntrack = self.edit.name.starts_with("net.netfilter.nf_conntrack");
@@ -324,23 +305,12 @@ impl Planned<'_> {
         ]
     }
 
-    /// The line of kube-proxy's configuration, for a sysctl that it writes at every start.
-    fn kube_proxy_line(&self) -> Option<String> {
-        let wanted = self.edit.new.limit()?;
-        let key = kube_proxy_key(&self.edit.name)?;
-        if key.ends_with("Timeout") {
-            return Some(format!("conntrack.{key}: {}s", wanted.max(KUBE_PROXY_ESTABLISHED)));
-        }
-        let cpus = self.situation.facts.number("cpu.online").ok().filter(|&cpus| cpus > 0);
-        let per_core = cpus.map(|cpus| format!("   (or conntrack.maxPerCore x {cpus} CPUs: the larger counts)"));
-        Some(format!("conntrack.{key}: {wanted}{}", per_core.unwrap_or_default()))
-    }
-
     fn kube_proxy(self, line: String) -> Action {
         let mut lines = vec![format!("kube-proxy configuration, {line}"), "restart kube-proxy".to_owned()];
-        if self.edit.name.ends_with("nf_conntrack_max") && self.edit.new.limit() > Some(KUBE_PROXY_MOST) {
+        if self.edit.name.ends_with("nf_conntrack_max") && self.edit.new.limit() > Some(kube_proxy::MOST) {
             lines.push(format!(
-                "kube-proxy 1.36 and later ignore min where maxPerCore x CPUs is above {KUBE_PROXY_MOST}: conntrack.maxPerCore: 1 beside it"
+                "kube-proxy 1.36 and later ignore min where maxPerCore x CPUs is above {}: conntrack.maxPerCore: 1 beside it",
+                kube_proxy::MOST
             ));
         }
         // A line that does not hold is not written again.

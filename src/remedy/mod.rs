@@ -4,6 +4,7 @@
 
 mod file;
 mod forms;
+mod kube_proxy;
 mod nofile;
 mod place;
 mod plan;
@@ -25,15 +26,6 @@ use crate::model::rule::Rule;
 use crate::model::sysctl::known;
 
 pub use plan::{Conflict, Plan, Step};
-
-/// Since 1.36 kube-proxy cuts `maxPerCore` times the number of cores to this, and where it does, ignores `min`, which it
-/// otherwise takes as it is (getConntrackMax).
-const KUBE_PROXY_MOST: i128 = 1_048_576;
-/// Entries that kube-proxy gives each core unless it is told otherwise.
-const KUBE_PROXY_PER_CORE: i128 = 32_768;
-/// Seconds that kube-proxy gives established connections unless it is told otherwise: a setting below it would lower the
-/// timeout on every node.
-const KUBE_PROXY_ESTABLISHED: i128 = 86_400;
 
 /// What an action is worked out from.
 #[derive(Clone, Copy, Debug)]
@@ -198,16 +190,6 @@ fn removal_at(rule: &Rule, name: &str, at: &str, situation: Situation<'_>) -> Ac
         takes_effect: Effect::Reboot,
         prove: format!("grep -n {} {}", quoted(name), quoted(file)).into(),
         undo: "put the line back".to_owned(),
-    }
-}
-
-/// The key of kube-proxy's `conntrack` configuration that gives a sysctl its value at every start
-/// (kubeproxy.config.k8s.io/v1alpha1).
-fn kube_proxy_key(sysctl: &str) -> Option<&'static str> {
-    match sysctl {
-        "net.netfilter.nf_conntrack_max" => Some("min"),
-        "net.netfilter.nf_conntrack_tcp_timeout_established" => Some("tcpEstablishedTimeout"),
-        _ => None,
     }
 }
 

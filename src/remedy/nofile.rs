@@ -142,7 +142,9 @@ fn lowered(rule: &Rule, edit: NofileEdit, situation: Situation<'_>) -> Action {
     let name = quoted(unit.unwrap_or("NAME"));
     let entrypoint = || {
         [
-            format!("in the image's entrypoint: ulimit -Sn {soft}; exec \"$@\"   (needs no privilege, up to the hard limit)"),
+            format!(
+                "in the image's entrypoint: ulimit -Sn {soft}; exec \"$@\"   (needs no privilege, up to the hard limit)"
+            ),
             format!(
                 "for a program that takes the hard limit at start (Go, the JVM, Node): ulimit -Sn {soft}; ulimit -Hn {hard}; exec \"$@\""
             ),

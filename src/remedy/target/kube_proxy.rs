@@ -7,7 +7,7 @@ use super::Order;
 use super::admission::is_of_pod;
 use crate::model::action::{How, SysctlEdit};
 use crate::model::version::Version;
-use crate::remedy::{KUBE_PROXY_ESTABLISHED, KUBE_PROXY_MOST};
+use crate::remedy::kube_proxy::{ESTABLISHED, MOST};
 
 /// A setting below `conntrack` of a KubeProxyConfiguration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +26,10 @@ impl Setting {
         match self {
             Self::Min(_) => None,
             Self::MinAlone(_) => Some(format!(
-                "written  maxPerCore: 1 as well: where maxPerCore x cores is above {KUBE_PROXY_MOST} kube-proxy ignores min"
+                "written  maxPerCore: 1 as well: where maxPerCore x cores is above {MOST} kube-proxy ignores min"
             )),
             Self::Established(seconds) => Some(format!(
-                "written  {seconds}s: less than kube-proxy's own {KUBE_PROXY_ESTABLISHED}s would lower it on every node"
+                "written  {seconds}s: less than kube-proxy's own {ESTABLISHED}s would lower it on every node"
             )),
         }
     }
@@ -41,12 +41,12 @@ impl Setting {
 /// Why there is none, or what the user has to say first.
 pub(super) fn setting(edit: &SysctlEdit, order: Order<'_>) -> Result<Setting, Refused> {
     match uncapped(edit, order).map_err(Refused::LeftOut)? {
-        Setting::Min(new) if new > KUBE_PROXY_MOST => match order.options.kubernetes {
+        Setting::Min(new) if new > MOST => match order.options.kubernetes {
             Some(release) if (release.major, release.minor) < (1, 36) => Ok(Setting::Min(new)),
             Some(_) => Ok(Setting::MinAlone(new)),
             None => Err(Refused::Ask(format!(
                 "--kubernetes-version is missing: kubectl get nodes shows the oldest kubelet's; kube-proxy 1.36 and \
-                 later ignore min where maxPerCore x cores is above {KUBE_PROXY_MOST}, and the plan asks for {new}"
+                 later ignore min where maxPerCore x cores is above {MOST}, and the plan asks for {new}"
             ))),
         },
         setting => Ok(setting),
@@ -73,9 +73,7 @@ pub(super) fn uncapped(edit: &SysctlEdit, order: Order<'_>) -> Result<Setting, S
         );
     }
     match edit.name.as_str() {
-        "net.netfilter.nf_conntrack_tcp_timeout_established" => {
-            Ok(Setting::Established(new.max(KUBE_PROXY_ESTABLISHED)))
-        }
+        "net.netfilter.nf_conntrack_tcp_timeout_established" => Ok(Setting::Established(new.max(ESTABLISHED))),
         "net.netfilter.nf_conntrack_max" => Ok(Setting::Min(new)),
         _ => unfit("kube-proxy has no setting for it: --to sysctl.d on the node"),
     }

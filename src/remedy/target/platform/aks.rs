@@ -51,9 +51,10 @@ const KEYS: &[(&str, &str, i128, i128)] = &[
 const TAKES: Takes = Takes {
     sysctl: takes,
     file: Some("/etc/sysctl.d/999-sysctl-aks.conf"),
-    kube_proxy: Some(|edit| match edit.name.ends_with("nf_conntrack_max") {
-        true => takes(edit),
-        false => Err(format!(
+    kube_proxy: Some(|edit| match &edit.overwritten {
+        Some(why) => Err(format!("{why}, which AKS configures, and the same line would not hold either: {WHO}")),
+        None if edit.name.ends_with("nf_conntrack_max") => takes(edit),
+        None => Err(format!(
             "AKS has no key for it, and its kube-proxy, which AKS configures, writes it at its start: {WHO}"
         )),
     }),

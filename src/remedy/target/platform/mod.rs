@@ -7,6 +7,7 @@ pub(super) mod eks;
 pub(super) mod gke;
 pub(super) mod k3s;
 pub(super) mod openshift;
+mod own;
 mod parts;
 pub(super) mod talos;
 

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::super::admission::{self, NODES, RANGE, RESERVED, is_of_pod};
 use super::super::kube_proxy::{Setting, uncapped};
 use super::super::{Order, PodSecurity, Rendered, is_change, notes, unfit_at_boot};
+use super::own::{is_given, written};
 use super::{Takes, elsewhere};
-use crate::model::action::{Edit, How, NofileEdit, Site, SysctlEdit};
-use crate::model::ports::Ports;
-use crate::remedy::{Step, file, kube_proxy_key};
+use crate::model::action::{Edit, NofileEdit, Site, SysctlEdit};
+use crate::remedy::{Step, file, kube_proxy};
 
 /// Who brings down limits on open files.
 const LOWER: &str = "the image's entrypoint lowers it for one container (--to kubernetes); for all of them whoever gave \
@@ -68,7 +68,7 @@ impl<'a> Parts<'a> {
         let mut note = None;
         match step.action.site {
             Site::Node | Site::Here => {
-                note = kube_proxy_key(&edit.name).map(|key| {
+                note = kube_proxy::key(&edit.name).map(|key| {
                     format!("on a node with kube-proxy its conntrack.{key}, which writes over this at every start (--to kubernetes)")
                 });
                 (takes.sysctl)(edit)?;
@@ -92,7 +92,7 @@ impl<'a> Parts<'a> {
             },
             _ => return Err(elsewhere(step, self.order)),
         }
-        not_of_platform(edit, takes)?;
+        is_given(edit, takes)?;
         let value = written(edit, takes);
         if value != notes::one_line(&value) {
             return Err("its value is not one line of text: look for who wrote the report".to_owned());
@@ -302,46 +302,6 @@ impl Entry<'_> {
             notes::wrap(&mut lines, "  left to you: ", &format!("{} = {}: {why}", self.edit.name, self.value));
         }
         lines
-    }
-}
-
-/// Why a value is not written, if the platform gives it already and something else writes over it.
-fn not_of_platform(edit: &SysctlEdit, takes: &Takes) -> Result<(), String> {
-    const NOT_HELD: &str = "does not hold, so a line like it would not either: the node's \
-                            administrator finds out what writes over it (boot/drift)";
-    if let Some(why) = &edit.overwritten {
-        return Err(format!(
-            "{why}. A line like it would not hold either: --to kubernetes has kube-proxy's setting, for the cluster's administrator"
-        ));
-    }
-    let default = takes.defaults.iter().find(|(name, _)| *name == edit.name).map(|(_, value)| *value);
-    if let (How::Raise, Some(default), Some(new)) = (edit.how, default, edit.new.limit())
-        && new <= default
-    {
-        return Err(format!(
-            "the platform gives its nodes {default} already, and a line with {new} would take its place: the node's \
-             administrator finds out what lowers it there (boot/drift)"
-        ));
-    }
-    match (&edit.boot_line, &edit.boot) {
-        (Some(at), Some(boot)) if takes.file.is_some_and(|file| is_in(at, file)) && *boot == edit.new => {
-            Err(format!("the platform's own {at} gives it {} already and {NOT_HELD}", boot.plain()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether `file:line` is a line of a file.
-fn is_in(at: &str, file: &str) -> bool {
-    at.strip_prefix(file).is_some_and(|line| line.starts_with(':'))
-}
-
-/// The value as it is written: a list together with that of the platform, in whose place it stands.
-fn written(edit: &SysctlEdit, takes: &Takes) -> String {
-    let value = edit.new.plain();
-    match (edit.name.as_str(), value.parse::<Ports>(), takes.reserved.parse::<Ports>()) {
-        (RESERVED, Ok(list), Ok(of_platform)) => list.union(&of_platform).to_string(),
-        _ => value,
     }
 }
 
