@@ -126,6 +126,9 @@ fn value(name: &str) -> BoxedStrategy<Value> {
         Unit::Mode => (0..4i128).prop_map(Value::Number).boxed(),
         Unit::Percent => (0..=100i128).prop_map(Value::Number).boxed(),
         Unit::Ports => ports().boxed(),
+        Unit::Text if name == "bridge.name" => {
+            select(vec!["cni0", "docker0"]).prop_map(|text| Value::Text(text.into())).boxed()
+        }
         Unit::Text if !name.starts_with("boot[") => {
             select(vec!["cubic", "bbr", "6.12.1", "5.4.0", ""]).prop_map(|text| Value::Text(text.into())).boxed()
         }
