@@ -130,7 +130,8 @@ fn what_a_plan_claims_to_fix_on_a_recorded_machine_passes_once_it_is_applied() {
 }
 
 /// What `audit` reads under another name as well.
-const ALSO: [(&str, &str); 3] = [
+const ALSO: [(&str, &str); 4] = [
+    ("net.bridge.bridge-nf-call-iptables", "bridge.filtered"),
     ("net.netfilter.nf_conntrack_max", "conntrack.max"),
     ("net.netfilter.nf_conntrack_buckets", "conntrack.buckets"),
     ("fs.file-max", "file.max"),

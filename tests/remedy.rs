@@ -297,7 +297,7 @@ fn nofile_comes_down_where_it_is_too_high(action: &Action, facts: &Facts) -> Res
     prop_assert!(old_hard > need.max(1_048_576) && hard < old_hard, "{old_hard} to {hard}");
     prop_assert!(soft >= need && soft <= hard, "{old_soft}:{old_hard} to {soft}:{hard}");
     // A soft limit that carries the load, and that programs bear, stays.
-    let stays = (need.max(65_536)..=need.max(1_048_576)).contains(&old_soft);
+    let stays = (need.max(65_535)..=need.max(1_048_576)).contains(&old_soft);
     prop_assert!(!stays || soft == old_soft, "{old_soft}:{old_hard} to {soft}:{hard}");
     prop_assert!(!action.lines.iter().any(|line| line.contains("raise")), "{:?}", action.lines);
     to_a_number(action)

@@ -9,6 +9,9 @@ use crate::model::rule::Rule;
 /// Above this a hard limit is too high: some programs walk or allocate up to it at start.
 const TOO_HIGH: i128 = 1_048_576;
 
+/// A soft limit that every program bears.
+const BORNE: i128 = 65_536;
+
 /// The action, or none if the limits are as good already.
 pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> Option<Action> {
     let facts = situation.facts;
@@ -17,7 +20,7 @@ pub(super) fn action(rule: &Rule, fix: &NofileFix, situation: Situation<'_>) -> 
     let (need_soft, need_hard) = (fix.soft.amount(facts, None).ok()?, fix.hard.amount(facts, None).ok()?);
     let borne = TOO_HIGH.max(need_hard);
     if old_hard > borne {
-        let soft = if (need_soft..=borne).contains(&old_soft) { old_soft } else { need_soft };
+        let soft = if (need_soft..=borne).contains(&old_soft) { old_soft } else { need_soft.max(BORNE) };
         let edit = NofileEdit { old_soft, old_hard, soft, hard: need_hard.max(soft), ceiling: None };
         return Some(lowered(rule, edit, situation));
     }
