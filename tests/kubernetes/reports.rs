@@ -74,7 +74,8 @@ pub(crate) fn finding(rule: &str, fix: &[Value]) -> Value {
     let now = fix.first().map(|action| action["edit"]["old"].clone());
     let limit = now.as_ref().filter(|now| now.is_number());
     // This rule asks for its bound itself.
-    let bound = fix.first().filter(|_| rule == "files/nr-open").map_or(json!(1), |action| action["edit"]["new"].clone());
+    let bound =
+        fix.first().filter(|_| rule == "files/nr-open").map_or(json!(1), |action| action["edit"]["new"].clone());
     json!({
         "rule": rule, "outcome": "fail", "now": now, "want": { "limit": limit, "warn_below": bound, "fail_below": 1 },
         "fix": fix,
