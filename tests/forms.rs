@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use support::{ROOT, Run, run, scratch};
 use tunecheck::recalled;
 use tunecheck::remedy::Plan;
-use tunecheck::remedy::target::{Options, Order, Rendered, Unit, find};
+use tunecheck::remedy::target::{Options, Order, Rendered, Unit, find, rendered};
 use tunecheck::rules::RuleSet;
 
 const TARGETS: &str = "systemd,limits.d,docker,podman,ansible";
@@ -119,7 +119,7 @@ fn rendered(target: &str, report: &Value, limits: Option<(i128, i128)>) -> Rende
     let recorded = tunecheck::report::recorded(report.to_string().as_bytes()).unwrap();
     let plan = Plan::of(&recalled(&recorded, &rules).unwrap(), |id| rules.get(id));
     let options = Options { units: vec![Unit { name: "load.service".to_owned(), limits }], ..Options::default() };
-    (find(target).unwrap().render)(Order { plan: &plan, options: &options }).unwrap()
+    rendered(find(target).unwrap(), Order { plan: &plan, options: &options }).unwrap()
 }
 
 #[test]

@@ -28,7 +28,7 @@ use tunecheck::model::place::Place;
 use tunecheck::model::report::Report;
 use tunecheck::model::sysctl;
 use tunecheck::model::workload::{Role, Workload};
-use tunecheck::remedy::{Plan, Situation, Wishes, actions};
+use tunecheck::remedy::{Plan, Situation, Step, Wishes, actions};
 use tunecheck::rules::RuleSet;
 
 /// A machine on which the changes of a plan have been made.
@@ -127,6 +127,38 @@ fn what_a_plan_claims_to_fix_on_a_recorded_machine_passes_once_it_is_applied() {
         }
     }
     assert!(claimed.len() >= 8 && claimed.contains("ports/range"), "few rules were reached: {claimed:?}");
+}
+
+#[test]
+fn no_step_is_made_needless_by_another() {
+    let rules = RuleSet::built_in();
+    let counts = |id: &&str| matches!(rules.get(id).unwrap().check, Check::NotRising { .. });
+    let (mut beside, mut switched) = (0, 0);
+    for host in recorded_hosts() {
+        let replay = Replay::open(&Path::new(ROOT).join(&host)).unwrap();
+        for load in loads(&rules) {
+            let report = audit(&replay, &rules, &load).unwrap();
+            let plan = plan(&report, &rules);
+            let sysctl = |name: &str| {
+                plan.steps.iter().any(|step| matches!(&step.action.edit, Edit::Sysctl(edit) if edit.name == name))
+            };
+            // The kernel does not look at the one while the other is on.
+            let cookies = sysctl("net.ipv4.tcp_syncookies");
+            assert!(!cookies || !sysctl("net.ipv4.tcp_max_syn_backlog"), "{host}");
+            switched += usize::from(
+                cookies
+                    && report.findings.iter().any(|finding| finding.rule == "listen/syn-backlog" && is_urgent(finding)),
+            );
+            // A counter stands with the step that mends its cause, and is none of its own.
+            let table = |step: &&Step| step.rules.iter().any(|rule| ["conntrack/max", "conntrack/fill"].contains(rule));
+            if plan.steps.iter().any(|step| table(&step)) {
+                let own = plan.steps.iter().find(|step| step.rules == ["conntrack/drops"]);
+                assert!(own.is_none(), "{host}: {own:#?}");
+                beside += plan.steps.iter().filter(|step| step.rules.iter().any(|rule| counts(&rule))).count();
+            }
+        }
+    }
+    assert!(beside > 0 && switched > 0, "no recorded machine reaches it: {beside}, {switched}");
 }
 
 /// What `audit` reads under another name as well.

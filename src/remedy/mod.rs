@@ -5,6 +5,7 @@
 mod file;
 mod forms;
 mod kube_proxy;
+mod needless;
 mod nofile;
 mod place;
 mod plan;

@@ -1,15 +1,16 @@
 //! The actions of all findings as one plan: each change once, in the order in which to make them.
 
+use super::needless;
 use super::sysctl::both;
 use crate::model::action::{Action, Edit, How, NofileEdit, Site, SysctlEdit};
 use crate::model::check::Check;
 use crate::model::fact::Value;
 use crate::model::facts::grouped;
-use crate::model::finding::{Finding, Outcome, Proof};
+use crate::model::finding::{Finding, Outcome};
 use crate::model::place::Place;
 use crate::model::ports::Ports;
 use crate::model::report::Report;
-use crate::model::rule::{Evidence, Rule};
+use crate::model::rule::Rule;
 
 /// A change, and the rules that ask for it.
 #[derive(Clone, Debug)]
@@ -72,10 +73,12 @@ impl Plan {
             urgent: 0,
             unknown: report.count(Outcome::Unknown),
         };
+        let mut urgent = Vec::new();
         for finding in report.findings.iter().filter(|finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail))
         {
             let Some(rule) = rule(finding.rule) else { continue };
             plan.urgent += 1;
+            urgent.push(rule);
             let changes = finding.fix.iter().any(|action| is_mending(&action.edit));
             let need = finding.want.warn_below.or(finding.want.fail_below);
             let short = need.and_then(|need| shortfall(&finding.fix, need));
@@ -99,6 +102,7 @@ impl Plan {
         let wishing = |id: &&str| conflicts.iter().any(|conflict| conflict.wishes.iter().any(|(rule, _)| rule == id));
         plan.claims.retain(|id| !wishing(id));
         plan.conflicts = conflicts;
+        needless::drop(&mut plan, &urgent);
         plan.steps.sort_by_key(|step| (step.action.site, rank(&step.action.edit)));
         plan
     }
@@ -169,6 +173,15 @@ impl Plan {
     }
 }
 
+/// Whether a total speaks against the machine, which stays what it is when the limit behind it is mended.
+fn stays_counted(rule: &Rule, finding: &Finding) -> bool {
+    let risen = |fact: &str| {
+        finding.evidence.iter().any(|proof| proof.fact == fact && proof.value.as_ref().is_ok_and(|&total| total > 0))
+    };
+    matches!(rule.check, Check::NotRising { .. })
+        || rule.evidence.iter().any(|evidence| evidence.warns && risen(evidence.fact))
+}
+
 /// Who writes a value last: of a sysctl the line that sets this one, since a rule may change several. Words for a person
 /// have no owner but that person.
 fn owner(finding: &Finding, action: &Action) -> Option<String> {
@@ -181,12 +194,6 @@ fn owner(finding: &Finding, action: &Action) -> Option<String> {
         Edit::Sysctl(_) => of_rule.filter(|owner| !owner.starts_with('/')),
         _ => of_rule,
     }
-}
-
-/// Whether what was counted keeps a rule from passing, whatever is changed: a total stays.
-fn stays_counted(rule: &Rule, finding: &Finding) -> bool {
-    let counted = |(evidence, proof): (&Evidence, &Proof)| evidence.warns && matches!(proof.value, Ok(1..));
-    matches!(rule.check, Check::NotRising { .. }) || rule.evidence.iter().zip(&finding.evidence).any(counted)
 }
 
 /// Whether an edit alters what a rule judges; what the kubelet or a resolver is told does not.

@@ -4,11 +4,11 @@
 use crate::model::check::{Bound, Check};
 use crate::model::fact::{Cause, Gap, Unit, Value};
 use crate::model::facts::{Facts, Name, with_subject};
-use crate::model::finding::{Finding, Want};
+use crate::model::finding::{Finding, Proof, Want};
 use crate::model::fix::Change;
 use crate::model::ports::Ports;
 use crate::model::recorded::{Figures, Recorded, RecordedFinding};
-use crate::model::rule::Rule;
+use crate::model::rule::{Evidence, Rule};
 
 /// Most ports that a report may add to a list: all NodePorts, and as many listeners as a machine has.
 const MOST_PORTS: u32 = 4096;
@@ -56,13 +56,26 @@ pub fn finding(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) -> Fi
         want: Want { fail_below: recorded.fail_below, warn_below: recorded.warn_below, ..Want::default() },
         share: None,
         rise: None,
-        evidence: Vec::new(),
+        evidence: rule.evidence.iter().filter_map(|evidence| proof(evidence, recorded)).collect(),
         owner: None,
         listener: None,
         says: recorded.says.clone(),
         also: String::new(),
         fix: Vec::new(),
     }
+}
+
+/// A counter or gauge that the rule shows beside a finding, as the report has it.
+fn proof(evidence: &Evidence, recorded: &RecordedFinding) -> Option<Proof> {
+    let told = recorded.evidence.iter().find(|proof| proof.fact == evidence.fact)?;
+    Some(Proof {
+        fact: Name::Borrowed(evidence.fact),
+        value: Ok(told.value?),
+        rise: None,
+        says: String::new(),
+        total: told.total,
+        scope: told.scope,
+    })
 }
 
 /// Puts among the facts who listens and what bounds the queue, in known words.
