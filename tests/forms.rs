@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use support::{ROOT, Run, run, scratch};
 use tunecheck::recalled;
 use tunecheck::remedy::Plan;
-use tunecheck::remedy::target::{Options, Order, Rendered, Unit, find, rendered};
+use tunecheck::remedy::target::{self, Options, Order, Rendered, Unit, find};
 use tunecheck::rules::RuleSet;
 
 const TARGETS: &str = "systemd,limits.d,docker,podman,ansible";
@@ -114,12 +114,12 @@ fn a_container_says_nothing_of_units_and_gets_what_each_engine_takes() {
 }
 
 /// What a target makes of a report for one unit that has these limits.
-fn rendered(target: &str, report: &Value, limits: Option<(i128, i128)>) -> Rendered {
+fn rendered(name: &str, report: &Value, limits: Option<(i128, i128)>) -> Rendered {
     let rules = RuleSet::built_in();
     let recorded = tunecheck::report::recorded(report.to_string().as_bytes()).unwrap();
     let plan = Plan::of(&recalled(&recorded, &rules).unwrap(), |id| rules.get(id));
     let options = Options { units: vec![Unit { name: "load.service".to_owned(), limits }], ..Options::default() };
-    rendered(find(target).unwrap(), Order { plan: &plan, options: &options }).unwrap()
+    target::rendered(find(name).unwrap(), Order { plan: &plan, options: &options }).unwrap()
 }
 
 #[test]
