@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::pods::{Container, Spec, Variable};
+use super::pods::{Container, Spec};
 use super::shell::{self, Command, Then};
 use super::tree::Node;
+use super::variables::Variable;
 use crate::model::manifest::Mark;
 
 /// Programs that run a script.

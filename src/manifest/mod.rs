@@ -24,6 +24,7 @@ mod sysctls;
 mod tree;
 mod tuning;
 mod values;
+mod variables;
 mod windows;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Where the pods of an object are.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::shown;
 use super::surroundings::Around;
@@ -50,16 +50,6 @@ pub(super) struct Spec<'a> {
 pub(super) struct Container<'a> {
     pub(super) node: Node<'a>,
     name: &'a str,
-}
-
-/// A variable of a container.
-#[derive(Clone, Debug)]
-pub(super) struct Variable<'a> {
-    pub(super) name: Cow<'a, str>,
-    /// None if it comes from elsewhere.
-    pub(super) value: Option<&'a str>,
-    /// Where its value stands, or what it is taken from.
-    pub(super) mark: Mark,
 }
 
 /// The object that a pod's spec lies in.
@@ -267,34 +257,9 @@ impl<'a> Spec<'a> {
         self.owner.around.memory(self.owner.namespace)
     }
 
-    /// The variables of a container whose value is known here; of those with one name the last one counts.
-    pub(super) fn variables(&self, container: Container<'a>) -> Vec<Variable<'a>> {
-        let config_map = |name: Node<'a>| self.owner.around.config_map(self.owner.namespace, name.scalar()?);
-        let mut variables = Vec::new();
-        for from in container.node.get("envFrom").into_iter().flat_map(Node::items) {
-            let prefix = from.get("prefix").and_then(Node::scalar).unwrap_or_default();
-            let map = from.get("configMapRef").and_then(|map| map.get("name")).and_then(config_map);
-            for (name, value) in map.into_iter().flatten() {
-                variables.push(Variable {
-                    name: format!("{prefix}{name}").into(),
-                    value: Some(value),
-                    mark: from.mark(),
-                });
-            }
-        }
-        for entry in container.node.get("env").into_iter().flat_map(Node::items) {
-            let Some(name) = entry.get("name").and_then(Node::scalar) else { continue };
-            let referred = entry.get("valueFrom").map(|from| {
-                let key = from.get("configMapKeyRef")?;
-                let value = config_map(key.get("name")?)?.get(key.get("key")?.scalar()?)?;
-                Some((value.as_str(), entry.mark()))
-            });
-            let own = || entry.get("value").and_then(|value| Some((value.scalar()?, value.mark())));
-            let (value, mark) =
-                referred.unwrap_or_else(own).map_or((None, entry.mark()), |(value, mark)| (Some(value), mark));
-            variables.push(Variable { name: name.into(), value, mark });
-        }
-        variables
+    /// The content of a ConfigMap of its namespace, if it is beside it.
+    pub(super) fn config_map(&self, name: &str) -> Option<&'a BTreeMap<String, String>> {
+        self.owner.around.config_map(self.owner.namespace, name)
     }
 
     /// Whether its fields are those of Kubernetes: a kind of another API may have a pod's spec with fields of its own.
