@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::identity::Identity;
 use super::output;
 use super::{Answer, Ask, Host, Query, Recorder, Refusal, input};
+use crate::model::sysctl::{self, known};
 
 /// The version of the format. A reader refuses another.
 const SCHEMA: &str = "tunecheck.snapshot/v1";
@@ -62,10 +64,15 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
     }
     output::fresh(folder)?;
     let itself = recorder.judges_itself();
+    // What is recorded of a machine is not for everybody on this one.
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
     let mut answers = Vec::new();
     for ((ask, of), answer) in recorder.into_answers() {
         let answer = match (answer, ask) {
             (Err(refusal), _) => Stored::Refused(refusal),
+            (Ok(_), Ask::Read) if is_secret(&of) => {
+                Stored::Refused(Refusal::Unsupported("it is for root alone, and is not recorded".to_owned()))
+            }
             (Ok(bytes), Ask::Read | Ask::SockDiag | Ask::Connections) => {
                 let name = match ask {
                     Ask::Read => format!("files{of}"),
@@ -74,7 +81,9 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
                 };
                 let path = folder.join(&name);
                 fs::create_dir_all(path.parent().unwrap_or(folder))?;
+                let bytes = if is_of_boot(&of) { asked_for(&bytes) } else { bytes };
                 fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
                 Stored::File(name)
             }
             (Ok(bytes), _) => Stored::Text(String::from_utf8_lossy(&bytes).into_owned()),
@@ -94,6 +103,27 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
     fs::write(&path, serde_json::to_string_pretty(&manifest)? + "\n")
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(count)
+}
+
+/// Whether a file below /proc/sys is for root alone.
+fn is_secret(path: &str) -> bool {
+    path.strip_prefix("/proc/sys/").is_some_and(|name| known::is_secret(&sysctl::dotted(name)))
+}
+
+/// Whether a file sets sysctls at boot.
+fn is_of_boot(path: &str) -> bool {
+    path.contains("/sysctl.d/") || path == "/etc/sysctl.conf"
+}
+
+/// The lines of a boot file that a rule can ask about, each where it was: of the others nothing is kept.
+fn asked_for(bytes: &[u8]) -> Vec<u8> {
+    let kept = |line: &&[u8]| {
+        let name = line.split(|&byte| byte == b'=').next().unwrap_or_default();
+        let name = String::from_utf8_lossy(name);
+        known::is_recorded(&sysctl::dotted(name.trim().trim_start_matches('-').trim()))
+    };
+    let lines = bytes.split(|&byte| byte == b'\n');
+    lines.map(|line| Some(line).filter(kept).unwrap_or_default()).collect::<Vec<_>>().join(&b'\n')
 }
 
 /// A recording, as a host.

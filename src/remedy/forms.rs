@@ -1,46 +1,11 @@
 //! The form that a sysctl's new value takes in each place.
 
-use super::{Situation, file, kube_proxy, place, quoted, sysctl, words};
+use super::{Situation, file, kube_proxy, place, quoted, words};
 use crate::model::action::{Action, Edit, How, Site, SysctlEdit};
-use crate::model::fact::{Cause, Scope, Value};
-use crate::model::fix::{Effect, Pod, Safety, SysctlFix};
+use crate::model::fact::Cause;
+use crate::model::fix::{Effect, Pod, Safety};
 use crate::model::place::{Kind, Netns};
 use crate::model::rule::Rule;
-
-/// The edit that gives one sysctl of a rule's fix its new value.
-pub(super) fn edit(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situation<'_>) -> SysctlEdit {
-    let fact = format!("sysctl.{}", fix.name);
-    let scope = situation.catalogue.find(&fact).map_or(rule.scope, |entry| entry.scope);
-    let boot = situation.facts.get(&format!("boot[{}].value", fix.name)).filter(|fact| fact.reading.is_ok());
-    let old = situation.facts.value(&fact).ok().cloned();
-    SysctlEdit {
-        name: fix.name.to_owned(),
-        overwritten: kube_proxy::overwritten(fix.name, old.as_ref(), boot, situation),
-        old,
-        new,
-        how: sysctl::how(&fix.change),
-        netns: fix.name.starts_with("net.") && scope == Scope::Netns,
-        pod: rule.pod.clone(),
-        module: rule.module,
-        boot_line: boot.map(|fact| fact.source.to_string()),
-        boot_name: situation.facts.text(&format!("boot[{}].name", fix.name)).map(str::to_owned),
-        boot_names: situation
-            .facts
-            .text(&format!("boot[{}].names", fix.name))
-            .map(|names| names.split_whitespace().map(str::to_owned).collect())
-            .unwrap_or_default(),
-        boot: boot.and_then(|fact| fact.reading.clone().ok()),
-        tuned: tuned(fix.name, situation),
-    }
-}
-
-/// The line of the TuneD profile that sets a sysctl, if TuneD has the last word over sysctl.d.
-fn tuned(name: &str, situation: Situation<'_>) -> Option<(String, Value)> {
-    let set = situation.facts.get(&format!("tuned[{name}].value"))?;
-    let value = set.reading.clone().ok()?;
-    let last = situation.facts.value("tuned.reapplies") == Ok(&Value::Number(0));
-    last.then(|| (set.source.to_string(), value))
-}
 
 /// The actions that make an edit where the audit stands, in their order.
 pub(super) fn actions(rule: &Rule, edit: SysctlEdit, situation: Situation<'_>) -> Vec<Action> {
@@ -153,7 +118,11 @@ impl Planned<'_> {
                 format!("({at} sets that at boot: see why it does not hold now, such as a module that loads later)")
             }
             None => format!("{}: {line}", file::FIRST),
-            Some(at) if file::is_edited_in_place(&self.edit, at) => format!("{at}: {line}   (that line sets it now)"),
+            Some(at) if file::is_edited_in_place(&self.edit, at) => {
+                let sets =
+                    if self.edit.boot.is_some() { "that line sets it now" } else { "that line sets nothing now" };
+                format!("{at}: {line}   ({sets})")
+            }
             // A file of a package or of this boot is not the owner's to edit, and a pattern sets more than this.
             Some(at) => format!(
                 "{}: {}   (the file has to sort after {at})",

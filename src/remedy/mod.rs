@@ -2,6 +2,7 @@
 //!
 //! No action lowers a size, drops an entry of a list, or asks for what the kernel or the kubelet would refuse here.
 
+mod edit;
 mod file;
 mod forms;
 mod kube_proxy;
@@ -85,7 +86,7 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
             Ok(None) => {}
             Ok(Some(value)) => {
                 let value = wishes.0.get(fix.name).cloned().flatten().unwrap_or(value);
-                actions.extend(forms::actions(rule, forms::edit(rule, fix, value, situation), situation));
+                actions.extend(forms::actions(rule, edit::of(rule, fix, value, situation), situation));
             }
             // What follows may rest on this one: ports are reserved before a range is widened over them.
             Err(gap) => {

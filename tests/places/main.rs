@@ -15,6 +15,7 @@
 
 mod ansible;
 mod boot_files;
+mod boot_trees;
 mod ceilings;
 mod containers;
 mod descriptors;
@@ -83,6 +84,7 @@ fn main() {
         unix::PLACES,
         ansible::PLACES,
         boot_files::PLACES,
+        boot_trees::PLACES,
         watch::handshakes::PLACES,
         watch::connections::PLACES,
         watch::quota::PLACES,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::text;
 use crate::host::Host;
-use crate::model::fact::Gap;
+use crate::model::fact::{Gap, Value};
 use crate::model::sysctl::{self, variable};
 
 /// Who applies the files at boot.
@@ -103,6 +103,12 @@ impl Order {
             false => self.by_variable.entry(variable::variable(&line.name).0.into_owned()).or_default().push(at),
         }
         self.lines.push(Some(line));
+    }
+
+    /// Whether the reader does not write a line, since that is what is there: systemd looks first (tried
+    /// with 252), and compares the text.
+    pub(super) fn is_left_out(&self, line: &Line, before: Option<&Value>) -> bool {
+        self.reader == Reader::Systemd && before.is_some_and(|before| line.value.as_deref() == Some(&before.plain()))
     }
 
     /// Every variable that a line names.

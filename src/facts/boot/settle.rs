@@ -70,7 +70,8 @@ pub(super) fn settle(
         }
         for moved in variables.iter().copied() {
             for lead in leads_to(moved).filter(|lead| lead.of == target) {
-                if lead.on_change && before.clone().unwrap_or(Some(Value::Number(lead.start))) == became {
+                let before = before.clone().unwrap_or(Some(Value::Number(lead.start)));
+                if before == became && (lead.on_change || order.is_left_out(line, before.as_ref())) {
                     continue;
                 }
                 let value = match (lead.becomes, &became) {

@@ -75,6 +75,12 @@ fn what_moves_with_another_one_is_what_the_kernel_makes_of_it() {
     let both = "net.ipv6.conf.default.disable_ipv6 = 0\nnet.ipv6.conf.all.disable_ipv6 = 1\n";
     let files = [SYSTEMD, ("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"), ("/etc/sysctl.d/a.conf", both)];
     sets(&files, "net.ipv6.conf.default.disable_ipv6", 1, "/etc/sysctl.d/a.conf:2");
+    // systemd writes nothing where the text is there already, so nothing moves.
+    let back = "net.ipv6.conf.default.disable_ipv6 = 1\nnet.ipv6.conf.all.disable_ipv6 = 0\n";
+    let files = [("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"), ("/etc/sysctl.d/a.conf", back)];
+    let by = |sign| [&files[..], &[sign]].concat();
+    sets(&by(SYSTEMD), "net.ipv6.conf.default.disable_ipv6", 1, "/etc/sysctl.d/a.conf:1");
+    sets(&by(("/etc/init.d/procps", "")), "net.ipv6.conf.default.disable_ipv6", 0, "/etc/sysctl.d/a.conf:2");
     let redirects = ("/proc/sys/net/ipv4/conf/all/accept_redirects", "0");
     let off = "net.ipv4.conf.all.accept_redirects = 1\nnet.ipv4.conf.all.forwarding = 1\n";
     sets(

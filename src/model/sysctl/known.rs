@@ -127,6 +127,15 @@ pub fn is_secret(name: &str) -> bool {
     }
 }
 
+/// Whether a recording holds what a boot file says of a sysctl: a rule can ask about it, and everybody may see it. A core
+/// pattern, for one, may hold a token.
+pub fn is_recorded(name: &str) -> bool {
+    let families = ["net.", "vm.", "fs.", "proc.sys.net.", "kernel.pid_max", "kernel.threads-max", "kernel.keys."];
+    // A pattern is one of any family.
+    let any = name.starts_with(['*', '?', '[', '\u{feff}']);
+    !is_secret(name) && (any || families.iter().any(|family| name.starts_with(family)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +159,17 @@ mod tests {
         let timeout = renamed("net.ipv4.netfilter.ip_conntrack_tcp_timeout_established");
         assert_eq!(timeout.as_deref(), Some("net.netfilter.nf_conntrack_tcp_timeout_established"));
         assert_eq!(renamed("net.netfilter.nf_conntrack_max"), None);
+    }
+
+    #[test]
+    fn a_recording_holds_what_rules_ask_about_and_no_secret() {
+        for name in ["net.core.somaxconn", "vm.max_map_count", "fs.file-max", "kernel.pid_max", "*.core.somaxconn"] {
+            assert!(is_recorded(name), "{name}");
+        }
+        for name in ["kernel.core_pattern", "net.ipv4.tcp_fastopen_key", "net.ipv6.conf.eth0.stable_secret", "# token"]
+        {
+            assert!(!is_recorded(name), "{name}");
+        }
     }
 
     #[test]
