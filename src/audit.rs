@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::evaluate::{Context, evaluate, explain, kernel_of, tell_listener};
 use crate::facts;
 use crate::host::{Host, Live};
-use crate::model::fact::Cause;
+use crate::model::fact::{Cause, Gap, Value};
 use crate::model::facts::{Fact, Facts, Name};
 use crate::model::finding::{Finding, Outcome};
 use crate::model::peer::Peers;
@@ -124,6 +124,34 @@ pub(crate) struct Beside<'a> {
     pub(crate) sampling: Option<Sampling>,
     /// What a peer said of itself.
     pub(crate) peers: Option<&'a Peers>,
+    /// A service that carries the load, whether or not it runs.
+    pub(crate) service: Option<&'a Service>,
+}
+
+/// A service by its configuration.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Name of its unit.
+    pub(crate) unit: String,
+    /// Soft and hard limit on open files that the unit is configured to have; `i128::MAX` for infinity.
+    pub(crate) nofile: (i128, i128),
+}
+
+impl Service {
+    /// Puts its limits in the place of those of a process.
+    fn describe(&self, facts: &mut Facts) {
+        let limit = |number| Ok(if number == i128::MAX { Value::Unlimited } else { Value::Number(number) });
+        let idle = || Err(Gap::new(Cause::Unsupported, format!("{} is judged by its unit", self.unit)));
+        for (name, reading) in [
+            ("limit.nofile.soft", limit(self.nofile.0)),
+            ("limit.nofile.hard", limit(self.nofile.1)),
+            ("process.meant", Ok(Value::Number(1))),
+            ("process.fds", idle()),
+            ("serving.process", Ok(Value::Text(self.unit.clone()))),
+        ] {
+            facts.put(name, reading, format!("LimitNOFILE of {}", self.unit));
+        }
+    }
 }
 
 /// As [`audit`]. With sampling, counters are judged by what they do meanwhile, and a use of a limit by the highest reading.
@@ -137,9 +165,12 @@ pub(crate) fn audit_over(
     beside: Beside<'_>,
     told: Told,
 ) -> Result<Report, NothingReadable> {
-    let Beside { sampling, peers } = beside;
+    let Beside { sampling, peers, service } = beside;
     let window = sampling.map_or(0, Sampling::milliseconds);
     let mut facts = facts::looking_for(window, host.process().is_some(), peers);
+    if let Some(service) = service {
+        service.describe(&mut facts);
+    }
     let mut declared = facts.clone();
     facts::declare(&mut declared, workload);
     // Who may carry the load decides who is looked at.

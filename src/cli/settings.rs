@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::args::{AuditArgs, Color, FixArgs, LoadArgs, MaxSafety, PodSecurity, SampleArgs, SourceArgs};
 use super::terminal::Terminal;
 use super::values::Pid;
-use crate::audit::{Sampling, in_container};
+use crate::audit::{Sampling, Service, in_container};
 use crate::facts;
 use crate::host::{
     Dump, Host, Itself, LARGEST_DUMP, Live, Of, Replay, Target, Tree, find, input, own_processes,
@@ -232,6 +232,14 @@ pub(super) fn plain_style(color: Color, terminal: Terminal) -> Style {
         only_failed: false,
         verbose: false,
     }
+}
+
+/// Of the units that a fix is for, the one with the least open files, where no process of theirs is audited and their
+/// configuration can be read.
+pub(super) fn service(units: &[String], host: &dyn Host) -> Option<Service> {
+    let service = |unit: &String| Some(Service { unit: unit.clone(), nofile: facts::unit_nofile(host, unit).ok()? });
+    let services = units.iter().filter(|_| host.process().is_none()).filter_map(service);
+    services.min_by_key(|service| service.nofile)
 }
 
 /// What a target has to know of the user's decisions. The limits of units are looked up where the machine, or what stands

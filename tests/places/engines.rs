@@ -69,7 +69,7 @@ fn modest_root(scene: &Scene) -> PathBuf {
     fs::create_dir_all(&rules).unwrap();
     for name in ["nofile-soft.yaml", "nofile-hard.yaml"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/files").join(name)).unwrap();
-        let text = text.replace("at_least: 524288", "at_least: 16000");
+        let text = text.replace("at_least: 524288", "at_least: 16000").replace("at_least: 65535", "at_least: 4000");
         assert!(text.contains("at_least: 16000"));
         fs::write(rules.join(name), text).unwrap();
     }
@@ -138,7 +138,7 @@ fn the_flags_for_podman_mend_the_container(scene: &Scene) {
     let conf = conf.replace(entry, &format!("{entry}, \"nproc=4096:4096\""));
     fs::write("/run/podman/containers.conf", format!("[engine]\nlock_type = \"file\"\n{conf}")).unwrap();
     let limits = engine.plainly(&[], &["/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"]);
-    assert_eq!(limits.stdout, "3000\n16000\n", "{}", limits.stderr);
+    assert_eq!(limits.stdout, "4256\n16000\n", "{}", limits.stderr);
 }
 
 /// A Docker daemon, ended with the value.
@@ -190,7 +190,7 @@ fn the_flags_for_docker_mend_the_container(scene: &Scene) {
     };
     let _daemon = Daemon::start(scene, &fs::read_to_string(files.join("daemon.json")).unwrap());
     let limits = Engine::of(scene, &docker(), &[image]).plainly(&[], &["/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"]);
-    assert_eq!(limits.stdout, "3000\n16000\n", "{}", limits.stderr);
+    assert_eq!(limits.stdout, "4256\n16000\n", "{}", limits.stderr);
 }
 
 /// A change of every sysctl that a built-in rule changes, to a value that the kernel takes where it takes any.

@@ -572,7 +572,7 @@ fn persist_writes_files_that_undo_takes_away(scene: &Scene) {
     assert_eq!((kept.code, kept.stderr.as_str()), (Some(0), ""), "{}", kept.stdout);
     let text = fs::read_to_string(ours).unwrap();
     assert!(text.starts_with("net.ipv4.tcp_rfc1337 = 1\n"), "a file keeps its lines: {text}");
-    for line in ["net.core.somaxconn = 65535", "net.ipv4.tcp_syncookies = 1", "fs.nr_open = 3048576"] {
+    for line in ["net.core.somaxconn = 65535", "net.ipv4.tcp_syncookies = 1", "fs.nr_open = 2000256"] {
         assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
     }
     let again = sh(scene, &["apply", "--persist"]);

@@ -9,7 +9,7 @@ pub(crate) const PLACES: &[Place] = &[
 ];
 
 fn with_descriptors(scene: &Scene, most: u32) -> Run {
-    Run::of(script(&format!("ulimit -n {most}; exec \"$1\" --format json"), &[&scene.tunecheck]))
+    Run::of(script(&format!("ulimit -n {most}; exec \"$1\" --pid self --format json"), &[&scene.tunecheck]))
 }
 
 fn five_descriptors_are_enough(scene: &Scene) {

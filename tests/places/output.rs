@@ -38,7 +38,7 @@ const FEW: &str = "ulimit -n 64;";
 
 /// tunecheck with few descriptors.
 fn failing(scene: &Scene, arguments: &str) -> Command {
-    script(&format!("{FEW} exec \"$1\" {arguments}"), &[&scene.tunecheck])
+    script(&format!("{FEW} exec \"$1\" --pid self {arguments}"), &[&scene.tunecheck])
 }
 
 /// A pipe that holds one page, which is less than any report.

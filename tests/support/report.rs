@@ -142,12 +142,23 @@ impl Report {
         self
     }
 
+    /// The report without what rules of this name or beginning found.
+    pub(crate) fn without_rules(mut self, start: &str) -> Self {
+        let findings = self.0["findings"].as_array_mut().unwrap();
+        findings.retain(|finding| !finding["rule"].as_str().unwrap().starts_with(start));
+        self
+    }
+
     /// The report without the figures that change by themselves, and without the sentences that hold them.
     pub(crate) fn at_rest(mut self) -> Self {
         let restless = |fact: &Value| RESTLESS.contains(&fact.as_str().unwrap());
         for finding in self.0["findings"].as_array_mut().unwrap() {
             let mut stirred = restless(&finding["fact"]);
             for proof in finding["evidence"].as_array_mut().unwrap() {
+                // How much traffic a total stands beside.
+                if let Some((total, _)) = proof["says"].as_str().and_then(|says| says.split_once(", beside ")) {
+                    proof["says"] = total.to_owned().into();
+                }
                 if restless(&proof["fact"]) {
                     stirred = true;
                     proof["value"].take();
