@@ -111,8 +111,8 @@ impl<'a> Watcher<'a> {
 
     fn numbers(&self, facts: &Facts) -> BTreeMap<Name, i128> {
         let counted = |name: &str| {
-            let family = generalised(name);
-            name == LISTENERS || self.counters.contains(family.as_deref().unwrap_or(name))
+            let of_family = || generalised(name).is_some_and(|family| self.counters.contains(family.as_str()));
+            name == LISTENERS || self.counters.contains(name) || of_family()
         };
         let number = |(name, _): (&str, &Fact)| Some((Name::from(name.to_owned()), facts.number(name).ok()?));
         facts.iter().filter(|(name, _)| counted(name)).filter_map(number).collect()
