@@ -1,6 +1,8 @@
 //! Packets that network cards lost: those of interfaces with a device behind them. What a virtual interface drops has other
 //! reasons.
 
+use std::collections::BTreeSet;
+
 use super::{Gather, Source, number, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
@@ -100,14 +102,14 @@ fn cards(gather: &Gather<'_>, interfaces: &[Interface]) -> Result<Vec<Card>, Gap
     if dropped.len() > MOST {
         return Err(Gap::new(Cause::Unsupported, format!("more than {MOST} interfaces dropped packets")));
     }
+    if dropped.is_empty() {
+        return Ok(Vec::new());
+    }
+    is_of_this_namespace(gather, interfaces)?;
     let mut cards = Vec::new();
     for interface in dropped {
         let folder = format!("{CLASS}/{}", interface.name);
         let exists = |path: &str| gather.host.exists(path).map_err(|refusal| refusal.gap(path));
-        if !exists(&folder)? {
-            let why = format!("{CLASS} here shows the interfaces of another network namespace");
-            return Err(Gap::new(Cause::NotVisibleHere, why));
-        }
         if !exists(&format!("{folder}/device"))? {
             continue;
         }
@@ -117,6 +119,23 @@ fn cards(gather: &Gather<'_>, interfaces: &[Interface]) -> Result<Vec<Card>, Gap
         cards.push(Card { name: interface.name.clone(), rx_missed, tx_dropped: interface.tx_dropped });
     }
     Ok(cards)
+}
+
+/// A sysfs shows the interfaces of the network namespace in which it was mounted, whoever reads it: under `nsenter -n` those
+/// of the host, and `eth0` is there as well.
+///
+/// # Errors
+/// They are others than those of /proc/net/dev.
+fn is_of_this_namespace(gather: &Gather<'_>, interfaces: &[Interface]) -> Result<(), Gap> {
+    let shown = gather.host.list(CLASS).map_err(|refusal| refusal.gap(CLASS))?;
+    let shown: BTreeSet<&str> =
+        shown.iter().map(String::as_str).filter(|name| !["lo", "bonding_masters"].contains(name)).collect();
+    let own: BTreeSet<&str> = interfaces.iter().map(|one| one.name.as_str()).collect();
+    if shown == own {
+        return Ok(());
+    }
+    let why = format!("{CLASS} here shows other interfaces than {DEV}, those of another network namespace");
+    Err(Gap::new(Cause::NotVisibleHere, why))
 }
 
 #[cfg(test)]
@@ -134,7 +153,7 @@ mod tests {
     impl Host for Files {
         fn ask(&self, query: Query<'_>) -> Answer {
             match (query.ask, self.0.get(query.of)) {
-                (Ask::Read | Ask::Exists, Some(text)) => Ok(text.clone().into_bytes()),
+                (Ask::Read | Ask::Exists | Ask::List, Some(text)) => Ok(text.clone().into_bytes()),
                 _ => Err(Refusal::Errno(2)),
             }
         }
@@ -144,13 +163,12 @@ mod tests {
         }
     }
 
-    fn facts(rows: &str) -> Facts {
+    /// A machine with these rows in /proc/net/dev, where sysfs shows these interfaces.
+    fn facts(rows: &str, shown: &str) -> Facts {
         let files = [
             (DEV, format!("{TITLES}{rows}")),
-            ("/sys/class/net/veth1", String::new()),
-            ("/sys/class/net/eth0", String::new()),
+            (CLASS, shown.replace(' ', "\0")),
             ("/sys/class/net/eth0/device", String::new()),
-            ("/sys/class/net/eth2", String::new()),
             ("/sys/class/net/eth2/device", String::new()),
             ("/sys/class/net/eth0/statistics/rx_missed_errors", "41\n".to_owned()),
         ];
@@ -164,6 +182,7 @@ mod tests {
     fn what_virtual_interfaces_drop_is_no_loss_of_a_card() {
         let facts = facts(
             "    lo: 9 9 0 5 0 0 0 0 9 9 0 5 0 0 0 0\n  eth0: 9 1000 0 44 0 0 0 0 9 900 0 3 0 0 0 0\n veth1: 9 10 0 7 0 0 0 0 9 10 0 0 0 0 0 0\n",
+            "bonding_masters eth0 lo veth1",
         );
         assert_eq!(facts.number("device.dropped"), Ok(54));
         assert_eq!(facts.number("device.rx_packets"), Ok(1010));
@@ -173,10 +192,15 @@ mod tests {
 
     #[test]
     fn a_card_that_cannot_be_asked_is_no_zero() {
-        let foreign = facts(" eth1: 9 10 0 7 0 0 0 0 9 10 0 0 0 0 0 0\n");
-        assert_eq!(foreign.number("device.rx_missed").unwrap_err().cause, Cause::NotVisibleHere);
-        let odd = facts(" eth2: 9 10 0 7 0 0 0 0 9 10 0 0 0 0 0 0\n");
+        let rows = " eth2: 9 10 0 7 0 0 0 0 9 10 0 0 0 0 0 0\n";
+        let odd = facts(rows, "eth2 lo");
         assert_eq!(odd.number("device.rx_missed").unwrap_err().cause, Cause::Absent);
+        // The sysfs of the host in the namespace of a container.
+        for shown in ["docker0 eth0 lo", "docker0 eth2 lo veth1"] {
+            let foreign = facts(rows, shown);
+            assert_eq!(foreign.number("device.rx_missed").unwrap_err().cause, Cause::NotVisibleHere);
+            assert_eq!(foreign.number("device.dropped"), Ok(7));
+        }
         let short = super::interfaces(format!("{TITLES} eth1: 9 10\n").as_bytes());
         assert!(short.is_none() && super::interfaces(b"").is_none());
     }

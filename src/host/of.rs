@@ -145,6 +145,12 @@ impl Host for Of {
                 if query.of.starts_with("/proc/sys/net/") && !of_mounts {
                     return self.in_netns(query);
                 }
+                // A sysfs shows the interfaces of the namespace that it was mounted in: the reader's.
+                if query.of.starts_with("/sys/class/net") && !matches!(self.netns, Netns::Same) {
+                    return Err(Refusal::NotVisibleHere(
+                        "/sys shows the interfaces of another network namespace than the process's".to_owned(),
+                    ));
+                }
                 if (query.of.starts_with("/proc/") && !of_mounts) || query.of.starts_with("/sys/") {
                     return self.of_machine(query);
                 }
