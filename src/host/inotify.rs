@@ -97,7 +97,11 @@ fn holder(pid: u32) -> io::Result<Option<Holder>> {
         if target.as_os_str().as_bytes() == INSTANCE
             && let Some(descriptor) = entry.file_name().to_str().and_then(|name| name.parse().ok())
         {
-            instances.push(instance(pid, descriptor)?);
+            match instance(pid, descriptor) {
+                // Closed meanwhile.
+                Err(error) if errno(&error) == Some(Errno::ENOENT) => {}
+                found => instances.push(found?),
+            }
         }
     }
     if instances.is_empty() {

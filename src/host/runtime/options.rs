@@ -162,7 +162,9 @@ pub(in super::super) fn answer(pid: u32, name: &str) -> Answer {
     let mut lines = runtime.lines(&words, environ.as_deref().ok());
     // It takes this file from the folder in which it was started, without being told.
     let conf = format!("/proc/{pid}/cwd/gunicorn.conf.py");
-    if name == "gunicorn" && Live.ask(Query { ask: Ask::Exists, of: &conf }).is_ok() {
+    let may_be =
+        || Live.ask(Query { ask: Ask::Exists, of: &conf }).map_or_else(|refusal| !refusal.is_absent(), |_| true);
+    if name == "gunicorn" && may_be() {
         line(&mut lines, "conf", "include", "?");
     }
     Ok(lines.into_bytes())

@@ -1,25 +1,31 @@
 //! Numbers that servers read from files of their own: how many connections, clients or children they admit.
 //!
-//! Each server names its file in another way. What is found is looked at below the root of the process, and nothing but the
-//! listed keys leaves this module.
+//! What is found is looked at below the root of the process, and nothing but the listed keys leaves this module.
+
+mod command_line;
 
 use super::super::live::read_regular;
 use super::super::tree::followed;
 use super::super::{Answer, Ask, Host, Live, Query, Refusal};
 use super::options::line;
-use super::{beginning, title_of};
 
 /// Most of a file that is read, and how many files one configuration may take.
 const LARGEST: usize = 1 << 20;
 const FILES: usize = 64;
+/// The one key that may name a file that is not there.
+const INCLUDE_IF_EXISTS: &str = "include_if_exists";
+/// What stands for several names in a path.
+const PATTERN: [char; 3] = ['*', '?', '['];
 
 /// A server whose configuration is lines of a key and a value.
 struct Server {
     name: &'static str,
     /// Keys asked about, each with the section in which it counts; empty for any.
     keys: &'static [(&'static str, &'static str)],
-    /// Keys that name further files.
+    /// Keys that name further files, or make what follows them depend on something else.
     includes: &'static [&'static str],
+    /// Whether a file is named from the folder of the one that names it; else from a folder that nobody knows here.
+    is_relative: bool,
     /// Words that begin a section, where `[name]` does not.
     sections: &'static [&'static str],
     /// The files, in the order in which they take effect.
@@ -30,7 +36,8 @@ const SERVERS: [Server; 5] = [
     Server {
         name: "haproxy",
         keys: &[("maxconn", "global")],
-        includes: &[],
+        includes: &[".if"],
+        is_relative: false,
         sections: &[
             "global",
             "defaults",
@@ -43,24 +50,40 @@ const SERVERS: [Server; 5] = [
             "program",
             "cache",
         ],
-        files: haproxy,
+        files: command_line::haproxy,
     },
-    Server { name: "redis", keys: &[("maxclients", "")], includes: &["include"], sections: &[], files: redis },
+    Server {
+        name: "redis",
+        keys: &[("maxclients", "")],
+        includes: &["include"],
+        is_relative: false,
+        sections: &[],
+        files: command_line::redis,
+    },
     Server {
         name: "postgres",
         keys: &[("max_connections", ""), ("superuser_reserved_connections", ""), ("reserved_connections", "")],
-        includes: &["include", "include_if_exists", "include_dir"],
+        includes: &["include", INCLUDE_IF_EXISTS, "include_dir"],
+        is_relative: true,
         sections: &[],
-        files: postgres,
+        files: command_line::postgres,
     },
     Server {
         name: "pgbouncer",
         keys: &[("max_client_conn", "pgbouncer")],
         includes: &["%include"],
+        is_relative: false,
         sections: &[],
-        files: pgbouncer,
+        files: command_line::pgbouncer,
     },
-    Server { name: "php-fpm", keys: &[("pm.max_children", "")], includes: &["include"], sections: &[], files: php_fpm },
+    Server {
+        name: "php-fpm",
+        keys: &[("pm.max_children", "")],
+        includes: &["include"],
+        is_relative: false,
+        sections: &[],
+        files: command_line::php_fpm,
+    },
 ];
 
 /// Whether the numbers of this program stand in a file that is known here.
@@ -76,10 +99,10 @@ pub(super) fn answer(pid: u32, name: &str) -> Answer {
     let root = format!("/proc/{pid}/root");
     let mut reading = Reading { server, root, lines: String::new(), files: 0 };
     for file in (server.files)(pid)? {
-        reading.file(&file, true)?;
+        reading.file(&file)?;
     }
     let mut lines = reading.lines;
-    for (key, value) in arguments(pid, server) {
+    for (key, value) in command_line::settings(pid, server) {
         line(&mut lines, "arg", &key, &value);
     }
     Ok(lines.into_bytes())
@@ -93,57 +116,72 @@ struct Reading {
 }
 
 impl Reading {
-    /// Takes one file and those it includes. A file that has to be there and cannot be read is an error.
-    fn file(&mut self, path: &str, needed: bool) -> Result<(), Refusal> {
+    /// Takes one file and those it includes.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn file(&mut self, path: &str) -> Result<(), Refusal> {
         self.files += 1;
         if self.files > FILES {
-            line(&mut self.lines, "conf", "include", "?");
+            self.unread();
             return Ok(());
         }
-        let read = followed(&self.root, path, true).and_then(|path| read_regular(&format!("{}{path}", self.root)));
-        let mut bytes = match read {
-            Ok(bytes) => bytes,
-            Err(refusal) if needed => return Err(refusal),
-            Err(refusal) if refusal.is_absent() => return Ok(()),
-            Err(_) => {
-                line(&mut self.lines, "conf", "include", "?");
-                return Ok(());
-            }
-        };
-        bytes.truncate(LARGEST);
+        let path = followed(&self.root, path, true)?;
+        let mut bytes = read_regular(&format!("{}{path}", self.root))?;
+        if bytes.len() > LARGEST {
+            self.unread();
+            bytes.truncate(LARGEST);
+        }
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         for (section, key, value) in pairs(&String::from_utf8_lossy(&bytes), self.server.sections) {
             if self.server.keys.iter().any(|(asked, of)| *asked == key && (of.is_empty() || *of == section)) {
                 line(&mut self.lines, "conf", &key, &value);
             }
             if self.server.includes.contains(&key.as_str()) {
-                let below = if value.starts_with('/') { value } else { format!("{folder}/{value}") };
-                self.included(&below, key == "include_dir")?;
+                match (value.starts_with('/'), self.server.is_relative) {
+                    (true, _) => self.included(&key, &value),
+                    (false, true) => self.included(&key, &format!("{folder}/{value}")),
+                    (false, false) => self.unread(),
+                }
             }
         }
         Ok(())
     }
 
-    /// One file, a folder, or `FOLDER/*.conf`.
-    fn included(&mut self, path: &str, is_folder: bool) -> Result<(), Refusal> {
+    /// Something that may hold one of the keys is not read.
+    fn unread(&mut self) {
+        line(&mut self.lines, "conf", "include", "?");
+    }
+
+    /// One file, a folder, or `FOLDER/*.conf`. None of them need be there: of a pattern and of a folder that is no error.
+    fn included(&mut self, key: &str, path: &str) {
         let (folder, ending) = match path.rsplit_once("/*") {
             Some((folder, ending)) => (folder, ending),
-            None if is_folder => (path, ".conf"),
-            None => return self.file(path, false),
+            None if key == "include_dir" => (path, ".conf"),
+            None if path.contains(PATTERN) => return self.unread(),
+            None => {
+                let may_lack = |refusal: &Refusal| key == INCLUDE_IF_EXISTS && refusal.is_absent();
+                if self.file(path).is_err_and(|refusal| !may_lack(&refusal)) {
+                    self.unread();
+                }
+                return;
+            }
         };
         let listed = followed(&self.root, folder, true)
             .and_then(|folder| Live.ask(Query { ask: Ask::List, of: &format!("{}{folder}", self.root) }));
         match listed {
-            Ok(names) if !ending.contains(['*', '?', '[']) => {
+            _ if folder.contains(PATTERN) || ending.contains(PATTERN) || ending.contains('/') => self.unread(),
+            Ok(names) => {
                 let names = String::from_utf8_lossy(&names).into_owned();
                 for name in names.split('\0').filter(|name| name.ends_with(ending) && !name.starts_with('.')) {
-                    self.file(&format!("{folder}/{name}"), false)?;
+                    if self.file(&format!("{folder}/{name}")).is_err() {
+                        self.unread();
+                    }
                 }
             }
             Err(refusal) if refusal.is_absent() => {}
-            _ => line(&mut self.lines, "conf", "include", "?"),
+            Err(_) => self.unread(),
         }
-        Ok(())
     }
 }
 
@@ -174,106 +212,6 @@ fn pairs(text: &str, sections: &[&str]) -> Vec<(String, String, String)> {
     found
 }
 
-fn words(pid: u32) -> Vec<String> {
-    let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).unwrap_or_default();
-    bytes
-        .split(|&byte| byte == 0)
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .filter(|word| !word.is_empty())
-        .collect()
-}
-
-fn elsewhere(why: &str) -> Refusal {
-    Refusal::Unsupported(why.to_owned())
-}
-
-fn haproxy(pid: u32) -> Result<Vec<String>, Refusal> {
-    let words = words(pid);
-    let files: Vec<String> = words
-        .windows(2)
-        .filter(|pair| pair.first().is_some_and(|word| word == "-f"))
-        .filter_map(|pair| pair.get(1).cloned())
-        .collect();
-    match files.iter().all(|file| file.starts_with('/')) && !files.is_empty() {
-        true => Ok(files),
-        false => Err(elsewhere("its command line names no configuration by a whole path (-f)")),
-    }
-}
-
-/// It writes its address over its command line, so a file counts only if it has that port.
-fn redis(pid: u32) -> Result<Vec<String>, Refusal> {
-    let words = words(pid);
-    if let Some(file) = words.get(1).filter(|word| word.starts_with('/')) {
-        return Ok(vec![file.clone()]);
-    }
-    let title = words.first().cloned().unwrap_or_default();
-    let port = title.split_whitespace().nth(1).and_then(|address| address.rsplit(':').next()).unwrap_or_default();
-    for file in ["/etc/redis/redis.conf", "/etc/redis.conf", "/usr/local/etc/redis/redis.conf"] {
-        let root = format!("/proc/{pid}/root");
-        let Ok(bytes) = followed(&root, file, true).and_then(|path| read_regular(&format!("{root}{path}"))) else {
-            continue;
-        };
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let own = pairs(&text, &[]).into_iter().rev().find(|(_, key, _)| key == "port").map(|(_, _, port)| port);
-        if own.as_deref().unwrap_or("6379") == port {
-            return Ok(vec![file.to_owned()]);
-        }
-    }
-    Err(elsewhere("its title hides which configuration it read, and none of the usual files has its port"))
-}
-
-/// What ALTER SYSTEM wrote comes after the file of the administrator.
-fn postgres(pid: u32) -> Result<Vec<String>, Refusal> {
-    let words = words(pid);
-    let folder = words
-        .windows(2)
-        .find(|pair| pair.first().is_some_and(|word| word == "-D"))
-        .and_then(|pair| pair.get(1).cloned());
-    let folder = folder.ok_or_else(|| elsewhere("its command line names no data directory (-D)"))?;
-    let file =
-        words.iter().find_map(|word| word.strip_prefix("config_file=").or_else(|| word.strip_prefix("--config_file=")));
-    let file = file.map_or_else(|| format!("{folder}/postgresql.conf"), str::to_owned);
-    let automatic = format!("{folder}/postgresql.auto.conf");
-    let exists = Live.ask(Query { ask: Ask::Exists, of: &format!("/proc/{pid}/root{automatic}") }).is_ok();
-    Ok([file].into_iter().chain(exists.then_some(automatic)).collect())
-}
-
-fn pgbouncer(pid: u32) -> Result<Vec<String>, Refusal> {
-    match words(pid).into_iter().skip(1).find(|word| word.starts_with('/')) {
-        Some(file) => Ok(vec![file]),
-        None => Err(elsewhere("its command line names no configuration by a whole path")),
-    }
-}
-
-/// `php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)`; a child's parent is the master.
-fn php_fpm(pid: u32) -> Result<Vec<String>, Refusal> {
-    let title = title_of(pid, "master process");
-    let file = title.split_once('(').and_then(|(_, rest)| rest.split(')').next());
-    match file.filter(|file| file.starts_with('/')) {
-        Some(file) => Ok(vec![file.to_owned()]),
-        None => Err(elsewhere("the title of its master names no configuration")),
-    }
-}
-
-/// Settings of PostgreSQL that its command line gives: `-c max_connections=N`, `--max_connections=N`, `-N N`.
-fn arguments(pid: u32, server: &Server) -> Vec<(String, String)> {
-    if server.name != "postgres" {
-        return Vec::new();
-    }
-    let words = words(pid);
-    let mut found = Vec::new();
-    for (at, word) in words.iter().enumerate() {
-        if word == "-N" {
-            found.extend(words.get(at + 1).map(|value| ("max_connections".to_owned(), value.clone())));
-        }
-        let set = word.trim_start_matches("--").trim_start_matches("-c").split_once('=');
-        if let Some((key, value)) = set.filter(|(key, _)| server.keys.iter().any(|(asked, _)| asked == key)) {
-            found.push((key.to_owned(), value.to_owned()));
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,5 +235,51 @@ mod tests {
             ["/include_dir=conf.d", "www/pm.max_children=50"]
         );
         assert_eq!(of("maxclients 10000\nmaxclients\n=\n\u{e9}\n[", &[]), ["/maxclients=10000"]);
+    }
+
+    /// What is told of a configuration that begins with the first of these files, below a root of its own.
+    fn told(name: &str, files: &[(&str, &str)]) -> String {
+        let folder = std::env::temp_dir().join(format!("tunecheck-servers-{}-{name}", std::process::id()));
+        for (path, text) in files {
+            let path = folder.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let server = SERVERS.iter().find(|server| server.name == name).unwrap();
+        let root = folder.to_str().unwrap().to_owned();
+        let mut reading = Reading { server, root, lines: String::new(), files: 0 };
+        reading.file(&format!("/{}", files[0].0)).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        reading.lines
+    }
+
+    #[test]
+    fn an_included_file_that_is_not_read_is_told() {
+        const UNREAD: &str = "conf include ?\n";
+        let php = |include: &str| {
+            told(
+                "php-fpm",
+                &[("e/fpm.conf", &format!("include={include}\n")), ("e/d/www.conf", "pm.max_children = 9\n")],
+            )
+        };
+        assert_eq!(php("/e/d/*.conf"), "conf pm.max_children 9\n");
+        assert_eq!(php("/e/d/www.conf"), "conf pm.max_children 9\n");
+        // From the prefix that PHP was built with; patterns elsewhere than at the end; a file that is not there.
+        for include in ["d/*.conf", "/e/*/www.conf", "/e/d/w*.conf", "/e/d/other.conf"] {
+            assert_eq!(php(include), UNREAD, "{include}");
+        }
+        assert_eq!(php("/e/none/*.conf"), "", "a pattern that fits nothing includes nothing");
+        let postgres = |text: &str| told("postgres", &[("d/p.conf", text), ("d/x.conf", "max_connections = 7\n")]);
+        assert_eq!(postgres("include 'x.conf'\n"), "conf max_connections 7\n");
+        assert_eq!(
+            (postgres("include_if_exists 'y.conf'\n").as_str(), postgres("include 'y.conf'\n").as_str()),
+            ("", UNREAD)
+        );
+        let conditional = "global\n.if defined(BIG)\n maxconn 9\n.endif\n";
+        assert_eq!(told("haproxy", &[("h.cfg", conditional)]), format!("{UNREAD}conf maxconn 9\n"));
+        let own = "include /r.conf\nmaxclients 5\n";
+        assert_eq!(told("redis", &[("r.conf", own)]).matches("maxclients").count(), FILES, "a circle ends");
+        let long = format!("maxclients 5\n{}maxclients 6\n", "#\n".repeat(LARGEST / 2));
+        assert_eq!(told("redis", &[("r.conf", &long)]), format!("{UNREAD}conf maxclients 5\n"));
     }
 }
