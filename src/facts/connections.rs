@@ -73,8 +73,9 @@ pub(super) fn is_wanted(wanted: &Wanted) -> bool {
 const QUARTER: i128 = 25;
 /// Percent of the usable ports from which the next `bind()` may find none.
 const NEAR_THE_END: i128 = 95;
-/// The first kernel whose `connect()` tries the ports of one parity before those of the other (commit 07f4c90062f8).
-const EVEN_FIRST: Version = Version { major: 4, minor: 2, patch: 0 };
+/// The first kernel whose `connect()` tries all ports of one parity before those of the other (commit 1580ab63fc9a): from 4.2
+/// on it only began with one of them (07f4c90062f8).
+const EVEN_FIRST: Version = Version { major: 4, minor: 6, patch: 0 };
 const FOR_ONE: &str = "toward this destination from this address. From half of them on connect() is slow, at the end it \
                        fails with EADDRNOTAVAIL; in a program that binds to the address first, bind() does with \
                        EADDRINUSE, and tcp_tw_reuse gives it none back";
