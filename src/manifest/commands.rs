@@ -10,6 +10,9 @@ use crate::model::manifest::Mark;
 
 /// Programs that run a script.
 const SHELLS: [&str; 7] = ["sh", "bash", "ash", "dash", "zsh", "ksh", "busybox"];
+/// Bytes of arguments and variables that Linux starts a program with at most, where the stack has its usual 8 MiB (ARG_MAX).
+/// References to references could stand for any amount.
+pub(super) const MOST_BYTES: usize = 2 << 20;
 
 /// A command.
 #[derive(Clone, Debug)]
@@ -31,8 +34,9 @@ pub(super) struct Run {
 pub(super) fn variables<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<(Variable<'a>, Option<String>)> {
     let mut known = BTreeMap::new();
     let mut all = Vec::new();
+    let mut room = MOST_BYTES;
     for variable in spec.variables(container) {
-        let value = variable.value.map(|value| referred(value, &known));
+        let value = variable.value.and_then(|value| within(&mut room, referred(value, &known)));
         match &value {
             Some(value) => known.insert(variable.name.to_string(), value.clone()),
             None => known.remove(variable.name.as_ref()),
@@ -52,8 +56,12 @@ pub(super) fn of<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<Run> {
         };
     }
     let lists = ["command", "args"].into_iter().filter_map(|list| container.node.get(list)).flat_map(Node::items);
-    let given: Vec<(String, Mark)> =
-        lists.filter_map(|item| Some((referred(item.scalar()?, &known), item.mark()))).collect();
+    let mut room = MOST_BYTES;
+    let word = |text: &str| within(&mut room, referred(text, &known)).unwrap_or_else(|| text.to_owned());
+    let given: Vec<(String, Mark)> = lists
+        .filter_map(|item| Some((item.scalar()?, item.mark())))
+        .scan(word, |word, (text, mark)| Some((word(text), mark)))
+        .collect();
     let words: Vec<&str> = given.iter().map(|(word, _)| word.as_str()).collect();
     if let Some((at, shell, ends_at_failure)) = script(&words) {
         let Some((script, mark)) = given.get(at) else { return Vec::new() };
@@ -106,6 +114,12 @@ pub(super) fn prepares(spec: &Spec<'_>, container: Container<'_>) -> bool {
 /// The name of a program without its folder.
 pub(super) fn program(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
+}
+
+/// A text, if there is room for it.
+fn within(room: &mut usize, text: String) -> Option<String> {
+    *room = room.checked_sub(text.len())?;
+    Some(text)
 }
 
 /// A text with the references to known variables resolved; `$$` is a dollar sign.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::commands::MOST_BYTES;
+
 /// Words that stand before a command and are none.
 const RESERVED: [&str; 12] = ["if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "fi", "done"];
 
@@ -33,7 +35,8 @@ pub(super) struct Command {
 
 /// The commands of a script in the order in which they stand.
 pub(super) fn commands(script: &str, variables: &BTreeMap<String, String>) -> Vec<Command> {
-    let mut reader = Reader { rest: script.chars().peekable(), variables, done: Vec::new(), open: Command::default() };
+    let rest = script.chars().peekable();
+    let mut reader = Reader { rest, variables, room: MOST_BYTES, done: Vec::new(), open: Command::default() };
     reader.read();
     reader.done
 }
@@ -48,6 +51,8 @@ pub(super) fn words(text: &str) -> Vec<String> {
 struct Reader<'a> {
     rest: Peekable<Chars<'a>>,
     variables: &'a BTreeMap<String, String>,
+    /// Bytes of values that may still be put in.
+    room: usize,
     done: Vec<Command>,
     open: Command,
 }
@@ -243,8 +248,12 @@ impl Reader<'_> {
             }
         }
         let (plain, default) = name.split_once(":-").map_or((name.as_str(), None), |(name, or)| (name, Some(or)));
-        match self.variables.get(plain).filter(|value| default.is_none() || !value.is_empty()) {
-            Some(value) => (value.clone(), true),
+        let value = self.variables.get(plain).filter(|value| default.is_none() || !value.is_empty());
+        match value.and_then(|value| Some((value, self.room.checked_sub(value.len())?))) {
+            Some((value, room)) => {
+                self.room = room;
+                (value.clone(), true)
+            }
             None => (format!("${name}"), false),
         }
     }
@@ -297,6 +306,14 @@ mod tests {
         for odd in ["'", "\"", "\\", "$", "${", "$(", "`", "<<", "<<E", ">", "&", "$((", "a=$"] {
             read(odd);
         }
+    }
+
+    #[test]
+    fn a_short_script_does_not_stand_for_any_amount() {
+        let known = [("A".to_owned(), "x".repeat(1 << 16))].into();
+        let all = commands(&"$A \"$A\"\n".repeat(1 << 12), &known);
+        let bytes: usize = all.iter().flat_map(|command| &command.words).map(String::len).sum();
+        assert!((MOST_BYTES / 2..=MOST_BYTES + (1 << 16)).contains(&bytes), "{bytes}");
     }
 
     #[test]
