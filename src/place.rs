@@ -74,7 +74,11 @@ pub fn of(facts: &Facts) -> Place {
     let kubernetes = container && kubernetes(facts, &mut because);
     let node = !container && facts.holds("sign.kubelet");
     if node {
-        because.push("/var/lib/kubelet/pods is there".to_owned());
+        because.push(match facts.get("sign.kubelet").map(|sign| sign.source.as_ref()) {
+            Some("/ps") => "a kubelet is in the list of processes".to_owned(),
+            Some(folder) => format!("{folder} is there"),
+            None => "a kubelet is here".to_owned(),
+        });
     }
     let kind = match (container, kubernetes, netns) {
         (true, true, Netns::Init) => Kind::HostNetworkPod,

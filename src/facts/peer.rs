@@ -21,6 +21,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "different SETTINGS, the connection's window among them, that its addresses sent",
     ),
     entry("h2.max_concurrent_streams", Unit::Count, "requests at a time on one connection: the least of all addresses"),
+    entry(
+        "h2.lowered_from",
+        Unit::Count,
+        "requests at a time that the peer allowed before it lowered that while it was asked",
+    ),
     entry("h2[*].max_concurrent_streams", Unit::Count, "requests at a time on one connection to this address"),
     entry("h2[*].initial_window_size", Unit::Bytes, "bytes of a request's body that it takes before it says more"),
     entry(
@@ -74,10 +79,12 @@ pub(super) fn put(facts: &mut Facts, peers: Option<&Peers>) {
     let answered = different.len();
     different.sort_unstable();
     different.dedup();
-    let of_all: [(&'static str, Reading); 3] = [
+    let lowered = peers.answers().filter_map(|(_, settings)| settings.lowered_from).max();
+    let of_all: [(&'static str, Reading); 4] = [
         ("h2.max_concurrent_streams", peers.max_concurrent_streams().map(limit).ok_or_else(nobody)),
         ("h2.addresses", count(answered).ok_or_else(nobody)),
         ("h2.different", count(different.len()).ok_or_else(nobody)),
+        ("h2.lowered_from", lowered.map(limit).ok_or_else(|| Gap::new(Cause::Absent, "it lowered nothing"))),
     ];
     for (name, reading) in of_all {
         facts.put(name, reading, source.clone());

@@ -78,7 +78,8 @@ fn read(gather: &mut Gather<'_>) {
     ] {
         gather.put(name, yes_no(gather.host.exists(path).map_err(|refusal| refusal.gap(path))), path);
     }
-    gather.put("sign.kubelet", yes_no(kubelet(gather.host)), PODS);
+    let (found, by) = kubelet(gather.host);
+    gather.put("sign.kubelet", yes_no(found), by);
     if gather.wants("sign.engine") {
         let found = ENGINES.iter().map(|path| gather.host.exists(path).map_err(|refusal| refusal.gap(path)));
         // One that may not be asked for is as good as none; one that is there decides.
@@ -109,17 +110,17 @@ fn read(gather: &mut Gather<'_>) {
     gather.put("sign.procsys_writable", yes_no(writable), format!("faccessat {PROBE}"));
 }
 
-/// Whether the kubelet keeps pods here. Its folder is often closed to all but root, and then only that it is there
-/// can be seen.
-fn kubelet(host: &dyn Host) -> Result<bool, Gap> {
+/// Whether the kubelet keeps pods here, and what told. Its folder is often closed to all but root, and then only that it
+/// is there can be seen.
+fn kubelet(host: &dyn Host) -> (Result<bool, Gap>, &'static str) {
     match host.exists(PODS) {
         // A part of a machine: its list of processes may tell, and that a folder is missing does not.
         Ok(false) if host.exists(STATE) == Ok(false) => match host.read(PS) {
-            Ok(bytes) if text(&bytes).lines().any(runs_kubelet) => Ok(true),
-            _ => Err(Gap::new(Cause::Unsupported, format!("{STATE} is not there: it may be a node"))),
+            Ok(bytes) if text(&bytes).lines().any(runs_kubelet) => (Ok(true), PS),
+            _ => (Err(Gap::new(Cause::Unsupported, format!("{STATE} is not there: it may be a node"))), PS),
         },
-        Err(refusal) if refusal.is_denied() => host.exists(KUBELET).map_err(|refusal| refusal.gap(KUBELET)),
-        other => other.map_err(|refusal| refusal.gap(PODS)),
+        Err(refusal) if refusal.is_denied() => (host.exists(KUBELET).map_err(|refusal| refusal.gap(KUBELET)), KUBELET),
+        other => (other.map_err(|refusal| refusal.gap(PODS)), PODS),
     }
 }
 
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_kubelet_folder_closed_to_this_user_is_a_kubelet() {
-        assert_eq!(kubelet(&Closed), Ok(true));
+        assert_eq!(kubelet(&Closed), (Ok(true), KUBELET));
     }
 
     /// A few files of a machine, as a collection of them holds.
@@ -199,11 +200,11 @@ mod tests {
         };
         assert_eq!(
             kubelet(&Part(Some(line("/usr/bin/hyperkube kubelet --config=/etc/kubernetes/kubelet.conf")))),
-            Ok(true)
+            (Ok(true), PS)
         );
-        assert_eq!(kubelet(&Part(Some(line("/usr/bin/kubelet --v=2")))), Ok(true));
-        assert!(kubelet(&Part(Some(line("/usr/bin/vim notes-on-kubelet")))).is_err());
-        assert!(kubelet(&Part(None)).is_err());
+        assert_eq!(kubelet(&Part(Some(line("/usr/bin/kubelet --v=2")))), (Ok(true), PS));
+        assert!(kubelet(&Part(Some(line("/usr/bin/vim notes-on-kubelet")))).0.is_err());
+        assert!(kubelet(&Part(None)).0.is_err());
     }
 
     #[test]

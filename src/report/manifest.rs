@@ -16,7 +16,7 @@ pub fn table(manifests: &Manifests, style: Style) -> String {
 }
 
 fn write(out: &mut String, manifests: &Manifests, style: Style) -> fmt::Result {
-    let mut told: Vec<(&str, String)> = Vec::new();
+    let mut told: Vec<(&str, Option<String>)> = Vec::new();
     for file in &manifests.files {
         for fault in &file.faults {
             one(out, file, fault, &mut told, style)?;
@@ -71,7 +71,7 @@ fn one<'a>(
     out: &mut String,
     file: &Judged,
     fault: &'a Fault,
-    told: &mut Vec<(&'a str, String)>,
+    told: &mut Vec<(&'a str, Option<String>)>,
     style: Style,
 ) -> fmt::Result {
     let width = usize::from(style.width);
@@ -84,11 +84,13 @@ fn one<'a>(
     let before = told.iter().find(|(change, _)| *change == fault.change);
     let change = match before {
         // A short one is said again sooner than it is looked up.
-        Some((change, place)) if change.len() > width => format!("as under {place}"),
+        Some((change, Some(place))) if change.len() > width => format!("as under {place}"),
         _ => fault.change.clone(),
     };
     if before.is_none() {
-        told.push((&fault.change, at.clone()));
+        // A place with another change beside it leads nowhere: the commands of a script stand at one.
+        let alone = file.faults.iter().all(|other| other.mark != fault.mark || other.change == fault.change);
+        told.push((&fault.change, alone.then(|| at.clone())));
     }
     if !change.is_empty() {
         writeln!(out, "{}", sanitized(&hanging("  change   ", &change, width)))?;

@@ -141,7 +141,15 @@ fn block(out: &mut String, group: &[&Peer], width: usize, style: Style) -> fmt::
 
 /// The settings: those that matter first, then those that were sent besides.
 fn answer(out: &mut String, settings: &Settings, width: usize) -> fmt::Result {
-    line(out, "streams", &format!("{} (MAX_CONCURRENT_STREAMS)", words(settings.max_concurrent_streams())), width)?;
+    let lowered = settings.lowered_from.map_or_else(String::new, |before| {
+        let before = match before {
+            Streams::Limited(number) => grouped(number.into()),
+            Streams::Unlimited => "no limit".to_owned(),
+        };
+        format!("; it said {before} at first and lowered that a moment later, as it may again")
+    });
+    let streams = words(settings.max_concurrent_streams());
+    line(out, "streams", &format!("{streams} (MAX_CONCURRENT_STREAMS{lowered})"), width)?;
     let sent = |number: u16| if settings.get(number).is_some() { "" } else { ", not sent: the default" };
     let stream = grouped(settings.initial_window_size().into());
     let window = format!("{stream} bytes a stream (INITIAL_WINDOW_SIZE{})", sent(id::INITIAL_WINDOW_SIZE));
@@ -177,6 +185,7 @@ fn answer(out: &mut String, settings: &Settings, width: usize) -> fmt::Result {
 fn words(streams: Streams) -> String {
     match streams {
         Streams::Limited(0) => "no request at all, for now".to_owned(),
+        Streams::Limited(1) => "1 request at a time on one connection".to_owned(),
         Streams::Limited(number) => format!("{} requests at a time on one connection", grouped(number.into())),
         Streams::Unlimited => "no limit on requests at a time on one connection: not sent".to_owned(),
     }

@@ -87,11 +87,17 @@ pub(super) fn of_drift(gather: &Gather<'_>, name: &str, live: &Value) -> String 
         Err(()) => String::new(),
     };
     match is_what_the_module_brings(gather, name, live) {
-        true => format!(
+        // What a module starts with may be what a program writes as well.
+        true if who_writes(name).is_empty() || !gather.facts.holds("sign.kubelet") => format!(
             "the line was applied before {module} was loaded, and set nothing: {unnamed}{shown} is what it starts with"
         ),
+        true => format!(
+            "{}or the line was applied before {module} was loaded, and set nothing: {unnamed}{shown} is what it starts with too",
+            who_writes(name)
+        ),
         false => format!(
-            "{unnamed}if {module} was loaded after the line was applied, the line set nothing; if not, somebody wrote over it later"
+            "{}{unnamed}if {module} was loaded after the line was applied, the line set nothing; if not, somebody wrote over it later",
+            who_writes(name)
         ),
     }
 }
@@ -147,15 +153,25 @@ fn loaded_by(host: &dyn Host, module: &str) -> Result<Option<String>, ()> {
     if asked.is_none() && hidden { Err(()) } else { Ok(asked) }
 }
 
-/// Whether a value is the one that a module starts with: as many entries as buckets, or four or eight times as many
-/// (`nf_conntrack_init_start`), and bridged packets to all tables.
+/// The first kernel on which nf_conntrack starts with as many entries as buckets (commit d532bcd0b269); before it they
+/// are four times as many. Eight times in both, where the module was given the number of buckets.
+const ONE_FOR_EACH_BUCKET: Version = Version { major: 5, minor: 15, patch: 0 };
+
+/// Whether a value is the one that a module starts with: as many entries as `nf_conntrack_init_start` makes of the
+/// buckets, and bridged packets to all tables.
 fn is_what_the_module_brings(gather: &Gather<'_>, name: &str, live: &Value) -> bool {
     let Some(live) = live.limit() else { return false };
     match name {
         "net.netfilter.nf_conntrack_max" => {
             let buckets = read_one(gather, "net.netfilter.nf_conntrack_buckets").reading;
             let buckets = buckets.ok().and_then(|buckets| buckets.limit()).unwrap_or(0);
-            [1, 4, 8].iter().any(|times| buckets > 0 && live == buckets.saturating_mul(*times))
+            let kernel: Option<Version> = gather.facts.text("kernel.release").and_then(|release| release.parse().ok());
+            let times: &[i128] = match kernel.map(|kernel| kernel >= ONE_FOR_EACH_BUCKET) {
+                Some(true) => &[1, 8],
+                Some(false) => &[4, 8],
+                None => &[],
+            };
+            times.iter().any(|times| buckets > 0 && live == buckets.saturating_mul(*times))
         }
         name if name.starts_with("net.bridge.bridge-nf-call-") => live == 1,
         _ => starts_with(name) == Some(live),

@@ -1,9 +1,8 @@
 //! What the declared load comes to on this machine.
 
 use super::{Formula, entry};
-use crate::facts::connections::BOUND_FIRST;
 use crate::model::fact::{Gap, Scope, Unit, Value};
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, grouped};
 use crate::model::workload::{PortUse, Role, TimeWait, Workload};
 
 const LOCAL_PORTS: [&str; 4] = PortUse::NEEDS;
@@ -26,11 +25,11 @@ pub(super) const FORMULAS: &[Formula] = &[
             "workload.toward",
             Unit::Text,
             Scope::Netns,
-            "ports.bound_first",
-            "what these local ports are counted toward",
+            "ports.bound_first, tcp_tw_reuse",
+            "what these local ports are counted toward, and what they are where tcp_tw_reuse does not act",
         ),
-        needs: &[BOUND_FIRST],
-        compute: |facts, _| Ok(Value::Text(PortUse::of(facts).toward().to_owned())),
+        needs: &LOCAL_PORTS,
+        compute: |facts, _| Ok(Value::Text(toward(declared(facts)?, PortUse::of(facts)))),
     },
     Formula {
         entry: entry(
@@ -52,6 +51,21 @@ pub(super) const FORMULAS: &[Formula] = &[
         },
     },
 ];
+
+/// What local ports are counted toward. A program that is bound first is given none back early, and where there is one
+/// destination nothing shows that it is.
+fn toward(load: Workload, ports: PortUse) -> String {
+    let bound = PortUse { time_wait: TimeWait::default(), bound_first: true };
+    let (here, there) = (load.local_ports(ports), load.local_ports(bound));
+    match ports.time_wait == TimeWait::default() || there <= here {
+        true => ports.toward().to_owned(),
+        false => format!(
+            "{}, as tcp_tw_reuse gives them back early; not so to a program that binds to its source address first: it takes {}",
+            ports.toward(),
+            grouped(there.into())
+        ),
+    }
+}
 
 fn number(number: u64) -> Value {
     Value::Number(number.into())

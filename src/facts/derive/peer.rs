@@ -6,6 +6,7 @@ use crate::model::facts::{Facts, grouped};
 
 const STREAMS: &str = "h2.max_concurrent_streams";
 const PEER: &str = "h2.peer";
+const LOWERED: &str = "h2.lowered_from";
 
 pub(super) const FORMULAS: &[Formula] =
     &[
@@ -28,7 +29,7 @@ pub(super) const FORMULAS: &[Formula] =
                 "h2.max_concurrent_streams against workload.outgoing and workload.streams",
                 "what the peer's limit means for the declared requests, in words",
             ),
-            needs: &[STREAMS, PEER],
+            needs: &[STREAMS, PEER, LOWERED],
             compute: |facts, _| note(facts).map(Value::Text),
         },
         Formula {
@@ -63,15 +64,23 @@ fn note(facts: &Facts) -> Result<String, Gap> {
     let (peer, limit) = (facts.value(PEER)?.plain(), facts.number(STREAMS)?);
     let [outgoing, streams] = ["workload.outgoing", "workload.streams"].map(|name| facts.number(name).map(grouped));
     let (outgoing, streams) = (outgoing?, streams?);
+    let lowered = match facts.value(LOWERED) {
+        Ok(Value::Number(before)) => {
+            format!(" It said {} at first and lowered that a moment later, as it may again.", grouped(*before))
+        }
+        Ok(_) => " It gave no limit at first and lowered that a moment later, as it may again.".to_owned(),
+        Err(_) => String::new(),
+    };
     Ok(match limit {
         0 => format!(
             "{peer} takes no request at all, for now (MAX_CONCURRENT_STREAMS is 0): whatever the declared {outgoing} \
-             connections send waits in the client's pool or is refused."
+             connections send waits in the client's pool or is refused.{lowered}"
         ),
         _ => format!(
-            "{peer} takes {} requests at a time on one connection, and {streams} are declared: the rest waits in the \
-             client's pool or is refused. The declared {outgoing} connections of {streams} streams would have to be {}.",
+            "{peer} takes {} {} at a time on one connection, and {streams} are declared: the rest waits in the \
+             client's pool or is refused. The declared {outgoing} connections of {streams} streams would have to be {}.{lowered}",
             grouped(limit),
+            if limit == 1 { "request" } else { "requests" },
             grouped(connections(facts)?)
         ),
     })

@@ -142,8 +142,12 @@ impl Talk {
             }
             (SETTINGS, 0) => {
                 self.taken += 1;
+                let before = self.settings.as_ref().map(Settings::max_concurrent_streams);
                 let settings = self.settings.get_or_insert_default();
-                payload.chunks_exact(6).try_for_each(|setting| put(settings, setting))
+                payload.chunks_exact(6).try_for_each(|setting| put(settings, setting))?;
+                let lowered = before.filter(|&before| settings.max_concurrent_streams() < before);
+                settings.lowered_from = settings.lowered_from.max(lowered);
+                Ok(())
             }
             (SETTINGS, _) => Err(Wrong::Malformed("SETTINGS frame on a stream")),
             (WINDOW_UPDATE, 0) => match number(0).map(|number| number & LARGEST_WINDOW) {

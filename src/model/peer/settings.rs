@@ -81,6 +81,8 @@ pub struct Settings {
     pub window_update: Option<u32>,
     /// The error code of a GOAWAY that came right behind.
     pub goaway: Option<u32>,
+    /// The most requests at a time that it allowed before a later frame of its own lowered them; none if none did.
+    pub lowered_from: Option<Streams>,
 }
 
 impl Settings {

@@ -74,6 +74,8 @@ struct AnswerV1 {
     window_update: Option<u32>,
     /// The error code of a GOAWAY that came right behind; null if none did.
     goaway: Option<u32>,
+    /// Whether a later SETTINGS frame of its own lowered max_concurrent_streams.
+    lowered: bool,
     /// Every setting that was sent, in its order; of those that are not known the first 32.
     settings: Vec<SettingV1>,
     /// How often another one that is not known came.
@@ -207,6 +209,7 @@ impl From<&Settings> for AnswerV1 {
             connection_window: settings.connection_window(),
             window_update: settings.window_update,
             goaway: settings.goaway,
+            lowered: settings.lowered_from.is_some(),
             settings: settings.sent.iter().map(setting).collect(),
             settings_left_out: settings.left_out,
             looks_like: looks_like(settings),
