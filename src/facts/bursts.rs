@@ -1,11 +1,10 @@
 //! What of the declared burst each listener has to hold.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use crate::model::fact::Value;
 use crate::model::facts::{Facts, grouped};
-use crate::model::listener::{Group, address_of};
+use crate::model::listener::{Group, address_of, is_local};
 use crate::model::workload::Workload;
 
 /// Where administrators log in: not the service, unless it was declared.
@@ -24,7 +23,7 @@ pub(super) fn of_listeners(facts: &Facts, workload: &Workload) -> Vec<(String, V
             let group = Group { listeners: sizes.get(address_of(subject)).copied().unwrap_or(1) };
             let port = facts.number(&format!("listener[{subject}].port")).unwrap_or_default();
             let declared = workload.ports.iter().any(|&declared| i128::from(declared) == port);
-            let possible = declared || (workload.ports.is_empty() && may_serve(facts, subject, port));
+            let possible = declared || (workload.ports.is_empty() && may_be_the_service(facts, subject, port));
             let number = |comes: bool, burst: u64| Value::Number(if comes { burst.into() } else { 0 });
             let (mean, most) = (group.mean(workload.burst), group.most(workload.burst));
             [
@@ -38,11 +37,9 @@ pub(super) fn of_listeners(facts: &Facts, workload: &Workload) -> Vec<(String, V
 
 /// Whether a listener that nobody declared may be the service: not one that only this machine reaches, and not that of
 /// sshd, until it drops something.
-fn may_serve(facts: &Facts, subject: &str, port: i128) -> bool {
-    let address = address_of(subject).parse::<SocketAddr>();
-    let local = address.is_ok_and(|address| address.ip().to_canonical().is_loopback());
+fn may_be_the_service(facts: &Facts, subject: &str, port: i128) -> bool {
     let dropped = facts.number(&format!("listener[{subject}].drops")).is_ok_and(|drops| drops > 0);
-    dropped || !(local || port == SSH)
+    dropped || !(is_local(subject) || port == SSH)
 }
 
 fn words(group: Group, burst: u64) -> String {

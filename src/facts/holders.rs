@@ -8,6 +8,7 @@ use super::{Gather, Source, text};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::Facts;
+use crate::model::listener::is_local;
 use crate::model::ports::Ports;
 
 pub(super) const SOFT: &str = "listener[*].nofile.soft";
@@ -40,7 +41,7 @@ pub(super) fn may_serve(facts: &Facts, subject: &str) -> bool {
     let declared = facts.ports("workload.ports").ok().filter(|ports| !ports.is_empty());
     match declared {
         Some(ports) => is_declared(facts, subject, ports),
-        None => !subject.starts_with("127.") && !subject.starts_with("[::1]"),
+        None => !is_local(subject),
     }
 }
 

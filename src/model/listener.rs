@@ -1,5 +1,7 @@
 //! A listening socket, as far as findings tell of it.
 
+use std::net::SocketAddr;
+
 use super::fact::Gap;
 
 /// Who listens, and what bounds the queue.
@@ -41,6 +43,11 @@ impl Limit {
 /// The address of a listener: those that share one are told apart by a number behind it, as `[::]:80#2`.
 pub fn address_of(subject: &str) -> &str {
     subject.split_once('#').map_or(subject, |(address, _)| address)
+}
+
+/// Whether only this machine reaches a listener.
+pub fn is_local(subject: &str) -> bool {
+    address_of(subject).parse::<SocketAddr>().is_ok_and(|address| address.ip().to_canonical().is_loopback())
 }
 
 /// Listeners that share one address by `SO_REUSEPORT`: the kernel spreads new connections over them by a hash, so that a
