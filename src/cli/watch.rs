@@ -221,11 +221,13 @@ fn told(verdict: &Verdict, format: WatchFormat, args: &WatchArgs, terminal: Term
 fn code(verdict: &Verdict, gate: WatchGate) -> Exit {
     // Some limits refuse nobody: at that of TIME_WAIT a connection only skips it.
     let fails = |trace: &Trace| trace.finding.as_ref().is_none_or(|finding| finding.outcome == Outcome::Fail);
+    // What was used up before it began is used up.
+    let mut reached = verdict.hit.iter().chain(&verdict.standing);
     let trips = match gate {
         WatchGate::Never => false,
-        WatchGate::Fail => verdict.hit.iter().any(fails),
-        WatchGate::Warn => !verdict.hit.is_empty(),
-        WatchGate::Unknown => !verdict.hit.is_empty() || !verdict.unknown.is_empty(),
+        WatchGate::Fail => reached.any(fails),
+        WatchGate::Warn => reached.next().is_some(),
+        WatchGate::Unknown => reached.next().is_some() || !verdict.unknown.is_empty(),
     };
     match (verdict.exit, verdict.signal) {
         (Some(0) | None, None) if trips => Exit::Tripped,

@@ -105,7 +105,10 @@ fn cell(text: &str) -> String {
 fn headline(verdict: &Verdict) -> String {
     let first = match verdict.hit.first() {
         Some(trace) => format!("hit first: {}, {}", named(trace), at(trace.hit)),
-        None => "no limit was hit".to_owned(),
+        None => match verdict.standing.first() {
+            Some(trace) => format!("used up before it began, and all the while: {}", named(trace)),
+            None => "no limit was hit".to_owned(),
+        },
     };
     let end = match (&verdict.command, verdict.exit, verdict.signal) {
         (None, _, _) => String::new(),
@@ -128,9 +131,11 @@ fn of_stage(verdict: &Verdict, stage: Stage) -> String {
     let mut hit = at_stage(&verdict.hit);
     hit.dedup();
     let short = at_stage(&verdict.saturated);
+    let stood: Vec<String> = verdict.standing.iter().filter(|trace| trace.last.stage == stage).map(named).collect();
     let nearest = verdict.moved.iter().find(|trace| trace.last.stage == stage);
     match (hit.is_empty(), short.is_empty(), nearest) {
         (false, _, _) => [hit, short].concat().join(", "),
+        _ if !stood.is_empty() => format!("used up before it began, and all the while: {}", stood.join(", ")),
         (_, false, _) => format!("no limit was hit; short of {}", short.join(", ")),
         (_, _, Some(trace)) => match trace.peak_share {
             Some((share, _)) => format!("no limit was hit; nearest was {} at {share} %", named(trace)),
@@ -214,5 +219,6 @@ fn widths(rows: &[[String; 5]]) -> [usize; 5] {
 
 /// What the rules say of the limits that were hit, each rule's sentence once.
 fn findings(verdict: &Verdict) -> Vec<Finding> {
-    verdict.hit.iter().chain(&verdict.saturated).filter_map(|trace| trace.finding.as_deref().cloned()).collect()
+    let reached = verdict.hit.iter().chain(&verdict.standing).chain(&verdict.saturated);
+    reached.filter_map(|trace| trace.finding.as_deref().cloned()).collect()
 }

@@ -41,6 +41,8 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
     moved.sort_by_key(|trace| Reverse(trace.peak_share));
     let unknown = limits.iter().filter(|trace| trace.last.state == State::Unknown);
     let owned = |traces: Vec<&Trace>| traces.into_iter().cloned().collect();
+    let stood = |trace: &&Trace| trace.standing && !hit.iter().any(|other| is_same(other, trace));
+    let standing = owned(limits.iter().copied().filter(stood).collect());
     Verdict {
         command: ended.command,
         exit: ended.exit,
@@ -49,7 +51,7 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
         ticks: course.ticks(),
         hit,
         followed: owned(followed),
-        standing: owned(limits.iter().copied().filter(|trace| trace.standing).collect()),
+        standing,
         saturated: owned(saturated.into_iter().filter(|trace| trace.hit.is_some()).collect()),
         moved: owned(moved),
         unknown: unknown.map(|trace| (trace.last.rule, trace.last.gap.clone().unwrap_or_default())).collect(),

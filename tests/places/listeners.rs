@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
+use serde_json::Value;
+
 use crate::harness::{NETWORK, Need, Place, Scene, done, program, script};
 use crate::namespaces::{as_nobody, but_for_the_user, loopback_up, report};
 use crate::report::{Report, Run, assert_same};
@@ -33,6 +35,12 @@ pub(crate) const PLACES: &[Place] = &[
         needs: &[Need::Root, Need::Program("ip"), Need::Program("python3")],
         own: NETWORK,
         trial: a_command_of_any_name,
+    },
+    Place {
+        name: "a_queue_that_is_full_before_a_watch_is_no_calm",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("python3")],
+        own: NETWORK,
+        trial: a_queue_that_is_full_before_a_watch_is_no_calm,
     },
 ];
 
@@ -190,6 +198,23 @@ fn nobody_is_told_why(scene: &Scene) {
     let heading = format!("\nFAIL listen/queue  {}\n", server.address);
     assert!(text.contains(&heading), "{heading} in {text}");
     assert!(text.contains(&format!("  listens  unknown (denied: {DENIED})\n")), "{text}");
+}
+
+fn a_queue_that_is_full_before_a_watch_is_no_calm(scene: &Scene) {
+    loopback_up();
+    let server = Server::listening(&["5"]).filled(6);
+    let watched = |more: &[&str]| {
+        let mut watch = scene.tunecheck();
+        watch.args(["watch", "--workload", "server", "--duration", "600ms", "--fail-on", "fail"]).args(more);
+        Run::of(watch)
+    };
+    let run = watched(&["--format", "json"]);
+    let verdict: Value = serde_json::from_str(&run.stdout).unwrap();
+    let standing: Vec<&str> =
+        verdict["standing"].as_array().unwrap().iter().filter_map(|trace| trace["subject"].as_str()).collect();
+    assert_eq!((run.code, standing), (Some(1), vec![server.address.as_str()]), "{verdict:#}");
+    let text = watched(&["--format", "table"]).stdout;
+    assert!(text.contains("used up before it began, and all the while: accept queue"), "{text}");
 }
 
 fn processes_that_come_and_go(scene: &Scene) {

@@ -48,7 +48,7 @@ pub(in super::super) struct WatchArgs {
     /// Write into this file instead
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(in super::super) output: Option<PathBuf>,
-    /// Exit 1, where the command succeeded, if a limit was hit
+    /// Exit 1, where the command succeeded, if a limit was hit or was used up before
     #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Output")]
     pub(in super::super) fail_on: WatchGate,
     /// The command to run, with its arguments
