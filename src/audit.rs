@@ -263,11 +263,13 @@ pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRu
     })
 }
 
-/// Works out what follows from who listens, and from what a peer takes. Nothing else is: the figures of a report stand as they are.
+/// Works out what follows from who listens, from what a peer takes and from how full the conntrack table is. Nothing else is:
+/// the figures of a report stand as they are.
 fn knobs(facts: &mut Facts) {
     let mut derived = facts.clone();
     facts::derive(&mut derived);
-    for (name, fact) in derived.iter().filter(|(name, _)| name.starts_with("listener[") || name.starts_with("h2.")) {
+    let follows = |name: &str| ["listener[", "h2.", "conntrack.wanted"].iter().any(|start| name.starts_with(start));
+    for (name, fact) in derived.iter().filter(|(name, _)| follows(name)) {
         if facts.get(name).is_none() {
             facts.put(name.to_owned(), fact.reading.clone(), fact.source.clone());
         }

@@ -288,6 +288,8 @@ fn least(rules: &RuleSet, id: &str, load: &Workload) -> Option<i128> {
     let mut facts = Facts::default();
     declare(&mut facts, load);
     facts.put("process.meant", Ok(Value::Number(1)), "");
+    // A plan counts TCP's buffers in pages.
+    facts.put("memory.page", Ok(Value::Number(1)), "");
     facts.put("listener[x].declared_burst", Ok(Value::Number(load.burst.into())), "");
     derive(&mut facts);
     match &rules.get(id).unwrap().check {

@@ -103,7 +103,7 @@ fn how_far_to_go_is_the_users_choice() {
     let (safe, review) = (script("safe"), script("review"));
     let step = "step raise net.netfilter.nf_conntrack_max ";
     assert!(review.contains(step) && !safe.contains(step), "it has to be reviewed");
-    assert!(safe.contains(" net.netfilter.nf_conntrack_max: 2000 -> 262144"), "what is left out is told");
+    assert!(safe.contains(" net.netfilter.nf_conntrack_max: 2000 -> 65536"), "what is left out is told");
     assert!(safe.contains("step raise net.core.somaxconn "));
     let plan = run(["fix", "--snapshot", TROUBLE, "--max-safety", "safe"]).stdout;
     assert!(plan.contains("left to you: above --max-safety safe"), "{plan}");

@@ -214,16 +214,20 @@ impl Machine {
             let at = if name.starts_with("boot[") { "/etc/sysctl.d/99-ours.conf:3" } else { "/proc" };
             facts.put(name.clone(), reading.clone(), at);
         }
-        // A process's soft limit is never above its hard one.
-        if let (Ok(soft), Ok(hard)) = (facts.number("serving.nofile.soft"), facts.number("serving.nofile.hard"))
-            && soft > hard
-        {
-            let hard = facts.value("serving.nofile.hard").cloned();
-            facts.put("serving.nofile.soft", hard, "/proc");
-        }
+        // A process's soft limit is never above its hard one, whether both were read or follow from another.
+        let bounded = |facts: &mut Facts| {
+            if let (Ok(soft), Ok(hard)) = (facts.number("serving.nofile.soft"), facts.number("serving.nofile.hard"))
+                && soft > hard
+            {
+                let hard = facts.value("serving.nofile.hard").cloned();
+                facts.put("serving.nofile.soft", hard, "/proc");
+            }
+        };
+        bounded(&mut facts);
         tunecheck::place::describe(&self.place, &mut facts);
         facts::declare(&mut facts, &self.load);
         facts::derive(&mut facts);
+        bounded(&mut facts);
         facts
     }
 }

@@ -1,5 +1,9 @@
 use super::*;
 use crate::host::{Answer, Ask, Query, Recorder, Refusal};
+use crate::model::catalogue::Catalogue;
+use crate::model::fact::Value;
+use crate::model::place::Place;
+use crate::model::workload::Role;
 
 /// A machine with a listener of this backlog at this address, and else nothing but a somaxconn.
 struct Listening(u32, [u8; 4]);
@@ -69,4 +73,28 @@ fn who_listens_is_asked_where_somebody_may_serve_or_everything_is_to_be_told() {
     // Its limits are judged.
     assert_eq!(heard(4096, ANYWHERE, Told::Wrong), (true, nginx()));
     assert_eq!(heard(128, ANYWHERE, Told::Wrong), (true, nginx()));
+}
+
+#[test]
+fn a_line_with_a_rule_of_its_own_is_told_once() {
+    let mut facts = Facts::default();
+    let text = |text: &str| Ok(Value::Text(text.into()));
+    for key in ["net.ipv4.tcp_tw_recycle", "net.ipv4.tcp_low_latency"] {
+        facts.put(format!("boot[{key}].value"), text("1"), "/etc/sysctl.d/a.conf:1");
+        facts.put(format!("boot[{key}].idle"), text("Linux took it out"), "/etc/sysctl.d/a.conf:1");
+        facts.put(format!("boot[{key}].mend"), text("take it out"), "/etc/sysctl.d/a.conf:1");
+    }
+    let rules = RuleSet::built_in();
+    let (place, catalogue) = (Place::plain_host(), Catalogue::default());
+    let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: Role::Server };
+    let told = |ids: &[&str]| -> Vec<(Outcome, String)> {
+        let findings = evaluate(rules.iter().filter(|rule| ids.contains(&rule.id)), context);
+        findings.into_iter().map(|f| (f.outcome, f.subject.unwrap_or_default())).collect()
+    };
+    let (other, recycle) = ("net.ipv4.tcp_low_latency".to_owned(), "net.ipv4.tcp_tw_recycle".to_owned());
+    assert_eq!(
+        told(&["boot/ineffective", "time-wait/tw-recycle"]),
+        [(Outcome::Warn, other.clone()), (Outcome::Warn, String::new()), (Outcome::NotApplicable, recycle.clone())]
+    );
+    assert_eq!(told(&["boot/ineffective"]), [(Outcome::Warn, other), (Outcome::Warn, recycle)], "nobody else does");
 }

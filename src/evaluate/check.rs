@@ -76,6 +76,7 @@ pub(super) fn judge(
                 None => Outcome::Pass,
             };
             let text = match seldom {
+                Some(seldom) if most > 0 && most == i128::from(seldom.at_most) => format!("≤ {}", grouped(most)),
                 Some(seldom) if most > 0 => format!("< 1 in {}", grouped(seldom.one_in.into())),
                 _ => "0".into(),
             };
@@ -88,7 +89,8 @@ pub(super) fn judge(
 /// The most events that are still too few to speak of; none where the traffic is not known.
 fn most(seldom: &Seldom, context: Context<'_>) -> Option<i128> {
     let traffic = context.facts.number(seldom.of).ok()?;
-    Some((traffic.saturating_sub(1) / i128::from(seldom.one_in.max(1))).max(0))
+    let share = traffic.saturating_sub(1) / i128::from(seldom.one_in.max(1));
+    Some(share.clamp(0, seldom.at_most.into()))
 }
 
 fn outcome(severity: Severity) -> Outcome {
@@ -229,7 +231,7 @@ mod tests {
         }
         let (place, catalogue) = (Place::plain_host(), Catalogue::default());
         let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: Role::Server };
-        let seldom = Some(Seldom { one_in: 10_000, of: "softnet.processed", what: "packets" });
+        let seldom = Some(Seldom { one_in: 10_000, at_most: 100, of: "softnet.processed", what: "packets" });
         let check = Check::NotRising { otherwise: Severity::Warn, rising: Severity::Fail, seldom };
         let judged = judge(&check, &Value::Number(dropped), context, ("softnet.dropped", Unit::Count), None).unwrap();
         (judged.outcome, judged.want.text)
@@ -245,6 +247,12 @@ mod tests {
         assert_eq!(drops(1, Some(9000), None), said(Outcome::Warn, "0"));
         assert_eq!(drops(1, None, None), said(Outcome::Warn, "0"));
         assert_eq!(drops(0, None, None).0, Outcome::Pass);
+        // Years of traffic excuse no outage of today.
+        let years = Some(1_000_000_000);
+        assert_eq!(drops(100, years, None), said(Outcome::Pass, "≤ 100"));
+        assert_eq!(drops(101, years, None), said(Outcome::Warn, "≤ 100"));
+        assert_eq!(drops(90_000, years, None), said(Outcome::Warn, "≤ 100"));
+        assert_eq!(drops(90_000, Some(i128::MAX), None), said(Outcome::Warn, "≤ 100"));
     }
 
     #[test]

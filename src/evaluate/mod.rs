@@ -39,11 +39,28 @@ pub fn evaluate<'a>(rules: impl Iterator<Item = &'a Rule>, context: Context<'_>)
     for rule in rules {
         judge(rule, context, &mut findings);
     }
+    tell_once_of_a_line(&mut findings);
     findings.sort_unstable_by(|a: &Finding, b| {
         let rank = |finding: &Finding| std::cmp::Reverse(finding.outcome);
         rank(a).cmp(&rank(b)).then_with(|| a.rule.cmp(b.rule)).then_with(|| a.subject.cmp(&b.subject))
     });
     findings
+}
+
+/// A line of a boot file that a rule of its own speaks of is told there: the rule about any line that sets nothing would say
+/// the same again.
+fn tell_once_of_a_line(findings: &mut [Finding]) {
+    const IDLE: &str = "].idle";
+    let speaks = |finding: &&Finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail);
+    let key = |finding: &Finding, end| Some(finding.fact.strip_prefix("boot[")?.strip_suffix(end)?.to_owned());
+    let own = |finding: &Finding| finding.subject.is_none().then(|| Some((key(finding, "].value")?, finding.rule)));
+    let told: Vec<(String, &str)> = findings.iter().filter(speaks).filter_map(own).flatten().collect();
+    for finding in findings.iter_mut().filter(|finding| finding.fact.ends_with(IDLE)) {
+        if let Some((_, rule)) = told.iter().find(|(own, _)| finding.subject.as_ref() == Some(own)) {
+            finding.outcome = Outcome::NotApplicable;
+            finding.reason = format!("{rule} speaks of this line");
+        }
+    }
 }
 
 /// Judges one rule: once, or once for each subject.

@@ -64,11 +64,13 @@ pub enum Operand {
     Fact(&'static str),
 }
 
-/// A share of the traffic below which events are too few to speak of.
+/// A share of the traffic below which events are too few to speak of, and a number above which they never are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seldom {
     /// Fewer events than one in so many.
     pub one_in: u32,
+    /// No more events than this: a total over months is so large that an outage of today is a small share of it.
+    pub at_most: u32,
     /// The fact that counts the traffic since the same beginning.
     pub of: &'static str,
     /// What that fact counts, as words after the number.

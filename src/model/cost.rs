@@ -8,6 +8,3 @@ pub const SOCKET: u32 = 3584;
 pub const TRACKED: u32 = 450;
 /// One bucket of the conntrack hash: a pointer.
 pub const BUCKET: u32 = 8;
-/// A page on most machines, in which TCP's buffers are counted. Where it is 16 or 64 KiB the true figure is that much
-/// larger.
-pub const PAGE: u32 = 4096;

@@ -36,6 +36,11 @@ pub fn finding(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) -> Fi
     if let Some(subject) = subject.filter(|_| rule.fact.starts_with("listener[")) {
         listener(subject, recorded, facts);
     }
+    for proof in rule.evidence.iter().filter_map(|evidence| proof(evidence, recorded)) {
+        if let Ok(value) = proof.value {
+            known(facts, proof.fact, Value::Number(value));
+        }
+    }
     bounds(rule, recorded, facts);
     for figures in &recorded.figures {
         figure(rule, figures, facts);

@@ -1,7 +1,7 @@
 //! Kernel memory of sockets.
 
 use super::{Found, Have, Limit, UNTOLD, counted, sockets};
-use crate::model::cost::{PAGE, SOCKET};
+use crate::model::cost::SOCKET;
 use crate::model::fact::{Cause, Unit, Value};
 use crate::model::facts::Facts;
 use crate::model::sizing::{Amount, Per};
@@ -36,16 +36,17 @@ pub(super) const LIMITS: &[Limit] = &[
         ..UNTOLD
     },
     Limit {
-        name: "TCP buffers (net.ipv4.tcp_mem)",
+        name: "TCP buffers in pages (net.ipv4.tcp_mem)",
         per: Per::Node,
-        unit: Unit::Bytes,
+        unit: Unit::Count,
         rule: Some("memory/tcp-mem-size"),
         need: |traffic| {
             let share = traffic.node();
-            let words = format!("{} with a page each on the way", sockets(share));
-            Amount::Of(u128::from(share.sockets()) * u128::from(PAGE), words)
+            let words =
+                format!("{} with a page each on the way, of 4, 16 or 64 KiB as the kernel was built", sockets(share));
+            Amount::Of(share.sockets().into(), words)
         },
-        have: Have::Fact("tcp_mem.ceiling"),
+        have: Have::Fact("tcp_mem.high"),
         change: "more memory on the node, or the three numbers of net.ipv4.tcp_mem together",
         ..UNTOLD
     },

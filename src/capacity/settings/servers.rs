@@ -94,7 +94,7 @@ impl Server {
         }
         if self.role == Role::Gateway && self.kept {
             lines.push(format!(
-                "keepalive {}; # upstream, with proxy_http_version 1.1 and proxy_set_header Connection \"\"",
+                "keepalive {}; # upstream; before nginx 1.29.7 with proxy_http_version 1.1 and proxy_set_header Connection \"\"",
                 int(upstream)
             ));
         }
@@ -151,7 +151,7 @@ impl Server {
                 "Each of the three is 1024 by default, and a request beyond the last two is answered with 503; leave tcp_backlog_size out: the listener then takes all of net.core.somaxconn."
             }
             Some(_) => {
-                "Each of the three is 1024 by default, and a request beyond the last two is answered with 503; leave tcp_backlog_size out: the listener then takes all of net.core.somaxconn. Without the protocol options a cluster speaks HTTP/1.1; each worker thread, by default one for each CPU, has pools of its own, and so there may be as many times the connections of this plan."
+                "Each of the three is 1024 by default, and a request beyond the last two is answered with 503; leave tcp_backlog_size out: the listener then takes all of net.core.somaxconn. Without the protocol options a cluster speaks HTTP/1.1; each worker thread, by default one for each CPU (from 1.37 on no more than the quota has whole ones), has pools of its own, and so there may be as many times the connections of this plan."
             }
         };
         Setting { program: "Envoy", lines, note }
@@ -171,14 +171,14 @@ impl Server {
             let note = if blocks {
                 "A servlet that blocks holds a thread for each request, 200 by default: thousands of requests ask for asynchronous servlets or virtual threads, and then not for maxThreads."
             } else {
-                "A servlet that blocks holds a thread for each request, 200 by default (maxThreads): so many requests ask for asynchronous servlets, or from JDK 21 on for virtual threads, which maxThreads does not limit (useVirtualThreads=\"true\" of the Connector, in Tomcat 11 and late 10.1)."
+                "A servlet that blocks holds a thread for each request, 200 by default (maxThreads): so many requests ask for asynchronous servlets, or from JDK 21 on for virtual threads, which maxThreads does not limit (useVirtualThreads=\"true\" of the Connector, in Tomcat 11, 10.1.10 and 9.0.76)."
             };
             return Setting { program: "Tomcat", lines: vec![format!("{connector}/>")], note };
         };
         let note = if blocks {
             "Of the 100 streams of a connection only 20 run at a time by default (maxConcurrentStreamExecution), and each takes a thread of the 200 while a servlet blocks."
         } else {
-            "Of the 100 streams of a connection only 20 run at a time by default (maxConcurrentStreamExecution), and each takes a thread of the 200 (maxThreads) while a servlet blocks. So many requests ask for asynchronous servlets, or from JDK 21 on for virtual threads, which maxThreads does not limit (useVirtualThreads=\"true\" of the Connector, in Tomcat 11 and late 10.1)."
+            "Of the 100 streams of a connection only 20 run at a time by default (maxConcurrentStreamExecution), and each takes a thread of the 200 (maxThreads) while a servlet blocks. So many requests ask for asynchronous servlets, or from JDK 21 on for virtual threads, which maxThreads does not limit (useVirtualThreads=\"true\" of the Connector, in Tomcat 11, 10.1.10 and 9.0.76)."
         };
         let lines = vec![
             format!("{connector}>"),

@@ -5,6 +5,7 @@ use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::Facts;
 use crate::model::version::Version;
 
+const MAX: &str = "conntrack.max";
 const DROP: &str = "conntrack.stat.drop";
 const INSERT_FAILED: &str = "conntrack.stat.insert_failed";
 /// Since 5.15; /proc/net/stat/nf_conntrack calls it `chainlength`, `conntrack -S` calls it chaintoolong.
@@ -61,6 +62,27 @@ pub(super) const FORMULAS: &[Formula] = &[
         needs: &[DROP, INSERT_FAILED, CHAIN, BEFORE_CHAIN, "kernel.release"],
         compute: |facts, _| {
             full_drops(facts, facts.number(DROP)?, facts.number(INSERT_FAILED)?, facts.number(TOO_LONG))
+        },
+    },
+    Formula {
+        entry: entry(
+            "conntrack.wanted",
+            Unit::Count,
+            Scope::Host,
+            "workload.entries, and twice conntrack.max where three quarters of it are used or packets were dropped for want of room",
+            "entries that the table should have room for",
+        ),
+        needs: &["conntrack.used", MAX, FULL_DROPS],
+        compute: |facts, _| {
+            let load = facts.number("workload.entries")?;
+            let is_short = |max: i128| {
+                facts.number("conntrack.used").is_ok_and(|used| used >= max - max / 4)
+                    || facts.number(FULL_DROPS).is_ok_and(|drops| drops > 0)
+            };
+            Ok(Value::Number(match facts.number(MAX) {
+                Ok(max) if max < i128::MAX && is_short(max) => load.max(max.saturating_mul(2)),
+                _ => load,
+            }))
         },
     },
 ];

@@ -15,8 +15,8 @@ pub(super) const FORMULAS: &[Formula] = &[Formula {
         "nofile.highest",
         Unit::Count,
         Scope::Host,
-        "the greatest of 1048576, workload.sockets + 256, limit.nofile.hard and, on a host, units.nofile",
-        "highest limit on open files that something here has, needs or asks for, and at least the kernel's default of fs.nr_open",
+        "the greatest of 1048576, workload.sockets + 256, limit.nofile.hard where it is not too high itself and, on a host, units.nofile",
+        "highest limit on open files that something here needs, asks for or rightly has, and at least the kernel's default of fs.nr_open",
     ),
     needs: &[HARD, MOST_ASKED, NR_OPEN],
     compute: |facts, _| {
@@ -24,7 +24,10 @@ pub(super) const FORMULAS: &[Formula] = &[Formula {
         let asked = if facts.holds("container") { Ok(0) } else { facts.number(MOST_ASKED) };
         let load = facts.number("workload.sockets").map_or(0, |sockets| sockets.saturating_add(SPARE));
         let (mut highest, mut unknown) = (DEFAULT.max(load), None);
-        for limit in [facts.number(HARD), asked] {
+        // A hard limit beyond its band comes down (files/nofile-hard): nothing has to reach it.
+        let most = DEFAULT.max(facts.number("workload.files").unwrap_or(0));
+        let hard = facts.number(HARD).map(|hard| if hard > most { 0 } else { hard });
+        for limit in [hard, asked] {
             match limit {
                 Ok(i128::MAX) => {}
                 Ok(limit) => highest = highest.max(limit),

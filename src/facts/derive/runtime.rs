@@ -320,6 +320,7 @@ fn nofile_note(facts: &Facts, _: &str) -> Reading {
         Some("go") => stays("Go before 1.19"),
         Some("dotnet") => raises(".NET"),
         Some("haproxy") => raises("HAProxy"),
+        Some("envoy") => raises("Envoy, since 1.35,"),
         Some("python" | "gunicorn" | "uvicorn") => stays("Python"),
         Some("rust" | "tokio") => stays("a Rust program, unless it was written to,"),
         Some("nginx") => stays("nginx without worker_rlimit_nofile"),

@@ -11,6 +11,9 @@ use crate::model::sysctl;
 use crate::model::version::Version;
 use crate::model::watch::Watch;
 
+/// Events that may be seldom, where a rule does not say how many.
+const FEW: u32 = 100;
+
 fn all_kept(texts: Vec<String>) -> Vec<&'static str> {
     texts.into_iter().map(kept).collect()
 }
@@ -160,7 +163,12 @@ impl CheckFile {
         checks.extend(self.not_rising.map(|n| Check::NotRising {
             otherwise: n.otherwise,
             rising: n.rising.unwrap_or(n.otherwise).max(n.otherwise),
-            seldom: n.seldom.map(|s| Seldom { one_in: s.one_in, of: kept(s.of), what: kept(s.what) }),
+            seldom: n.seldom.map(|s| Seldom {
+                one_in: s.one_in,
+                at_most: s.at_most.unwrap_or(FEW),
+                of: kept(s.of),
+                what: kept(s.what),
+            }),
         }));
         match (checks.pop(), checks.is_empty()) {
             (Some(Check::Range { fail, warn }), true) if (&fail, &warn) == (&Band::default(), &Band::default()) => {

@@ -201,7 +201,7 @@ pub(super) struct RisingFile {
     /// Outcome if it moves while it is looked at; without it the same.
     #[schemars(with = "Option<SeverityWord>")]
     pub(super) rising: Option<Severity>,
-    /// A total that is less than one in so many of the traffic passes.
+    /// A total that is less than one in so many of the traffic passes, if it is small in itself as well.
     pub(super) seldom: Option<SeldomFile>,
 }
 
@@ -209,6 +209,9 @@ pub(super) struct RisingFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct SeldomFile {
     pub(super) one_in: u32,
+    /// More events than this never pass, 100 without it: beside the traffic of months an outage of today is a small share.
+    /// Larger only where one event does little harm, such as a packet that is sent again.
+    pub(super) at_most: Option<u32>,
     /// The fact that counts the traffic since the same beginning. Where it cannot be read, no total passes but 0.
     pub(super) of: String,
     /// What it counts, as words after the number.
