@@ -58,7 +58,8 @@ fn kube_proxy_never_lowers_a_node() {
             let live: i64 = (per_core * cores).max(least).min(CAP);
             // No rule asks for less than 65536.
             let asked = (live + 2).max(65_536)..=CAP;
-            for wanted in [live + 2, live * 2, 65_536, 262_144, CAP].into_iter().filter(|wanted| asked.contains(wanted)) {
+            for wanted in [live + 2, live * 2, 65_536, 262_144, CAP].into_iter().filter(|wanted| asked.contains(wanted))
+            {
                 let fixes = of_load(&format!("1.{minor}"), table(live, wanted), wanted);
                 let conntrack = &fixes.yaml("kube-proxy.yaml")["conntrack"];
                 assert_eq!(*conntrack, json!({ "min": wanted }), "maxPerCore stays what it is");
