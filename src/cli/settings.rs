@@ -237,7 +237,10 @@ pub(super) fn plain_style(color: Color, terminal: Terminal) -> Style {
 /// Of the units that a fix is for, the one with the least open files, where no process of theirs is audited and their
 /// configuration can be read.
 pub(super) fn service(units: &[String], host: &dyn Host) -> Option<Service> {
-    let service = |unit: &String| Some(Service { unit: unit.clone(), nofile: facts::unit_nofile(host, unit).ok()? });
+    let service = |unit: &String| {
+        let has = facts::unit_nofile(host, unit).ok()?;
+        Some(Service { unit: has.name, nofile: (has.soft, has.hard) })
+    };
     let services = units.iter().filter(|_| host.process().is_none()).filter_map(service);
     services.min_by_key(|service| service.nofile)
 }
@@ -245,7 +248,16 @@ pub(super) fn service(units: &[String], host: &dyn Host) -> Option<Service> {
 /// What a target has to know of the user's decisions. The limits of units are looked up where the machine, or what stands
 /// for it, can be asked.
 pub(super) fn options(args: &FixArgs, host: Option<&dyn Host>) -> target::Options {
-    let limits = |name: &str| host.and_then(|host| facts::unit_nofile(host, name).ok());
+    let unit = |name: &String| match host.and_then(|host| facts::unit_nofile(host, name).ok()) {
+        Some(has) => target::Unit { name: has.name, limits: Some((has.soft, has.hard)), last: has.last },
+        None => target::Unit { name: name.clone(), limits: None, last: None },
+    };
+    let mut units: Vec<target::Unit> = Vec::new();
+    for unit in args.unit.iter().map(unit) {
+        if !units.contains(&unit) {
+            units.push(unit);
+        }
+    }
     target::Options {
         max_safety: match args.max_safety {
             MaxSafety::Safe => Safety::Safe,
@@ -258,6 +270,6 @@ pub(super) fn options(args: &FixArgs, host: Option<&dyn Host>) -> target::Option
             PodSecurity::Baseline => target::PodSecurity::Baseline,
             PodSecurity::Restricted => target::PodSecurity::Restricted,
         },
-        units: args.unit.iter().map(|name| target::Unit { name: name.clone(), limits: limits(name) }).collect(),
+        units,
     }
 }

@@ -49,7 +49,7 @@ use std::sync::LazyLock;
 pub use derive::derive;
 pub use over::{narrow, parts_of};
 pub use sysctl::parse as parse_sysctl;
-pub use units::nofile as unit_nofile;
+pub use units::{UnitLimits, nofile as unit_nofile};
 pub use workload::{declare, looking_for};
 
 use crate::host::Host;

@@ -145,6 +145,11 @@ impl Refusal {
         matches!(self, Self::Errno(number) if [Errno::ENOENT, Errno::ENOTDIR].contains(&Errno::from_raw(*number)))
     }
 
+    /// Whether the thing asked about is there and is no link.
+    pub fn is_no_link(&self) -> bool {
+        matches!(self, Self::Errno(number) if nix::errno::Errno::from_raw(*number) == nix::errno::Errno::EINVAL)
+    }
+
     /// Whether this user may not ask.
     pub fn is_denied(&self) -> bool {
         use nix::errno::Errno;

@@ -126,9 +126,12 @@ impl SysctlEdit {
     /// The lines that keep it in a file of our own: one for each name that boot files set, since systemd-sysctl leaves a
     /// line in the place of an earlier one with the same value, and another name could then have the last word.
     pub fn kept(&self) -> impl Iterator<Item = String> {
-        let others = self.boot_names.iter().filter(|name| **name != self.name);
-        let names = std::iter::once(&self.name).chain(others);
-        names.map(|name| format!("{name} = {}", self.new.plain()))
+        self.names().map(|name| format!("{name} = {}", self.new.plain()))
+    }
+
+    /// Its name, and the others of the same variable that boot files set.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.name).chain(self.boot_names.iter().filter(|name| **name != self.name))
     }
 }
 

@@ -54,6 +54,7 @@ mod service;
 mod ssh;
 mod sysctl_files;
 mod tidiness;
+mod unit_trees;
 mod units;
 mod unix;
 mod watch;
@@ -80,6 +81,7 @@ fn main() {
         recordings::PLACES,
         tidiness::PLACES,
         engines::PLACES,
+        unit_trees::PLACES,
         units::PLACES,
         unix::PLACES,
         ansible::PLACES,

@@ -59,11 +59,13 @@ pub struct Options {
 /// A systemd unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
-    /// Its name, with its ending.
+    /// Its name, with its ending; its own one where an alias was named and the machine could be asked.
     pub name: String,
     /// The soft and the hard limit on open files that it is configured with, if they could be read. No limit is the
     /// greatest number.
     pub limits: Option<(i128, i128)>,
+    /// The drop-in that has the last word on them, by its name, if one has.
+    pub last: Option<String>,
 }
 
 /// A level of the Pod Security Standards.

@@ -60,15 +60,25 @@ fn drop_in(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &Unit) -> Resu
     text += &ceiling::first(order, &edit, "#", "");
     let mark = if unit.limits.is_some() { ceiling::mark(order, step, &edit) } else { "# left to you: " };
     text += &format!("[Service]\n{mark}LimitNOFILE={}:{}\n", limit(soft), limit(hard));
-    let folder = format!("{}.d", unit.name);
+    let (folder, file) = (format!("{}.d", unit.name), file(unit));
     let edited = if mark.is_empty() { "" } else { "once its line is decided on, " };
     let apply = format!(
-        "{edited}to `/etc/systemd/system/{folder}/50-tunecheck.conf`, then `systemctl daemon-reload`. Read it \
+        "{edited}to `/etc/systemd/system/{folder}/{file}`, then `systemctl daemon-reload`. Read it \
          back with `systemctl show -p LimitNOFILE -p LimitNOFILESoft {name}`: if it says otherwise, a drop-in \
          that sorts later wins (override.conf does), and `systemctl cat {name}` shows which. When it suits, \
          `systemctl restart {name}`. Undo: remove the file, then daemon-reload and restart."
     );
-    Ok(File { path: format!("{folder}/50-tunecheck.conf"), text, apply })
+    Ok(File { path: format!("{folder}/{file}"), text, apply })
+}
+
+/// The name of the drop-in, which sorts after every one that sets the limits now.
+fn file(unit: &Unit) -> String {
+    const FIRST: &str = "50-tunecheck.conf";
+    match unit.last.as_deref() {
+        Some(last) if last > FIRST && last.ends_with("tunecheck.conf") => last.to_owned(),
+        Some(last) if last > FIRST => format!("{}.tunecheck.conf", last.trim_end_matches(".conf")),
+        _ => FIRST.to_owned(),
+    }
 }
 
 /// A limit as systemd writes it.

@@ -212,11 +212,11 @@ impl<'a> Parts<'a> {
         Value::Object(self.taken().map(|entry| (entry.edit.name.clone(), entry.value.clone().into())).collect())
     }
 
-    /// The lines of a sysctl.d file, each below what is to be known of it.
+    /// The lines of a sysctl.d file under every name that boot files set, each below what is to be known of it.
     pub(super) fn sysctl_d(&self) -> String {
         let entry = |entry: &Entry<'_>| {
             let line = match entry.held {
-                None => format!("{} = {}\n", entry.edit.name, entry.value),
+                None => entry.edit.names().map(|name| format!("{name} = {}\n", entry.value)).collect(),
                 Some(_) => String::new(),
             };
             super::commented(&entry.told()) + &line

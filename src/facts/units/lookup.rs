@@ -1,0 +1,238 @@
+//! Where systemd finds a unit and its drop-ins (systemd.unit(5), src/shared/dropin.c and unit-file.c of systemd).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::host::Host;
+use crate::model::fact::{Cause, Gap};
+
+/// Where units and drop-ins lie; an earlier folder hides the same name in a later one.
+pub(super) const FOLDERS: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+const SERVICE: &str = ".service";
+/// Aliases of aliases that are followed.
+const MOST_LINKS: usize = 8;
+
+/// A link among units.
+enum Link {
+    /// To nowhere: the unit does not start.
+    Mask,
+    /// To a unit of another name.
+    Alias(String),
+}
+
+/// The link that a path is; one to the file of a unit elsewhere is that unit.
+fn link(host: &dyn Host, folder: &str, name: &str) -> Result<Option<Link>, Gap> {
+    let path = format!("{folder}/{name}");
+    let target = match host.link(&path) {
+        Ok(target) => target,
+        Err(refusal) if refusal.is_absent() || refusal.is_no_link() => return Ok(None),
+        Err(refusal) => return Err(refusal.gap(&path)),
+    };
+    if target == "/dev/null" {
+        return Ok(Some(Link::Mask));
+    }
+    let (parent, of) = target.rsplit_once('/').unwrap_or(("", &target));
+    let among_units = match parent {
+        "" | "." => true,
+        parent => parent.ends_with("/systemd/system") || parent == "system",
+    };
+    Ok((among_units && of != name).then(|| Link::Alias(of.to_owned())))
+}
+
+/// The aliases among units, each with the name that it stands for.
+pub(super) struct Links(BTreeMap<String, String>);
+
+impl Links {
+    /// Those in some folders.
+    pub(super) fn of(host: &dyn Host, folders: &[&str]) -> Result<Self, Gap> {
+        let mut links = BTreeMap::new();
+        let mut known = BTreeSet::new();
+        for folder in folders {
+            let names = match host.list(folder) {
+                Ok(names) => names,
+                Err(refusal) if refusal.is_absent() => continue,
+                Err(refusal) => return Err(refusal.gap(folder)),
+            };
+            for name in names.into_iter().filter(|name| name.ends_with(SERVICE)) {
+                if known.insert(name.clone())
+                    && let Some(Link::Alias(of)) = link(host, folder, &name)?
+                {
+                    links.insert(name, of);
+                }
+            }
+        }
+        Ok(Self(links))
+    }
+
+    /// The other names of a unit, by the names of its file. An alias of a template is one of each instance.
+    fn names(&self, unit: &str) -> BTreeSet<String> {
+        let mut names = BTreeSet::from([unit.to_owned()]);
+        let (template, instance) = parts(unit);
+        for _ in 0..MOST_LINKS {
+            let more = self.0.iter().filter_map(|(alias, of)| match template.is_some() && is_template(of) {
+                true => names.contains(&with_instance(of, instance)).then(|| with_instance(alias, instance)),
+                false => names.contains(of).then(|| alias.clone()),
+            });
+            let more: Vec<String> = more.filter(|name| !names.contains(name)).collect();
+            if more.is_empty() {
+                break;
+            }
+            names.extend(more);
+        }
+        names.remove(unit);
+        names
+    }
+}
+
+/// The template of an instance, and what the instance is called.
+fn parts(unit: &str) -> (Option<String>, &str) {
+    let stem = unit.strip_suffix(SERVICE).unwrap_or(unit);
+    match stem.split_once('@') {
+        Some((name, instance)) if !instance.is_empty() => (Some(format!("{name}@{SERVICE}")), instance),
+        _ => (None, ""),
+    }
+}
+
+fn is_template(unit: &str) -> bool {
+    unit.ends_with("@.service")
+}
+
+fn with_instance(unit: &str, instance: &str) -> String {
+    match unit.strip_suffix("@.service") {
+        Some(name) => format!("{name}@{instance}{SERVICE}"),
+        None => unit.to_owned(),
+    }
+}
+
+/// A unit with its file.
+pub(super) struct Unit {
+    /// Under which drop-ins count, its own first.
+    names: Vec<String>,
+    pub(super) file: Vec<u8>,
+}
+
+impl Unit {
+    /// The unit that a name stands for.
+    pub(super) fn find(host: &dyn Host, asked: &str, links: &Links) -> Result<Self, Gap> {
+        let mut own = asked.to_owned();
+        let mut names = BTreeSet::new();
+        for _ in 0..MOST_LINKS {
+            match first(host, &own)? {
+                First::File(file) => {
+                    names.extend(links.names(&own));
+                    names.remove(&own);
+                    let names = std::iter::once(own).chain(names).collect();
+                    return Ok(Self { names, file });
+                }
+                First::Alias(of) => {
+                    let (_, instance) = parts(&own);
+                    let of = with_instance(&of, instance);
+                    names.insert(std::mem::replace(&mut own, of));
+                }
+                First::Mask(path) => return Err(Gap::new(Cause::Unsupported, format!("{path} masks the unit"))),
+                First::None => return Err(Gap::new(Cause::Absent, format!("there is no unit {own}"))),
+            }
+        }
+        Err(Gap::new(Cause::Unsupported, format!("the links of {asked} lead in a circle")))
+    }
+
+    /// Its own name.
+    pub(super) fn name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
+
+    /// Where its drop-ins lie; an earlier folder hides the same name in a later one.
+    pub(super) fn folders(&self) -> Vec<String> {
+        let folders = |name: &str| {
+            let near = near(name);
+            FOLDERS
+                .iter()
+                .flat_map(|folder| near.iter().map(move |name| format!("{folder}/{name}.d")))
+                .collect::<Vec<_>>()
+        };
+        let of_all = FOLDERS.iter().map(|folder| format!("{folder}/service.d"));
+        self.names.iter().flat_map(|name| folders(name)).chain(of_all).collect()
+    }
+}
+
+enum First {
+    File(Vec<u8>),
+    Alias(String),
+    Mask(String),
+    None,
+}
+
+/// What stands under a name, or else under the name of its template.
+fn first(host: &dyn Host, unit: &str) -> Result<First, Gap> {
+    let (template, _) = parts(unit);
+    for name in [Some(unit), template.as_deref()].into_iter().flatten() {
+        for folder in FOLDERS {
+            let path = format!("{folder}/{name}");
+            match link(host, folder, name)? {
+                Some(Link::Mask) => return Ok(First::Mask(path)),
+                Some(Link::Alias(of)) => return Ok(First::Alias(of)),
+                None => {}
+            }
+            match host.read(&path) {
+                Ok(bytes) if bytes.is_empty() => return Ok(First::Mask(path)),
+                Ok(bytes) => return Ok(First::File(bytes)),
+                Err(refusal) if refusal.is_absent() => {}
+                Err(refusal) => return Err(refusal.gap(&path)),
+            }
+        }
+    }
+    Ok(First::None)
+}
+
+/// The names whose drop-ins a unit has in one folder, the nearest first: `a-b@x.service` has those of `a-b@.service`,
+/// `a-.service`, `a-@x.service` and `a-@.service`.
+fn near(unit: &str) -> Vec<String> {
+    let mut names = vec![unit.to_owned()];
+    let (template, instance) = parts(unit);
+    names.extend(template.iter().flat_map(|template| near(template)));
+    let stem = unit.strip_suffix(SERVICE).unwrap_or(unit);
+    // A template shares those of plain services.
+    let (prefix, at) =
+        stem.split_once('@').map_or((stem, ""), |(prefix, _)| (prefix, if template.is_some() { "@" } else { "" }));
+    // A trailing dash is passed over, once.
+    let whole = prefix.strip_suffix('-').unwrap_or(prefix);
+    if let Some(dash) = whole.rfind('-').filter(|dash| *dash > 0) {
+        let prefix = whole.get(..=dash).unwrap_or_default();
+        names.extend(near(&format!("{prefix}{at}{instance}{SERVICE}")));
+    }
+    names
+}
+
+/// The drop-ins in these folders, sorted by name over all of them; a name in an earlier folder hides it in a later one.
+pub(super) fn drop_ins(host: &dyn Host, folders: &[String]) -> Result<BTreeMap<String, Vec<u8>>, Gap> {
+    let mut found = BTreeMap::new();
+    for folder in folders {
+        let names = match host.list(folder) {
+            Ok(names) => names,
+            Err(refusal) if refusal.is_absent() => continue,
+            Err(refusal) => return Err(refusal.gap(folder)),
+        };
+        for name in names.into_iter().filter(|name| name.ends_with(".conf") && !name.starts_with('.')) {
+            if found.contains_key(&name) {
+                continue;
+            }
+            let path = format!("{folder}/{name}");
+            match host.read(&path) {
+                Ok(bytes) => {
+                    found.insert(name, bytes);
+                }
+                // A link to nothing and a folder set nothing, and hide the name.
+                Err(refusal) if refusal.is_absent() || host.list(&path).is_ok() => {
+                    found.insert(name, Vec::new());
+                }
+                Err(refusal) => return Err(refusal.gap(&path)),
+            }
+        }
+    }
+    Ok(found)
+}
