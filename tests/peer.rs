@@ -244,6 +244,22 @@ fn a_peer_that_takes_nothing_now_is_not_summed_up_as_one_that_does() {
 }
 
 #[test]
+fn a_peer_that_lowers_its_limit_is_told_as_that() {
+    for (first, before) in [(settings(&[(3, 100)]), "100"), (settings(&[(4, 70_000)]), "no limit")] {
+        let lowering = sends([first, settings(&[(3, 1)])].concat());
+        let told = probe(&format!("http://{lowering}"), &[]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("streams 1 request at a time on one connection"), "{told}");
+        assert!(told.contains(&format!("it said {before} at first and lowered that a moment later")), "{told}");
+        let audit = json(&["--workload", "client", "--streams", "10", "--h2", &format!("http://{lowering}")]);
+        let mut findings = audit["findings"].as_array().unwrap().iter();
+        let judged = findings.find(|finding| finding["rule"] == "http2/streams").unwrap();
+        assert!(judged["says"].as_str().unwrap().contains("lowered that a moment later"), "{judged:#}");
+    }
+    let raising = sends([settings(&[(3, 1)]), settings(&[(3, 100)])].concat());
+    assert!(!probe(&format!("http://{raising}"), &[]).stdout.contains("lowered"));
+}
+
+#[test]
 fn what_is_no_http2_is_told_apart() {
     let ssh = "its first bytes are not a SETTINGS frame of HTTP/2: \"SSH-2.0-OpenSSH\\x1b[2J\\r\\n\"";
     cleartext(sends("SSH-2.0-OpenSSH\x1b[2J\r\n"), ssh, "another protocol");

@@ -201,3 +201,62 @@ fn pages_are_those_of_the_machine() {
     assert_eq!((&size["outcome"], &size["now"]), (&"pass".into(), &(24_570_i64 * 65_536).into()));
     assert_eq!(finding(&report, "memory/tcp-mem")["outcome"], "warn");
 }
+
+/// What is said of a sysctl by a rule of boot files.
+fn boot_line<'a>(report: &'a Value, rule: &str, sysctl: &str) -> &'a str {
+    let named = |finding: &&Value| finding["rule"] == rule && finding["subject"] == sysctl;
+    let found = report["findings"].as_array().unwrap().iter().find(named);
+    found.unwrap_or_else(|| panic!("{rule} {sysctl}: {report:#}"))["says"].as_str().unwrap()
+}
+
+#[test]
+fn lines_that_set_nothing_are_named_with_what_mends_them() {
+    let report = report("23-lines-that-set-nothing", &[]);
+    for (sysctl, why) in [
+        ("net.ipv4.ip_conntrack_max", "it is called net.netfilter.nf_conntrack_max now"),
+        ("net.bridge.bridge-nf-call-iptables", "the module br_netfilter, which brings it, is not loaded"),
+        ("net.ipv4.tcp_tw_recycle", "Linux 4.12 took it out"),
+    ] {
+        let says = boot_line(&report, "boot/ineffective", sysctl);
+        assert!(says.contains(why) && says.contains("/etc/sysctl.d/pool.conf:"), "{says}");
+    }
+}
+
+#[test]
+fn a_value_that_kube_proxy_may_have_written_is_not_called_what_the_module_starts_with() {
+    const BY_MODULE: &str = "262144 is what it starts with";
+    const TABLE: &str = "net.netfilter.nf_conntrack_max";
+    for (name, by_module) in [
+        ("01-aks-overwritten", false),
+        ("28-lost-queries", false),
+        ("13-alias-too-late", true),
+        ("13-usual-name", true),
+    ] {
+        let report = report(name, &[]);
+        let says = boot_line(&report, "boot/drift", TABLE);
+        assert_eq!(says.contains(BY_MODULE), by_module, "{name}: {says}");
+        assert_eq!(says.contains("kube-proxy writes it"), !by_module, "{name}: {says}");
+    }
+}
+
+#[test]
+fn a_container_that_is_cut_to_the_old_default_is_given_more_where_it_is_started() {
+    let report = report("31-somaxconn", &[]);
+    let cut = finding(&report, "listen/somaxconn");
+    assert_eq!((&cut["outcome"], &cut["now"]), (&"fail".into(), &128.into()));
+    assert!(cut["fix"].to_string().contains("--sysctl net.core.somaxconn=65535"), "{cut:#}");
+}
+
+#[test]
+fn a_node_shows_in_the_list_of_processes_and_nothing_else_is_said_of_it() {
+    let tree = scratch("node-by-its-processes");
+    let list = "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND\n\
+                root 1143 2.5 1.5 1451600 128948 ? Ssl 02:19 0:54 /usr/bin/kubelet --v=3\n";
+    fs::write(tree.join("ps"), list).unwrap();
+    fs::create_dir_all(tree.join("sos_commands/kernel")).unwrap();
+    fs::write(tree.join("sos_commands/kernel/sysctl_-a"), "net.core.somaxconn = 4096\nnet.core.rmem_max = 212992\n")
+        .unwrap();
+    let report = json(&["--root", tree.to_str().unwrap()]);
+    let because = report["place"]["because"].to_string();
+    assert!(because.contains("a kubelet is in the list of processes") && !because.contains("/var/lib"), "{because}");
+}

@@ -366,6 +366,10 @@ fn waiting_ports_and_bind(scene: &Scene) {
     assert_eq!(found(&report, subject), ("fail", 200, 100));
     let says = report.about(RULE, subject)["says"].as_str().unwrap();
     assert!(says.contains("200 of them in TIME_WAIT") && says.contains("tcp_tw_reuse gives it none back"), "{says}");
+    // Of the declared load tcp_tw_reuse gives ports back to connect() alone: nothing shows here which of the two draws.
+    let load = ["--workload", "client", "--connections", "150", "--short-lived-per-second", "50"];
+    let says = self::report(scene.tunecheck(), &load).finding("ports/range")["says"].as_str().unwrap().to_owned();
+    assert!(says.contains("takes 200 local ports") && says.contains("it takes 3,150;"), "{says}");
 }
 
 fn connect_becomes_dear_at_half_of_the_ports(_: &Scene) {

@@ -20,6 +20,12 @@ pub(crate) const PLACES: &[Place] = &[
         trial: the_last_local_port_is_counted_for_ipv6_too,
     },
     Place {
+        name: "a_port_that_is_bound_first_is_gone_for_every_destination",
+        needs: NEEDS,
+        own: ALONE,
+        trial: a_port_that_is_bound_first_is_gone_for_every_destination,
+    },
+    Place {
         name: "the_last_descriptor_names_the_process",
         needs: NEEDS,
         own: ALONE,
@@ -66,6 +72,17 @@ fn the_last_local_port_names_the_destination(scene: &Scene) {
 /// In sockstat these sockets are not among those in use: they are in sockstat6.
 fn the_last_local_port_is_counted_for_ipv6_too(scene: &Scene) {
     take_the_last_port(scene, "::1");
+}
+
+fn a_port_that_is_bound_first_is_gone_for_every_destination(scene: &Scene) {
+    loopback_up();
+    set("net.ipv4.ip_local_port_range", "40000 40199");
+    let load = ["--workload", "gateway", "--connections", "200", "--destinations", "10"];
+    let watched = Watched::of(scene, watch(scene, &load, "bound_first.py"));
+    let ports = watched.only_hit("local ports");
+    assert_eq!((&watched.told["connected"], &watched.told["error"]), (&200.into(), &"EADDRINUSE".into()));
+    assert_eq!(ports["subject"], "every destination from 127.0.0.1");
+    assert_eq!(peak(ports), [Some(200), Some(200), Some(100)], "{ports:#}");
 }
 
 fn the_last_descriptor_names_the_process(scene: &Scene) {
