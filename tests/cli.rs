@@ -341,6 +341,30 @@ fn a_workload_comes_from_a_role_a_file_and_the_flags_in_that_order() {
     assert_eq!(flagged["ports"], serde_json::json!([443, 80, 22]));
 }
 
+/// Ten connections are no burst of six hundred: what is asked of a small load follows from that load alone.
+#[test]
+fn a_burst_that_is_not_stated_is_no_larger_than_the_load() {
+    let folder = scratch("small_workload");
+    let file = folder.join("small.yaml");
+    fs::write(&file, "role: server\nconnections: 10\n").unwrap();
+    let rapid = folder.join("rapid.yaml");
+    fs::write(&rapid, "role: server\nconnections: 10\nshort_lived_per_second: 100\n").unwrap();
+    let stated = folder.join("stated.yaml");
+    fs::write(&stated, "role: server\nconnections: 10\nburst: 600\n").unwrap();
+    let [file, rapid, stated] = [&file, &rapid, &stated].map(|path| path.to_str().unwrap());
+    let report = |args: &[&str]| json(&[&["--snapshot", "fixtures/hosts/debian-6.1"], args].concat());
+    let burst = |args: &[&str]| report(args)["workload"]["burst"].as_u64().unwrap();
+    assert_eq!(burst(&["--connections", "10"]), 10);
+    assert_eq!(burst(&["--workload", file]), 10);
+    assert_eq!(burst(&["--workload", rapid]), 50, "half a second of them");
+    assert_eq!(burst(&["--workload", stated]), 600);
+    assert_eq!(burst(&["--connections", "10", "--burst", "70"]), 70);
+    assert_eq!(burst(&["--connections", "30000"]), 600);
+    let small = report(&["--connections", "10"]);
+    let somaxconn = small["findings"].as_array().unwrap().iter().find(|finding| finding["rule"] == "listen/somaxconn");
+    assert_eq!(somaxconn.unwrap()["outcome"], "pass", "{small:#}");
+}
+
 #[test]
 fn a_bad_workload_file_is_refused_with_its_line() {
     let folder = scratch("bad_workloads");

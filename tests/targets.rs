@@ -68,6 +68,11 @@ fn a_line_that_kube_proxy_wrote_over_is_not_written_again() {
     let step = step.unwrap_or_default();
     assert!(step.contains(why) && step.contains("conntrack.min: 1048576"), "{plan}");
     assert!(!step.contains(".conf: net.netfilter.nf_conntrack_max = "), "{step}");
+    // The hash is that of the table which the boot file asks for, and both findings name one cause.
+    assert!(plan.contains("\nnet.netfilter.nf_conntrack_buckets: 65536 -> 262144\n"), "{plan}");
+    let drift = plan.split("```text").find(|step| step.contains("\n  rules    boot/drift\n")).unwrap_or_default();
+    let drift = drift.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(drift.contains("Why: kube-proxy wrote 32768 x 8 CPUs over it at its start; where none runs, "), "{drift}");
     for platform in ["aks", "gke", "talos"] {
         let (written, said) = fix("01-aks-overwritten", &[["--to", platform].as_slice(), &load].concat());
         assert!(

@@ -93,7 +93,7 @@ pub(super) fn workload(args: &LoadArgs, rules: &RuleSet) -> Result<Workload> {
         Some(role) => rules.workload(role),
         None => in_file(named, |text| file::workload(text, |role| rules.workload(role)))?,
     };
-    Ok(Workload {
+    let load = Workload {
         role: base.role,
         connections: args.connections.unwrap_or(base.connections),
         burst: args.burst.unwrap_or(base.burst),
@@ -103,7 +103,8 @@ pub(super) fn workload(args: &LoadArgs, rules: &RuleSet) -> Result<Workload> {
         outgoing: args.outgoing.or(base.outgoing),
         short_lived: args.short_lived_per_second.unwrap_or(base.short_lived),
         ports: if args.port.is_empty() { base.ports } else { args.port.clone() },
-    })
+    };
+    Ok(if args.connections.is_some() && args.burst.is_none() { load.burst_unstated() } else { load })
 }
 
 /// The load of a server that declares none, on a machine of 8 GiB, as facts: for numbers that follow from a load.

@@ -6,7 +6,7 @@ use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::ports::Ports;
 
-const ONLINE: &str = "/sys/devices/system/cpu/online";
+pub(super) const ONLINE: &str = "/sys/devices/system/cpu/online";
 const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
 const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -128,7 +128,7 @@ fn inode(target: &str) -> Reading {
 }
 
 /// How many processors a list such as `0-3,8` names. The notation is that of port lists.
-fn cpu_list(path: &str, bytes: &[u8]) -> Reading {
+pub(super) fn cpu_list(path: &str, bytes: &[u8]) -> Reading {
     match text(bytes).parse::<Ports>() {
         Ok(list) if !list.is_empty() => Ok(Value::Number(list.count().into())),
         Ok(_) => Err(Gap::new(Cause::Unparsable, format!("{path} is empty"))),

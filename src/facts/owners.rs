@@ -23,7 +23,7 @@ const OWNED: Entry = Entry {
 
 pub(super) const SOURCE: Source = Source { families: &["listener"], read, entries: &[OWNED] };
 
-const DENIED: &str = "seen only by root or the owner of the process";
+const DENIED: &str = "seen only by its owner, or by root with CAP_SYS_PTRACE where no security module forbids it";
 const CUT: &str = "it is not among the first 1,024 descriptors of any process";
 const ELSEWHERE: &str = "no process that is visible here holds it: another pid namespace, or the kernel itself";
 

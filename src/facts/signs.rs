@@ -8,7 +8,7 @@ use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
 const KUBELET: &str = "/var/lib/kubelet";
-const PODS: &str = "/var/lib/kubelet/pods";
+pub(super) const PODS: &str = "/var/lib/kubelet/pods";
 /// On every machine.
 const STATE: &str = "/var/lib";
 /// Where a sosreport keeps the list of processes.

@@ -1,6 +1,7 @@
 //! Sysctl names and where they live below /proc/sys.
 
 pub mod known;
+pub mod kube_proxy;
 pub mod value;
 pub mod variable;
 

@@ -85,6 +85,14 @@ impl Workload {
         if self.role == Role::Client { 0 } else { self.connections }
     }
 
+    /// The burst of a load that states none: as large as that of the load it is taken from, but no more than it has
+    /// connections, or gets in half a second where they are short-lived.
+    #[must_use]
+    pub fn burst_unstated(self) -> Self {
+        let most = self.connections.max(self.short_lived.div_ceil(2 * 1000)).max(1);
+        Self { burst: self.burst.min(most), ..self }
+    }
+
     /// Connections that this machine opens: all of a client's, one stream for each of a gateway's, none of a server's.
     pub fn outgoing(&self) -> u64 {
         self.outgoing.unwrap_or(match self.role {

@@ -6,28 +6,13 @@ use super::Situation;
 use crate::model::action::SysctlEdit;
 use crate::model::fact::Value;
 use crate::model::facts::Fact;
+use crate::model::sysctl::known;
+use crate::model::sysctl::kube_proxy::wrote;
+pub(super) use crate::model::sysctl::kube_proxy::{ESTABLISHED, key};
 
 /// Since 1.36 kube-proxy cuts `maxPerCore` times the number of cores to this, and where it does, ignores `min`, which it
 /// otherwise takes as it is (getConntrackMax).
 pub(super) const MOST: i128 = 1_048_576;
-/// Entries that kube-proxy gives each core unless it is told otherwise.
-const PER_CORE: i128 = 32_768;
-/// Entries that it gives a node at least.
-const LEAST: i128 = 131_072;
-/// Seconds that kube-proxy gives established connections unless it is told otherwise: a setting below it would lower the
-/// timeout on every node.
-pub(super) const ESTABLISHED: i128 = 86_400;
-
-/// The key of kube-proxy's `conntrack` configuration that gives a sysctl its value at every start
-/// (kubeproxy.config.k8s.io/v1alpha1).
-pub(super) fn key(sysctl: &str) -> Option<&'static str> {
-    match sysctl {
-        "net.netfilter.nf_conntrack_max" => Some("min"),
-        "net.netfilter.nf_conntrack_tcp_timeout_established" => Some("tcpEstablishedTimeout"),
-        _ => None,
-    }
-}
-
 /// The line of kube-proxy's configuration, for a sysctl that it writes at every start.
 pub(super) fn line(edit: &SysctlEdit, situation: Situation<'_>) -> Option<String> {
     let wanted = edit.new.limit()?;
@@ -53,15 +38,20 @@ pub(super) fn overwritten(
     if !situation.place.node || now == set {
         return None;
     }
-    let cpus = situation.facts.number("cpu.online").ok();
-    let wrote = match (key(name)?, cpus) {
-        ("min", Some(cpus)) if now == PER_CORE.saturating_mul(cpus) => format!("{PER_CORE} x {cpus} CPUs"),
-        ("min", Some(cpus)) if now == LEAST && PER_CORE.saturating_mul(cpus) < LEAST => format!("its least, {LEAST},"),
-        ("tcpEstablishedTimeout", _) if now == ESTABLISHED => format!("{ESTABLISHED}"),
-        _ => return None,
+    let wrote = wrote(name, now, situation.facts.number("cpu.online").ok())?;
+    // A module may start with the same number: where no kube-proxy runs, it was loaded after the line was applied.
+    let buckets = situation.facts.number("sysctl.net.netfilter.nf_conntrack_buckets").unwrap_or(0);
+    let late = match known::starts_with(name, now, buckets, situation.place.kernel)
+        .then(|| known::family_of(name))
+        .flatten()
+    {
+        Some(family) => {
+            format!("; where none runs, {0} was loaded after that line: {0} in /etc/modules-load.d", family.module)
+        }
+        None => String::new(),
     };
     Some(format!(
-        "{} gives it {set} already and does not hold: kube-proxy wrote {wrote} over it at its start",
+        "{} gives it {set} already and does not hold: kube-proxy wrote {wrote} over it at its start{late}",
         boot.source
     ))
 }

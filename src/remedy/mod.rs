@@ -62,7 +62,18 @@ impl Wishes {
                 }
             }
         }
+        wishes.hash_of_the_table();
         wishes
+    }
+
+    /// What kube-proxy does and conntrack/buckets asks for: where the table grows, also to what a boot file says, a quarter
+    /// as many buckets.
+    fn hash_of_the_table(&mut self) {
+        let Some(Some(Value::Number(entries))) = self.0.get(known::CONNTRACK_MAX) else { return };
+        let least = sysctl::whole_buckets(entries / 4);
+        if let Some(Some(Value::Number(buckets))) = self.0.get_mut(known::CONNTRACK_BUCKETS) {
+            *buckets = least.max(*buckets);
+        }
     }
 }
 

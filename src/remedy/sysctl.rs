@@ -28,8 +28,8 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
             if unlimited || enough || wanted == i128::MAX || wanted < 1 {
                 return Ok(None);
             }
-            let step = if fix.name.ends_with("nf_conntrack_buckets") { BUCKET_STEP } else { 1 };
-            let new = (wanted.saturating_add(step - 1) / step * step).min(most(fix.name));
+            let whole = if fix.name == known::CONNTRACK_BUCKETS { whole_buckets(wanted) } else { wanted };
+            let new = whole.min(most(fix.name));
             if live.as_ref().is_ok_and(|live| live.limit().is_some_and(|live| live >= new)) {
                 return Ok(None);
             }
@@ -60,6 +60,11 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
     let more = |new, boot: &Value| both(how(&fix.change), &new, boot).unwrap_or(new);
     let new = boots.into_iter().flatten().fold(new, more);
     Ok((live != Ok(&new)).then_some(new))
+}
+
+/// What the kernel makes of a number of buckets.
+pub(super) fn whole_buckets(buckets: i128) -> i128 {
+    buckets.saturating_add(BUCKET_STEP - 1) / BUCKET_STEP * BUCKET_STEP
 }
 
 /// The greatest number that the kernel takes for a sysctl; beyond it a write is EINVAL.

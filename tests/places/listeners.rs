@@ -56,7 +56,7 @@ print('%s:%d' % s.getsockname(), flush=True)
 sys.stdin.read()
 ";
 
-const DENIED: &str = "seen only by root or the owner of the process";
+const DENIED: &str = "seen only by its owner, or by root with CAP_SYS_PTRACE where no security module forbids it";
 
 struct Server {
     process: Child,

@@ -1,10 +1,13 @@
 //! Why a line of a boot file has no effect, and what to do about it.
 
+use super::super::kernel::{ONLINE, cpu_list};
+use super::super::signs::PODS;
 use super::super::{Gather, text};
 use super::read_one;
 use crate::host::Host;
 use crate::model::fact::{Cause, Value};
 use crate::model::sysctl::known::{self, Family};
+use crate::model::sysctl::kube_proxy;
 use crate::model::version::Version;
 
 /// Why, and what to do.
@@ -77,8 +80,11 @@ fn is_of_interface(name: &str) -> bool {
 /// Why the value now is another one than a line sets.
 pub(super) fn of_drift(gather: &Gather<'_>, name: &str, live: &Value) -> String {
     let shown = live.plain();
-    let written =
-        format!("{}it was set by hand, and is lost at reboot, or somebody writes it after boot", who_writes(name));
+    let proxy =
+        wrote_by_kube_proxy(gather, name, live).map(|wrote| format!("kube-proxy wrote {wrote} over it at its start"));
+    let written = proxy.clone().unwrap_or_else(|| {
+        format!("{}it was set by hand, and is lost at reboot, or somebody writes it after boot", who_writes(name))
+    });
     let family = known::family_of(name).filter(|family| is_loadable(gather.host, family.module));
     let Some(Family { module, .. }) = family else { return written };
     let unnamed = match loaded_by(gather.host, module) {
@@ -86,16 +92,20 @@ pub(super) fn of_drift(gather: &Gather<'_>, name: &str, live: &Value) -> String 
         Ok(None) => format!("no file of modules-load.d names {module}; "),
         Err(()) => String::new(),
     };
-    match is_what_the_module_brings(gather, name, live) {
-        // What a module starts with may be what a program writes as well.
-        true if who_writes(name).is_empty() || !gather.facts.holds("sign.kubelet") => format!(
-            "the line was applied before {module} was loaded, and set nothing: {unnamed}{shown} is what it starts with"
+    match (is_what_the_module_brings(gather, name, live), proxy) {
+        (true, Some(proxy)) => format!(
+            "{proxy}; where none runs, the line was applied before {module} was loaded, and set nothing: {unnamed}{shown} is what it starts with"
         ),
-        true => format!(
+        (false, Some(proxy)) => proxy,
+        // What a module starts with may be what a program writes as well.
+        (true, None) if !who_writes(name).is_empty() && gather.facts.holds("sign.kubelet") => format!(
             "{}or the line was applied before {module} was loaded, and set nothing: {unnamed}{shown} is what it starts with too",
             who_writes(name)
         ),
-        false => format!(
+        (true, None) => format!(
+            "the line was applied before {module} was loaded, and set nothing: {unnamed}{shown} is what it starts with"
+        ),
+        (false, None) => format!(
             "{}{unnamed}if {module} was loaded after the line was applied, the line set nothing; if not, somebody wrote over it later",
             who_writes(name)
         ),
@@ -153,40 +163,22 @@ fn loaded_by(host: &dyn Host, module: &str) -> Result<Option<String>, ()> {
     if asked.is_none() && hidden { Err(()) } else { Ok(asked) }
 }
 
-/// The first kernel on which nf_conntrack starts with as many entries as buckets (commit d532bcd0b269); before it they
-/// are four times as many. Eight times in both, where the module was given the number of buckets.
-const ONE_FOR_EACH_BUCKET: Version = Version { major: 5, minor: 15, patch: 0 };
-
-/// Whether a value is the one that a module starts with: as many entries as `nf_conntrack_init_start` makes of the
-/// buckets, and bridged packets to all tables.
+/// Whether a value is the one that its module starts with.
 fn is_what_the_module_brings(gather: &Gather<'_>, name: &str, live: &Value) -> bool {
-    let Some(live) = live.limit() else { return false };
-    match name {
-        "net.netfilter.nf_conntrack_max" => {
-            let buckets = read_one(gather, "net.netfilter.nf_conntrack_buckets").reading;
-            let buckets = buckets.ok().and_then(|buckets| buckets.limit()).unwrap_or(0);
-            let kernel: Option<Version> = gather.facts.text("kernel.release").and_then(|release| release.parse().ok());
-            let times: &[i128] = match kernel.map(|kernel| kernel >= ONE_FOR_EACH_BUCKET) {
-                Some(true) => &[1, 8],
-                Some(false) => &[4, 8],
-                None => &[],
-            };
-            times.iter().any(|times| buckets > 0 && live == buckets.saturating_mul(*times))
-        }
-        name if name.starts_with("net.bridge.bridge-nf-call-") => live == 1,
-        _ => starts_with(name) == Some(live),
-    }
+    let buckets = read_one(gather, "net.netfilter.nf_conntrack_buckets").reading;
+    let buckets = buckets.ok().and_then(|buckets| buckets.limit()).unwrap_or(0);
+    let kernel: Option<Version> = gather.facts.text("kernel.release").and_then(|release| release.parse().ok());
+    live.limit().is_some_and(|live| known::starts_with(name, live, buckets, kernel))
 }
 
-/// Seconds that nf_conntrack starts with (nf_conntrack_proto_tcp.c, nf_conntrack_proto_udp.c).
-fn starts_with(name: &str) -> Option<i128> {
-    match name.strip_prefix("net.netfilter.nf_conntrack_")? {
-        "tcp_timeout_established" => Some(432_000),
-        "tcp_timeout_time_wait" | "tcp_timeout_fin_wait" => Some(120),
-        "tcp_timeout_close_wait" => Some(60),
-        "udp_timeout" => Some(30),
-        _ => None,
+/// How kube-proxy comes to a value, on a node of Kubernetes where it does.
+fn wrote_by_kube_proxy(gather: &Gather<'_>, name: &str, live: &Value) -> Option<String> {
+    kube_proxy::key(name)?;
+    if !gather.host.exists(PODS).is_ok_and(|is_node| is_node) {
+        return None;
     }
+    let cpus = gather.host.read(ONLINE).ok().and_then(|bytes| cpu_list(ONLINE, &bytes).ok()?.limit());
+    kube_proxy::wrote(name, live.limit()?, cpus)
 }
 
 /// The value of a sysctl as a person may see it: of one that is for root alone only whether it is the same.

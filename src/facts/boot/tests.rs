@@ -176,6 +176,16 @@ fn a_module_that_came_late_is_told_from_a_hand_that_came_later() {
     assert!(files(&[listed]).contains("did act"));
     let built_in = ("/proc/modules", "overlay 1 0 - Live 0x0\n");
     assert!(files(&[built_in]).contains("or somebody writes it after boot"));
+    // The same number is what kube-proxy gives a node of eight cores, whatever stood there before.
+    let pods = ("/var/lib/kubelet/pods/x", "");
+    let [eight, six] = ["0-7\n", "0-5\n"].map(|cpus| ("/sys/devices/system/cpu/online", cpus));
+    let by_proxy = "kube-proxy wrote 32768 x 8 CPUs over it at its start";
+    let either = files(&[pods, eight]);
+    assert!(either.starts_with(&format!("{by_proxy}; where none runs, the line was applied before")), "{either}");
+    assert!(files(&[pods, eight, listed]).ends_with(&format!("did act: {by_proxy}")));
+    assert_eq!(files(&[pods, eight, built_in]), by_proxy);
+    assert_eq!(files(&[pods, six]), files(&[]));
+    assert_eq!(files(&[eight]), files(&[]), "no node");
 }
 
 /// What a boot file says of one sysctl, and whether that is what is there.

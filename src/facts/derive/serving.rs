@@ -81,20 +81,41 @@ pub(super) const FORMULAS: &[Formula] = &[
         entry: of_process(
             "serving.files_at_least",
             Unit::Count,
-            "workload.files_at_least; 0 where no declared port says that the process carries the load",
+            "workload.files_at_least, 0 where no declared port says that the process carries the load; more than its limit where 95 % of that are open",
             "files without which this process does not carry the load",
         ),
-        needs: &["process.meant", INODE, SOFT],
+        needs: &["serving.nofile.soft", "serving.fds", "process.meant", INODE, SOFT],
         compute: |facts, _| {
             let declared =
                 |subject: &str| facts.ports("workload.ports").is_ok_and(|ports| is_declared(facts, subject, ports));
-            match least(facts)? {
-                Some(subject) if !declared(&subject) => Ok(Value::Number(0)),
-                _ => facts.value("workload.files_at_least").cloned(),
-            }
+            let load = match least(facts)? {
+                Some(subject) if !declared(&subject) => 0,
+                _ => facts.number("workload.files_at_least")?,
+            };
+            Ok(Value::Number(load.max(used_up(facts).map_or(0, |limit| limit.saturating_add(1)))))
+        },
+    },
+    Formula {
+        entry: of_process(
+            "serving.files",
+            Unit::Count,
+            "workload.files; twice its limit where 95 % of that are open",
+            "open files that this process should be allowed",
+        ),
+        needs: &["serving.nofile.soft", "serving.fds", "workload.files"],
+        compute: |facts, _| {
+            let twice = used_up(facts).map_or(0, |limit| limit.saturating_mul(2));
+            Ok(Value::Number(facts.number("workload.files")?.max(twice)))
         },
     },
 ];
+
+/// The limit of the process that carries the load, where it is used up, as files/fds judges it. Who holds more than its limit
+/// lowered that on purpose, to open nothing more.
+fn used_up(facts: &Facts) -> Option<i128> {
+    let (open, soft) = (facts.number("serving.fds").ok()?, facts.number("serving.nofile.soft").ok()?);
+    (open <= soft && open.saturating_mul(100) >= soft.saturating_mul(95)).then_some(soft)
+}
 
 /// Whether the limits of the audited process are what counts: it was named, or it is the one of a container.
 fn is_audited(facts: &Facts) -> bool {
@@ -225,6 +246,7 @@ mod tests {
         assert_eq!(facts.text("serving.process"), Some("app 4"));
         // Nobody said that it carries the load.
         assert_eq!(facts.number("serving.files_at_least"), Ok(0));
+        assert_eq!(facts.number("serving.files"), Ok(65_535));
         let declared = machine(&all, &load(&[80]));
         assert_eq!((soft(&declared), declared.number("serving.files_at_least")), (Ok(65_535), Ok(6256)));
         assert_eq!(soft(&machine(&all, &load(&[53]))), Ok(1024), "a declared port counts on loopback too");
@@ -249,6 +271,24 @@ mod tests {
         assert!(gap.cause == Cause::Denied && gap.why.contains("seen only by root"), "{gap}");
         let low = ("0.0.0.0:80", Ok("nginx 3"), 1024);
         assert_eq!(soft(&machine(&[low, ("0.0.0.0:81", denied(), 0)], &load(&[]))), Ok(1024), "a finding all the same");
+    }
+
+    #[test]
+    fn a_limit_that_is_used_up_is_too_low_whatever_the_load() {
+        let needs = |limit: i128, open: i128| {
+            let mut facts = Facts::default();
+            facts.put("process.meant", Ok(Value::Number(1)), "");
+            facts.put("limit.nofile.soft", Ok(Value::Number(limit)), "");
+            facts.put("process.fds", Ok(Value::Number(open)), "");
+            let load = Workload { connections: 10, burst: 10, ..Workload::none(Role::Server) };
+            crate::facts::declare(&mut facts, &load);
+            derive(&mut facts);
+            (facts.number("serving.files_at_least").unwrap(), facts.number("serving.files").unwrap())
+        };
+        assert_eq!(needs(1024, 900), (266, 276));
+        assert_eq!(needs(1024, 1024), (1025, 2048));
+        assert_eq!(needs(100_000, 95_000), (100_001, 200_000));
+        assert_eq!(needs(1, 9), (266, 276), "who holds more than its limit lowered that on purpose");
     }
 
     #[test]

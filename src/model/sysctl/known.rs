@@ -5,6 +5,11 @@
 
 use super::super::version::Version;
 
+/// Entries that the table of conntrack may have.
+pub const CONNTRACK_MAX: &str = "net.netfilter.nf_conntrack_max";
+/// Chains that they are spread over.
+pub const CONNTRACK_BUCKETS: &str = "net.netfilter.nf_conntrack_buckets";
+
 /// A family of sysctls that a kernel module brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
@@ -78,6 +83,34 @@ pub fn removed_in(name: &str) -> Option<Version> {
         _ => return None,
     };
     Some(Version { major, minor, patch: 0 })
+}
+
+/// The first kernel on which nf_conntrack starts with as many entries as buckets (commit d532bcd0b269); before it they
+/// are four times as many. Eight times in both, where the module was given the number of buckets.
+const ONE_FOR_EACH_BUCKET: Version = Version { major: 5, minor: 15, patch: 0 };
+
+/// Whether a value is the one that a module starts with: as many entries as `nf_conntrack_init_start` makes of the buckets,
+/// its timeouts (nf_conntrack_proto_tcp.c, nf_conntrack_proto_udp.c), and bridged packets to all tables.
+pub fn starts_with(name: &str, value: i128, buckets: i128, kernel: Option<Version>) -> bool {
+    if name.starts_with("net.bridge.bridge-nf-call-") {
+        return value == 1;
+    }
+    let seconds = match name.strip_prefix("net.netfilter.nf_conntrack_") {
+        Some("max") => {
+            let times: &[i128] = match kernel.map(|kernel| kernel >= ONE_FOR_EACH_BUCKET) {
+                Some(true) => &[1, 8],
+                Some(false) => &[4, 8],
+                None => &[],
+            };
+            return buckets > 0 && times.iter().any(|times| value == buckets.saturating_mul(*times));
+        }
+        Some("tcp_timeout_established") => 432_000,
+        Some("tcp_timeout_time_wait" | "tcp_timeout_fin_wait") => 120,
+        Some("tcp_timeout_close_wait") => 60,
+        Some("udp_timeout") => 30,
+        _ => return false,
+    };
+    value == seconds
 }
 
 /// Whether a sysctl can only be read on a kernel of this release; on one that is not known, whether it can on any.

@@ -180,7 +180,7 @@ fn meaning(text: &str, typed: &WorkloadFile, base: impl Fn(Role) -> Workload) ->
         return Err(Problem::at(text, "ports", "nothing listens on port 0"));
     }
     let base = base(typed.role.unwrap_or_default());
-    Ok(Workload {
+    let load = Workload {
         role: base.role,
         connections: typed.connections.unwrap_or(base.connections),
         burst: typed.burst.unwrap_or(base.burst),
@@ -191,5 +191,6 @@ fn meaning(text: &str, typed: &WorkloadFile, base: impl Fn(Role) -> Workload) ->
         short_lived: parts(text, "short_lived_per_second", typed.short_lived_per_second, 1000.0)?
             .unwrap_or(base.short_lived),
         ports: typed.ports.clone().unwrap_or(base.ports),
-    })
+    };
+    Ok(if typed.connections.is_some() && typed.burst.is_none() { load.burst_unstated() } else { load })
 }
