@@ -1114,9 +1114,10 @@ fn no_change_is_looked_up_at_a_place_that_holds_another_one() {
     let folder = scratch("commands-at-one-place");
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: a }\nspec:\n  initContainers:\n  - name: tune\n    image: x\n    \
                securityContext: { privileged: true }\n    command: [sh, -c, 'sysctl -w fs.file-max=65536; sysctl -w \
-               net.ipv4.tcp_tw_recycle=1; sysctl -w vm.max_map_count=262144']\n  containers: [{ name: a, image: x }]\n";
+               net.ipv4.tcp_tw_recycle=1; sysctl -w vm.max_map_count=262144 net.ipv4.tcp_timestamps=0']\n  containers: [{ name: a, image: x }]\n";
     fs::write(folder.join("pod.yaml"), pod).unwrap();
     let told = manifest(&[folder.to_str().unwrap()]).stdout;
     assert_eq!(told.matches("change   set it where the node is made").count(), 2, "{told}");
     assert!(!told.contains("as under"), "{told}");
+    assert!(told.contains("net.ipv4.tcp_timestamps 0: the kernel's default is 1"), "{told}");
 }

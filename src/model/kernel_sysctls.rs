@@ -24,7 +24,7 @@ const WHOLE_FAMILIES: [&str; 13] = [
 /// Ticks of a second of the slowest kernel: what it takes for a number of seconds is the widest.
 const LEAST_TICKS: i128 = 100;
 /// What a machine has where nothing sets it, by the kernel's sources (6.1, 6.18) and by measurement on 6.18.
-const DEFAULTS: [(&str, i128); 17] = [
+const DEFAULTS: [(&str, i128); 20] = [
     ("fs.aio-max-nr", 65_536),
     ("fs.inotify.max_user_instances", 128),
     ("fs.inotify.max_user_watches", 8192),
@@ -41,6 +41,9 @@ const DEFAULTS: [(&str, i128); 17] = [
     ("net.core.netdev_max_backlog", 1000),
     ("net.core.optmem_max", 20_480),
     ("net.core.somaxconn", SOMAXCONN),
+    ("net.ipv4.tcp_sack", 1),
+    ("net.ipv4.tcp_timestamps", 1),
+    ("net.ipv4.tcp_window_scaling", 1),
     ("vm.max_map_count", 65_530),
 ];
 /// The default of net.core.somaxconn since 5.4.
