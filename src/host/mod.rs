@@ -24,6 +24,7 @@ mod owners;
 pub mod peer;
 mod processes;
 mod recorder;
+mod redacted;
 mod runtime;
 mod shared;
 mod snapshot;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use super::output;
-use super::{Answer, Ask, Host, Query, Recorder, Refusal, input};
+use super::{Answer, Ask, Host, Query, Recorder, Refusal, input, redacted};
 use crate::model::sysctl::{self, known};
 
 /// The version of the format. A reader refuses another.
@@ -81,7 +81,7 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
                 };
                 let path = folder.join(&name);
                 fs::create_dir_all(path.parent().unwrap_or(folder))?;
-                let bytes = if is_of_boot(&of) { asked_for(&bytes) } else { bytes };
+                let bytes = if ask == Ask::Read { redacted::kept(&of, &bytes) } else { bytes.as_slice().into() };
                 fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
                 fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
                 Stored::File(name)
@@ -108,22 +108,6 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
 /// Whether a file below /proc/sys is for root alone.
 fn is_secret(path: &str) -> bool {
     path.strip_prefix("/proc/sys/").is_some_and(|name| known::is_secret(&sysctl::dotted(name)))
-}
-
-/// Whether a file sets sysctls at boot.
-fn is_of_boot(path: &str) -> bool {
-    path.contains("/sysctl.d/") || path == "/etc/sysctl.conf"
-}
-
-/// The lines of a boot file that a rule can ask about, each where it was: of the others nothing is kept.
-fn asked_for(bytes: &[u8]) -> Vec<u8> {
-    let kept = |line: &&[u8]| {
-        let name = line.split(|&byte| byte == b'=').next().unwrap_or_default();
-        let name = String::from_utf8_lossy(name);
-        known::is_recorded(&sysctl::dotted(name.trim().trim_start_matches('-').trim()))
-    };
-    let lines = bytes.split(|&byte| byte == b'\n');
-    lines.map(|line| Some(line).filter(kept).unwrap_or_default()).collect::<Vec<_>>().join(&b'\n')
 }
 
 /// A recording, as a host.
