@@ -212,9 +212,9 @@ fn a_queue_that_is_full_before_a_watch_is_no_calm(scene: &Scene) {
     let verdict: Value = serde_json::from_str(&run.stdout).unwrap();
     let standing: Vec<&str> =
         verdict["standing"].as_array().unwrap().iter().filter_map(|trace| trace["subject"].as_str()).collect();
-    assert_eq!((run.code, standing), (Some(1), vec![server.address.as_str()]), "{verdict:#}");
+    assert!(run.code == Some(1) && standing.contains(&server.address.as_str()), "{verdict:#}");
     let text = watched(&["--format", "table"]).stdout;
-    assert!(text.contains("used up before it began, and all the while: accept queue"), "{text}");
+    assert!(text.contains("used up before it began, and all the while: ") && text.contains("accept queue"), "{text}");
 }
 
 fn processes_that_come_and_go(scene: &Scene) {
