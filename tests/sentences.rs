@@ -167,6 +167,12 @@ fn what_is_explained_of_a_rule_names_no_rule_of_thumb_by_itself() {
         let shown = run(["rules", "show", id]).stdout;
         assert!(!shown.contains("raise to what"), "{id}: {shown}");
         assert!(!shown.contains("raise to :"), "{id}");
+        // Without a machine there is no figure to put in.
+        let open = shown
+            .split('{')
+            .skip(1)
+            .find(|rest| rest.split('}').next().is_some_and(|name| !name.contains(' ') && name.contains('.')));
+        assert!(open.is_none_or(|rest| rest.starts_with(".")), "{id}: {open:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::text::{hanging, one_line, sanitized, wrapped};
 use crate::model::catalogue::Catalogue;
 use crate::model::check::Bound;
-use crate::model::facts::{Facts, grouped};
+use crate::model::facts::{Facts, grouped, placeholders_filled};
 use crate::model::fix::{Change, Pod};
 use crate::model::manual::{Manual, ids};
 use crate::model::page::Page;
@@ -97,9 +97,9 @@ fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, beside: Beside<'_>, widt
     if let Some(name) = &rule.fix.remove {
         writeln!(out, "  delete the line that sets {name}")?;
     }
-    for words in [rule.fix.application, rule.fix.ask, rule.fix.also] {
+    for words in [rule.fix.application, rule.fix.ask, rule.fix.also].map(without_figures) {
         if !words.is_empty() {
-            writeln!(out, "{}", wrapped(words, "  ", width))?;
+            writeln!(out, "{}", wrapped(&words, "  ", width))?;
         }
     }
     if !rule.fix.cost.is_empty() {
@@ -107,7 +107,7 @@ fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, beside: Beside<'_>, widt
     }
     writeln!(out, "  acts {}", rule.takes_effect.words())?;
     if !rule.fix.prove.is_empty() {
-        writeln!(out, "{}", hanging("  prove: ", rule.fix.prove, width))?;
+        writeln!(out, "{}", hanging("  prove: ", &without_figures(rule.fix.prove), width))?;
     }
     if !doc.links.is_empty() {
         writeln!(out, "\nRead more")?;
@@ -176,6 +176,12 @@ pub fn topics<'a>(topics: impl IntoIterator<Item = (&'a str, &'a str, &'a [&'sta
         }
     }
     sanitized(&out).into_owned()
+}
+
+/// A sentence of a rule where there is no machine: each fact by the last word of its name, as a blank to fill in.
+fn without_figures(text: &str) -> String {
+    let blank = |name: &str| name.rsplit('.').next().unwrap_or(name).to_uppercase();
+    placeholders_filled(text, blank)
 }
 
 /// A line for each rule: id, roles, title.
