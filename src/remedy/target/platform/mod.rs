@@ -23,10 +23,13 @@ const TO_KUBE_PROXY: &str = "kube-proxy writes it at its start: --to kubernetes 
 /// Where the kubelet's list of unsafe sysctls is kept, if not in the node's configuration.
 const TO_KUBELET: &str = "it is no setting of the operating system: --to kubernetes has the kubelet's";
 
+/// Whether a platform takes a sysctl of the node, or why not.
+type Taken = fn(&SysctlEdit) -> Result<(), String>;
+
 /// What the configuration of a platform's nodes can hold. Each says why not, and who can.
 struct Takes {
     /// A sysctl of the node.
-    sysctl: fn(&SysctlEdit) -> Result<(), String>,
+    sysctl: Taken,
     /// Values that the platform gives its nodes itself: a line with as much or less would lower them, or change nothing.
     defaults: &'static [(&'static str, i128)],
     /// The ports that it reserves. A line of ours stands in place of its list.
@@ -35,7 +38,7 @@ struct Takes {
     file: Option<&'static str>,
     /// A sysctl that kube-proxy writes, as one of the node. None where the platform hands arguments to kube-proxy, and
     /// writes their values itself.
-    kube_proxy: Option<fn(&SysctlEdit) -> Result<(), String>>,
+    kube_proxy: Option<Taken>,
     /// Whether a sysctl of the node reaches every pod on it.
     every_pod: fn(&str) -> bool,
     /// `allowedUnsafeSysctls` of the kubelet.
