@@ -92,6 +92,50 @@ fn a_symptom_leads_to_the_rules_that_explain_it() {
 }
 
 #[test]
+fn a_cause_that_is_no_limit_comes_first_where_it_is_the_usual_one() {
+    let upstream = "2026/11/30 09:58:15 [error] 31#31: *88 connect() failed (111: Connection refused) while connecting to \
+                    upstream, client: 10.1.2.3";
+    for (words, usual, rule) in [
+        ("ENOSPC", "a filesystem is full", "files/inotify-watches"),
+        ("No space left on device", "a filesystem is full", "files/inotify-watches"),
+        ("Cannot allocate memory", "no memory is left", "memory/max-map-count"),
+        ("mmap failed: Cannot allocate memory", "no memory is left", "memory/max-map-count"),
+        ("sendto: Operation not permitted", "a firewall", "conntrack/fill"),
+        ("nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)", "another server", "ports/reserved"),
+        ("Error: listen EADDRINUSE: address already in use :::8080", "another server", "ports/reserved"),
+        ("java.net.BindException: Cannot assign requested address", "not on this machine", "ports/range"),
+        ("Connection refused", "nothing listens", "cgroup/memory"),
+        (upstream, "nothing listens", "cgroup/memory"),
+    ] {
+        for text in [done(&["explain", words]), ended(tunecheck().args(["explain", "-"]).stdin(words)).stdout] {
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let (first, second) = (text.find(usual), text.find(rule));
+            assert!(text.contains("no limit") && first.is_some() && first < second, "{words}: {text}");
+        }
+    }
+    // What says itself which limit it is has no other cause.
+    for words in ["inotify_add_watch /srv: no space left on device", "cannot bind 10.0.0.5:0: Address already in use"] {
+        let text = done(&["explain", words]);
+        assert!(!text.contains("no limit  "), "{text}");
+    }
+}
+
+#[test]
+fn a_workload_file_that_is_empty_declares_no_load() {
+    for (name, content) in [("empty", ""), ("comments", "# nothing yet\n\n")] {
+        let file = std::env::temp_dir().join(format!("tunecheck-{name}-{}.yaml", std::process::id()));
+        std::fs::write(&file, content).unwrap();
+        let path = file.to_str().unwrap();
+        for verb in [&["--workload", path][..], &["fix", "--workload", path]] {
+            let run = run(verb);
+            assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+            assert!(run.stderr.contains(&format!("{path} is empty")), "{}", run.stderr);
+        }
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
 fn what_is_not_known_is_said_and_ends_with_1() {
     for (words, said) in [
         ("frobnicated widget", "tunecheck explain lists"),

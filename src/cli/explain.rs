@@ -96,15 +96,15 @@ impl Said<'_> {
     /// To one line or phrase.
     fn to(&self, words: &str) -> (String, Exit) {
         match self.symptoms.ask(words) {
-            Answer::Known { best, less } => {
+            Answer::Known { other, best, less } => {
                 let mut text = match best.as_slice() {
-                    [id] => self.whole(id),
+                    [id] if other.is_empty() => self.whole(id),
                     ids => {
                         let count = format!(
                             "{} causes, and what tells them apart (tunecheck explain RULE says all):\n",
-                            ids.len()
+                            other.len() + ids.len()
                         );
-                        count + &self.apart(ids)
+                        count + &self.apart(&other, ids)
                     }
                 };
                 if !less.is_empty() {
@@ -136,25 +136,26 @@ impl Said<'_> {
 
     /// To the lines of a log, each cause once.
     fn to_lines(&self, lines: &str) -> (String, Exit) {
-        let mut answers: Vec<(Vec<&str>, &str, usize)> = Vec::new();
+        let mut answers: Vec<((Vec<&str>, Vec<&str>), &str, usize)> = Vec::new();
         let (mut count, mut known) = (0, 0);
         for line in lines.lines().filter(|line| !line.trim().is_empty()) {
             count += 1;
-            let best = self.symptoms.causes(line);
-            known += usize::from(!best.is_empty());
-            match answers.iter_mut().find(|(ids, ..)| *ids == best) {
+            let causes = self.symptoms.causes(line);
+            let is_known = !causes.1.is_empty();
+            known += usize::from(is_known);
+            match answers.iter_mut().find(|(told, ..)| *told == causes) {
                 Some((_, _, times)) => *times += 1,
-                None if best.is_empty() => {}
-                None => answers.push((best, line, 1)),
+                None if !is_known => {}
+                None => answers.push((causes, line, 1)),
             }
         }
         let mut text = String::new();
-        for (ids, line, times) in &answers {
+        for ((other, ids), line, times) in &answers {
             let title = if *times > 1 { format!("{times}x  ") } else { String::new() };
             let _ = writeln!(text, "{}", report::hanging(&title, &report::sanitized(line.trim()), self.width.into()));
             match ids.as_slice() {
-                [id] if answers.len() == 1 => text.push_str(&self.whole(id)),
-                ids => text.push_str(&self.apart(ids)),
+                [id] if answers.len() == 1 && other.is_empty() => text.push_str(&self.whole(id)),
+                ids => text.push_str(&self.apart(other, ids)),
             }
             text.push('\n');
         }
@@ -174,10 +175,11 @@ impl Said<'_> {
         }
     }
 
-    /// A line for each topic: how to tell it from the others.
-    fn apart(&self, ids: &[&str]) -> String {
+    /// A line for each cause that is no limit, and for each topic: how to tell it from the others.
+    fn apart(&self, other: &[&str], ids: &[&str]) -> String {
         let tell = |id: &str| self.rules.doc(id).map(|doc| doc.tell).filter(|tell| !tell.is_empty());
-        report::causes(ids.iter().map(|id| (*id, tell(id).unwrap_or_else(|| self.title(id)))), self.width)
+        let other = other.iter().map(|is| ("no limit", *is));
+        report::causes(other.chain(ids.iter().map(|id| (*id, tell(id).unwrap_or_else(|| self.title(id))))), self.width)
     }
 
     fn titles(&self, ids: &[&str]) -> String {

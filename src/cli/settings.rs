@@ -135,6 +135,9 @@ fn in_file<T>(named: &str, meaning: impl Fn(&str) -> Result<T, Problem>) -> Resu
         format!("--workload {named}: no such role (client, server, gateway) and no file that can be read")
     })?;
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("{named} is not UTF-8 text"))?;
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        bail!("{named} is empty: it declares no load");
+    }
     meaning(&text).map_err(|problem| {
         let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
         anyhow!("{named}{line}: {}", problem.what)

@@ -104,6 +104,7 @@ fn read(gather: &mut Gather<'_>) {
     gather.put("sign.procsys_readonly", yes_no(readonly), "statfs /proc/sys");
     let writable = match gather.host.ask(Query { ask: Ask::Writable, of: PROBE }) {
         Ok(_) => Ok(true),
+        Err(refusal) if refusal.is_denied() => Ok(false),
         Err(refusal @ crate::host::Refusal::Errno(_)) if !refusal.is_absent() => Ok(false),
         Err(refusal) => Err(refusal.gap(PROBE)),
     };

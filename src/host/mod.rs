@@ -124,6 +124,8 @@ pub struct Query<'a> {
 pub enum Refusal {
     /// The kernel's error number.
     Errno(i32),
+    /// This user may not look there: another path than the one that was asked for.
+    DeniedAt(String),
     /// It exists on the machine and cannot be seen through this host.
     NotVisibleHere(String),
     /// This host has no way to tell.
@@ -134,6 +136,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Errno(number) => f.write_str(nix::errno::Errno::from_raw(*number).desc()),
+            Self::DeniedAt(path) => write!(f, "{path}: {}", nix::errno::Errno::EACCES.desc()),
             Self::NotVisibleHere(why) | Self::Unsupported(why) => f.write_str(why),
         }
     }
@@ -154,7 +157,15 @@ impl Refusal {
     /// Whether this user may not ask.
     pub fn is_denied(&self) -> bool {
         use nix::errno::Errno;
-        matches!(self, Self::Errno(number) if [Errno::EACCES, Errno::EPERM].contains(&Errno::from_raw(*number)))
+        match self {
+            Self::Errno(number) => [Errno::EACCES, Errno::EPERM].contains(&Errno::from_raw(*number)),
+            other => matches!(other, Self::DeniedAt(_)),
+        }
+    }
+
+    /// With the path that was looked at for another one.
+    fn at(self, path: &str) -> Self {
+        if self.is_denied() { Self::DeniedAt(path.to_owned()) } else { self }
     }
 
     /// The refusal as the reason why a fact about `what` is missing.
@@ -162,6 +173,7 @@ impl Refusal {
         match self {
             Self::NotVisibleHere(why) => Gap::new(Cause::NotVisibleHere, why.clone()),
             Self::Unsupported(why) => Gap::new(Cause::Unsupported, why.clone()),
+            Self::DeniedAt(_) => Gap::new(Cause::Denied, self.to_string()),
             Self::Errno(_) if self.is_absent() => Gap::new(Cause::Absent, format!("{what} does not exist")),
             Self::Errno(_) if self.is_denied() => Gap::new(Cause::Denied, format!("{what}: {self}")),
             Self::Errno(_) => Gap::new(Cause::Unsupported, format!("{what}: {self}")),

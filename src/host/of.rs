@@ -97,7 +97,7 @@ impl Of {
 impl Host for Of {
     fn ask(&self, query: Query<'_>) -> Answer {
         let ask = query.ask;
-        let at = |path: &str| Live.ask(Query { ask, of: path });
+        let at = |path: &str| Live.ask(Query { ask, of: path }).map_err(|refusal| refusal.at(path));
         match ask {
             Ask::SockDiag | Ask::Connections => self.in_netns(query),
             Ask::Mappings => match processes::mappings(self.pid) {
@@ -155,12 +155,16 @@ impl Host for Of {
                     return self.of_machine(query);
                 }
                 let root = format!("/proc/{pid}/root");
-                let path = followed(&root, query.of, ask != Ask::Link)?;
+                let path = followed(&root, query.of, ask != Ask::Link)
+                    .map_err(|refusal| refusal.at(&format!("{root}{}", query.of)))?;
                 match (path.as_str(), ask) {
                     // systemd hides a file by such a link.
                     ("/dev/null", Ask::Read | Ask::Exists) => Ok(Vec::new()),
                     // Files of a container are its own to choose: a FIFO would wait for ever.
-                    (_, Ask::Read) => read_regular(&format!("{root}{path}")),
+                    (_, Ask::Read) => {
+                        let path = format!("{root}{path}");
+                        read_regular(&path).map_err(|refusal| refusal.at(&path))
+                    }
                     _ => at(&format!("{root}{path}")),
                 }
             }

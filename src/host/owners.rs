@@ -77,7 +77,8 @@ impl Search {
             if !found.is_empty()
                 && let Ok(name) = fs::read(format!("/proc/{pid}/comm"))
             {
-                let name = escaped(name.strip_suffix(b"\n").unwrap_or(&name));
+                let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+                let name = escaped(&called(name.strip_suffix(b"\n").unwrap_or(&name), &exe));
                 for inode in found {
                     self.sought.remove(&inode);
                     // Writing to a String cannot fail.
@@ -99,6 +100,17 @@ impl Search {
             }
         }
         self.answer.into_bytes()
+    }
+}
+
+/// What a process is called: its command's name, behind that of a binary that is many programs, whose `httpd` or `nc` is
+/// not the program that is known by this name.
+fn called(name: &[u8], exe: &Path) -> Vec<u8> {
+    const MANY: [&str; 2] = ["busybox", "toybox"];
+    let binary = exe.file_stem().unwrap_or_default().as_bytes();
+    match MANY.iter().any(|many| many.as_bytes() == binary) && name != binary {
+        true => [binary, b" ", name].concat(),
+        false => name.to_owned(),
     }
 }
 
@@ -215,6 +227,15 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
+
+    #[test]
+    fn a_binary_that_is_many_programs_is_named_too() {
+        let named = |name: &str, exe: &str| String::from_utf8(called(name.as_bytes(), Path::new(exe))).unwrap();
+        assert_eq!(named("httpd", "/bin/busybox.static"), "busybox httpd");
+        assert_eq!(named("nc", "/usr/bin/toybox"), "toybox nc");
+        assert_eq!(named("busybox", "/bin/busybox"), "busybox");
+        assert_eq!(named("httpd", "/usr/sbin/httpd"), "httpd");
+    }
 
     #[test]
     fn the_holder_of_each_socket_is_named_and_a_socket_of_nobody_is_not() {

@@ -13,6 +13,8 @@ pub struct Lookalike {
     pub line: &'static str,
     /// What it is.
     pub is: &'static str,
+    /// Whether the rules that explain the line as well may be its cause, too: then it comes first, and they stay.
+    pub is_one_of_several: bool,
 }
 
 /// One part of a pattern.

@@ -30,6 +30,8 @@ pub struct Topic<'a> {
 pub enum Answer<'a> {
     /// Topics that explain as much of it, best first, and those that explain less.
     Known {
+        /// Causes that are no limit, and come before the topics.
+        other: Vec<&'a str>,
         /// Ids.
         best: Vec<&'a str>,
         /// Ids.
@@ -69,6 +71,8 @@ struct Known<'a> {
 enum LeadsTo<'a> {
     Topic(&'a str),
     Lookalike(&'a str),
+    /// No topic alone, and what it is as well.
+    OneOfSeveral(&'a str),
 }
 
 impl<'a> Symptoms<'a> {
@@ -82,7 +86,10 @@ impl<'a> Symptoms<'a> {
             let symptoms = topic.symptoms.iter().enumerate();
             symptoms.filter_map(move |(rank, typed)| known(typed, rank, LeadsTo::Topic(id))).collect::<Vec<_>>()
         };
-        let others = lookalikes.into_iter().filter_map(|one| known(one.line, 0, LeadsTo::Lookalike(one.is)));
+        let others = lookalikes.into_iter().filter_map(|one| {
+            let leads_to = if one.is_one_of_several { LeadsTo::OneOfSeveral } else { LeadsTo::Lookalike };
+            known(one.line, 0, leads_to(one.is))
+        });
         let patterns: Vec<Known<'a>> = topics.iter().flat_map(of_topic).chain(others).collect();
         let mut by_word: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, known) in patterns.iter().enumerate() {
@@ -97,7 +104,7 @@ impl<'a> Symptoms<'a> {
         let text = text.trim();
         let named = self.topics.iter().find(|topic| topic.id.eq_ignore_ascii_case(text));
         if let Some(topic) = named {
-            return Answer::Known { best: vec![topic.id], less: Vec::new() };
+            return Answer::Known { other: Vec::new(), best: vec![topic.id], less: Vec::new() };
         }
         let line = Line::read(text);
         self.explaining(&line)
@@ -106,11 +113,11 @@ impl<'a> Symptoms<'a> {
             .unwrap_or_else(|| self.unknown(text))
     }
 
-    /// The topics that explain a line of a log, best first; none if it is not known.
-    pub fn causes(&self, line: &str) -> Vec<&'a str> {
+    /// What explains a line of a log: other causes, and topics, best first; none if it is not known.
+    pub fn causes(&self, line: &str) -> (Vec<&'a str>, Vec<&'a str>) {
         match self.explaining(&Line::read(line)) {
-            Some(Answer::Known { best, .. }) => best,
-            _ => Vec::new(),
+            Some(Answer::Known { other, best, .. }) => (other, best),
+            _ => Default::default(),
         }
     }
 
@@ -157,7 +164,7 @@ impl<'a> Symptoms<'a> {
         let settings = ids(&|topic| topic.settings.iter().any(|setting| near::is_setting(setting, &text)));
         let beginnings = ids(&|topic| topic.id.split('/').any(|part| part.split('-').next() == Some(&text)));
         let best = [parts, settings, beginnings].into_iter().find(|ids| !ids.is_empty())?;
-        Some(Answer::Known { best, less: Vec::new() })
+        Some(Answer::Known { other: Vec::new(), best, less: Vec::new() })
     }
 
     fn unknown(&self, text: &str) -> Answer<'a> {
@@ -177,14 +184,24 @@ fn ranked<'a>(mut fits: Vec<(usize, &Known<'a>)>) -> Option<Answer<'a>> {
     if let Some(answer) = fits.iter().find_map(lookalike) {
         return Some(answer);
     }
-    let (mut best, mut less): (Vec<&'a str>, Vec<&'a str>) = (Vec::new(), Vec::new());
+    let (mut other, mut best, mut less): (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>) = Default::default();
     for (points, known) in &fits {
-        let LeadsTo::Topic(id) = known.leads_to else { continue };
+        let id = match known.leads_to {
+            LeadsTo::Topic(id) => id,
+            LeadsTo::OneOfSeveral(is) if *points == most && !other.contains(&is) => {
+                other.push(is);
+                continue;
+            }
+            _ => continue,
+        };
         if !best.contains(&id) && !less.contains(&id) {
             if *points == most { best.push(id) } else { less.push(id) }
         }
     }
-    Some(Answer::Known { best, less })
+    match other.first() {
+        Some(is) if best.is_empty() => Some(Answer::Lookalike(is)),
+        _ => Some(Answer::Known { other, best, less }),
+    }
 }
 
 #[cfg(test)]
@@ -202,8 +219,10 @@ mod tests {
             topic("listen/backlog", "Every listener asks for a backlog", QUEUE, &["net.core.somaxconn"]),
             topic("conntrack/max", "The conntrack table holds the load", TABLE, &[]),
         ];
-        let other = Lookalike { line: "the guest table full, dropping packet", is: "about dinner" };
-        Symptoms::new(topics, [other]).ask(text)
+        let other =
+            Lookalike { line: "the guest table full, dropping packet", is: "about dinner", is_one_of_several: false };
+        let too = Lookalike { line: "^ECONNREFUSED$", is: "nobody is at home", is_one_of_several: true };
+        Symptoms::new(topics, [other, too]).ask(text)
     }
 
     fn best(text: &str) -> Vec<&'static str> {
@@ -217,6 +236,8 @@ mod tests {
     fn what_explains_most_comes_first_and_ties_stay_ties() {
         assert_eq!(best("kernel: TCP: flooding of port 80. Sending cookies."), ["listen/backlog"]);
         assert_eq!(best("ECONNREFUSED"), ["listen/backlog", "conntrack/max"]);
+        let Answer::Known { other, .. } = ask("ECONNREFUSED") else { panic!("it is known") };
+        assert_eq!(other, ["nobody is at home"]);
         // A phrase stands for a pattern if it is most of it.
         assert_eq!(best("full, dropping packet"), Vec::<&str>::new());
         assert_eq!(best("timed out while connecting to upstream"), ["listen/backlog"]);

@@ -15,6 +15,12 @@ pub(crate) const PLACES: &[Place] = &[
         trial: what_hidepid_hides_is_not_taken_to_be_missing,
     },
     Place {
+        name: "what_is_denied_of_another_process_is_named_by_its_own_path",
+        needs: &[Need::Root, Need::Machine, Need::Program("setpriv")],
+        own: &[],
+        trial: what_is_denied_of_another_process_is_named_by_its_own_path,
+    },
+    Place {
         name: "root_of_a_user_namespace_is_not_told_to_act_as_root_of_the_machine",
         needs: &[Need::Root, Need::Machine, Need::Program("setpriv"), Need::Program("unshare")],
         own: &[],
@@ -45,6 +51,12 @@ fn what_hidepid_hides_is_not_taken_to_be_missing(scene: &Scene) {
     let sampled = report(as_nobody(scene), &["--sample", "200ms"]);
     let fds = sampled.finding("files/fds");
     assert_eq!((&fds["outcome"], &fds["gap"]["cause"]), (&"unknown".into(), &"denied".into()), "{fds:#}");
+}
+
+fn what_is_denied_of_another_process_is_named_by_its_own_path(scene: &Scene) {
+    let report = report(as_nobody(scene), &["--pid", "1", "--rule", "dns/*"]);
+    let denied: Vec<String> = report.findings().map(|finding| finding["gap"].to_string()).collect();
+    assert!(denied.iter().any(|gap| gap.contains("/proc/1/root/etc/resolv.conf")), "{denied:?}");
 }
 
 fn root_of_a_user_namespace_is_not_root_of_the_machine(scene: &Scene) {

@@ -126,8 +126,8 @@ const KNOBS: &[Knob<'static>] = &[
 /// A program that is not in the table: it may be anything.
 const OTHER: Knob<'static> = Knob {
     names: &[],
-    change: "the backlog that it gives to listen(): Rust's TcpListener::bind asks for 128 (Tokio's too, with mio 1.2), \
-             TcpSocket::listen(N) for N; a Go program asks for somaxconn when it begins to listen",
+    change: "the backlog that it gives to listen(), in its own settings or its source: which program it is, its name does \
+             not say",
     asks: Asks::ForItself,
 };
 
@@ -158,7 +158,7 @@ mod tests {
     fn a_name_with_a_version_finds_its_program_and_a_foreign_one_the_general_words() {
         assert!(knob("python3.11").change.contains("socket.listen(N)"));
         assert_eq!(knob("php-fpm8.2").asks, Asks::ForSomaxconn);
-        for other in ["", "gateway", "nginx2", "anode", "py"] {
+        for other in ["", "gateway", "nginx2", "anode", "py", "busybox httpd"] {
             assert_eq!(knob(other).change, OTHER.change, "{other}");
         }
     }
