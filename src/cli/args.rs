@@ -181,8 +181,8 @@ pub(super) struct LoadArgs {
     /// Connections open at the same time
     #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) connections: Option<u64>,
-    /// New connections that arrive before the application calls accept() again; 600 of a server or gateway and 100 of a client
-    /// unless it is given, whatever the connections
+    /// New connections that arrive before the application calls accept() again; where it is not said 600 of a server or
+    /// gateway and 100 of a client, but not more than the connections
     #[arg(long, value_name = "N", help_heading = "Workload", value_parser = count)]
     pub(super) burst: Option<u64>,
     /// Different address:port pairs that outgoing connections go to
