@@ -12,7 +12,7 @@ use super::terminal::{Terminal, complain, print};
 use crate::evaluate::{self, evaluate, explain};
 use crate::facts;
 use crate::host::input;
-use crate::manifest::{Options, Short, Surroundings, judge, tell_templates_once};
+use crate::manifest::{Load, Options, Short, Surroundings, judge, tell_templates_once};
 use crate::model::check::{Band, Check};
 use crate::model::fact::Value;
 use crate::model::facts::Facts;
@@ -52,7 +52,7 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
         allowed: &args.allowed_unsafe_sysctls,
         known: &known,
         folder: &Surroundings::default(),
-        load: declared.then_some(&by_load),
+        load: declared.then_some(Load { workload: &workload, sysctls: &by_load }),
     };
     if let Some(note) = args.kubernetes_version.and_then(target::newer) {
         complain(&format!("tunecheck: {note}"));
@@ -69,13 +69,18 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
         complain(&report::sanitized(&format!("tunecheck: {}: {why}", path.escape_debug())));
     }
     let nothing = manifests.sum(|file| file.objects + file.configurations) == 0;
-    if nothing {
+    // What a pipe hands over when the program before it failed, and a folder that is not the one that was meant.
+    let is_empty = nothing && manifests.sum(|file| file.not_manifests + file.faults.len()) == 0;
+    if is_empty {
+        complain("tunecheck: no objects passed: what was named holds no document");
+    } else if nothing {
         complain(
             "tunecheck: nothing was judged: nothing that could be read is an object, a Compose file or a task definition",
         );
     }
     Ok(match manifests.unreadable.is_empty() {
         false => Exit::Failed,
+        true if is_empty => Exit::Failed,
         true if nothing && args.fail_on == FailOn::Unknown => Exit::Tripped,
         true => exit::manifest_gate(&manifests, args.fail_on),
     })

@@ -84,7 +84,7 @@ fn compose(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
                 true => (limit.get("soft"), limit.get("hard")),
                 false => (Some(limit), Some(limit)),
             };
-            ulimit(&container.subject, (name, word), soft, hard, &mut judged.faults);
+            ulimit(&container.subject, (name, word), [soft, hard], options, &mut judged.faults);
         }
     }
 }
@@ -146,7 +146,7 @@ fn task(root: Node<'_>, name: &str, options: Options<'_>, judged: &mut Judged) {
             let Some(name) = get(limit, "name") else { continue };
             let word = name.scalar().unwrap_or_default();
             let (soft, hard) = (get(limit, "softLimit"), get(limit, "hardLimit"));
-            ulimit(&container.subject, (name, word), soft, hard, &mut judged.faults);
+            ulimit(&container.subject, (name, word), [soft, hard], options, &mut judged.faults);
         }
     }
 }
@@ -183,7 +183,7 @@ impl Container<'_> {
         values::judge(&self.subject, "the container does not start", &sysctls, faults);
         let Some(load) = options.load else { return };
         let pairs: Vec<(String, String)> = sysctls.iter().map(|one| (one.name.clone(), one.value.to_owned())).collect();
-        for short in load(&pairs) {
+        for short in (load.sysctls)(&pairs) {
             if let Some(one) = sysctls.iter().find(|one| one.name == short.name) {
                 faults.push(fault("load", short.outcome, one.mark, self.subject.clone(), [short.says, short.change]));
             }
@@ -224,8 +224,8 @@ impl Container<'_> {
 fn ulimit(
     subject: &str,
     (at, name): (Node<'_>, &str),
-    soft: Option<Node<'_>>,
-    hard: Option<Node<'_>>,
+    [soft, hard]: [Option<Node<'_>>; 2],
+    options: Options<'_>,
     faults: &mut Vec<Fault>,
 ) {
     let mut push = |mark: Mark, says: String, change: &str| {
@@ -251,5 +251,7 @@ fn ulimit(
             "nofile {hard_limit} is above any fs.nr_open: the kernel refuses it, and the container does not start"
         );
         push(hard.map_or(mark, Node::mark), says, "a number that the load needs, such as 65536");
+    } else if let Some(load) = options.load.filter(|_| name == "nofile") {
+        load.files(subject, [soft_limit, hard_limit], mark, faults);
     }
 }

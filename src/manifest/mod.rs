@@ -11,6 +11,7 @@ mod dns;
 mod documents;
 mod fields;
 mod jvm;
+mod load;
 mod node;
 mod pods;
 mod ports;
@@ -31,11 +32,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use checks::CHECKS;
+pub use load::{ByLoad, Load, Short};
 
 use crate::model::finding::Outcome;
-use crate::model::kernel_sysctls::SOMAXCONN;
 use crate::model::manifest::{Fault, Judged, Mark};
-use crate::model::pod_sysctl::{PodSysctls, RANGE};
+use crate::model::pod_sysctl::PodSysctls;
 use crate::model::version::Version;
 
 pub use surroundings::Surroundings;
@@ -54,11 +55,6 @@ const LARGEST_DOCUMENT: usize = 64 << 20;
 const TOO_MUCH: &str = "it is not looked at here: cut it into several documents";
 const TEMPLATE: &str = "a template is judged when it is filled in: helm template CHART | tunecheck manifest -";
 
-const SOMAXCONN_NAME: &str = "net.core.somaxconn";
-
-/// Judges the sysctls of a pod, as dotted names and values, by the declared load.
-pub type ByLoad<'a> = dyn Fn(&[(String, String)]) -> Vec<Short> + 'a;
-
 /// What the user decided, and what a sysctl is judged by.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
@@ -73,20 +69,7 @@ pub struct Options<'a> {
     /// What the objects of the other files of the folder say.
     pub folder: &'a Surroundings,
     /// The declared load, if there is one.
-    pub load: Option<&'a ByLoad<'a>>,
-}
-
-/// A sysctl whose value does not carry the declared load.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Short {
-    /// Its dotted name.
-    pub name: String,
-    /// Warn or fail.
-    pub outcome: Outcome,
-    /// Why.
-    pub says: String,
-    /// What to do.
-    pub change: String,
+    pub load: Option<Load<'a>>,
 }
 
 /// Judges every document of a file.
@@ -296,33 +279,7 @@ fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
         node::flags(spec, container, faults);
     }
     if let Some(load) = options.load {
-        by_load(spec, &sysctls, load, faults);
-    }
-}
-
-/// Judges what a pod gets by the declared load: what is stated, and the kernel's defaults of a new network namespace.
-fn by_load(spec: &Spec<'_>, sysctls: &[Sysctl<'_>], load: &ByLoad<'_>, faults: &mut Vec<Fault>) {
-    let mut pairs: Vec<(String, String)> = sysctls.iter().map(|one| (one.name.clone(), one.value.to_owned())).collect();
-    // With the host's network the node's values count, which are not known here.
-    if spec.is_whole() && !spec.is("hostNetwork") {
-        let [low, high] = ports::DEFAULT;
-        for (name, value) in [(SOMAXCONN_NAME, SOMAXCONN.to_string()), (RANGE, format!("{low} {high}"))] {
-            if sysctls.iter().all(|one| one.name != name) {
-                pairs.push((name.to_owned(), value));
-            }
-        }
-    }
-    for short in load(&pairs) {
-        let (mark, says) = match sysctls.iter().find(|one| one.name == short.name) {
-            Some(one) => (one.mark, short.says),
-            None => {
-                let default = pairs.iter().find(|(name, _)| *name == short.name).map_or("", |(_, value)| value);
-                let says =
-                    format!("{} is not stated, and the kernel's default is {default}: {}", short.name, short.says);
-                (spec.node.mark(), says)
-            }
-        };
-        faults.push(pods::fault("load", short.outcome, mark, spec.subject(), [says, short.change]));
+        load.pod(spec, &sysctls, faults);
     }
 }
 

@@ -13,9 +13,14 @@ use crate::model::text::distance;
 use crate::model::version::Version;
 
 /// What kube-proxy 1.36 and later makes of cores and `maxPerCore` at most (`getConntrackMax`).
-const MOST_CONNTRACK: i64 = 1_048_576;
+pub(super) const MOST_CONNTRACK: i64 = 1_048_576;
 /// The first kube-proxy with that bound.
 const BOUNDED: Version = Version { major: 1, minor: 36, patch: 0 };
+/// Seconds in which TCP keep-alive declares a peer dead by default: 7200 of silence, and 9 probes 75 apart.
+const KEEPALIVE: f64 = 7875.0;
+/// Units of a duration (Go's time.ParseDuration).
+const SECONDS: [(&str, f64); 7] =
+    [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("\u{b5}s", 1e-6), ("ns", 1e-9)];
 /// More cores than any node has.
 const MOST_CORES: i64 = 4096;
 const CONNTRACK: [&str; 7] = [
@@ -65,6 +70,7 @@ pub(super) fn judge(object: Object<'_>, options: Options<'_>, faults: &mut Vec<F
 }
 
 fn kubelet(config: Node<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
+    near("KubeletConfiguration", "the kubelet", config, "allowedUnsafeSysctls", faults);
     for entry in config.get("allowedUnsafeSysctls").into_iter().flat_map(Node::items) {
         let Some(written) = entry.scalar().filter(|text| !text.is_empty() && !entry.is_placeholder()) else { continue };
         let name = dotted(written);
@@ -114,6 +120,32 @@ fn kubelet(config: Node<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
+/// Tells a field that is `meant`, but for a slip of one or two letters. Both programs decode strictly, log what they did not
+/// know, and go on with what they did.
+fn near(kind: &str, who: &str, config: Node<'_>, meant: &str, faults: &mut Vec<Fault>) {
+    for (key, _) in config.entries() {
+        let Some(name) = key.scalar().filter(|name| (1..=2).contains(&distance(name, meant))) else { continue };
+        let says = format!("unknown field {}: {who} reads over it", shown(name));
+        let texts = [says, format!("did you mean {meant}?")];
+        faults.push(fault("no-such-field", Outcome::Warn, key.mark(), kind.to_owned(), texts));
+    }
+}
+
+/// Seconds of a duration as Go writes it: `24h0m0s`, `1h30m`, `20m`.
+fn seconds(text: &str) -> Option<f64> {
+    let mut rest = text;
+    let mut sum = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, behind) = rest.split_at(digits);
+        let end = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
+        let (unit, after) = behind.split_at(end);
+        sum += number.parse::<f64>().ok()? * SECONDS.iter().find(|(name, _)| *name == unit)?.1;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
 /// The pattern that a too short one may stand for.
 fn meant(prefix: &str) -> String {
     const PATTERNS: [&str; 4] = ["net.", "kernel.msg", "kernel.shm", "fs.mqueue."];
@@ -126,7 +158,33 @@ fn meant(prefix: &str) -> String {
 }
 
 fn kube_proxy(config: Node<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
-    let Some(conntrack) = config.get("conntrack").filter(|part| part.is_map()) else { return };
+    near("KubeProxyConfiguration", "kube-proxy", config, "conntrack", faults);
+    let is_bounded = options.kubernetes.is_none_or(|release| release >= BOUNDED);
+    let Some(conntrack) = config.get("conntrack").filter(|part| part.is_map()) else {
+        if let Some(load) = options.load {
+            load.conntrack([None, None], is_bounded, config.mark(), faults);
+        }
+        return;
+    };
+    if let Some((node, text)) = conntrack.get("tcpEstablishedTimeout").and_then(|node| Some((node, node.scalar()?)))
+        && let Some(timeout) = seconds(text).filter(|timeout| *timeout > 0.0 && *timeout < KEEPALIVE)
+    {
+        let says = format!(
+            "conntrack.tcpEstablishedTimeout: an idle connection is forgotten after {timeout} s, before TCP keep-alive has \
+             decided about it ({KEEPALIVE} s by the kernel's defaults): the side that was connected to is reset when it \
+             speaks first then"
+        );
+        let texts = [says, "24h, which is the default".to_owned()];
+        faults.push(fault("conntrack", Outcome::Warn, node.mark(), "KubeProxyConfiguration".to_owned(), texts));
+    }
+    let number = |name| {
+        let node = conntrack.get(name)?;
+        Some((node, node.scalar()?.parse::<i64>().ok()?))
+    };
+    let (per_core, min) = (number("maxPerCore"), number("min"));
+    if let Some(load) = options.load {
+        load.conntrack([per_core, min], is_bounded, conntrack.mark(), faults);
+    }
     let mut push = |check, outcome, node: Node<'_>, says: String, change: String| {
         faults.push(fault(check, outcome, node.mark(), "KubeProxyConfiguration".to_owned(), [says, change]));
     };
@@ -140,11 +198,6 @@ fn kube_proxy(config: Node<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
             push("no-such-field", Outcome::Warn, key, says, change);
         }
     }
-    let number = |name| {
-        let node = conntrack.get(name)?;
-        Some((node, node.scalar()?.parse::<i64>().ok()?))
-    };
-    let (per_core, min) = (number("maxPerCore"), number("min"));
     for (name, (node, value)) in
         [("maxPerCore", per_core), ("min", min)].into_iter().filter_map(|(name, one)| Some((name, one?)))
     {
@@ -166,7 +219,7 @@ fn kube_proxy(config: Node<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
             if per_core > 1
                 && min > MOST_CONNTRACK
                 && MOST_CONNTRACK / per_core < MOST_CORES
-                && options.kubernetes.is_none_or(|release| release >= BOUNDED) =>
+                && is_bounded =>
         {
             let says = format!(
                 "on nodes with more than {} cores kube-proxy {BOUNDED} and later sets {MOST_CONNTRACK}, not conntrack.min {min}: \
