@@ -390,6 +390,54 @@ fn what_follows_a_rejection_is_said_by_kind() {
 }
 
 #[test]
+fn heaps_are_held_against_the_limit_of_whatever_runs_the_container() {
+    let told = |text: &str| -> Vec<String> {
+        let run = given(text, &["--format", "json"]);
+        let told: Value = serde_json::from_str(&run.stdout).unwrap();
+        let findings = told["findings"].as_array().unwrap().iter();
+        findings.map(|one| format!("{} {}", one["check"].as_str().unwrap(), one["outcome"].as_str().unwrap())).collect()
+    };
+    let service = |rest: &str| told(&format!("services: {{web: {{image: x, {rest}}}}}\n"));
+    let nothing = Vec::<String>::new();
+    assert_eq!(service("mem_limit: 1g, environment: {JAVA_TOOL_OPTIONS: -Xmx8g}"), ["jvm fail"]);
+    assert_eq!(service("mem_limit: 16gb, environment: {JAVA_TOOL_OPTIONS: -Xmx8g}"), nothing);
+    assert_eq!(service("environment: {JAVA_TOOL_OPTIONS: -Xmx8g}"), nothing);
+    assert_eq!(
+        service("deploy: {resources: {limits: {memory: 512M}}}, environment: [\"JAVA_TOOL_OPTIONS=-Xmx1g\"]"),
+        ["jvm fail"]
+    );
+    assert_eq!(service("mem_limit: 1g, command: java -Xmx2g -jar a.jar"), ["jvm fail"]);
+    assert_eq!(service("mem_limit: 1g, entrypoint: [sh, -c], command: ['exec java -Xmx2g -jar a.jar']"), ["jvm fail"]);
+    assert_eq!(service("mem_limit: 1g, environment: {JAVA_TOOL_OPTIONS: '-Xmx${HEAP}'}"), nothing);
+    assert_eq!(
+        service("mem_limit: 1g, environment: {NODE_OPTIONS: --max-old-space-size=4096}"),
+        ["runtime-memory fail"]
+    );
+    let task =
+        |task: &str, rest: &str| told(&format!("{task}containerDefinitions: [{{name: web, image: x, {rest}}}]\n"));
+    let java = "environment: [{name: JAVA_TOOL_OPTIONS, value: -Xmx4g}]";
+    assert_eq!(task("", &format!("memory: 512, {java}")), ["jvm fail"]);
+    assert_eq!(task("memory: '512'\n", java), ["jvm fail"]);
+    assert_eq!(task("memory: '8192'\n", java), nothing);
+    let pod = |rest: &str| {
+        told(&format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: c, image: i, resources: {{limits: {{memory: 1Gi}}}}, {rest}}}]}}\n"
+        ))
+    };
+    let variable = |name: &str, value: &str| pod(&format!("env: [{{name: {name}, value: '{value}'}}]"));
+    assert_eq!(variable("NODE_OPTIONS", "--max-old-space-size=4096"), ["runtime-memory fail"]);
+    assert_eq!(variable("NODE_OPTIONS", "--inspect --max_old_space_size=900"), ["runtime-memory warn"]);
+    assert_eq!(variable("NODE_OPTIONS", "--max-old-space-size=768"), nothing);
+    assert_eq!(pod("command: [node, --max-old-space-size=2048, a.js]"), ["runtime-memory fail"]);
+    assert_eq!(pod("command: [node, a.js, --max-old-space-size=2048]"), nothing);
+    let both = "env: [{name: NODE_OPTIONS, value: --max-old-space-size=4096}], command: [node, --max-old-space-size=512, a.js]";
+    assert_eq!(pod(both), nothing);
+    assert_eq!(variable("GOMEMLIMIT", "8GiB"), ["runtime-memory warn"]);
+    assert_eq!(variable("GOMEMLIMIT", "900MiB"), nothing);
+    assert_eq!(variable("GOMEMLIMIT", "off"), nothing);
+}
+
+#[test]
 fn limits_of_other_platforms_and_of_nodes_are_held_against_the_load() {
     let told = |text: &str, args: &[&str]| {
         let run = given(text, &[args, &["--format", "json"]].concat());
@@ -437,7 +485,7 @@ fn limits_of_other_platforms_and_of_nodes_are_held_against_the_load() {
     assert_eq!(told(&proxy("contrack: {min: 1}"), &[]), ["no-such-field warn"]);
     let kubelet = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nallowedUnsafeSysctl: [x]\n";
     assert_eq!(told(kubelet, &[]), ["no-such-field warn"]);
-    let host = pod("hostNetwork: true");
+    let host = pod("hostNetwork: true\ndnsPolicy: ClusterFirstWithHostNet");
     assert_eq!(told(&host, &load), ["load unknown"]);
     assert_eq!(told(&host, &[]), Vec::<String>::new());
 }

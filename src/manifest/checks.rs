@@ -66,7 +66,7 @@ pub const CHECKS: &[Page] = &[
     },
     Page {
         id: "manifest/load",
-        title: "The sysctls of a pod carry the declared load",
+        title: "What a manifest sets carries the declared load",
         symptoms: &[],
         why: "With --connections, --burst or --workload the values in the manifest are judged by the rules of the audit: the finding \
               names the number that the load needs.",
@@ -123,6 +123,13 @@ pub const CHECKS: &[Page] = &[
         why: "A sysctl that the kernel removed (net.ipv4.tcp_tw_recycle, in Linux 4.12) has no file to write to: the pod's sandbox is never \
               made, and the kubelet tries for ever.",
         change: "delete it: nothing takes its place",
+    },
+    Page {
+        id: "manifest/runtime-memory",
+        title: "The heap that Node or Go is told fits into the memory of its container",
+        symptoms: &[],
+        why: "--max-old-space-size bounds V8's old generation alone, and GOMEMLIMIT is what Go collects by: at the container's limit or above it the kernel kills the process first.",
+        change: "--max-old-space-size of at most three quarters of the limit, GOMEMLIMIT of about nine tenths",
     },
     Page {
         id: "manifest/slashes",

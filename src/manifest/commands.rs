@@ -48,13 +48,7 @@ pub(super) fn variables<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<(V
 
 /// The commands of a container, as far as they stand in it.
 pub(super) fn of<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<Run> {
-    let mut known = BTreeMap::new();
-    for (variable, value) in variables(spec, container) {
-        match value {
-            Some(value) => known.insert(variable.name.to_string(), value),
-            None => known.remove(variable.name.as_ref()),
-        };
-    }
+    let known = known(&variables(spec, container));
     let lists = ["command", "args"].into_iter().filter_map(|list| container.node.get(list)).flat_map(Node::items);
     let mut room = MOST_BYTES;
     let word = |text: &str| within(&mut room, referred(text, &known)).unwrap_or_else(|| text.to_owned());
@@ -62,12 +56,29 @@ pub(super) fn of<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<Run> {
         .filter_map(|item| Some((item.scalar()?, item.mark())))
         .scan(word, |word, (text, mark)| Some((word(text), mark)))
         .collect();
+    runs(given, &known)
+}
+
+/// The values of variables; of those with one name the last one counts.
+pub(super) fn known(variables: &[(Variable<'_>, Option<String>)]) -> BTreeMap<String, String> {
+    let mut known = BTreeMap::new();
+    for (variable, value) in variables {
+        match value {
+            Some(value) => known.insert(variable.name.to_string(), value.clone()),
+            None => known.remove(variable.name.as_ref()),
+        };
+    }
+    known
+}
+
+/// The commands of a command line, and those of a script in it.
+pub(super) fn runs(given: Vec<(String, Mark)>, known: &BTreeMap<String, String>) -> Vec<Run> {
     let words: Vec<&str> = given.iter().map(|(word, _)| word.as_str()).collect();
     if let Some((at, shell, ends_at_failure)) = script(&words) {
         let Some((script, mark)) = given.get(at) else { return Vec::new() };
         // What follows the script are its arguments.
         let mut ends_at_failure = ends_at_failure;
-        let runs = shell::commands(script, &known).into_iter().map(|Command { words, then, writes_to }| {
+        let runs = shell::commands(script, known).into_iter().map(|Command { words, then, writes_to }| {
             let is_set = words.first().is_some_and(|word| word == "set");
             ends_at_failure |= is_set && words.iter().any(|word| is_short_option(word, 'e') || word == "errexit");
             let words = words.into_iter().map(|word| (word, *mark)).collect();

@@ -7,7 +7,7 @@
 use super::pods::fault;
 use super::sysctls::Sysctl;
 use super::tree::Node;
-use super::{Options, shown, values};
+use super::{Options, shown, started, values};
 use crate::model::finding::Outcome;
 use crate::model::fix::Pod;
 use crate::model::kernel_sysctls;
@@ -78,6 +78,7 @@ fn compose(root: Node<'_>, options: Options<'_>, judged: &mut Judged) {
             subject,
         };
         container.judge(options, &mut judged.faults);
+        started::service(&container.subject, service, &mut judged.faults);
         for (name, limit) in service.get("ulimits").into_iter().flat_map(Node::entries) {
             let word = name.scalar().unwrap_or_default();
             let (soft, hard) = match limit.is_map() {
@@ -119,6 +120,7 @@ fn task(root: Node<'_>, name: &str, options: Options<'_>, judged: &mut Judged) {
             shares_ipc: ipc == "host",
         };
         container.judge(options, &mut judged.faults);
+        started::definition(&container.subject, [root, definition], get, &mut judged.faults);
         for (_, sysctl) in
             container.sysctls.iter().filter(|(_, sysctl)| mode == "awsvpc" && sysctl.name.starts_with("net."))
         {

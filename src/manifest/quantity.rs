@@ -58,6 +58,23 @@ pub(super) fn of_jvm(text: &str) -> Option<f64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<f64>().ok())?.map(|number| number * unit)
 }
 
+/// Bytes of a size such as `512m`, `1.5gb`, as Docker reads it: in units of 1024, in either case
+/// (github.com/docker/go-units, RAMInBytes).
+pub(super) fn of_docker(text: &str) -> Option<f64> {
+    let lower = text.trim().to_ascii_lowercase();
+    let number = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let size = match lower.get(number.len()..)? {
+        "" | "b" => 1.0,
+        "k" | "kb" | "kib" => 1024.0,
+        "m" | "mb" | "mib" => 1_048_576.0,
+        "g" | "gb" | "gib" => 1_073_741_824.0,
+        "t" | "tb" | "tib" => 1_099_511_627_776.0,
+        _ => return None,
+    };
+    let number = number.trim_end().parse::<f64>().ok()?;
+    (number.is_finite() && number > 0.0).then_some(number * size)
+}
+
 /// Bytes as a person reads them.
 pub(super) fn shown(bytes: f64) -> String {
     let mebibytes = bytes / 1_048_576.0;
@@ -86,6 +103,10 @@ mod tests {
             assert_eq!(amount(text), None, "{text}");
         }
         assert_eq!((bytes("0"), bytes("-1")), (None, None));
+        assert_eq!([of_docker("1.5GB"), of_docker("64 m")], [Some(1_610_612_736.0), Some(67_108_864.0)]);
+        for text in ["", "0", "-1", "inf", "1x", "${MEM}"] {
+            assert_eq!(of_docker(text), None, "{text}");
+        }
         assert_eq!(of_jvm("2G"), Some(2_147_483_648.0));
         assert_eq!(of_jvm("1024"), Some(1024.0));
         for text in ["", "g", "1.5g", "2gb", "$X", "é"] {

@@ -3,10 +3,12 @@
 mod options;
 mod told;
 
-use super::commands::prepares;
+use super::commands::{self, Run, prepares};
+use super::heaps;
 use super::pods::{Container, Spec, fault};
 use super::quantity::{bytes, is_milli, shown};
 use super::tree::Node;
+use super::variables::Variable;
 use crate::model::finding::Outcome;
 use crate::model::manifest::{Fault, Mark};
 
@@ -25,23 +27,31 @@ const SHARE_OF_SMALL: f64 = 50.0;
 /// The share that is the heap where nothing is told.
 const DEFAULT_SHARE: f64 = 25.0;
 
+/// What bounds the memory of a container.
+#[derive(Clone, Copy)]
+struct Memory {
+    limit: Option<f64>,
+    /// Nothing bounds it, as far as can be told.
+    is_free: bool,
+}
+
 pub(super) fn judge(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
     let mut of_pod = Vec::new();
     for container in spec.containers() {
-        for Telling { heap, if_handed_over } in told::of(spec, container) {
-            let mut push = |outcome, mark, says: String, change: &str| {
-                // Whether that variable reaches a JVM is the image's affair.
-                let (outcome, says) = match &if_handed_over {
-                    Some(name) => {
-                        let says = format!("if the start script hands {} to java: {says}", super::shown(name));
-                        (Outcome::Warn, says)
-                    }
-                    None => (outcome, says),
-                };
-                faults.push(fault("jvm", outcome, mark, spec.subject_of(container), [says, change.to_owned()]));
-            };
-            one(spec, container, &heap, &mut push);
-            if let (Some((most, mark)), None, true) = (heap.most, &if_handed_over, runs_with_others(spec, container)) {
+        let (variables, runs) = (commands::variables(spec, container), commands::of(spec, container));
+        let of_container = limit(container.node).or_else(|| spec.default_memory().and_then(bytes));
+        let memory = Memory {
+            // What the pod as a whole may use bounds each of its containers.
+            limit: [of_container, limit(spec.node)].into_iter().flatten().reduce(f64::min),
+            is_free: spec.is_whole() && !states_limit(container.node) && !states_limit(spec.node),
+        };
+        let subject = spec.subject_of(container);
+        heaps::judge(&subject, &variables, &runs, memory.limit, faults);
+        for telling in told::of(&variables, &runs, told::of_operator(container.node).as_deref()) {
+            tell(&subject, memory, &telling, faults);
+            if let (Some((most, mark)), None, true) =
+                (telling.heap.most, &telling.if_handed_over, runs_with_others(spec, container))
+            {
                 of_pod.push((most, mark));
             }
         }
@@ -49,7 +59,36 @@ pub(super) fn judge(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
     together(spec, &of_pod, faults);
 }
 
-fn one(spec: &Spec<'_>, container: Container<'_>, heap: &Heap, push: &mut impl FnMut(Outcome, Mark, String, &str)) {
+/// Judges a container of another platform by its memory limit.
+pub(super) fn container(
+    subject: &str,
+    variables: &[(Variable<'_>, Option<String>)],
+    runs: &[Run],
+    limit: Option<f64>,
+    faults: &mut Vec<Fault>,
+) {
+    heaps::judge(subject, variables, runs, limit, faults);
+    for telling in told::of(variables, runs, None) {
+        tell(subject, Memory { limit, is_free: false }, &telling, faults);
+    }
+}
+
+fn tell(subject: &str, memory: Memory, telling: &Telling, faults: &mut Vec<Fault>) {
+    let mut push = |outcome, mark, says: String, change: &str| {
+        // Whether that variable reaches a JVM is the image's affair.
+        let (outcome, says) = match &telling.if_handed_over {
+            Some(name) => {
+                let says = format!("if the start script hands {} to java: {says}", super::shown(name));
+                (Outcome::Warn, says)
+            }
+            None => (outcome, says),
+        };
+        faults.push(fault("jvm", outcome, mark, subject.to_owned(), [says, change.to_owned()]));
+    };
+    one(memory, &telling.heap, &mut push);
+}
+
+fn one(memory: Memory, heap: &Heap, push: &mut impl FnMut(Outcome, Mark, String, &str)) {
     if let Some((option, mark)) = heap.argument.as_ref().filter(|_| heap.most.is_none()) {
         let option = options::named(option);
         let says =
@@ -71,11 +110,9 @@ fn one(spec: &Spec<'_>, container: Container<'_>, heap: &Heap, push: &mut impl F
         let says = format!("-Xms is {} and -Xmx {}: the JVM does not start", shown(least), shown(most));
         push(Outcome::Fail, mark, says, "-Xms at most -Xmx");
     }
-    let of_container = limit(container.node).or_else(|| spec.default_memory().and_then(bytes));
-    // What the pod as a whole may use bounds each of its containers.
-    let Some(limit) = [of_container, limit(spec.node)].into_iter().flatten().reduce(f64::min) else {
-        let whole = spec.is_whole() && !states_limit(container.node) && !states_limit(spec.node);
-        if let (Some((percent, mark)), None) = (heap.percent.filter(|_| whole && !heap.is_unsure), heap.most) {
+    let Some(limit) = memory.limit else {
+        let is_free = memory.is_free && !heap.is_unsure;
+        if let (Some((percent, mark)), None) = (heap.percent.filter(|_| is_free), heap.most) {
             let says = format!("MaxRAMPercentage {percent} without a memory limit is that share of the node's memory");
             push(Outcome::Warn, mark, says, "set resources.limits.memory, or -Xmx");
         }

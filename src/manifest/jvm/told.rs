@@ -1,10 +1,11 @@
 //! Who tells a JVM of its heap: the variables that it reads itself, the command line, and the variables that start
 //! scripts hand over.
 
-use super::super::commands::{self, Run, program};
-use super::super::pods::{Container, JVM_OPTIONS, Spec};
+use super::super::commands::{Run, program};
+use super::super::pods::JVM_OPTIONS;
 use super::super::shell;
 use super::super::tree::Node;
+use super::super::variables::Variable;
 use super::options::{Heap, is_of_heap};
 use crate::model::manifest::Mark;
 
@@ -61,8 +62,11 @@ pub(super) struct Telling {
 }
 
 /// What is told to the JVMs of a container; nothing if nothing says that there is one.
-pub(super) fn of<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<Telling> {
-    let variables = commands::variables(spec, container);
+pub(super) fn of(
+    variables: &[(Variable<'_>, Option<String>)],
+    runs: &[Run],
+    of_operator: Option<&[(String, Mark)]>,
+) -> Vec<Telling> {
     let options = |name: &str| -> Option<Vec<(String, Mark)>> {
         let (variable, value) = variables.iter().rfind(|(variable, _)| variable.name == name)?;
         Some(match value {
@@ -79,10 +83,9 @@ pub(super) fn of<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<Telling> 
         Some(Telling { heap, if_handed_over })
     };
     let mut found = Vec::new();
-    if let Some(options) = of_operator(container.node) {
-        found.extend(telling(&options, None));
+    if let Some(options) = of_operator {
+        found.extend(telling(options, None));
     }
-    let runs = commands::of(spec, container);
     let java: Vec<Java> = runs.iter().filter_map(java).collect();
     for Java { options, argument } in &java {
         let all: Vec<(String, Mark)> = launcher.iter().chain(options).cloned().collect();
@@ -95,7 +98,7 @@ pub(super) fn of<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<Telling> 
         return found;
     }
     let is_told = [&tool, &launcher, &last].into_iter().flatten().any(|(option, _)| is_of_heap(option));
-    for (variable, value) in &variables {
+    for (variable, value) in variables {
         let name = variable.name.as_ref();
         let is_usual = OF_START_SCRIPTS.contains(&name);
         let words = shell::words(value.as_deref().unwrap_or_default());
@@ -112,7 +115,7 @@ pub(super) fn of<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<Telling> 
 }
 
 /// What an operator's start script hands over.
-fn of_operator(container: Node<'_>) -> Option<Vec<(String, Mark)>> {
+pub(super) fn of_operator(container: Node<'_>) -> Option<Vec<(String, Mark)>> {
     let mut options = Vec::new();
     for (option, value) in container.get(JVM_OPTIONS)?.entries() {
         let Some(option) = option.scalar() else { continue };
