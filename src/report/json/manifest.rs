@@ -63,7 +63,7 @@ struct ManifestFindingV1<'a> {
     column: usize,
     /// `syntax`, `no-such-field`, `sysctl-form`, `quotes`, `name`, `duplicate`, `no-such-sysctl`, `removed`, `impossible`,
     /// `host-namespace`, `unsafe`, `slashes`, `sysctl-value`, `windows`, `quantity`, `ports`, `dns`, `jvm`, `conntrack`, `flags`,
-    /// `ulimits`, `sysctl-command`, `ulimit-command` or `load`.
+    /// `runtime-memory`, `ulimits`, `sysctl-command`, `ulimit-command` or `load`.
     check: &'static str,
     outcome: OutcomeV1,
     /// The object and container; null for a whole document.
