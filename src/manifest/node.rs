@@ -215,12 +215,7 @@ fn kube_proxy(config: Node<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
                 "maxPerCore: 1, so that min counts on every node; or delete min, and set the sysctl on the node";
             push("conntrack", Outcome::Warn, node, says, change.to_owned());
         }
-        per_core
-            if per_core > 1
-                && min > MOST_CONNTRACK
-                && MOST_CONNTRACK / per_core < MOST_CORES
-                && is_bounded =>
-        {
+        per_core if per_core > 1 && min > MOST_CONNTRACK && MOST_CONNTRACK / per_core < MOST_CORES && is_bounded => {
             let says = format!(
                 "on nodes with more than {} cores kube-proxy {BOUNDED} and later sets {MOST_CONNTRACK}, not conntrack.min {min}: \
                  maxPerCore x cores is bounded by it, and min is not read above it",
