@@ -95,19 +95,6 @@ pub(super) const FORMULAS: &[Formula] = &[
             Ok(Value::Number(load.max(used_up(facts).map_or(0, |limit| limit.saturating_add(1)))))
         },
     },
-    Formula {
-        entry: of_process(
-            "serving.files",
-            Unit::Count,
-            "workload.files; twice its limit where 95 % of that are open",
-            "open files that this process should be allowed",
-        ),
-        needs: &["serving.nofile.soft", "serving.fds", "workload.files"],
-        compute: |facts, _| {
-            let twice = used_up(facts).map_or(0, |limit| limit.saturating_mul(2));
-            Ok(Value::Number(facts.number("workload.files")?.max(twice)))
-        },
-    },
 ];
 
 /// The limit of the process that carries the load, where it is used up, as files/fds judges it. Who holds more than its limit
@@ -246,7 +233,6 @@ mod tests {
         assert_eq!(facts.text("serving.process"), Some("app 4"));
         // Nobody said that it carries the load.
         assert_eq!(facts.number("serving.files_at_least"), Ok(0));
-        assert_eq!(facts.number("serving.files"), Ok(65_535));
         let declared = machine(&all, &load(&[80]));
         assert_eq!((soft(&declared), declared.number("serving.files_at_least")), (Ok(65_535), Ok(6256)));
         assert_eq!(soft(&machine(&all, &load(&[53]))), Ok(1024), "a declared port counts on loopback too");
@@ -283,12 +269,12 @@ mod tests {
             let load = Workload { connections: 10, burst: 10, ..Workload::none(Role::Server) };
             crate::facts::declare(&mut facts, &load);
             derive(&mut facts);
-            (facts.number("serving.files_at_least").unwrap(), facts.number("serving.files").unwrap())
+            facts.number("serving.files_at_least").unwrap()
         };
-        assert_eq!(needs(1024, 900), (266, 276));
-        assert_eq!(needs(1024, 1024), (1025, 2048));
-        assert_eq!(needs(100_000, 95_000), (100_001, 200_000));
-        assert_eq!(needs(1, 9), (266, 276), "who holds more than its limit lowered that on purpose");
+        assert_eq!(needs(1024, 900), 266);
+        assert_eq!(needs(1024, 1024), 1025);
+        assert_eq!(needs(100_000, 95_000), 100_001);
+        assert_eq!(needs(1, 9), 266, "who holds more than its limit lowered that on purpose");
     }
 
     #[test]
