@@ -241,3 +241,22 @@ fn a_drop_in_for_a_unit_that_nobody_can_look_at_is_left_to_a_person() {
         made.stdout
     );
 }
+
+#[test]
+fn a_unit_that_the_machine_does_not_have_is_named() {
+    let tree = std::env::temp_dir().join(format!("tunecheck-no-unit-{}", std::process::id()));
+    for (file, content) in [
+        ("etc/systemd/system/web.service", "[Service]\nExecStart=/bin/web\n"),
+        ("proc/sys/net/core/somaxconn", "128\n"),
+    ] {
+        let file = tree.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+    let said = |unit: &str| run(["fix", "--root", tree.to_str().unwrap(), "--to", "script", "--unit", unit]);
+    let (there, missing) = (said("web"), said("wbe"));
+    assert_eq!((there.code, missing.code), (Some(0), Some(0)), "{}{}", there.stderr, missing.stderr);
+    assert!(!there.stderr.contains("no such unit"), "{}", there.stderr);
+    assert!(missing.stderr.contains("wbe.service: there is no such unit here"), "{}", missing.stderr);
+    fs::remove_dir_all(&tree).unwrap();
+}

@@ -38,6 +38,11 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     for note in report.notes.iter().filter(|note| note.starts_with("The waiver of ")) {
         complain(&report::sanitized(note));
     }
+    for unit in settings::units_that_are_not_here(&args.unit, host.as_deref()) {
+        complain(&report::sanitized(&format!(
+            "{unit}: there is no such unit here; its drop-in is for a machine that has it"
+        )));
+    }
     let options = settings::options(args, host.as_deref());
     let order = Order { plan: &plan, options: &options };
     let asked: Vec<&Target> = match args.to.as_slice() {

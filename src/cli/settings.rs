@@ -249,6 +249,15 @@ pub(super) fn service(units: &[String], host: &dyn Host) -> Option<Service> {
     services.min_by_key(|service| service.nofile)
 }
 
+/// The units of these that the machine, where it can be asked, does not have.
+pub(super) fn units_that_are_not_here<'a>(units: &'a [String], host: Option<&'a dyn Host>) -> Vec<&'a str> {
+    let is_absent = |host: &dyn Host, unit: &str| {
+        facts::unit_nofile(host, unit).is_err_and(|gap| gap.cause == crate::model::fact::Cause::Absent)
+    };
+    let units = units.iter().map(String::as_str);
+    units.filter(|unit| host.is_some_and(|host| is_absent(host, unit))).collect()
+}
+
 /// What a target has to know of the user's decisions. The limits of units are looked up where the machine, or what stands
 /// for it, can be asked.
 pub(super) fn options(args: &FixArgs, host: Option<&dyn Host>) -> target::Options {
