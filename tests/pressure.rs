@@ -260,3 +260,29 @@ fn a_node_shows_in_the_list_of_processes_and_nothing_else_is_said_of_it() {
     let because = report["place"]["because"].to_string();
     assert!(because.contains("a kubelet is in the list of processes") && !because.contains("/var/lib"), "{because}");
 }
+
+/// Why a sysctl differs from its boot line.
+fn cause<'a>(report: &'a Value, sysctl: &str) -> &'a str {
+    boot_line(report, "boot/drift", sysctl).split_once("Why: ").unwrap().1
+}
+
+#[test]
+fn what_kube_proxy_works_out_is_not_taken_for_what_the_module_starts_with() {
+    let node = report("node-tuned-by-handbook", &[]);
+    let why = cause(&node, "net.netfilter.nf_conntrack_max");
+    assert!(why.contains("kube-proxy wrote"), "{why}");
+    let why = cause(&node, "vm.overcommit_memory");
+    assert!(why.starts_with("the kubelet writes it when it starts"), "{why}");
+}
+
+#[test]
+fn tuned_applies_no_line_outside_of_etc_again() {
+    let guest = report("tuned-over-usr-lib", &[]);
+    let why = cause(&guest, "vm.swappiness");
+    assert!(why.starts_with("TuneD's profile sets 30 (/usr/lib/tuned/virtual-guest/tuned.conf:2)"), "{why}");
+    let somaxconn = finding(&guest, "listen/somaxconn");
+    let owner = somaxconn["owner"].as_str().unwrap();
+    assert!(owner.starts_with("TuneD: /usr/lib/tuned/virtual-guest/tuned.conf:3 sets 2048"), "{owner}");
+    // A file in /etc wins over both.
+    assert!(somaxconn["fix"].to_string().contains("/etc/sysctl.d/zz-tunecheck.conf"), "{somaxconn:#}");
+}

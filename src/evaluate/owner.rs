@@ -4,6 +4,7 @@ use super::Context;
 use crate::model::fact::Value;
 use crate::model::place::{Kind, service_of};
 use crate::model::rule::Rule;
+use crate::model::sysctl::is_reapplied;
 
 /// Sysctls that the kubelet gives its own value at every start, or insists on: pkg/kubelet/cm of kubernetes.
 const KUBELET: [&str; 6] = [
@@ -34,10 +35,13 @@ pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String
         );
     }
     let tuned = tuned(context, key);
-    if matches!(context.facts.value("tuned.reapplies"), Ok(Value::Number(0))) && tuned.is_some() {
+    let set = context.facts.get(&format!("boot[{key}].value")).filter(|set| set.reading.is_ok());
+    let reapplied = set.is_none_or(|set| is_reapplied(&set.source));
+    let last = matches!(context.facts.value("tuned.reapplies"), Ok(Value::Number(0))) || !reapplied;
+    if last && tuned.is_some() {
         return tuned;
     }
-    let Some(set) = context.facts.get(&format!("boot[{key}].value")).filter(|set| set.reading.is_ok()) else {
+    let Some(set) = set else {
         return tuned;
     };
     let reading = set.reading.as_ref().ok()?;

@@ -179,7 +179,7 @@ impl Boot {
         if let (Ok(value), Ok(live)) = (&set.value, &live.reading)
             && value != live
         {
-            let why = cause::of_drift(gather, key, live);
+            let why = cause::of_drift(gather, key, &set.at, live);
             gather.put(format!("boot[{key}].cause"), Ok(Value::Text(why)), set.at);
         }
     }

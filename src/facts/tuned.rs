@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Gather, Source, parse_sysctl, text};
-use crate::host::Host;
+use crate::host::{Host, Refusal};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
+use crate::model::sysctl;
 
 const ACTIVE: &str = "/etc/tuned/active_profile";
 const MAIN: &str = "/etc/tuned/tuned-main.conf";
@@ -37,8 +38,8 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    let active = match gather.host.read(ACTIVE) {
-        Ok(bytes) => bytes,
+    let set = match Settings::active(gather.host) {
+        Ok(set) => set,
         Err(refusal) => {
             for name in gather.wanted("tuned") {
                 gather.put(name, Err(refusal.gap(ACTIVE)), ACTIVE);
@@ -46,10 +47,6 @@ fn read(gather: &mut Gather<'_>) {
             return;
         }
     };
-    let mut set = Settings::default();
-    for profile in text(&active).split_whitespace() {
-        set.read(gather.host, profile, 0);
-    }
     for (key, (value, at)) in set.values {
         gather.put(format!("tuned[{key}].value"), parse_sysctl(&key, value.as_bytes()), at);
     }
@@ -61,16 +58,27 @@ fn read(gather: &mut Gather<'_>) {
             gather.put(name, Err(Gap::new(Cause::Absent, "TuneD's profile does not set it")), ACTIVE);
         }
     }
-    // On unless it is switched off: tuned-main.conf(5).
-    let reapplies = match gather.host.read(MAIN) {
+    let reapplies = reapplies(gather.host).map(|applied| Value::Number(i128::from(applied)));
+    gather.put(REAPPLIES, reapplies.map_err(|refusal| refusal.gap(MAIN)), MAIN);
+}
+
+/// Whether TuneD applies sysctl.d again after its own values: unless it is switched off, by tuned-main.conf(5).
+fn reapplies(host: &dyn Host) -> Result<bool, Refusal> {
+    match host.read(MAIN) {
         Ok(bytes) => {
             let said = text(&bytes).lines().filter_map(setting).rfind(|(key, _)| *key == "reapply_sysctl").map(off);
-            Ok(Value::Number(i128::from(said != Some(true))))
+            Ok(said != Some(true))
         }
-        Err(refusal) if refusal.is_absent() => Ok(Value::Number(1)),
-        Err(refusal) => Err(refusal.gap(MAIN)),
-    };
-    gather.put(REAPPLIES, reapplies, MAIN);
+        Err(refusal) if refusal.is_absent() => Ok(true),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// What the active profile gives a sysctl and where, if that is applied after a line of a boot file and not undone by it.
+pub(super) fn written_over(host: &dyn Host, name: &str, line: &str) -> Option<(Value, String)> {
+    let (value, at) = Settings::active(host).ok()?.values.remove(name)?;
+    let value = parse_sysctl(name, value.as_bytes()).ok()?;
+    (!reapplies(host).ok()? || !sysctl::is_reapplied(line)).then_some((value, at))
 }
 
 fn off((_, value): (&str, &str)) -> bool {
@@ -85,6 +93,15 @@ struct Settings {
 }
 
 impl Settings {
+    /// Those of the active profile.
+    fn active(host: &dyn Host) -> Result<Self, Refusal> {
+        let mut set = Self::default();
+        for profile in text(&host.read(ACTIVE)?).split_whitespace() {
+            set.read(host, profile, 0);
+        }
+        Ok(set)
+    }
+
     /// Reads a profile after those that it includes, which it overrides.
     fn read(&mut self, host: &dyn Host, profile: &str, depth: usize) {
         if depth > DEEPEST || profile.is_empty() || profile.contains('/') || profile.starts_with('.') {
@@ -151,7 +168,7 @@ fn setting(line: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
     use crate::facts::gather;
-    use crate::host::{Answer, Ask, Query, Refusal};
+    use crate::host::{Answer, Ask, Query};
     use crate::model::facts::Facts;
 
     struct Files(BTreeMap<&'static str, &'static str>);
@@ -191,6 +208,18 @@ mod tests {
         let facts = facts(&[(ACTIVE, "ours"), (MAIN, "daemon = 1\nreapply_sysctl = 0\n")]);
         assert_eq!(facts.value(REAPPLIES), Ok(&Value::Number(0)));
         assert!(facts.family(VALUE).unwrap_err().why.contains("ours"));
+    }
+
+    #[test]
+    fn a_line_outside_of_etc_is_not_applied_again() {
+        let profile = ("/etc/tuned/ours/tuned.conf", "[sysctl]\nvm.swappiness = 30\n");
+        let files = Files([(ACTIVE, "ours"), profile].into());
+        let over = |files: &Files, line| written_over(files, "vm.swappiness", line).map(|(value, _)| value);
+        assert_eq!(over(&files, "/usr/lib/sysctl.d/kafka.conf:1"), Some(Value::Number(30)));
+        assert_eq!(over(&files, "/etc/sysctl.d/kafka.conf:1"), None);
+        assert!(written_over(&files, "vm.max_map_count", "/usr/lib/sysctl.d/kafka.conf:2").is_none());
+        let last = Files([(ACTIVE, "ours"), profile, (MAIN, "reapply_sysctl = 0\n")].into());
+        assert_eq!(over(&last, "/etc/sysctl.d/kafka.conf:1"), Some(Value::Number(30)));
     }
 
     #[test]

@@ -21,6 +21,12 @@ pub fn path(name: &str) -> String {
     path
 }
 
+/// Whether TuneD applies a line of sysctl.d again after its profile: of the folders it reads those below /etc and /run
+/// only, and /etc/sysctl.conf (`SYSCTL_CONFIG_DIRS` of its plugin_sysctl.py).
+pub fn is_reapplied(line: &str) -> bool {
+    line.starts_with("/etc/") || line.starts_with("/run/")
+}
+
 /// Whether this can be the dotted name of a sysctl: two or more words of letters, digits and `_ - : @ /` with dots between
 /// them. Whatever a name with another character is, it is not written into a script or a file.
 pub fn is_name(text: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use super::super::kernel::{ONLINE, cpu_list};
 use super::super::signs::PODS;
-use super::super::{Gather, text};
+use super::super::{Gather, text, tuned};
 use super::read_one;
 use crate::host::Host;
 use crate::model::fact::{Cause, Value};
@@ -78,8 +78,13 @@ fn is_of_interface(name: &str) -> bool {
 }
 
 /// Why the value now is another one than a line sets.
-pub(super) fn of_drift(gather: &Gather<'_>, name: &str, live: &Value) -> String {
+pub(super) fn of_drift(gather: &Gather<'_>, name: &str, at: &str, live: &Value) -> String {
     let shown = live.plain();
+    if let Some((_, profile)) = tuned::written_over(gather.host, name, at).filter(|(value, _)| value == live) {
+        return format!(
+            "TuneD's profile sets {shown} ({profile}), and it is applied after sysctl.d; of that TuneD applies again only /etc/sysctl.d and /run/sysctl.d, and nothing where reapply_sysctl is 0"
+        );
+    }
     let proxy =
         wrote_by_kube_proxy(gather, name, live).map(|wrote| format!("kube-proxy wrote {wrote} over it at its start"));
     let written = proxy.clone().unwrap_or_else(|| {
@@ -115,8 +120,16 @@ pub(super) fn of_drift(gather: &Gather<'_>, name: &str, live: &Value) -> String 
 /// Programs that are known to write a sysctl when they start.
 fn who_writes(name: &str) -> &'static str {
     match name {
-        "net.ipv4.ip_forward" => "Docker, libvirt and network plugins of Kubernetes switch it on when they start; ",
+        "net.ipv4.ip_forward" => {
+            "Docker, libvirt, network plugins of Kubernetes and systemd-networkd (IPForward=, IPv4Forwarding=) write it when they start; "
+        }
         "net.netfilter.nf_conntrack_max" => "kube-proxy writes it when it starts; ",
+        "vm.overcommit_memory"
+        | "vm.panic_on_oom"
+        | "kernel.panic"
+        | "kernel.panic_on_oops"
+        | "kernel.keys.root_maxkeys"
+        | "kernel.keys.root_maxbytes" => "the kubelet writes it when it starts; ",
         _ => "",
     }
 }
