@@ -154,7 +154,7 @@ fn no_step_is_made_needless_by_another() {
             if plan.steps.iter().any(|step| table(&step)) {
                 let own = plan.steps.iter().find(|step| step.rules == ["conntrack/drops"]);
                 assert!(own.is_none(), "{host}: {own:#?}");
-                beside += plan.steps.iter().filter(|step| step.rules.iter().any(|rule| counts(&rule))).count();
+                beside += plan.steps.iter().filter(|step| step.rules.iter().any(&counts)).count();
             }
         }
     }

@@ -152,7 +152,7 @@ fn what_depends_on_the_kernel_or_on_a_use_is_unknown_of_a_dump() {
 }
 
 /// What proves the changes of a finding.
-fn proofs<'a>(finding: &'a Value) -> Vec<&'a str> {
+fn proofs(finding: &Value) -> Vec<&str> {
     finding["fix"].as_array().unwrap().iter().map(|action| action["prove"].as_str().unwrap()).collect()
 }
 

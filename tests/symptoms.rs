@@ -1,6 +1,11 @@
 //! Log lines of real programs against the rules that explain them.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read files and fail by panicking")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests read files and fail by panicking"
+)]
 
 mod support;
 
@@ -53,7 +58,7 @@ fn log_lines_lead_to_their_rules_and_to_no_other() {
         match line.rules.first() {
             None if best.is_empty() => silent += 1,
             None => wrong.push(told()),
-            Some(_) if !line.rules.iter().all(|id| exists(&id)) => open += 1,
+            Some(_) if !line.rules.iter().all(&exists) => open += 1,
             Some(right) if best.contains(right) && best.iter().all(|id| line.rules.contains(id)) => first += 1,
             Some(_) if best.is_empty() => missed.push(told()),
             Some(_) => wrong.push(told()),

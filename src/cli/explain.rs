@@ -136,7 +136,9 @@ impl Said<'_> {
 
     /// To the lines of a log, each cause once.
     fn to_lines(&self, lines: &str) -> (String, Exit) {
-        let mut answers: Vec<((Vec<&str>, Vec<&str>), &str, usize)> = Vec::new();
+        // Causes that are no limit and rules, the first line that led to them, and how many did.
+        type Answer<'a> = ((Vec<&'a str>, Vec<&'a str>), &'a str, usize);
+        let mut answers: Vec<Answer<'_>> = Vec::new();
         let (mut count, mut known) = (0, 0);
         for line in lines.lines().filter(|line| !line.trim().is_empty()) {
             count += 1;

@@ -210,10 +210,10 @@ fn decoded(bytes: &[u8]) -> String {
 /// The name that sysctl(8) was not allowed to read, if that is what it says: procps and busybox quote it differently.
 fn denied(said: &str) -> Option<&str> {
     let refused = said.to_ascii_lowercase().contains("permission denied");
-    let name = said
+    let mut words = said
         .split(|c: char| c.is_whitespace() || "'\"\u{2018}\u{2019}".contains(c))
         .map(|word| word.trim_end_matches(':').trim_start_matches("/proc/sys/"));
-    name.filter(|word| refused && (sysctl::is_name(word) || word.contains('/'))).last()
+    words.rfind(|word| refused && (sysctl::is_name(word) || word.contains('/')))
 }
 
 #[cfg(test)]

@@ -151,6 +151,7 @@ pub struct NofileEdit {
 }
 
 /// What is changed.
+#[allow(clippy::large_enum_variant, reason = "there are some ten of them in a plan")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Edit {
     /// A sysctl.

@@ -194,7 +194,7 @@ fn gke() {
         assert!(host.why(name).contains("no key for it"), "{name}");
     }
     // Where the plan turns SYN cookies on it would do nothing: alone it is left out for want of a key.
-    let alone = on("host", &[backlog.clone()], "gke");
+    let alone = on("host", std::slice::from_ref(&backlog), "gke");
     assert!(alone.why("net.ipv4.tcp_max_syn_backlog").contains("no key for it"), "{alone:?}");
     // It reaches the node, whose own value a pod does not show.
     let text = unwrapped(&fixes.files["system-config.yaml"]);

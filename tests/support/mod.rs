@@ -88,6 +88,7 @@ pub(crate) fn recorded_hosts() -> Vec<String> {
 
 /// A case below fixtures/cases as a recording: a recorded machine, `on` by its name below fixtures/hosts, on which some
 /// `answers` are others.
+#[allow(clippy::indexing_slicing, reason = "a case without its keys fails the test")]
 pub(crate) fn case(name: &str) -> PathBuf {
     let read = |path: PathBuf| -> serde_json::Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
     let case = read(Path::new(ROOT).join(format!("fixtures/cases/{name}.json")));

@@ -242,7 +242,7 @@ mod tests {
     fn without_a_process_to_look_at_it_is_said_how_to_name_one() {
         let why = |facts: &Facts| soft(facts).unwrap_err().why;
         let sshd = ("0.0.0.0:22", Ok("sshd 1"), 1024);
-        for facts in [machine(&[], &load(&[])), machine(&[sshd.clone()], &load(&[]))] {
+        for facts in [machine(&[], &load(&[])), machine(std::slice::from_ref(&sshd), &load(&[]))] {
             assert!(why(&facts).contains("--unit"), "{}", why(&facts));
         }
         let client = Workload { role: Role::Client, ..load(&[]) };
