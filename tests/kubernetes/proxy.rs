@@ -62,7 +62,8 @@ fn kube_proxy_never_lowers_a_node() {
             {
                 let fixes = of_load(&format!("1.{minor}"), table(live, wanted), wanted);
                 let conntrack = &fixes.yaml("kube-proxy.yaml")["conntrack"];
-                assert_eq!(*conntrack, json!({ "min": wanted }), "maxPerCore stays what it is");
+                // From the manual's load on its number is asked for, where a smaller one was recorded too.
+                assert_eq!(*conntrack, json!({ "min": wanted.max(262_144) }), "maxPerCore stays what it is");
                 let after =
                     if per_core == 0 { live } else { (per_core * cores).max(conntrack["min"].as_i64().unwrap()) };
                 assert!(after >= live, "1.{minor}: {live} to {after}");
