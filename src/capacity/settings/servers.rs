@@ -94,7 +94,7 @@ impl Server {
         }
         if self.role == Role::Gateway && self.kept {
             lines.push(format!(
-                "keepalive {}; # upstream; before nginx 1.29.7 with proxy_http_version 1.1 and proxy_set_header Connection \"\"",
+                "keepalive {}; # upstream, before nginx 1.29.7 with proxy_http_version 1.1 and proxy_set_header Connection \"\"",
                 int(upstream)
             ));
         }
