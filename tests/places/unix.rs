@@ -12,7 +12,7 @@ use crate::namespaces::{loopback_up, report};
 use crate::report::{Report, Run, assert_same};
 
 pub(crate) const PLACES: &[Place] = &[Place {
-    name: "a_unix_socket_whose_accept_queue_is_full_is_named_with_what_limits_it",
+    name: "a_full_unix_socket_is_named_with_what_limits_it",
     needs: &[Need::Root, Need::Program("ip")],
     own: NETWORK,
     trial: a_full_queue_is_named,
