@@ -37,6 +37,10 @@ const fn entry(name: &'static str, unit: Unit, scope: Scope, read: &'static str,
     Entry { name, unit, scope, meaning, read, document: "derived" }
 }
 
+const fn of_process(name: &'static str, unit: Unit, read: &'static str, meaning: &'static str) -> Entry {
+    entry(name, unit, Scope::Process, read, meaning)
+}
+
 const BRIDGE_CALL: &str = "sysctl.net.bridge.bridge-nf-call-iptables";
 
 const OTHERS: &[Formula] = &[

@@ -1,7 +1,7 @@
 //! What a runtime makes of what it was told and of what it may have.
 
-use super::{Formula, entry, is_unread};
-use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+use super::{Formula, is_unread, of_process};
+use crate::model::fact::{Cause, Gap, Reading, Unit, Value};
 use crate::model::facts::{Facts, humane};
 use crate::model::version::Version;
 
@@ -14,15 +14,6 @@ const SERVER_CPUS: i128 = 2;
 
 const MEMORY: [&str; 2] = ["memory.total", "cgroup.memory.limit"];
 const CPUS: [&str; 2] = ["runtime.cpus", "cgroup.cpu.limit"];
-
-const fn of_process(
-    name: &'static str,
-    unit: Unit,
-    read: &'static str,
-    meaning: &'static str,
-) -> crate::model::catalogue::Entry {
-    entry(name, unit, Scope::Process, read, meaning)
-}
 
 pub(super) const FORMULAS: &[Formula] = &[
     Formula {

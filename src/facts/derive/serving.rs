@@ -1,10 +1,10 @@
 //! The process that carries the load, and its limits on open files: the audited one where one was named, else of those that
 //! listen the one with the least.
 
-use super::{Formula, entry};
+use super::{Formula, of_process};
 use crate::facts::holders::{CGROUP, FDS, HARD, SOFT, is_declared, may_serve};
 use crate::facts::owners::INODE;
-use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+use crate::model::fact::{Cause, Gap, Reading, Unit, Value};
 use crate::model::facts::{Facts, humane};
 
 /// Programs that start a process for each connection or hand the listening socket on: their own limit binds no load. By
@@ -13,15 +13,6 @@ const OF_ONE_EACH: [&str; 8] = ["sshd*", "systemd", "inetd*", "xinetd", "postgre
 
 const NAME_IT: &str = "its limits are those of the service and not of the shell that started tunecheck: name it with --unit, \
                        --name or --pid";
-
-const fn of_process(
-    name: &'static str,
-    unit: Unit,
-    read: &'static str,
-    meaning: &'static str,
-) -> crate::model::catalogue::Entry {
-    entry(name, unit, Scope::Process, read, meaning)
-}
 
 pub(super) const FORMULAS: &[Formula] = &[
     Formula {

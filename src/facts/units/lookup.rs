@@ -17,31 +17,35 @@ const SERVICE: &str = ".service";
 /// Aliases of aliases that are followed.
 const MOST_LINKS: usize = 8;
 
-/// A link among units.
-enum Link {
-    /// To nowhere: the unit does not start.
+/// What stands in a folder of units under a name.
+enum Found {
+    /// Nothing.
+    None,
+    /// The file of a unit, or a link to one that lies elsewhere.
+    File,
+    /// A link to nowhere: the unit does not start.
     Mask,
-    /// To a unit of another name.
+    /// A link to a unit of another name.
     Alias(String),
 }
 
-/// The link that a path is; one to the file of a unit elsewhere is that unit.
-fn link(host: &dyn Host, folder: &str, name: &str) -> Result<Option<Link>, Gap> {
-    let path = format!("{folder}/{name}");
-    let target = match host.link(&path) {
+fn find(host: &dyn Host, path: &str) -> Result<Found, Gap> {
+    let target = match host.link(path) {
         Ok(target) => target,
-        Err(refusal) if refusal.is_absent() || refusal.is_no_link() => return Ok(None),
-        Err(refusal) => return Err(refusal.gap(&path)),
+        Err(refusal) if refusal.is_absent() => return Ok(Found::None),
+        Err(refusal) if refusal.is_no_link() => return Ok(Found::File),
+        Err(refusal) => return Err(refusal.gap(path)),
     };
     if target == "/dev/null" {
-        return Ok(Some(Link::Mask));
+        return Ok(Found::Mask);
     }
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     let (parent, of) = target.rsplit_once('/').unwrap_or(("", &target));
     let among_units = match parent {
         "" | "." => true,
         parent => parent.ends_with("/systemd/system") || parent == "system",
     };
-    Ok((among_units && of != name).then(|| Link::Alias(of.to_owned())))
+    Ok(if among_units && of != name { Found::Alias(of.to_owned()) } else { Found::File })
 }
 
 /// The aliases among units, each with the name that it stands for.
@@ -60,7 +64,7 @@ impl Links {
             };
             for name in names.into_iter().filter(|name| name.ends_with(SERVICE)) {
                 if known.insert(name.clone())
-                    && let Some(Link::Alias(of)) = link(host, folder, &name)?
+                    && let Found::Alias(of) = find(host, &format!("{folder}/{name}"))?
                 {
                     links.insert(name, of);
                 }
@@ -173,10 +177,11 @@ fn first(host: &dyn Host, unit: &str) -> Result<First, Gap> {
     for name in [Some(unit), template.as_deref()].into_iter().flatten() {
         for folder in FOLDERS {
             let path = format!("{folder}/{name}");
-            match link(host, folder, name)? {
-                Some(Link::Mask) => return Ok(First::Mask(path)),
-                Some(Link::Alias(of)) => return Ok(First::Alias(of)),
-                None => {}
+            match find(host, &path)? {
+                Found::None => continue,
+                Found::Mask => return Ok(First::Mask(path)),
+                Found::Alias(of) => return Ok(First::Alias(of)),
+                Found::File => {}
             }
             match host.read(&path) {
                 Ok(bytes) if bytes.is_empty() => return Ok(First::Mask(path)),

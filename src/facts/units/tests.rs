@@ -17,6 +17,7 @@ impl Host for Files {
                 let names: Vec<&str> = names.into_iter().collect();
                 if names.is_empty() { absent } else { Ok(names.join("\0").into_bytes()) }
             }
+            Ask::Link if self.0.contains_key(query.of) => Err(Refusal::Errno(22)),
             _ => absent,
         }
     }
