@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use self::lookup::{Links, Unit};
+use self::lookup::{Listing, Unit};
 use self::syntax::{Limits, assigned};
 use super::{Gather, Source, text};
 use crate::host::Host;
@@ -35,6 +35,8 @@ const RUNTIMES: [&str; 8] = [
 ];
 /// Where a machine's own units and drop-ins lie.
 const OWN: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
+/// Folders that are small or not there: to list them costs less than to ask for each name in them.
+const LISTED: [&str; 3] = [OWN[0], OWN[1], "/usr/local/lib/systemd/system"];
 /// systemd raises fs.nr_open this far at boot where it is built to, and no unit asks for more.
 const RAISED: i128 = 1_073_741_816;
 /// Units that are read.
@@ -70,19 +72,13 @@ fn most_asked(host: &dyn Host) -> Result<(i128, String), Gap> {
     let default = default(host)?;
     let mut most = (default.1, "systemd's default".to_owned());
     let mut units: BTreeSet<String> = RUNTIMES.map(str::to_owned).into();
-    for folder in OWN {
-        match host.list(folder) {
-            Ok(names) => units.extend(names.into_iter().filter_map(|name| {
-                let unit = name.strip_suffix(".d").unwrap_or(&name);
-                unit.ends_with(".service").then(|| unit.to_owned())
-            })),
-            Err(refusal) if refusal.is_absent() => {}
-            Err(refusal) => return Err(refusal.gap(folder)),
-        }
-    }
-    let links = Links::of(host, &OWN)?;
+    let listing = Listing::of(host, &LISTED)?;
+    units.extend(OWN.iter().flat_map(|folder| listing.names_in(folder)).filter_map(|name| {
+        let unit = name.strip_suffix(".d").unwrap_or(name);
+        unit.ends_with(".service").then(|| unit.to_owned())
+    }));
     for unit in units.into_iter().take(MOST_UNITS) {
-        match of_unit(host, &unit, default, &links) {
+        match of_unit(host, &unit, default, &listing) {
             Ok(UnitLimits { hard, .. }) if hard > most.0 && hard != i128::MAX => most = (hard, unit),
             Ok(_) => {}
             // None of that name, or a masked one.
@@ -111,14 +107,14 @@ pub struct UnitLimits {
 /// # Errors
 /// No unit of that name, a masked one, or a file that cannot be read: a later one may say otherwise.
 pub fn nofile(host: &dyn Host, unit: &str) -> Result<UnitLimits, Gap> {
-    of_unit(host, unit, default(host)?, &Links::of(host, &lookup::FOLDERS)?)
+    of_unit(host, unit, default(host)?, &Listing::of(host, &lookup::FOLDERS)?)
 }
 
-fn of_unit(host: &dyn Host, unit: &str, default: Limits, links: &Links) -> Result<UnitLimits, Gap> {
-    let unit = Unit::find(host, unit, links)?;
+fn of_unit(host: &dyn Host, unit: &str, default: Limits, listing: &Listing) -> Result<UnitLimits, Gap> {
+    let unit = Unit::find(host, unit, listing)?;
     let mut limits = assigned(&text(&unit.file), "Service", "LimitNOFILE", None);
     let mut last = None;
-    for (name, bytes) in lookup::drop_ins(host, &unit.folders())? {
+    for (name, bytes) in lookup::drop_ins(host, &unit.folders(listing))? {
         let set = assigned(&text(&bytes), "Service", "LimitNOFILE", None);
         if set.is_some() {
             (limits, last) = (set, Some(name));

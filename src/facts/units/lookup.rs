@@ -48,29 +48,44 @@ fn find(host: &dyn Host, path: &str) -> Result<Found, Gap> {
     Ok(if among_units && of != name { Found::Alias(of.to_owned()) } else { Found::File })
 }
 
-/// The aliases among units, each with the name that it stands for.
-pub(super) struct Links(BTreeMap<String, String>);
+/// What stands in some folders of units.
+pub(super) struct Listing {
+    /// The names in each of the folders.
+    folders: BTreeMap<&'static str, BTreeSet<String>>,
+    /// The aliases among units, each with the name that it stands for.
+    aliases: BTreeMap<String, String>,
+}
 
-impl Links {
-    /// Those in some folders.
-    pub(super) fn of(host: &dyn Host, folders: &[&str]) -> Result<Self, Gap> {
-        let mut links = BTreeMap::new();
+impl Listing {
+    pub(super) fn of(host: &dyn Host, folders: &[&'static str]) -> Result<Self, Gap> {
+        let mut listing = Self { folders: BTreeMap::new(), aliases: BTreeMap::new() };
         let mut known = BTreeSet::new();
         for folder in folders {
             let names = match host.list(folder) {
-                Ok(names) => names,
-                Err(refusal) if refusal.is_absent() => continue,
+                Ok(names) => BTreeSet::from_iter(names),
+                Err(refusal) if refusal.is_absent() => BTreeSet::new(),
                 Err(refusal) => return Err(refusal.gap(folder)),
             };
-            for name in names.into_iter().filter(|name| name.ends_with(SERVICE)) {
+            for name in names.iter().filter(|name| name.ends_with(SERVICE)) {
                 if known.insert(name.clone())
                     && let Found::Alias(of) = find(host, &format!("{folder}/{name}"))?
                 {
-                    links.insert(name, of);
+                    listing.aliases.insert(name.clone(), of);
                 }
             }
+            listing.folders.insert(folder, names);
         }
-        Ok(Self(links))
+        Ok(listing)
+    }
+
+    /// The names that were listed in a folder.
+    pub(super) fn names_in(&self, folder: &str) -> impl Iterator<Item = &String> {
+        self.folders.get(folder).into_iter().flatten()
+    }
+
+    /// Whether a folder was listed and has no such name.
+    fn lacks(&self, folder: &str, name: &str) -> bool {
+        self.folders.get(folder).is_some_and(|names| !names.contains(name))
     }
 
     /// The other names of a unit, by the names of its file. An alias of a template is one of each instance.
@@ -78,7 +93,7 @@ impl Links {
         let mut names = BTreeSet::from([unit.to_owned()]);
         let (template, instance) = parts(unit);
         for _ in 0..MOST_LINKS {
-            let more = self.0.iter().filter_map(|(alias, of)| match template.is_some() && is_template(of) {
+            let more = self.aliases.iter().filter_map(|(alias, of)| match template.is_some() && is_template(of) {
                 true => names.contains(&with_instance(of, instance)).then(|| with_instance(alias, instance)),
                 false => names.contains(of).then(|| alias.clone()),
             });
@@ -122,13 +137,13 @@ pub(super) struct Unit {
 
 impl Unit {
     /// The unit that a name stands for.
-    pub(super) fn find(host: &dyn Host, asked: &str, links: &Links) -> Result<Self, Gap> {
+    pub(super) fn find(host: &dyn Host, asked: &str, listing: &Listing) -> Result<Self, Gap> {
         let mut own = asked.to_owned();
         let mut names = BTreeSet::new();
         for _ in 0..MOST_LINKS {
-            match first(host, &own)? {
+            match first(host, &own, listing)? {
                 First::File(file) => {
-                    names.extend(links.names(&own));
+                    names.extend(listing.names(&own));
                     names.remove(&own);
                     let names = std::iter::once(own).chain(names).collect();
                     return Ok(Self { names, file });
@@ -151,16 +166,14 @@ impl Unit {
     }
 
     /// Where its drop-ins lie; an earlier folder hides the same name in a later one.
-    pub(super) fn folders(&self) -> Vec<String> {
-        let folders = |name: &str| {
-            let near = near(name);
-            FOLDERS
-                .iter()
-                .flat_map(|folder| near.iter().map(move |name| format!("{folder}/{name}.d")))
-                .collect::<Vec<_>>()
+    pub(super) fn folders(&self, listing: &Listing) -> Vec<String> {
+        let within = |names: Vec<String>| {
+            let all = FOLDERS.iter().flat_map(|folder| names.iter().map(move |name| (folder, name)));
+            let there = all.filter(|(folder, name)| !listing.lacks(folder, name));
+            there.map(|(folder, name)| format!("{folder}/{name}")).collect::<Vec<_>>()
         };
-        let of_all = FOLDERS.iter().map(|folder| format!("{folder}/service.d"));
-        self.names.iter().flat_map(|name| folders(name)).chain(of_all).collect()
+        let near = |name: &String| within(near(name).iter().map(|name| format!("{name}.d")).collect());
+        self.names.iter().flat_map(near).chain(within(vec!["service.d".to_owned()])).collect()
     }
 }
 
@@ -172,10 +185,10 @@ enum First {
 }
 
 /// What stands under a name, or else under the name of its template.
-fn first(host: &dyn Host, unit: &str) -> Result<First, Gap> {
+fn first(host: &dyn Host, unit: &str, listing: &Listing) -> Result<First, Gap> {
     let (template, _) = parts(unit);
     for name in [Some(unit), template.as_deref()].into_iter().flatten() {
-        for folder in FOLDERS {
+        for folder in FOLDERS.into_iter().filter(|folder| !listing.lacks(folder, name)) {
             let path = format!("{folder}/{name}");
             match find(host, &path)? {
                 Found::None => continue,
