@@ -37,7 +37,7 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
     if args.paths.iter().filter(|path| *path == Path::new(STDIN)).count() > 1 {
         bail!("standard input can be read once: name - once");
     }
-    let rules = RuleSet::built_in();
+    let rules = settings::built_in()?;
     let workload = settings::workload(&args.load, &rules)?;
     let known = PodSysctls::of(rules.iter());
     let by_load = |sysctls: &[(String, String)]| short(sysctls, &rules, &workload);

@@ -45,7 +45,7 @@ pub(super) fn run(command: RulesCommand) -> Result<Exit> {
 /// Checks rule files, then runs their examples.
 fn check(paths: &[PathBuf]) -> Result<String> {
     let catalogue = facts::catalogue();
-    let mut rules = RuleSet::built_in();
+    let mut rules = settings::built_in()?;
     let mut checked: Vec<(PathBuf, &str)> = Vec::new();
     for path in paths {
         for (file, rule, doc) in settings::load(path, catalogue)? {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::args::{AuditArgs, Color, FixArgs, LoadArgs, MaxSafety, PodSecurity, SampleArgs, SourceArgs};
 use super::terminal::Terminal;
@@ -30,9 +30,19 @@ pub(super) const LARGEST_REPORT: u64 = 64 << 20;
 /// Columns of a report that does not go to a terminal.
 const PIPE_WIDTH: u16 = 100;
 
+/// The built-in rules. A report by none would pass whatever it was asked about.
+pub(super) fn built_in() -> Result<RuleSet> {
+    let rules = RuleSet::built_in();
+    ensure!(
+        rules.iter().next().is_some(),
+        "this binary was built with rules of another version and cannot read them: build it anew, after `cargo clean`"
+    );
+    Ok(rules)
+}
+
 /// The rules of a run: the built-in ones and those at `paths`.
 pub(super) fn rules(paths: &[impl AsRef<Path>]) -> Result<RuleSet> {
-    let mut rules = RuleSet::built_in();
+    let mut rules = built_in()?;
     if !paths.is_empty() {
         let catalogue = facts::catalogue();
         for path in paths {
