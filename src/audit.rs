@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::evaluate::{Context, evaluate, explain, kernel_of, tell_listener};
 use crate::facts;
-use crate::host::{Host, Live};
+use crate::host::{Host, Live, Recorder};
 use crate::model::fact::{Cause, Gap, Value};
 use crate::model::facts::{Fact, Facts, Name};
 use crate::model::finding::{Finding, Outcome};
@@ -166,6 +166,8 @@ pub(crate) fn audit_over(
     told: Told,
 ) -> Result<Report, NothingReadable> {
     let Beside { sampling, peers, service } = beside;
+    // What several stages need is asked once, so that all of them judge one moment.
+    let once = Recorder::new(host);
     let window = sampling.map_or(0, Sampling::milliseconds);
     let mut facts = facts::looking_for(window, host.process().is_some(), peers);
     if let Some(service) = service {
@@ -180,12 +182,12 @@ pub(crate) fn audit_over(
     let mut asked: Vec<&Rule> = rules.iter().filter(|rule| may_apply(rule, workload.role, &declared)).collect();
     // What the place or a cheap fact rules out is not read. While counters are watched that is too early to tell.
     if sampling.is_none() {
-        facts::gather(host, wanted(asked.iter().flat_map(|rule| rule.applied_by())), &mut facts);
+        facts::gather(&once, wanted(asked.iter().flat_map(|rule| rule.applied_by())), &mut facts);
         place::describe(&place::of(&facts), &mut facts);
         asked.retain(|rule| may_apply(rule, workload.role, &facts));
     }
     let seen = sampling.map(|sampling| sample::watched(host, asked.iter().copied(), sampling));
-    facts::gather(host, wanted(asked.iter().flat_map(|rule| rule.judged_by())), &mut facts);
+    facts::gather(&once, wanted(asked.iter().flat_map(|rule| rule.judged_by())), &mut facts);
     let mut read = read_of(facts, workload);
     let window = seen.map(|seen| seen.close(&mut read.facts));
     // What links and directories tell needs no file to be opened, and judges nothing.
@@ -200,7 +202,7 @@ pub(crate) fn audit_over(
         Told::Wrong => matches!(finding.outcome, Outcome::Warn | Outcome::Fail),
         Told::Everything => finding.outcome != Outcome::NotApplicable,
     });
-    read_more(host, told.filter_map(|finding| rules.get(finding.rule)), &mut read);
+    read_more(&once, told.filter_map(|finding| rules.get(finding.rule)), &mut read);
     mend(&mut findings, rules, &read, workload.role);
     let mut notes = host.notes();
     if workload.role != Role::Client && workload.ports.is_empty() {

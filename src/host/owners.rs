@@ -114,11 +114,17 @@ fn called(name: &[u8], exe: &Path) -> Vec<u8> {
     }
 }
 
+/// Where cgroup v2 is: alone, or beside v1. Only its cgroups have the numbers that sockets tell.
+fn cgroup2() -> Option<PathBuf> {
+    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
+    mounts.into_iter().find(|mount| mount.join("cgroup.controllers").exists())
+}
+
 /// The processes of cgroups, by number. The number of a cgroup is the inode number of its directory, which a listing of the
 /// directory above tells: `cgroup_id()` of the kernel. None where there is no cgroup v2 here.
 fn of_cgroups(mut cgroups: BTreeSet<u64>) -> Vec<u32> {
     let mut pids = Vec::new();
-    let mut folders = VecDeque::from([PathBuf::from("/sys/fs/cgroup")]);
+    let mut folders = VecDeque::from_iter(cgroup2());
     for _ in 0..FOLDERS {
         let Some(folder) = folders.pop_front().filter(|_| !cgroups.is_empty()) else { break };
         let below = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
@@ -257,15 +263,12 @@ mod tests {
     fn the_processes_of_a_cgroup_are_found_by_its_number() {
         use std::os::unix::fs::MetadataExt;
         let line = fs::read_to_string("/proc/self/cgroup").unwrap();
-        let path =
-            line.lines().find_map(|line| line.strip_prefix("0::/")).map(|path| Path::new("/sys/fs/cgroup").join(path));
-        let Some(number) =
-            path.filter(|path| path.join("cgroup.procs").exists()).map(|path| fs::metadata(path).unwrap().ino())
-        else {
+        let (Some(mount), Some(path)) = (cgroup2(), line.lines().find_map(|line| line.strip_prefix("0::/"))) else {
             return;
         };
         // That of the root is no cgroup of anybody, and names no process.
-        let root = fs::metadata("/sys/fs/cgroup").unwrap().ino();
+        let root = fs::metadata(&mount).unwrap().ino();
+        let Ok(number) = fs::metadata(mount.join(path)).map(|folder| folder.ino()) else { return };
         assert_eq!(of_cgroups([number].into()).contains(&std::process::id()), number != root);
         assert_eq!(of_cgroups([root, u64::MAX].into()), [0; 0]);
         assert_eq!(of_cgroups(BTreeSet::new()), [0; 0]);
