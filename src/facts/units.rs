@@ -35,8 +35,8 @@ const RUNTIMES: [&str; 8] = [
 ];
 /// Where a machine's own units and drop-ins lie.
 const OWN: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
-/// Folders that are small or not there: to list them costs less than to ask for each name in them.
-const LISTED: [&str; 3] = [OWN[0], OWN[1], "/usr/local/lib/systemd/system"];
+/// Mostly empty or not there: to list it costs less than to ask for each name in it.
+const LOCAL: &str = "/usr/local/lib/systemd/system";
 /// systemd raises fs.nr_open this far at boot where it is built to, and no unit asks for more.
 const RAISED: i128 = 1_073_741_816;
 /// Units that are read.
@@ -72,7 +72,7 @@ fn most_asked(host: &dyn Host) -> Result<(i128, String), Gap> {
     let default = default(host)?;
     let mut most = (default.1, "systemd's default".to_owned());
     let mut units: BTreeSet<String> = RUNTIMES.map(str::to_owned).into();
-    let listing = Listing::of(host, &LISTED)?;
+    let listing = Listing::of(host, &OWN)?.with(host, LOCAL);
     units.extend(OWN.iter().flat_map(|folder| listing.names_in(folder)).filter_map(|name| {
         let unit = name.strip_suffix(".d").unwrap_or(name);
         unit.ends_with(".service").then(|| unit.to_owned())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::host::Host;
+use crate::host::{Host, Refusal};
 use crate::model::fact::{Cause, Gap};
 
 /// Where units and drop-ins lie; an earlier folder hides the same name in a later one.
@@ -48,6 +48,14 @@ fn find(host: &dyn Host, path: &str) -> Result<Found, Gap> {
     Ok(if among_units && of != name { Found::Alias(of.to_owned()) } else { Found::File })
 }
 
+fn names(host: &dyn Host, folder: &str) -> Result<BTreeSet<String>, Refusal> {
+    match host.list(folder) {
+        Ok(names) => Ok(names.into_iter().collect()),
+        Err(refusal) if refusal.is_absent() => Ok(BTreeSet::new()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
 /// What stands in some folders of units.
 pub(super) struct Listing {
     /// The names in each of the folders.
@@ -61,11 +69,7 @@ impl Listing {
         let mut listing = Self { folders: BTreeMap::new(), aliases: BTreeMap::new() };
         let mut known = BTreeSet::new();
         for folder in folders {
-            let names = match host.list(folder) {
-                Ok(names) => BTreeSet::from_iter(names),
-                Err(refusal) if refusal.is_absent() => BTreeSet::new(),
-                Err(refusal) => return Err(refusal.gap(folder)),
-            };
+            let names = names(host, folder).map_err(|refusal| refusal.gap(folder))?;
             for name in names.iter().filter(|name| name.ends_with(SERVICE)) {
                 if known.insert(name.clone())
                     && let Found::Alias(of) = find(host, &format!("{folder}/{name}"))?
@@ -76,6 +80,13 @@ impl Listing {
             listing.folders.insert(folder, names);
         }
         Ok(listing)
+    }
+
+    /// Adds the names in one more folder, if they can be had: a recording may lack them, and then each is asked for. Its
+    /// aliases do not count.
+    pub(super) fn with(mut self, host: &dyn Host, folder: &'static str) -> Self {
+        self.folders.extend(names(host, folder).ok().map(|names| (folder, names)));
+        self
     }
 
     /// The names that were listed in a folder.
