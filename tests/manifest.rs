@@ -73,7 +73,7 @@ fn sysctl(name: &str, value: &str) -> String {
 
 #[test]
 fn every_fault_is_found_where_it_is_and_nothing_else() {
-    let expected: [(&str, &[&str]); 15] = [
+    let expected: [(&str, &[&str]); 16] = [
         (
             "tuning",
             &[
@@ -93,6 +93,7 @@ fn every_fault_is_found_where_it_is_and_nothing_else() {
                 "78:29 sysctl-command warn",
             ],
         ),
+        ("jvm-option-with-value", &["9:69 jvm fail", "16:14 jvm fail"]),
         (
             "jvm-told",
             &[

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod finding;
 pub mod fix;
 pub mod fleet;
+pub mod java;
 pub mod kernel_sysctls;
 pub mod listener;
 pub mod manifest;

@@ -2,6 +2,7 @@
 
 use super::super::{Answer, Ask, Host, Live, Query, Refusal};
 use super::{beginning, nginx, servers};
+use crate::model::java;
 
 /// Most of a command line or an environment that is read.
 const LARGEST: u64 = 1 << 20;
@@ -113,22 +114,8 @@ const RUNTIMES: &[Runtime] = &[
     Runtime { name: "envoy", numbers: &["--concurrency=", "--concurrency "], ..NONE },
 ];
 
-/// Options of `java` and `node` behind which the next word is their value.
-const TAKE_A_WORD: &[&str] = &[
-    "-cp",
-    "-classpath",
-    "--class-path",
-    "-p",
-    "--module-path",
-    "--upgrade-module-path",
-    "--add-modules",
-    "--limit-modules",
-    "--add-exports",
-    "--add-opens",
-    "--add-reads",
-    "--patch-module",
-    "--enable-native-access",
-    "--source",
+/// Options of `node` whose value is the next word.
+const OF_NODE: &[&str] = &[
     "-e",
     "--eval",
     "--print",
@@ -212,7 +199,7 @@ impl Runtime {
         let mut rest = words.into_iter().skip(1).peekable();
         let mut own = Vec::new();
         while let Some(word) = rest.next() {
-            if self.ends && TAKE_A_WORD.contains(&word.as_str()) {
+            if self.ends && [&java::WITH_VALUE, OF_NODE].iter().any(|options| options.contains(&word.as_str())) {
                 rest.next();
                 continue;
             }

@@ -7,6 +7,7 @@ use super::super::shell;
 use super::super::tree::Node;
 use super::super::variables::Variable;
 use super::options::{Heap, is_of_heap};
+use crate::model::java;
 use crate::model::manifest::Mark;
 
 /// Variables that the start scripts of usual images hand to `java`.
@@ -38,24 +39,12 @@ const OF_START_SCRIPTS: [&str; 24] = [
 ];
 /// Variables that the JVM or its launcher reads.
 const OF_JVM: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
-/// Options of `java` whose value is the next word.
-const WITH_VALUE: [&str; 9] = [
-    "-cp",
-    "-classpath",
-    "--class-path",
-    "-p",
-    "--module-path",
-    "--upgrade-module-path",
-    "--add-modules",
-    "--enable-native-access",
-    "--source",
-];
 /// Commands that name `java` and do not run it.
 const NO_RUN: [&str; 8] = ["echo", "which", "command", "type", "[", "test", "printf", "ls"];
 
 /// What one JVM is told.
 #[derive(Clone, Debug)]
-pub(super) struct Telling {
+pub(super) struct Jvm {
     pub(super) heap: Heap,
     /// The variable that a start script may hand to it or not.
     pub(super) if_handed_over: Option<String>,
@@ -66,7 +55,7 @@ pub(super) fn of(
     variables: &[(Variable<'_>, Option<String>)],
     runs: &[Run],
     of_operator: Option<&[(String, Mark)]>,
-) -> Vec<Telling> {
+) -> Vec<Jvm> {
     let options = |name: &str| -> Option<Vec<(String, Mark)>> {
         let (variable, value) = variables.iter().rfind(|(variable, _)| variable.name == name)?;
         Some(match value {
@@ -75,23 +64,23 @@ pub(super) fn of(
         })
     };
     let [tool, launcher, last] = OF_JVM.map(|name| options(name).unwrap_or_default());
-    let telling = |middle: &[(String, Mark)], if_handed_over| {
+    let jvm = |middle: &[(String, Mark)], if_handed_over| {
         let mut heap = Heap::default();
         for (option, mark) in tool.iter().chain(middle).chain(&last) {
             heap.take(option, *mark)?;
         }
-        Some(Telling { heap, if_handed_over })
+        Some(Jvm { heap, if_handed_over })
     };
     let mut found = Vec::new();
     if let Some(options) = of_operator {
-        found.extend(telling(options, None));
+        found.extend(jvm(options, None));
     }
     let java: Vec<Java> = runs.iter().filter_map(java).collect();
     for Java { options, argument } in &java {
         let all: Vec<(String, Mark)> = launcher.iter().chain(options).cloned().collect();
-        found.extend(telling(&all, None).map(|mut telling| {
-            telling.heap.argument.clone_from(argument);
-            telling
+        found.extend(jvm(&all, None).map(|mut jvm| {
+            jvm.heap.argument.clone_from(argument);
+            jvm
         }));
     }
     if !java.is_empty() || !found.is_empty() {
@@ -106,10 +95,10 @@ pub(super) fn of(
             continue;
         }
         let words: Vec<(String, Mark)> = words.into_iter().map(|word| (word, variable.mark)).collect();
-        found.extend(telling(&words, (!is_usual).then(|| name.to_owned())));
+        found.extend(jvm(&words, (!is_usual).then(|| name.to_owned())));
     }
     if found.is_empty() && !(tool.is_empty() && launcher.is_empty() && last.is_empty()) {
-        found.extend(telling(&launcher, None));
+        found.extend(jvm(&launcher, None));
     }
     found
 }
@@ -144,7 +133,7 @@ fn java(run: &Run) -> Option<Java> {
     let mut options = Vec::new();
     let mut rest = run.words.iter().skip(at + 1);
     while let Some((word, mark)) = rest.next() {
-        if WITH_VALUE.contains(&word.as_str()) {
+        if java::WITH_VALUE.contains(&word.as_str()) {
             rest.next();
         } else if ["-version", "--version", "-help", "--help"].contains(&word.as_str()) {
             return None;

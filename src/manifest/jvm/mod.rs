@@ -1,7 +1,7 @@
 //! A JVM's heap against the memory that its container gets.
 
+mod jvms;
 mod options;
-mod told;
 
 use super::commands::{self, Run, prepares};
 use super::heaps;
@@ -12,8 +12,8 @@ use super::variables::Variable;
 use crate::model::finding::Outcome;
 use crate::model::manifest::{Fault, Mark};
 
-use options::{Heap, Told};
-use told::Telling;
+use jvms::Jvm;
+use options::{Heap, Setting};
 
 const MEBIBYTE: f64 = 1_048_576.0;
 /// Share of the limit that metaspace, threads and direct buffers need beside the heap, and its bounds: a program that does
@@ -47,10 +47,10 @@ pub(super) fn judge(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
         };
         let subject = spec.subject_of(container);
         heaps::judge(&subject, &variables, &runs, memory.limit, faults);
-        for telling in told::of(&variables, &runs, told::of_operator(container.node).as_deref()) {
-            tell(&subject, memory, &telling, faults);
+        for jvm in jvms::of(&variables, &runs, jvms::of_operator(container.node).as_deref()) {
+            tell(&subject, memory, &jvm, faults);
             if let (Some((most, mark)), None, true) =
-                (telling.heap.most, &telling.if_handed_over, runs_with_others(spec, container))
+                (jvm.heap.most, &jvm.if_handed_over, runs_with_others(spec, container))
             {
                 of_pod.push((most, mark));
             }
@@ -68,15 +68,15 @@ pub(super) fn container(
     faults: &mut Vec<Fault>,
 ) {
     heaps::judge(subject, variables, runs, limit, faults);
-    for telling in told::of(variables, runs, None) {
-        tell(subject, Memory { limit, is_free: false }, &telling, faults);
+    for jvm in jvms::of(variables, runs, None) {
+        tell(subject, Memory { limit, is_free: false }, &jvm, faults);
     }
 }
 
-fn tell(subject: &str, memory: Memory, telling: &Telling, faults: &mut Vec<Fault>) {
+fn tell(subject: &str, memory: Memory, jvm: &Jvm, faults: &mut Vec<Fault>) {
     let mut push = |outcome, mark, says: String, change: &str| {
         // Whether that variable reaches a JVM is the image's affair.
-        let (outcome, says) = match &telling.if_handed_over {
+        let (outcome, says) = match &jvm.if_handed_over {
             Some(name) => {
                 let says = format!("if the start script hands {} to java: {says}", super::shown(name));
                 (Outcome::Warn, says)
@@ -85,7 +85,7 @@ fn tell(subject: &str, memory: Memory, telling: &Telling, faults: &mut Vec<Fault
         };
         faults.push(fault("jvm", outcome, mark, subject.to_owned(), [says, change.to_owned()]));
     };
-    one(memory, &telling.heap, &mut push);
+    one(memory, &jvm.heap, &mut push);
 }
 
 fn one(memory: Memory, heap: &Heap, push: &mut impl FnMut(Outcome, Mark, String, &str)) {
@@ -229,7 +229,7 @@ fn runs_with_others(spec: &Spec<'_>, container: Container<'_>) -> bool {
     always || !prepares(spec, container)
 }
 
-fn amount(told: Told) -> f64 {
+fn amount(told: Setting) -> f64 {
     told.map_or(0.0, |(bytes, _)| bytes)
 }
 

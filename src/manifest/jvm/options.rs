@@ -7,18 +7,18 @@ use crate::model::manifest::Mark;
 const LEAST_HEAP: f64 = 2.0 * 1_048_576.0;
 
 /// An amount or a share, and where it stands.
-pub(super) type Told = Option<(f64, Mark)>;
+pub(super) type Setting = Option<(f64, Mark)>;
 
 /// What is told of the heap and of the memory beside it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Heap {
-    pub(super) most: Told,
-    pub(super) least: Told,
-    pub(super) percent: Told,
+    pub(super) most: Setting,
+    pub(super) least: Setting,
+    pub(super) percent: Setting,
     /// Of small containers.
-    pub(super) percent_of_small: Told,
-    pub(super) direct: Told,
-    pub(super) metaspace: Told,
+    pub(super) percent_of_small: Setting,
+    pub(super) direct: Setting,
+    pub(super) metaspace: Setting,
     pub(super) ignores_container: Option<Mark>,
     /// Why the JVM does not start.
     pub(super) broken: Option<(String, Mark)>,
@@ -75,7 +75,7 @@ impl Heap {
         Some(())
     }
 
-    fn size(&mut self, text: &str, option: &str, least: f64, mark: Mark) -> Told {
+    fn size(&mut self, text: &str, option: &str, least: f64, mark: Mark) -> Setting {
         if is_filled_in(text) {
             self.is_unsure = true;
             return None;
@@ -93,7 +93,7 @@ impl Heap {
         None
     }
 
-    fn share(&mut self, text: &str, option: &str, mark: Mark) -> Told {
+    fn share(&mut self, text: &str, option: &str, mark: Mark) -> Setting {
         if is_filled_in(text) {
             self.is_unsure = true;
             return None;
