@@ -64,6 +64,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("simple_dns", &["host"]),
     // What of a URL counts.
     ("http::Uri", &["cli"]),
+    ("caps", &["host"]),
+    ("landlock", &["host"]),
+    ("seccompiler", &["host"]),
     ("tar", &["host"]),
     ("flate2", &["host"]),
     // In remedy the tests of what is written read it back.

@@ -164,8 +164,8 @@ pub(super) struct AuditArgs {
     /// Show only what failed, warned, or could not be checked
     #[arg(long, help_heading = "Output")]
     pub(super) only_failed: bool,
-    /// Show everything, with where each value was read
-    #[arg(short, long, help_heading = "Output")]
+    /// Show everything, with where each value was read; on standard error, what this run is confined to
+    #[arg(short, long, global = true, help_heading = "Output")]
     pub(super) verbose: bool,
     /// Exit 1 on: a fail; warn, also a warn; unknown, also what could not be checked; never
     #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Output")]

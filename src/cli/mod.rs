@@ -1,6 +1,7 @@
 //! The command line: what was typed, what was decided, one file per verb.
 
 mod args;
+mod confinement;
 mod diff;
 mod exit;
 mod explain;
@@ -39,9 +40,12 @@ use crate::rules::RuleSet;
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = explain::spoken(args.into_iter().collect());
     if args.len() < 2 {
-        return end(audit_verb(&AuditArgs::default()));
+        let args = AuditArgs::default();
+        confinement::enter_audit(&args);
+        return end(audit_verb(&args));
     }
     if let Ok(only) = AuditOnly::try_parse_from(&args) {
+        confinement::enter_audit(&only.audit);
         return end(audit_verb(&only.audit));
     }
     let cli = match Cli::try_parse_from(args) {
@@ -55,6 +59,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
             return end(print(error.render().to_string().as_bytes()).map(|()| Exit::Done).map_err(Into::into));
         }
     };
+    confinement::enter(&cli);
     end(match cli.command {
         None => audit_verb(&cli.audit),
         Some(Command::Audit(args)) => audit_verb(&args),

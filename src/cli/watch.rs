@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::args::{Color, WatchArgs, WatchFormat, WatchGate};
 use super::exit::Exit;
 use super::terminal::{Terminal, complain_text, print_to_reader};
-use super::{screen, settings};
+use super::{confinement, screen, settings};
 use crate::host::{Child, Clock, End, Kept, Signals, create};
 use crate::model::finding::Outcome;
 use crate::model::watch::{Tick, Trace, Verdict};
@@ -127,6 +127,7 @@ impl Run<'_> {
         self.read();
         let program = args.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
         let mut child = Child::start(&args.command).with_context(|| format!("cannot run {program}"))?;
+        confinement::enter_watch(args);
         let mut due = self.clock.elapsed() + self.interval;
         let end = loop {
             for came in self.signals.came().iter().filter(|came| came.sent) {

@@ -8,6 +8,7 @@
 mod child;
 mod choice;
 mod clock;
+mod confinement;
 mod dump;
 mod fd_use;
 mod guest;
@@ -39,6 +40,7 @@ use std::fmt;
 
 pub use child::{Came, Child, End, Signals};
 pub use clock::Clock;
+pub use confinement::{Allowed, confine};
 pub use dump::{Dump, LARGEST as LARGEST_DUMP, NoDump};
 pub use kept::Kept;
 pub use live::{Itself, Live};
