@@ -17,6 +17,7 @@ mod ansible;
 mod boot_files;
 mod boot_trees;
 mod ceilings;
+mod confinement;
 mod containers;
 mod descriptors;
 mod diff;
@@ -62,6 +63,7 @@ mod watch;
 fn main() {
     let mut places = vec![
         namespaces::PLACES,
+        confinement::PLACES,
         containers::PLACES,
         fix::PLACES,
         screen::PLACES,
