@@ -74,8 +74,7 @@ mod tests {
             scope.spawn(|| {
                 let missing = folder.join("missing");
                 let said = restrict(&[&named, &missing], Some(&made), false);
-                if said.starts_with("files are not confined") {
-                    println!("skipped: {said}");
+                if said.ends_with("no Landlock") {
                     return;
                 }
                 assert_eq!(fs::read_to_string(named.join("file")).unwrap(), "named");

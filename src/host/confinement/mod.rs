@@ -5,6 +5,7 @@
 //! and says so with `-v`.
 
 mod capabilities;
+mod filter;
 mod landlock;
 mod system_calls;
 
