@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// Domains that are tried behind a name: as many as Kubernetes lets a pod have. glibc before 2.26 takes 6, musl those of
+/// 255 characters; glibc since then takes all.
+pub const MOST_DOMAINS: usize = 32;
+
 /// The file's meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvConf {
@@ -54,13 +58,14 @@ impl ResolvConf {
         }
     }
 
-    /// The names that are asked for one after the other until one has an address.
+    /// The names that are asked for one after the other until one has an address: the name itself, and behind it the first
+    /// [`MOST_DOMAINS`] of the search list.
     pub fn candidates(&self, name: &str) -> Vec<String> {
         if let Some(whole) = name.strip_suffix('.') {
             return vec![whole.to_owned()];
         }
         let domains = self.search.iter().map(|domain| domain.trim_matches('.')).filter(|domain| !domain.is_empty());
-        let mut all: Vec<String> = domains.map(|domain| format!("{name}.{domain}")).collect();
+        let mut all: Vec<String> = domains.take(MOST_DOMAINS).map(|domain| format!("{name}.{domain}")).collect();
         let first = name.matches('.').count() >= self.ndots;
         all.insert(if first { 0 } else { all.len() }, name.to_owned());
         all
@@ -79,6 +84,15 @@ mod tests {
         assert_eq!(conf.candidates("a.b.c.d.e.f").first().unwrap(), "a.b.c.d.e.f");
         assert_eq!(conf.candidates("api.example.com."), ["api.example.com"]);
         assert_eq!((conf.ndots, conf.nameservers), (5, vec!["10.96.0.10".to_owned()]));
+    }
+
+    #[test]
+    fn of_a_long_search_list_only_its_beginning_is_tried_and_the_name_itself_always() {
+        let conf = ResolvConf::parse(&format!("search {}\n", "d.example ".repeat(20_000)));
+        assert_eq!(conf.search.len(), 20_000);
+        let candidates = conf.candidates("api");
+        assert_eq!((candidates.len(), candidates.last().unwrap().as_str()), (MOST_DOMAINS + 1, "api"));
+        assert_eq!(conf.candidates("api.example").first().unwrap(), "api.example");
     }
 
     #[test]

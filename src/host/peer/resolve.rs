@@ -10,7 +10,7 @@ use super::dns::{Kind, Said};
 use super::lookup::lookup;
 use crate::host::{Clock, input};
 use crate::model::peer::Found;
-use crate::model::resolv_conf::ResolvConf;
+use crate::model::resolv_conf::{MOST_DOMAINS, ResolvConf};
 
 const HOSTS: &str = "/etc/hosts";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -79,6 +79,10 @@ pub(super) fn resolve(name: &str, timeout: Duration) -> Result<(Vec<IpAddr>, Fou
             (Some(_), None) => nowhere.push(format!("{candidate} has no address")),
             (None, None) => nowhere.push(format!("there is no {candidate}")),
         }
+    }
+    let untried = conf.search.len().saturating_sub(MOST_DOMAINS);
+    if untried > 0 && candidates.len() > MOST_DOMAINS {
+        nowhere.push(format!("{untried} more search domains were not tried"));
     }
     let next = match unanswered {
         true => format!("Only {HOSTS} and the name servers of {RESOLV_CONF} are asked; say where it is"),

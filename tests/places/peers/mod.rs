@@ -340,6 +340,13 @@ fn names_are_looked_up_by_the_name_servers_of_resolv_conf(scene: &Scene) {
     let why = refused["nowhere"].as_str().unwrap();
     assert!(why.contains("127.0.0.53: refused (Refused)") && why.contains("127.0.0.9:"), "{why}");
     assert_eq!(addresses(&told("localhost")), ["127.0.0.1"], "the hosts file comes first");
+    // A list without end: its beginning is tried, the name itself, and what was left out is said.
+    let domains: String = (0..20_000).map(|n| format!(" d{n}.example")).collect();
+    fs::write(scene.folder.join("resolv.conf"), format!("search{domains}\nnameserver 127.0.0.53\n")).unwrap();
+    let nowhere = told("gone");
+    let why = nowhere["nowhere"].as_str().unwrap();
+    assert_eq!(why.matches("there is no gone").count(), 33, "{why}");
+    assert!(why.contains("there is no gone,") && why.contains("19968 more search domains were not tried"), "{why}");
 }
 
 fn an_audit_opens_no_socket_to_the_network(scene: &Scene) {
