@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tunecheck::cli::run(std::env::args_os()).into()
+    tunecheck::cli::run(std::env::args_os()).leave()
 }

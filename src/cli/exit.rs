@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::args::{DiffFailOn, FailOn};
+use crate::host::end_by;
 use crate::model::diff::{Change, Diff};
 use crate::model::finding::Outcome;
 use crate::model::manifest::Manifests;
@@ -19,6 +20,23 @@ pub enum Exit {
     Failed,
     /// A wrapped command ended with this code, or was ended by a signal: 128 and its number, as shells say it.
     Command(u8),
+    /// A signal ends it, now that everything is in order.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Ends this process by the signal that it says, or gives its exit code.
+    pub fn leave(self) -> ExitCode {
+        if let Self::Signal(signal) = self {
+            end_by(signal);
+        }
+        self.into()
+    }
+}
+
+/// The exit code of what a signal ended, as shells say it.
+pub(super) fn after(signal: i32) -> u8 {
+    u8::try_from(signal).unwrap_or(0).saturating_add(128)
 }
 
 impl From<Exit> for ExitCode {
@@ -28,6 +46,7 @@ impl From<Exit> for ExitCode {
             Exit::Tripped => 1,
             Exit::Failed => 2,
             Exit::Command(code) => code,
+            Exit::Signal(signal) => after(signal),
         })
     }
 }

@@ -31,14 +31,27 @@ use args::{AuditArgs, AuditOnly, Command, Format};
 use terminal::{Terminal, complain, print};
 
 use crate::audit::{self, Beside, Told, audit_over, read, read_more};
-use crate::host::{Live, Recorder, survey, write_snapshot};
+use crate::host::{Live, Recorder, WITNESS, be_witness, room, survey, write_snapshot};
 use crate::model::workload::{Role, Workload};
 use crate::report;
 use crate::rules::RuleSet;
 
 /// Runs tunecheck with these arguments, the first of which is its own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let args: Vec<OsString> = explain::spoken(args.into_iter().collect());
+    match room() {
+        Ok(()) => told(args.into_iter().collect()),
+        Err(none) => end(Err(none.into())),
+    }
+}
+
+/// Not a part of [`run`]: its variables would take the room before anybody asked for it.
+#[inline(never)]
+fn told(args: Vec<OsString>) -> Exit {
+    let args: Vec<OsString> = explain::spoken(args);
+    if args.get(1).is_some_and(|word| word == WITNESS) {
+        be_witness();
+        return Exit::Done;
+    }
     if args.len() < 2 {
         let args = AuditArgs::default();
         confinement::enter_audit(&args);

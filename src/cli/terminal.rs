@@ -1,7 +1,7 @@
 //! What the output is connected to, and writing to it without being surprised.
 
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -57,26 +57,32 @@ pub(super) fn print(bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Those of writing.
 pub(super) fn print_to_reader(bytes: &[u8]) -> io::Result<bool> {
-    let stdout = io::stdout();
+    write_to(io::stdout().as_fd(), bytes)
+}
+
+/// As [`print_to_reader`], to standard error: a result that stands beside the output of a command.
+///
+/// # Errors
+/// Those of writing.
+pub(super) fn print_beside(bytes: &[u8]) -> io::Result<bool> {
+    write_to(io::stderr().as_fd(), bytes)
+}
+
+fn write_to(output: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<bool> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match nix::unistd::write(stdout.as_fd(), rest) {
+        match nix::unistd::write(output, rest) {
             Ok(count) => rest = rest.get(count..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
             Err(Errno::EPIPE) => return Ok(false),
             Err(Errno::EAGAIN) => {
-                let mut wait = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
+                let mut wait = [PollFd::new(output, PollFlags::POLLOUT)];
                 poll(&mut wait, PollTimeout::NONE)?;
             }
             Err(error) => return Err(error.into()),
         }
     }
     Ok(true)
-}
-
-/// Writes text to standard error, as [`complain`] does.
-pub(super) fn complain_text(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Writes a line to standard error. Where that fails there is nobody left to tell.

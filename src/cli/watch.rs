@@ -4,10 +4,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
 
 use super::args::{Color, WatchArgs, WatchFormat, WatchGate};
-use super::exit::Exit;
-use super::terminal::{Terminal, complain_text, print_to_reader};
+use super::exit::{Exit, after};
+use super::terminal::{Terminal, print_beside, print_to_reader};
 use super::{confinement, screen, settings};
 use crate::host::{Child, Clock, End, Kept, Signals, create};
 use crate::model::finding::Outcome;
@@ -63,8 +64,10 @@ pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
     };
     let ended = if args.command.is_empty() { run.alone(args.duration)? } else { run.around(args)? };
     let verdict = verdict(&run.course, &rules, ended);
-    run.sink.tell(&told(&verdict, format, args, terminal)?)?;
-    Ok(run.ended_by.map_or_else(|| code(&verdict, args.fail_on), |signal| Exit::Command(after(signal))))
+    let told = run.sink.tell(&told(&verdict, format, args, terminal)?);
+    // What is said first is why readings before it are missing.
+    run.mute.map_or(told, Err)?;
+    Ok(run.ended_by.map_or_else(|| code(&verdict, args.fail_on), Exit::Signal))
 }
 
 /// The live screen, and after it, if a limit was hit, the verdict: the screen is gone then.
@@ -73,10 +76,14 @@ fn on_screen(args: &WatchArgs, watcher: Watcher<'_>, rules: &RuleSet, terminal: 
     let seen = screen::run(watcher, rules, interval, args.duration, coloured(args, terminal))?;
     let verdict = verdict(&seen.course, rules, Ended::default());
     let told_of = !verdict.hit.is_empty() || !verdict.saturated.is_empty();
-    if told_of && !seen.closed {
+    if told_of && seen.end != screen::End::HungUp {
         print_to_reader(told(&verdict, WatchFormat::Table, args, terminal)?.as_bytes())?;
     }
-    Ok(seen.signal.map_or_else(|| code(&verdict, args.fail_on), |signal| Exit::Command(after(signal))))
+    Ok(match seen.end {
+        screen::End::Asked => code(&verdict, args.fail_on),
+        screen::End::Signal(signal) => Exit::Signal(signal),
+        screen::End::HungUp => Exit::Signal(Signal::SIGHUP as i32),
+    })
 }
 
 fn coloured(args: &WatchArgs, to: Terminal) -> bool {
@@ -130,9 +137,7 @@ impl Run<'_> {
         confinement::enter_watch(args);
         let mut due = self.clock.elapsed() + self.interval;
         let end = loop {
-            for came in self.signals.came().iter().filter(|came| came.sent) {
-                child.signal(came.number);
-            }
+            child.pass_on(&self.signals.came());
             if let Some(end) = child.ended().context("cannot wait for the command")? {
                 break end;
             }
@@ -192,8 +197,12 @@ impl Sink {
 
     fn tell(&mut self, text: &str) -> Result<()> {
         match self {
-            Self::Stdout { closed } => *closed = !print_to_reader(text.as_bytes())?,
-            Self::Stderr => complain_text(text),
+            Self::Stdout { closed } => {
+                *closed = !print_to_reader(text.as_bytes()).context("cannot write to standard output")?;
+            }
+            Self::Stderr => {
+                print_beside(text.as_bytes()).context("cannot write to standard error")?;
+            }
             Self::File(file) => file.write_all(text.as_bytes()).context("cannot write --output")?,
         }
         Ok(())
@@ -236,9 +245,4 @@ fn code(verdict: &Verdict, gate: WatchGate) -> Exit {
         (Some(code), _) => Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, Some(signal)) => Exit::Command(after(signal)),
     }
-}
-
-/// The exit code of what a signal ended.
-fn after(signal: i32) -> u8 {
-    u8::try_from(signal).unwrap_or(0).saturating_add(128)
 }

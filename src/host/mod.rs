@@ -26,19 +26,22 @@ pub mod peer;
 mod processes;
 mod recorder;
 mod redacted;
+mod room;
 mod runtime;
 mod shared;
+mod signals;
 mod snapshot;
 pub mod sock_diag;
 mod survey;
 mod target;
 mod tree;
 mod unix_diag;
+mod witness;
 mod workload;
 
 use std::fmt;
 
-pub use child::{Came, Child, End, Signals};
+pub use child::{Child, End};
 pub use clock::Clock;
 pub use confinement::{Allowed, confine};
 pub use dump::{Dump, LARGEST as LARGEST_DUMP, NoDump};
@@ -48,10 +51,13 @@ pub use of::Of;
 pub use output::{create, write_new};
 pub use processes::are_hidden as processes_are_hidden;
 pub use recorder::Recorder;
+pub use room::{NoRoom, room};
+pub use signals::{Came, Signals, end_by};
 pub use snapshot::{Replay, write as write_snapshot};
 pub use survey::{MOST as MOST_TARGETS, Subject, Survey, survey};
 pub use target::{NoTarget, Target, find};
 pub use tree::Tree;
+pub use witness::{WITNESS, be_witness};
 pub use workload::{own_processes, workload};
 
 use crate::model::fact::{Cause, Gap};

@@ -267,5 +267,5 @@ fn has_no_size_answers_nothing_and_goes_away(scene: &Scene) {
     loopback_up();
     let mut python = program("python3");
     python.args(["-c", TERMINAL]).arg(&scene.tunecheck).arg("watch").env("TERM", "dumb");
-    assert_eq!(done(python), "0 b''\n0 b''\n");
+    assert_eq!(done(python), "0 b''\n-1 b''\n", "a key, and a hang-up");
 }

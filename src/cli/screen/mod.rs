@@ -1,9 +1,11 @@
 //! The live screen of `tunecheck watch`: the loop that reads, takes keys and draws.
 //!
 //! [`rows`] makes a row of each limit, [`state`] holds what is shown and what keys make of it, [`draw`] turns that into
-//! cells, [`tty`] takes the terminal over and gives it back. Only this loop and [`tty`] touch anything.
+//! cells, [`tty`] takes the terminal over and gives it back, [`job`] stops and goes on as a shell asks. Only this loop,
+//! [`tty`] and [`job`] touch anything.
 
 mod draw;
+mod job;
 mod rows;
 mod state;
 #[cfg(test)]
@@ -14,17 +16,18 @@ mod words;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::Signal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{TerminalOptions, Viewport};
 
-use crate::host::{Clock, Signals};
+use crate::host::{Came, Clock, Signals};
 use crate::model::facts::grouped;
 use crate::model::place::{Netns, Place};
 use crate::model::workload::Workload;
 use crate::rules::RuleSet;
 use crate::watch::{Course, Watcher};
+use job::{Job, is_in_foreground};
 use state::{Asked, Head, View};
 use tty::{Out, Taken};
 use words::Signs;
@@ -37,10 +40,18 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// How a run on the screen ended, with what each limit did.
 pub(super) struct Seen {
     pub(super) course: Course,
-    /// The signal that ended it.
-    pub(super) signal: Option<i32>,
-    /// Whether nobody is there any more to read on.
-    pub(super) closed: bool,
+    pub(super) end: End,
+}
+
+/// What ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// A key, or its duration.
+    Asked,
+    /// A signal.
+    Signal(i32),
+    /// Its terminal went away: nobody is there any more to read on.
+    HungUp,
 }
 
 /// Shows limits until a key, a signal, the end of `duration` or of the terminal.
@@ -55,80 +66,134 @@ pub(super) fn run(
     colour: bool,
 ) -> Result<Seen> {
     let head = head(&watcher, interval, colour);
-    let signals = Signals::caught().context("cannot catch signals")?;
+    let signals = Signals::caught_on_terminal().context("cannot catch signals")?;
+    let job = Job::controlled().context("cannot catch signals")?;
     tty::give_back_on_panic();
-    let taken = Taken::over().context("cannot read keys from a terminal; --format ndjson needs none")?;
-    let mut screen =
-        Screen { watcher, view: View::new(head, rules), signals, clock: Clock::start(), size: tty::size() };
-    let ended = screen.shown(interval, duration, taken);
-    let (signal, closed) = match ended {
-        Ok(signal) => (signal, tty::is_closed()),
+    let mut screen = Screen { watcher, view: View::new(head, rules), signals, job, clock: Clock::start() };
+    let end = match screen.shown(interval, duration.unwrap_or(Duration::MAX)) {
+        Ok(end) => end,
         // What a terminal says that went away is no trouble of ours.
-        Err(error) if tty::is_closed() || tty::says_closed(&error) => (None, true),
-        Err(error) => return Err(error).context("the terminal"),
+        Err(error) if tty::is_closed() || tty::says_closed(&error) => End::HungUp,
+        Err(error) => return Err(error).context("the terminal cannot be used (--format ndjson needs none)"),
     };
-    Ok(Seen { course: screen.view.into_course(), signal, closed })
+    Ok(Seen { course: screen.view.into_course(), end })
 }
 
 struct Screen<'a> {
     watcher: Watcher<'a>,
     view: View<'a>,
     signals: Signals,
+    job: Job,
     clock: Clock,
+}
+
+/// The terminal while it is ours.
+struct Canvas {
+    /// Dropped first: it shows the cursor then.
+    cells: ratatui::Terminal<CrosstermBackend<Out>>,
+    taken: Taken,
     size: (u16, u16),
+    /// When it was drawn last; none if it is to be drawn at once.
+    drawn: Option<Duration>,
+}
+
+impl Canvas {
+    fn new() -> std::io::Result<Self> {
+        let taken = Taken::over()?;
+        let size = tty::size();
+        Ok(Self { cells: cleared(size)?, taken, size, drawn: None })
+    }
+
+    /// After somebody else had the terminal, or it has another size.
+    fn anew(&mut self) -> std::io::Result<()> {
+        self.size = tty::size();
+        self.cells = cleared(self.size)?;
+        self.drawn = None;
+        Ok(())
+    }
 }
 
 impl Screen<'_> {
-    /// The loop. Gives the signal that ended it.
-    fn shown(
-        &mut self,
-        interval: Duration,
-        duration: Option<Duration>,
-        mut taken: Taken,
-    ) -> std::io::Result<Option<i32>> {
-        let mut terminal = cleared(self.size)?;
-        let (mut due, mut drawn) = (Duration::ZERO, None::<Duration>);
-        let mut stale = false;
-        let end = duration.unwrap_or(Duration::MAX);
+    /// The loop. In the background it reads on and leaves the terminal alone.
+    fn shown(&mut self, interval: Duration, end: Duration) -> std::io::Result<End> {
+        let mut due = Duration::ZERO;
+        let mut canvas: Option<Canvas> = None;
+        let mut stale = true;
+        let mut away = false;
         loop {
-            let now = self.clock.elapsed();
-            if now >= due {
+            if self.clock.elapsed() >= due {
                 self.read();
                 due = (due + interval).max(self.clock.elapsed());
                 stale |= !self.view.paused || self.view.newer.is_some();
             }
-            let size = tty::size();
-            if size != self.size {
-                self.size = size;
-                terminal = cleared(size)?;
-                (stale, drawn) = (true, None);
+            if self.job.is_to_stop() {
+                canvas = None;
+                self.job.stop()?;
             }
-            if stale && drawn.is_none_or(|drawn| now >= drawn + NAP) && tty::takes_output() {
-                self.view.resize(size.0, size.1);
-                terminal.draw(|frame| draw::draw(frame, &self.view))?;
-                (stale, drawn) = (false, Some(now));
-            }
-            if let Some(came) = self.signals.came().first() {
-                return Ok(Some(came.number));
+            let came = self.signals.came();
+            let continued = |came: &Came| came.number == Signal::SIGCONT as i32;
+            if let Some(came) = came.iter().find(|came| !continued(came)) {
+                return Ok(End::Signal(came.number));
             }
             let now = self.clock.elapsed();
-            if now >= end || tty::is_closed() {
-                return Ok(None);
+            if tty::is_closed() {
+                return Ok(End::HungUp);
             }
-            for key in tty::keys(due.min(end).saturating_sub(now).clamp(GLANCE, NAP))? {
-                (stale, drawn) = (true, None);
-                match self.view.press(key) {
-                    Asked::Draw => {}
-                    Asked::Quit => return Ok(None),
-                    Asked::Suspend => {
-                        drop(taken);
-                        raise(Signal::SIGSTOP)?;
-                        taken = Taken::over()?;
-                        terminal = cleared(self.size)?;
+            if now >= end {
+                return Ok(End::Asked);
+            }
+            if !is_in_foreground() {
+                away = true;
+                self.clock.wait_until(due.min(end).clamp(now + GLANCE, now + NAP));
+                continue;
+            }
+            let on = match &mut canvas {
+                None => canvas.insert(Canvas::new()?),
+                Some(on) => {
+                    if away || came.iter().any(continued) {
+                        on.taken.again()?;
+                        on.anew()?;
+                    } else if on.size != tty::size() {
+                        on.anew()?;
                     }
+                    on
+                }
+            };
+            away = false;
+            stale |= on.drawn.is_none();
+            if stale && on.drawn.is_none_or(|drawn| now >= drawn + NAP) && tty::takes_output() {
+                self.view.resize(on.size.0, on.size.1);
+                on.cells.draw(|frame| draw::draw(frame, &self.view))?;
+                on.drawn = Some(now);
+                stale = false;
+            }
+            match self.keys(due.min(end).saturating_sub(self.clock.elapsed()).clamp(GLANCE, NAP))? {
+                None => {}
+                Some(Asked::Draw) => on.drawn = None,
+                Some(Asked::Quit) => return Ok(End::Asked),
+                Some(Asked::Suspend) => {
+                    canvas = None;
+                    self.job.stop_all()?;
                 }
             }
         }
+    }
+
+    /// What the keys that come ask for; none if none comes.
+    fn keys(&mut self, longest: Duration) -> std::io::Result<Option<Asked>> {
+        let keys = match tty::keys(longest) {
+            // They are for the job that has the terminal now.
+            Err(_) if !is_in_foreground() => return Ok(None),
+            keys => keys?,
+        };
+        let mut asked = None;
+        for key in keys {
+            asked = Some(self.view.press(key));
+            if asked != Some(Asked::Draw) {
+                break;
+            }
+        }
+        Ok(asked)
     }
 
     fn read(&mut self) {

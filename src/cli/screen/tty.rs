@@ -1,25 +1,38 @@
 //! The terminal, taken over and given back on every way out.
 
-use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use ratatui::crossterm::event::{self, Event, KeyEvent};
 use ratatui::crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use ratatui::crossterm::{cursor, execute, style};
 
+use super::job::is_in_foreground;
 use crate::cli::terminal::print_to_reader;
 
 /// Keys that are taken before the picture is drawn anew: a paste is as long as it likes.
 const AT_ONCE: usize = 256;
 /// How long more keys are waited for that came with the first.
 const GLANCE: Duration = Duration::from_millis(1);
+/// The largest picture that is drawn, whatever a terminal says of itself: its cells are held in memory.
+const LARGEST: (u16, u16) = (512, 256);
 
-/// Whether the terminal is in our modes: a panic gives it back before its message is written.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// The modes of the terminal that we have, if we have one: a panic gives it back before its message is written.
+static TAKEN: Mutex<Option<Modes>> = Mutex::new(None);
+
+/// How a terminal treats what is typed.
+#[derive(Debug)]
+struct Modes {
+    /// As it was.
+    before: Termios,
+    /// As we set it.
+    ours: Termios,
+}
 
 /// The terminal in our modes: no echo, every key at once, a screen of its own. It gets its own back when this is dropped.
 #[derive(Debug)]
@@ -33,12 +46,27 @@ impl Taken {
     pub(super) fn over() -> io::Result<Self> {
         // Whether to colour was decided from the arguments too.
         style::force_color_output(true);
-        terminal::enable_raw_mode()?;
-        TAKEN.store(true, Ordering::SeqCst);
         let taken = Self(());
-        let mut out = Out::default();
-        execute!(out, EnterAlternateScreen, cursor::Hide)?;
+        taken.again()?;
         Ok(taken)
+    }
+
+    /// Takes it over where somebody else may have had it meanwhile: after a stop that nothing can catch.
+    ///
+    /// # Errors
+    /// It went away.
+    pub(super) fn again(&self) -> io::Result<()> {
+        let keyboard = tcgetattr(keyboard(&io::stdin(), &io::stdout()))?;
+        if let Ok(mut taken) = TAKEN.lock() {
+            let before = match taken.take() {
+                // Nobody changed it: what was before is still what it gets back.
+                Some(modes) if modes.ours == keyboard => modes.before,
+                _ => keyboard,
+            };
+            *taken = Some(Modes { ours: raw(&before)?, before });
+        }
+        let mut out = Out::default();
+        execute!(out, EnterAlternateScreen, cursor::Hide)
     }
 }
 
@@ -48,12 +76,31 @@ impl Drop for Taken {
     }
 }
 
+/// Where keys come from. What is written to may be another descriptor of the same terminal.
+fn keyboard<'a>(stdin: &'a io::Stdin, stdout: &'a io::Stdout) -> BorrowedFd<'a> {
+    if stdin.is_terminal() { stdin.as_fd() } else { stdout.as_fd() }
+}
+
+/// Sets modes, and gives them as the terminal has them then.
+fn raw(before: &Termios) -> io::Result<Termios> {
+    let (stdin, stdout) = (io::stdin(), io::stdout());
+    let keyboard = keyboard(&stdin, &stdout);
+    let mut raw = before.clone();
+    cfmakeraw(&mut raw);
+    tcsetattr(keyboard, SetArg::TCSANOW, &raw)?;
+    Ok(tcgetattr(keyboard)?)
+}
+
 /// Gives the terminal back. Where that fails there is none any more.
 fn give_back() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
-        let mut out = Out::default();
-        let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
-        let _ = terminal::disable_raw_mode();
+    let Some(modes) = TAKEN.try_lock().ok().and_then(|mut taken| taken.take()) else { return };
+    let mut out = Out::default();
+    let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
+    let (stdin, stdout) = (io::stdin(), io::stdout());
+    let keyboard = keyboard(&stdin, &stdout);
+    // In the background other modes than ours are those of the shell that has the terminal now.
+    if is_in_foreground() || tcgetattr(keyboard).is_ok_and(|now| now == modes.ours) {
+        let _ = tcsetattr(keyboard, SetArg::TCSANOW, &modes.before);
     }
 }
 
@@ -97,7 +144,7 @@ pub(super) fn clear() -> io::Result<()> {
 /// Columns and rows. A serial line knows none; the smallest usual terminal is assumed there.
 pub(super) fn size() -> (u16, u16) {
     match terminal::size() {
-        Ok((columns, rows)) if columns > 0 && rows > 0 => (columns, rows),
+        Ok((columns, rows)) if columns > 0 && rows > 0 => (columns.min(LARGEST.0), rows.min(LARGEST.1)),
         _ => (80, 24),
     }
 }
