@@ -17,6 +17,7 @@ struct Needs<'a> {
     makes: Option<&'a Path>,
     network: bool,
     terminal: bool,
+    programs: bool,
 }
 
 impl<'a> Needs<'a> {
@@ -46,7 +47,9 @@ impl<'a> Needs<'a> {
     fn watch(args: &'a WatchArgs) -> Self {
         let screen = args.format == WatchFormat::Screen
             || (args.format == WatchFormat::Auto && Terminal::stdout().interactive && args.output.is_none());
-        Self { machine: true, makes: args.output.as_deref(), terminal: screen, ..Self::default() }
+        // Beside a command runs a witness of its signals, a new one each time that it saw one.
+        let programs = !args.command.is_empty();
+        Self { machine: true, makes: args.output.as_deref(), terminal: screen, programs, ..Self::default() }
     }
 
     fn of(command: &'a Command) -> Self {
@@ -80,9 +83,9 @@ impl<'a> Needs<'a> {
     }
 
     fn enter(self, verbose: bool) {
-        let Self { files, machine, makes, network, terminal } = self;
+        let Self { files, machine, makes, network, terminal, programs } = self;
         let files = (!machine).then_some(files.as_slice());
-        let said = confine(Allowed { files, makes, network, terminal, processes: machine });
+        let said = confine(Allowed { files, makes, network, terminal, processes: machine, programs });
         if verbose {
             said.iter().for_each(|sentence| complain(&format!("confined: {sentence}")));
         }

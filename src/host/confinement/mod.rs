@@ -31,6 +31,8 @@ pub struct Allowed<'a> {
     pub terminal: bool,
     /// Whether it looks into other processes and namespaces.
     pub processes: bool,
+    /// Whether it starts programs.
+    pub programs: bool,
 }
 
 /// Where the kernel says which rights this process has.

@@ -15,8 +15,11 @@ pub(super) fn restrict(allowed: Allowed<'_>) -> String {
     match loaded {
         None => "system calls are not confined: the filter does not fit".to_owned(),
         Some(Ok(())) => {
-            let mut refused = vec!["modules", "mounts", "programs", "tracing"];
-            if allowed.makes.is_none() && !allowed.terminal {
+            let mut refused = vec!["modules", "mounts", "tracing"];
+            if !allowed.programs {
+                refused.push("programs");
+            }
+            if allowed.makes.is_none() && !allowed.terminal && !allowed.programs {
                 refused.push("writing to files");
             }
             if !allowed.network {
@@ -31,7 +34,7 @@ pub(super) fn restrict(allowed: Allowed<'_>) -> String {
 /// The first number that was given to no system call when this was written. Libraries do without what is newer.
 const FIRST_UNKNOWN: u32 = 463;
 
-/// Never needed: programs, other processes, mounts, the kernel itself, and system calls that take others along.
+/// Never needed: other processes, mounts, the kernel itself, and system calls that take others along.
 const NEVER: &[c_long] = &[
     libc::SYS_acct,
     libc::SYS_add_key,
@@ -41,8 +44,6 @@ const NEVER: &[c_long] = &[
     libc::SYS_clock_adjtime,
     libc::SYS_clock_settime,
     libc::SYS_delete_module,
-    libc::SYS_execve,
-    libc::SYS_execveat,
     libc::SYS_finit_module,
     libc::SYS_fsconfig,
     libc::SYS_fsmount,
@@ -130,12 +131,16 @@ const MAKING_BEFORE: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const MAKING_BEFORE: &[c_long] = &[];
 
+/// Needed to start programs.
+const STARTING: &[c_long] = &[libc::SYS_execve, libc::SYS_execveat];
+
 /// Needed to talk to others.
 const TALKING: &[c_long] = &[libc::SYS_accept, libc::SYS_accept4, libc::SYS_connect, libc::SYS_listen];
 
 /// The decision about each number from where it begins, sorted.
 pub(super) fn decisions(allowed: Allowed<'_>) -> Vec<(u32, Decision)> {
-    let to_write = allowed.makes.is_some() || allowed.terminal;
+    // What is started has its output at /dev/null, and that is opened here.
+    let to_write = allowed.makes.is_some() || allowed.terminal || allowed.programs;
     let refused = |calls: &'static [c_long]| calls.iter().map(|call| (*call, Decision::Refuse));
     let mut special: Vec<(c_long, Decision)> = refused(NEVER).collect();
     if allowed.makes.is_none() {
@@ -145,6 +150,9 @@ pub(super) fn decisions(allowed: Allowed<'_>) -> Vec<(u32, Decision)> {
         special.push((libc::SYS_openat, Decision::OnlyToRead(2)));
         #[cfg(target_arch = "x86_64")]
         special.push((libc::SYS_open, Decision::OnlyToRead(1)));
+    }
+    if !allowed.programs {
+        special.extend(refused(STARTING));
     }
     if !allowed.network {
         special.extend(refused(TALKING));
@@ -182,7 +190,7 @@ mod tests {
 
     use super::*;
 
-    const NONE: Allowed<'_> = Allowed { files: None, makes: None, network: false, terminal: false, processes: true };
+    const NONE: Allowed<'_> = Allowed { files: None, makes: None, network: false, terminal: false, processes: true, programs: false };
 
     fn refused<T>(result: io::Result<T>) -> bool {
         result.is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
