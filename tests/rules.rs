@@ -15,6 +15,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tunecheck::facts;
+use tunecheck::rules::RuleSet;
+
 use support::{PARTIAL_DUMP, ROOT, Run, WHOLE_DUMP, entries, json, run, scratch};
 
 /// The longest that a refusal may take.
@@ -172,6 +175,41 @@ fn the_built_in_rules_hold_what_they_say() {
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
     let files = run(["rules", "list"]).stdout.lines().count();
     assert!(checked.stdout.starts_with(&format!("{files} rules, ")), "{}", checked.stdout);
+}
+
+/// A build folder that outlives a checkout may hold rules of another day: cargo goes by the age of files.
+#[test]
+fn the_rules_in_the_binary_are_those_of_the_folder() {
+    let folder = Path::new(ROOT).join("rules");
+    let mut open = vec![folder.clone()];
+    let mut ids = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(entries(path));
+            continue;
+        }
+        let id = path.strip_prefix(&folder).unwrap().with_extension("").to_str().unwrap().to_owned();
+        // What is no rule: workloads, and tables at the top.
+        if !id.contains('/') || id.starts_with("workloads/") {
+            continue;
+        }
+        let (rule, doc) = RuleSet::parse(&id, &fs::read_to_string(&path).unwrap(), facts::catalogue())
+            .unwrap_or_else(|_| panic!("{id}"));
+        let built_in = RuleSet::built_in();
+        assert_eq!(
+            format!("{:?}", built_in.get(&id)),
+            format!("{:?}", Some(&rule)),
+            "{id}: touch rules, and build anew"
+        );
+        assert_eq!(
+            format!("{:?}", built_in.doc(&id)),
+            format!("{:?}", Some(&doc)),
+            "{id}: touch rules, and build anew"
+        );
+        ids.push(id);
+    }
+    ids.sort();
+    assert_eq!(RuleSet::built_in().iter().map(|rule| rule.id).collect::<Vec<_>>(), ids);
 }
 
 /// The outcome of one rule in an audit of the whole dump with these further arguments.

@@ -30,9 +30,13 @@ pub(super) const LARGEST_REPORT: u64 = 64 << 20;
 /// Columns of a report that does not go to a terminal.
 const PIPE_WIDTH: u16 = 100;
 
-/// The built-in rules. A report by none would pass whatever it was asked about.
+/// The built-in rules.
 pub(super) fn built_in() -> Result<RuleSet> {
-    let rules = RuleSet::built_in();
+    usable(RuleSet::built_in())
+}
+
+/// Rules, if there are any. A report by none would pass whatever it was asked about.
+fn usable(rules: RuleSet) -> Result<RuleSet> {
     ensure!(
         rules.iter().next().is_some(),
         "this binary was built with rules of another version and cannot read them: build it anew, after `cargo clean`"
@@ -294,5 +298,17 @@ pub(super) fn options(args: &FixArgs, host: Option<&dyn Host>) -> target::Option
             PodSecurity::Restricted => target::PodSecurity::Restricted,
         },
         units,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_that_cannot_read_its_own_rules_judges_nothing() {
+        let said = usable(RuleSet::unpacked(&[0xff; 64])).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.contains("cannot read them: build it anew"), "{said}");
+        assert!(built_in().is_ok());
     }
 }

@@ -53,7 +53,12 @@ pub struct RuleSet {
 impl RuleSet {
     /// The built-in rules.
     pub fn built_in() -> Self {
-        let (rules, workloads): (Vec<Rule>, Vec<Workload>) = postcard::from_bytes(BUILT_IN).unwrap_or_default();
+        Self::unpacked(BUILT_IN)
+    }
+
+    /// What `src/build.rs` packed; nothing if it was packed for another layout.
+    pub(crate) fn unpacked(packed: &'static [u8]) -> Self {
+        let (rules, workloads): (Vec<Rule>, Vec<Workload>) = postcard::from_bytes(packed).unwrap_or_default();
         Self { rules, docs: BTreeMap::new(), workloads }
     }
 
