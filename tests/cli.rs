@@ -771,3 +771,45 @@ fn a_fifo_in_a_tree_is_not_waited_for() {
     assert_eq!(outcome_of(&report, "boot/drift"), "unknown");
     assert_eq!(outcome_of(&report, "listen/overflows"), "unknown");
 }
+
+#[test]
+fn a_tree_with_other_values_than_the_rules_ask_for_is_reported_all_the_same() {
+    let tree = scratch("tree_of_other_values");
+    fs::create_dir_all(tree.join("proc/sys/net/ipv4")).unwrap();
+    fs::create_dir_all(tree.join("etc/sysctl.d")).unwrap();
+    fs::write(tree.join("proc/sys/net/ipv4/tcp_congestion_control"), "cubic\n").unwrap();
+    fs::write(tree.join("etc/sysctl.d/10-bbr.conf"), "net.ipv4.tcp_congestion_control = bbr # fast\n").unwrap();
+    let report = json(&["--root", tree.to_str().unwrap()]);
+    assert_eq!(outcome_of(&report, "listen/somaxconn"), "unknown");
+    fs::remove_dir_all(tree.join("proc")).unwrap();
+    assert_eq!(run(["--root", tree.to_str().unwrap()]).code, Some(2));
+}
+
+#[test]
+fn a_key_of_the_machine_is_compared_and_never_shown() {
+    let tree = scratch("tree_with_a_key");
+    for (path, text) in [
+        ("proc/sys/net/core/somaxconn", "4096\n"),
+        ("proc/sys/net/ipv4/tcp_fastopen_key", "01020304-05060708-090a0b0c-0d0e0f10\n"),
+        ("proc/sys/net/ipv6/conf/default/stable_secret", "2001:0db8:0000:0000:0000:0000:0000:0a0b\n"),
+        (
+            "etc/sysctl.d/20-keys.conf",
+            "net.ipv4.tcp_fastopen_key = 01020304-05060708-090a0b0c-00000000\nnet.ipv6.conf.default.stable_secret = 2001:db8::a0b\n",
+        ),
+    ] {
+        let path = tree.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let report = json(&["--root", tree.to_str().unwrap()]);
+    let drifts = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["rule"] == "boot/drift" && one["outcome"] != "pass");
+    let subjects: Vec<&str> = drifts.map(|one| one["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["net.ipv4.tcp_fastopen_key"], "one secret written in two ways is one");
+    for secret in ["01020304", "090a0b0c", "db8::a0b", "0a0b"] {
+        assert!(!report.to_string().contains(secret), "{secret}: {report}");
+    }
+}
