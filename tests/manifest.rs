@@ -97,7 +97,7 @@ fn every_fault_is_found_where_it_is_and_nothing_else() {
         (
             "jvm-told",
             &[
-                "10:39 jvm fail",
+                "10:39 jvm warn",
                 "14:42 jvm fail",
                 "18:45 jvm fail",
                 "22:46 jvm warn",
@@ -474,8 +474,14 @@ fn limits_of_other_platforms_and_of_nodes_are_held_against_the_load() {
         ("2h11m15s", &[]),
         ("24h0m0s", &[]),
         ("0s", &[]),
-        ("soon", &[]),
-        ("1.5", &[]),
+        ("\"0\"", &[]),
+        ("null", &[]),
+        ("$TIMEOUT", &[]),
+        ("${TIMEOUT}", &[]),
+        ("86400", &["conntrack fail"]),
+        ("soon", &["conntrack fail"]),
+        ("\"1.5\"", &["conntrack fail"]),
+        ("-1h", &["conntrack fail"]),
     ] {
         assert_eq!(
             told(&proxy(&format!("conntrack: {{tcpEstablishedTimeout: {timeout}}}")), &[]),
@@ -486,9 +492,193 @@ fn limits_of_other_platforms_and_of_nodes_are_held_against_the_load() {
     assert_eq!(told(&proxy("contrack: {min: 1}"), &[]), ["no-such-field warn"]);
     let kubelet = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nallowedUnsafeSysctl: [x]\n";
     assert_eq!(told(kubelet, &[]), ["no-such-field warn"]);
+    let kubelet =
+        |rest: &str| format!("apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n{rest}\n");
+    assert_eq!(told(&kubelet("podPidsLimit: 4096"), &load), ["load unknown"]);
+    assert_eq!(told(&kubelet("podPidsLimit: 65536"), &load), Vec::<String>::new());
+    assert_eq!(told(&kubelet("podPidsLimit: -1"), &load), Vec::<String>::new());
     let host = pod("hostNetwork: true\ndnsPolicy: ClusterFirstWithHostNet");
     assert_eq!(told(&host, &load), ["load unknown"]);
     assert_eq!(told(&host, &[]), Vec::<String>::new());
+}
+
+/// What is found on standard input, as `line:column check outcome`.
+fn found_in(text: impl AsRef<[u8]>, args: &[&str]) -> Vec<String> {
+    let run = given(text, &[args, &["--format", "json"]].concat());
+    let told: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stderr));
+    let word = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+    let findings = told["findings"].as_array().unwrap().iter();
+    findings
+        .map(|one| format!("{}:{} {} {}", one["line"], one["column"], word(one, "check"), word(one, "outcome")))
+        .collect()
+}
+
+#[test]
+fn ports_that_the_api_server_refuses_are_told_and_no_others() {
+    let container = |fields: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n  - {{name: c, image: i, {fields}}}\n"
+        )
+    };
+    let at = "6:";
+    for (fields, expected) in [
+        ("ports: [{containerPort: 80800}]", 1),
+        ("ports: [{containerPort: 0}]", 1),
+        ("ports: [{containerPort: -1}]", 1),
+        ("ports: [{containerPort: '8080'}]", 1),
+        ("ports: [{containerPort: http}]", 1),
+        ("ports: [{containerPort: 65535, hostPort: 0}]", 0),
+        ("ports: [{containerPort: 1, hostPort: 65536}]", 1),
+        ("ports: [{containerPort: $PORT}, {containerPort: '{{ port }}'}]", 0),
+        ("livenessProbe: {httpGet: {port: 70000}}", 1),
+        ("livenessProbe: {httpGet: {port: '8080'}}", 1),
+        ("readinessProbe: {tcpSocket: {port: http}}", 0),
+        ("readinessProbe: {tcpSocket: {port: a-name-that-is-too-long}}", 1),
+        ("startupProbe: {grpc: {port: 99999}}", 1),
+        ("startupProbe: {grpc: {port: 9999}}", 0),
+        ("lifecycle: {preStop: {httpGet: {port: 0}}}", 1),
+        ("lifecycle: {preStop: {httpGet: {port: 8080}}}", 0),
+    ] {
+        let found = found_in(container(fields), &[]);
+        assert_eq!(found.len(), expected, "{fields}: {found:?}");
+        assert!(found.iter().all(|one| one.starts_with(at) && one.ends_with("ports fail")), "{fields}: {found:?}");
+    }
+    let service =
+        |port: &str| format!("apiVersion: v1\nkind: Service\nmetadata: {{name: s}}\nspec:\n  ports:\n  - {{{port}}}\n");
+    for (port, expected) in [
+        ("port: 65536", &["6:12 ports fail"][..]),
+        ("port: 80, targetPort: 65536", &["6:28 ports fail"]),
+        ("port: 80, targetPort: '8080'", &["6:28 ports fail"]),
+        ("port: 80, targetPort: http", &[]),
+        ("port: 80, targetPort: 0", &[]),
+        ("port: 80, targetPort: 8080, nodePort: 90000", &["6:44 ports fail"]),
+        ("port: '80'", &["6:12 ports fail"]),
+    ] {
+        assert_eq!(found_in(service(port), &[]), expected, "{port}");
+    }
+    // A Service of another API has ports of another kind.
+    let other = service("port: 70000").replace("apiVersion: v1", "apiVersion: serving.knative.dev/v1");
+    assert_eq!(found_in(other, &[]), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_patch_puts_into_a_pod_is_judged_and_nothing_is_missing_in_it() {
+    let flow = |patch: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: WorkflowTemplate\nmetadata: {{name: w}}\nspec:\n  podSpecPatch: |\n{}",
+            patch.lines().map(|line| format!("    {line}\n")).collect::<String>()
+        )
+    };
+    for (patch, expected) in [
+        ("containers:\n- name: main\n  resources: {limits: {memory: 1GB}}", &["8:34 quantity fail"][..]),
+        ("containers:\n- name: main\n  ulimits: {nofile: 65536}", &["8:7 no-such-field fail"]),
+        ("securityContext:\n  sysctls:\n  - {name: vm.max_map_count, value: '262144'}", &["8:14 impossible fail"]),
+        ("containers:\n- name: main\n  env: [{name: JAVA_TOOL_OPTIONS, value: -Xmx2g}]", &[]),
+        (
+            "containers:\n- name: main\n  env: [{name: JAVA_TOOL_OPTIONS, value: -Xmx2g}]\n  resources: {limits: {memory: 1Gi}}",
+            &["8:46 jvm fail"],
+        ),
+        ("containers:\n- name: main\n  resources: {limits: {memory: '{{inputs.parameters.memory}}'}}", &[]),
+        ("containers: [", &["7:1 syntax fail"]),
+        (
+            "{\"containers\": [{\"name\": \"main\", \"resources\": {{inputs.parameters.resources}} }",
+            &["6:74 syntax unknown"],
+        ),
+    ] {
+        let found = found_in(flow(patch), &[]);
+        let place = |one: &str| one.split_once(' ').unwrap().1.to_owned();
+        let (says, wanted): (Vec<String>, Vec<String>) =
+            (found.iter().map(|one| place(one)).collect(), expected.iter().map(|one| place(one)).collect());
+        assert_eq!(says, wanted, "{patch}: {found:?}");
+        if !patch.contains("containers: [") && !patch.contains("{{inputs.parameters.res") {
+            assert_eq!(found, expected, "{patch}");
+        }
+    }
+    let change = |path: &str, value: &str| format!("- op: add\n  path: {path}\n  value: {value}\n");
+    let container = "/spec/template/spec/containers/0";
+    for (path, value, expected) in [
+        (
+            "/spec/template/spec/securityContext/sysctls".to_owned(),
+            "[{name: vm.max_map_count, value: '1'}]",
+            &["3:18 impossible fail"][..],
+        ),
+        (
+            "/spec/template/spec/securityContext/sysctls/-".to_owned(),
+            "{name: net.ipv4.tcp_syncookies, value: 1}",
+            &["3:46 quotes fail"],
+        ),
+        ("/spec/template/spec/securityContext/sysctls/0/value".to_owned(), "'1'", &[]),
+        (format!("{container}/ulimits"), "{nofile: 1}", &["2:9 no-such-field fail"]),
+        (format!("{container}/resources/limits/memory"), "1GB", &["3:10 quantity fail"]),
+        (format!("{container}/resources"), "{limits: {memory: 1Gi}, requests: {memory: 2Gi}}", &["3:47 quantity fail"]),
+        (
+            format!("{container}/env/-"),
+            "{name: JAVA_TOOL_OPTIONS, value: -XX:MaxRAMPercentage=150}",
+            &["3:43 jvm fail"],
+        ),
+        (format!("{container}/env/-"), "{name: JAVA_TOOL_OPTIONS, value: -XX:MaxRAMPercentage=75}", &[]),
+        (format!("{container}/ports/0/containerPort"), "80800", &["3:10 ports fail"]),
+        (format!("{container}/image"), "a:2", &[]),
+        ("/spec/resources".to_owned(), "{requests: {storage: 10Gi}}", &[]),
+        ("/spec/replicas".to_owned(), "3", &[]),
+    ] {
+        assert_eq!(found_in(change(&path, value), &[]), expected, "{path}");
+        // The same in a Kustomization, as a text that is further in.
+        let text: String = change(&path, value).lines().map(|line| format!("      {line}\n")).collect();
+        let whole = format!("kind: Kustomization\npatches:\n  - target: {{kind: Deployment}}\n    patch: |-\n{text}");
+        let found = found_in(whole, &[]);
+        let moved: Vec<String> = expected
+            .iter()
+            .map(|one| {
+                let (place, rest) = one.split_once(' ').unwrap();
+                let (line, column) = place.split_once(':').unwrap();
+                format!("{}:{} {rest}", line.parse::<u32>().unwrap() + 4, column.parse::<u32>().unwrap() + 6)
+            })
+            .collect();
+        assert_eq!(found, moved, "{path}");
+    }
+    // A part of an object as a text, and what a policy of another program would match.
+    let strategic = "kind: Kustomization\npatches:\n- patch: |-\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: d}\n    spec: {template: {spec: {containers: [{name: c, ulimits: {}}], hostNetwork: true}}}\n";
+    assert_eq!(found_in(strategic, &[]), ["7:53 no-such-field fail"]);
+    let policy = "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  rules:\n  - mutate:\n      patch: |-\n        - {op: add, path: /spec/containers/0/ulimits, value: 1}\n";
+    assert_eq!(found_in(policy, &[]), Vec::<String>::new());
+}
+
+#[test]
+fn configurations_of_nodes_are_held_against_every_field_that_they_have() {
+    let kubelet =
+        |field: &str| format!("apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n{field}\n");
+    let proxy =
+        |field: &str| format!("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n{field}\n");
+    let none = Vec::<String>::new();
+    // Neither program ends for a field that it does not know.
+    for (field, expected) in [
+        ("podPidLimit: 4096", &["3:1 no-such-field warn"][..]),
+        ("authentication: {webhook: {enable: true}}", &["3:28 no-such-field warn"]),
+        ("registerWithTaints:\n- {key: a, effects: NoSchedule}", &["4:12 no-such-field warn"]),
+        ("podPidsLimit: \"4096\"", &["3:15 kubelet fail"]),
+        ("podPidsLimit: 4194305", &["3:15 kubelet fail"]),
+        ("podPidsLimit: 4194304", &[]),
+        ("podPidsLimit: 0", &[]),
+        ("maxOpenFiles: -1", &["3:15 kubelet fail"]),
+        ("maxPods: -1", &["3:10 kubelet fail"]),
+        ("maxPods: ${PODS}", &[]),
+        ("evictionHard: {memory.available: 1Gi}\nfeatureGates: {Anything: true}", &[]),
+        ("logging: {flushFrequency: 5s, options: {text: {splitStream: true}}}", &[]),
+    ] {
+        assert_eq!(found_in(kubelet(field), &[]), expected, "{field}");
+    }
+    for (field, expected) in [
+        ("maxPerCore: 1", &["3:1 no-such-field warn"][..]),
+        ("conntrack: {max: 1}", &["3:13 no-such-field warn"]),
+        ("conntrack: {min: \"1\"}", &["3:18 conntrack fail"]),
+        ("mode: nftables\nnftables: {syncPeriod: 30s}\nwinkernel: {enableDSR: true}", &[]),
+    ] {
+        assert_eq!(found_in(proxy(field), &[]), expected, "{field}");
+    }
+    // What a newer release has is not known here.
+    assert_eq!(found_in(kubelet("podTasks: 1"), &["--kubernetes-version", "1.60"]), ["3:1 no-such-field unknown"]);
+    assert_eq!(found_in(kubelet("podPidsLimit: 1"), &["--kubernetes-version", "1.60"]), none);
 }
 
 #[test]
@@ -623,10 +813,10 @@ fn the_jvm_is_judged_by_what_it_reads_last() {
             format!("env: [{}], {LIMIT}", env("JAVA_TOOL_OPTIONS", "-XX:OnOutOfMemoryError=\"kill -9 %p\" -Xmx2g")),
             "fail",
         ),
-        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx2g")), "fail"),
+        (format!("env: [{}], {LIMIT}", env("CATALINA_OPTS", "-Xmx2g")), "fail"),
         (format!("env: [{}], {LIMIT}", env("MY_FLAGS", "-Xmx2g")), "warn"),
         (format!("env: [{}], {LIMIT}", env("MY_FLAGS", "no heap")), ""),
-        (format!("command: [java, -jar, a.jar], env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx2g")), ""),
+        (format!("command: [java, -jar, a.jar], env: [{}], {LIMIT}", env("CATALINA_OPTS", "-Xmx2g")), ""),
         (format!("command: [sh, -c, 'exec java $O -jar a'], env: [{}], {LIMIT}", env("O", "-Xmx2g")), "fail"),
         (format!("command: [java, $(O)], env: [{}], {LIMIT}", env("O", "-Xmx2g")), "fail"),
         (format!("command: [java, $$(O)], env: [{}], {LIMIT}", env("O", "-Xmx2g")), ""),
@@ -634,24 +824,33 @@ fn the_jvm_is_judged_by_what_it_reads_last() {
         (format!("env: [{}, {}], {LIMIT}", env("JAVA_TOOL_OPTIONS", "$(B) -Xms1m"), env("B", "-Xmx600m")), ""),
         (format!("env: [{}], {LIMIT}", env("JAVA_TOOL_OPTIONS", "-Xms4g")), "fail"),
         (format!("env: [{}], {LIMIT}", env("JAVA_TOOL_OPTIONS", "-Xms100m")), ""),
-        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx2gb")), "fail"),
-        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx$HEAP")), ""),
-        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-XX:MaxRAMPercentage=75%")), "fail"),
-        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx512m -XX:MaxMetaspaceSize=256m")), ""),
-        (format!("env: [{}], {LIMIT}", env("JAVA_OPTS", "-Xmx800m -XX:MaxMetaspaceSize=256m")), "warn"),
-        (format!("env: [{}], resources: {{limits: {{memory: 64Gi}}}}", env("JAVA_OPTS", "-Xmx60g")), ""),
-        (format!("env: [{}], resources: {{limits: {{memory: 80Mi}}}}", env("JAVA_OPTS", "-Xmx64m")), "warn"),
-        (format!("env: [{}], resources: {{limits: {{memory: 120Mi}}}}", env("JAVA_OPTS", "-Xmx64m")), ""),
+        (format!("env: [{}], {LIMIT}", env("CATALINA_OPTS", "-Xmx2gb")), "fail"),
+        (format!("env: [{}], {LIMIT}", env("CATALINA_OPTS", "-Xmx$HEAP")), ""),
+        (format!("env: [{}], {LIMIT}", env("CATALINA_OPTS", "-XX:MaxRAMPercentage=75%")), "fail"),
+        (format!("env: [{}], {LIMIT}", env("CATALINA_OPTS", "-Xmx512m -XX:MaxMetaspaceSize=256m")), ""),
+        (format!("env: [{}], {LIMIT}", env("CATALINA_OPTS", "-Xmx800m -XX:MaxMetaspaceSize=256m")), "warn"),
+        (format!("env: [{}], resources: {{limits: {{memory: 64Gi}}}}", env("CATALINA_OPTS", "-Xmx60g")), ""),
+        (format!("env: [{}], resources: {{limits: {{memory: 80Mi}}}}", env("CATALINA_OPTS", "-Xmx64m")), "warn"),
+        (format!("env: [{}], resources: {{limits: {{memory: 120Mi}}}}", env("CATALINA_OPTS", "-Xmx64m")), ""),
         (
-            format!("env: [{}], resources: {{limits: {{memory: 200Mi}}}}", env("JAVA_OPTS", "-XX:MaxRAMPercentage=75")),
+            format!(
+                "env: [{}], resources: {{limits: {{memory: 200Mi}}}}",
+                env("CATALINA_OPTS", "-XX:MaxRAMPercentage=75")
+            ),
             "warn",
         ),
         (
-            format!("env: [{}], resources: {{limits: {{memory: 200Mi}}}}", env("JAVA_OPTS", "-XX:MaxRAMPercentage=50")),
+            format!(
+                "env: [{}], resources: {{limits: {{memory: 200Mi}}}}",
+                env("CATALINA_OPTS", "-XX:MaxRAMPercentage=50")
+            ),
             "",
         ),
         (
-            format!("env: [{}], resources: {{limits: {{memory: 256Mi}}}}", env("JAVA_OPTS", "-XX:MaxRAMPercentage=75")),
+            format!(
+                "env: [{}], resources: {{limits: {{memory: 256Mi}}}}",
+                env("CATALINA_OPTS", "-XX:MaxRAMPercentage=75")
+            ),
             "",
         ),
         (format!("command: [notjava, -Xmx2g], {LIMIT}"), ""),
@@ -662,7 +861,19 @@ fn the_jvm_is_judged_by_what_it_reads_last() {
         ("command: [java, -Xms2g, -Xmx1g]".to_owned(), "fail"),
         ("command: [java, -Xms1g, -Xmx1g]".to_owned(), ""),
     ];
-    for (container, expected) in cases {
+    // Whether something reads a variable of any program's name, its image or its command says.
+    let java_opts = env("JAVA_OPTS", "-Xmx2g");
+    let of_scripts = [
+        (format!("env: [{java_opts}], {LIMIT}"), "warn"),
+        (format!("image: 'tomcat:10', env: [{java_opts}], {LIMIT}"), "fail"),
+        (format!("image: 'tomcat.example/tools/app:1', env: [{java_opts}], {LIMIT}"), "warn"),
+        (format!("command: [/opt/bin/catalina.sh, run], env: [{java_opts}], {LIMIT}"), "fail"),
+        (format!("command: [sh, -c, 'java $JAVA_OPTS -jar a.jar'], env: [{java_opts}], {LIMIT}"), "fail"),
+        (format!("env: [{}], {LIMIT}", env("JVM_OPTS", "-Xmx2g")), "warn"),
+        (format!("image: 'cassandra:5', env: [{}], {LIMIT}", env("JVM_OPTS", "-Xmx2g")), "fail"),
+        (format!("env: [{}], {LIMIT}", env("ES_JAVA_OPTS", "-Xmx2g")), "fail"),
+    ];
+    for (container, expected) in cases.into_iter().chain(of_scripts) {
         assert_eq!(judged(&container), expected, "{container}");
     }
 }

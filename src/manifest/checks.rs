@@ -65,6 +65,16 @@ pub const CHECKS: &[Page] = &[
         change: "resources.limits.memory, and -XX:MaxRAMPercentage=75 in place of -Xmx",
     },
     Page {
+        id: "manifest/kubelet",
+        title: "The kubelet starts with its configuration, and so do its pods",
+        symptoms: &[
+            "invalid configuration: maxOpenFiles<text>must not be a negative number",
+            "invalid configuration: maxPods<text>must not be a negative number",
+        ],
+        why: "A number that is text, or negative where the kubelet wants none, ends the kubelet before it begins. podPidsLimit becomes pids.max of each pod's group, of which the kernel takes no more than 4194304: above it no pod starts. maxOpenFiles is the kubelet's own limit, not that of pods.",
+        change: "the number without quotes, within its range",
+    },
+    Page {
         id: "manifest/load",
         title: "What a manifest sets carries the declared load",
         symptoms: &[],

@@ -4,6 +4,7 @@
 //! that another tool fills in is not missing. Nothing of a manifest is printed but the field that is asked about.
 
 mod admission;
+mod budget;
 mod checks;
 mod commands;
 mod containers;
@@ -14,7 +15,9 @@ mod heaps;
 mod jvm;
 mod load;
 mod node;
+mod patches;
 mod pods;
+mod port_numbers;
 mod ports;
 mod quantity;
 mod resources;
@@ -43,10 +46,11 @@ use crate::model::version::Version;
 
 pub use surroundings::Surroundings;
 
+use budget::Budget;
 use pods::{Object, Spec};
 use surroundings::Around;
 use sysctls::Sysctl;
-use tree::{Broken, Budget, Node};
+use tree::{Broken, Node};
 
 /// Broken documents of one file after which the rest is not read.
 const MOST_BROKEN: usize = 20;
@@ -109,9 +113,10 @@ fn text_of(text: &str, options: Options<'_>, judged: &mut Judged) {
             continue;
         }
         let before = judged.faults.len();
-        let (trees, error) = tree::read(piece.text, piece.start, &budget);
-        for tree in &trees {
-            if let Some(root) = tree.root().filter(|root| !root.is_null()) {
+        let (mut trees, error) = tree::read(piece.text, piece.start, &budget);
+        for tree in &mut trees {
+            let is_patch = patches::speaks(piece.text) && patches::judge(tree, around, options, judged);
+            if let Some(root) = tree.root().filter(|root| !root.is_null() && !is_patch) {
                 document(root, around, options, judged);
             }
         }
@@ -205,6 +210,7 @@ fn document<'a>(root: Node<'a>, around: Around<'a>, options: Options<'_>, judged
             continue;
         }
         judged.objects += 1;
+        port_numbers::service(object, &mut judged.faults);
         let configurations = judged.configurations;
         configuration(object, options, judged);
         let pods = object.pods(around);
@@ -240,15 +246,17 @@ fn configuration(object: Object<'_>, options: Options<'_>, judged: &mut Judged) 
             }
         }
         for fault in judged.faults.iter_mut().skip(before) {
-            fault.mark = match value.is_block() {
-                // The text of a block begins below its key, further in by two blanks.
-                true => Mark {
-                    line: value.mark().line + fault.mark.line,
-                    column: key.mark().column + 1 + fault.mark.column,
-                },
-                false => value.mark(),
-            };
+            fault.mark = in_text(value, key.mark().column + 2, fault.mark);
         }
+    }
+}
+
+/// A place of a text that a value holds, as one of the file. A block begins below, at a column; what has no lines of its
+/// own is one place.
+fn in_text(value: Node<'_>, column: usize, mark: Mark) -> Mark {
+    match value.is_block() {
+        true => Mark { line: value.mark().line + mark.line, column: column - 1 + mark.column },
+        false => value.mark(),
     }
 }
 
@@ -263,13 +271,14 @@ fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     fields::judge(spec, faults);
     schema::judge(spec, options, faults);
     resources::judge(spec, faults);
+    port_numbers::judge(spec, faults);
     if windows::judge(spec, faults) {
         return;
     }
     let mut sysctls = sysctls::judge(spec, options, faults);
     values::judge(&spec.subject(), "the sandbox is never made", &sysctls, faults);
-    // A container writes after the sandbox is made.
-    let written = tuning::judge(spec, options, faults);
+    // A container writes after the sandbox is made; whose it is that one of a patch writes, the base says.
+    let written = if spec.is_part() { Vec::new() } else { tuning::judge(spec, options, faults) };
     for tuning::Own { name, value, mark } in &written {
         sysctls.retain(|sysctl| sysctl.name != *name);
         sysctls.push(Sysctl { name: name.clone(), value, mark: *mark });
@@ -296,5 +305,5 @@ fn shown(text: &str) -> String {
 
 /// Whether a text is filled in by a template or by a person before it is applied.
 fn is_filled_in_later(text: &str) -> bool {
-    ["{{", "${", "$(", "<%", "__"].iter().any(|mark| text.contains(mark))
+    ["{{", "$", "<%", "__"].iter().any(|mark| text.contains(mark))
 }

@@ -43,6 +43,8 @@ pub(super) struct Spec<'a> {
     /// Where it was found by its shape; none at the place that Kubernetes' own kinds have for it.
     path: Option<String>,
     is_whole: bool,
+    /// Whether it is no more than what a patch names.
+    is_part: bool,
 }
 
 /// A container of a pod.
@@ -97,10 +99,15 @@ impl<'a> Object<'a> {
     /// The specs of the pods in it: at the place that the kind has for one, or wherever something has the shape of one.
     pub(super) fn pods(self, around: Around<'a>) -> Vec<Spec<'a>> {
         let mut found = Vec::new();
-        if !WITHOUT_PODS.iter().any(|group| self.group == *group || self.group.ends_with(&format!(".{group}"))) {
+        if self.can_have_pods() {
             self.find(&mut found, around, &mut Vec::new());
         }
         found
+    }
+
+    /// Whether what has the shape of a pod in it is one.
+    pub(super) fn can_have_pods(self) -> bool {
+        !WITHOUT_PODS.iter().any(|group| self.group == *group || self.group.ends_with(&format!(".{group}")))
     }
 
     pub(super) fn node(self) -> Node<'a> {
@@ -143,7 +150,7 @@ impl<'a> Object<'a> {
         if let Some(node) = at(path_of_kind).filter(|node| node.is_map()) {
             let parent = path_of_kind.split_last().and_then(|(_, parents)| at(parents));
             let is_whole = at(needs).is_some() && !owner.name.is_empty() && has_images(node);
-            found.push(Spec { node, parent, owner, path: None, is_whole });
+            found.push(Spec { node, parent, owner, path: None, is_whole, is_part: false });
         }
     }
 }
@@ -187,7 +194,7 @@ fn walk<'a>(node: Node<'a>, parent: Node<'a>, owner: Owner<'a>, found: &mut Vec<
     let has_heap = || node.get(JVM_OPTIONS).is_some_and(Node::is_map);
     if is_pod || has_sysctls() || has_one() || has_heap() {
         let path = Some(dotted(path));
-        found.push(Spec { node, parent: Some(parent), owner, path, is_whole: has_images(node) });
+        found.push(Spec { node, parent: Some(parent), owner, path, is_whole: has_images(node), is_part: false });
     }
     if !is_pod {
         for (key, value) in node.entries() {
@@ -227,6 +234,17 @@ fn has_images(spec: Node<'_>) -> bool {
 }
 
 impl<'a> Spec<'a> {
+    /// What a patch puts into the spec of a pod: of the object that it is for, kind and name, and of where.
+    pub(super) fn part(node: Node<'a>, [kind, name]: [&'a str; 2], path: String, around: Around<'a>) -> Self {
+        let owner = Owner { kind, name, namespace: "", around };
+        Self { node, parent: None, owner, path: Some(path), is_whole: false, is_part: true }
+    }
+
+    /// The same as what a patch names.
+    pub(super) fn as_patch(self) -> Self {
+        Self { is_whole: false, is_part: true, ..self }
+    }
+
     /// All containers, in the order in which they start.
     pub(super) fn containers(&self) -> impl Iterator<Item = Container<'a>> + use<'a> {
         let node = self.node;
@@ -270,6 +288,11 @@ impl<'a> Spec<'a> {
     /// Whether everything that is said of the pod stands here: a patch has only what it changes.
     pub(super) fn is_whole(&self) -> bool {
         self.is_whole
+    }
+
+    /// Whether it is part of a pod's spec by what holds it: a patch.
+    pub(super) fn is_part(&self) -> bool {
+        self.is_part
     }
 
     /// An annotation that the pod gets.

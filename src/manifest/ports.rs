@@ -30,7 +30,9 @@ pub(super) fn judge(spec: &Spec<'_>, sysctls: &[Sysctl<'_>], faults: &mut Vec<Fa
             let change = format!("{DEFAULT_LOW} or less");
             faults.push(fault("ports", Outcome::Fail, start.mark, spec.subject(), [says, change]));
         }
-        if let Some((own, mark)) = own_ports_in(spec, (DEFAULT_LOW, DEFAULT_HIGH), sysctls) {
+        // What a patch does not name, its base may have.
+        let own = spec.is_whole().then(|| own_ports_in(spec, (DEFAULT_LOW, DEFAULT_HIGH), sysctls)).flatten();
+        if let Some((own, mark)) = own {
             let says = says_of(&format!("{RANGE} is {DEFAULT_LOW}-{DEFAULT_HIGH} where nothing sets it, and"), &own);
             let texts = [says, format!("add {own} to {RESERVED}")];
             faults.push(fault("ports", Outcome::Warn, mark, spec.subject(), texts));

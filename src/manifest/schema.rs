@@ -1,4 +1,4 @@
-//! Fields of a pod's spec that no release of Kubernetes has: what the API server calls unknown.
+//! Fields that no release of Kubernetes has: of a pod's spec, and of the configurations of a node.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -23,20 +23,26 @@ enum Holds {
     Many(&'static str),
 }
 
-static TYPES: LazyLock<BTreeMap<&'static str, Fields>> = LazyLock::new(|| types(include_str!("pod_fields.txt")));
+/// Types by name.
+type Types = BTreeMap<&'static str, Fields>;
+
+static OF_PODS: LazyLock<Types> = LazyLock::new(|| types(include_str!("pod_fields.txt")));
+static OF_NODES: LazyLock<Types> = LazyLock::new(|| types(include_str!("node_fields.txt")));
 
 /// Types whose fields are most often written in one of the others.
-const NEIGHBOURS: [(&str, &str); 4] = [
+const NEIGHBOURS: [(&str, &str); 6] = [
     ("PodSpec", "a pod's spec"),
     ("Container", "a container"),
     ("PodSecurityContext", "a pod's securityContext"),
     ("SecurityContext", "a container's securityContext"),
+    ("KubeProxyConfiguration", "the KubeProxyConfiguration itself"),
+    ("KubeProxyConntrackConfiguration", "conntrack"),
 ];
 /// What more is said of elsewhere.
 const JUDGED_ELSEWHERE: [&str; 3] = ["ulimits", "rlimits", "sysctls"];
 
-fn types(text: &'static str) -> BTreeMap<&'static str, Fields> {
-    let mut types: BTreeMap<&str, Fields> = BTreeMap::new();
+fn types(text: &'static str) -> Types {
+    let mut types = Types::new();
     let mut of = "";
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let fields = match line.split_once(": ") {
@@ -56,52 +62,83 @@ fn types(text: &'static str) -> BTreeMap<&'static str, Fields> {
     types
 }
 
-/// Tells the fields that are unknown. Kinds of other APIs have a pod's spec with fields of their own.
+/// Tells the fields of a pod's spec that are unknown. Kinds of other APIs have one with fields of their own.
 pub(super) fn judge(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     if spec.is_of_kubernetes() {
-        let newer = options.kubernetes.is_some_and(|release| release.is_later_release(NEWEST_KUBERNETES));
-        walk(spec.node, "PodSpec", &mut vec!["spec".to_owned()], &mut |key, of, path| {
-            let (outcome, who) = match newer {
+        let then = (Outcome::Fail, "the API server refuses it (kubectl asks for strict validation) or drops it");
+        let unknown = Unknown { types: &OF_PODS, subject: spec.subject(), then, options };
+        unknown.tell(spec.node, "PodSpec", &["spec"], faults);
+    }
+}
+
+/// Tells the fields of a node's configuration that are unknown. Both programs decode it strictly, write
+/// into their log what they did not know, and go on with the rest (`DecodeKubeletConfiguration`, `loadConfig`).
+pub(super) fn configuration(
+    config: Node<'_>,
+    kind: &'static str,
+    who: &str,
+    options: Options<'_>,
+    faults: &mut Vec<Fault>,
+) {
+    let then = format!("{who} says so in its log, and reads over it");
+    let unknown = Unknown { types: &OF_NODES, subject: kind.to_owned(), then: (Outcome::Warn, &then), options };
+    unknown.tell(config, kind, &[], faults);
+}
+
+/// How unknown fields are told.
+struct Unknown<'a> {
+    types: &'static Types,
+    subject: String,
+    /// What becomes of one.
+    then: (Outcome, &'a str),
+    options: Options<'a>,
+}
+
+impl Unknown<'_> {
+    fn tell(&self, node: Node<'_>, of: &'static str, path: &[&str], faults: &mut Vec<Fault>) {
+        let newer = self.options.kubernetes.is_some_and(|release| release.is_later_release(NEWEST_KUBERNETES));
+        let mut path = path.iter().map(|step| (*step).to_owned()).collect();
+        walk(self.types, node, of, &mut path, &mut |key, of, path| {
+            let (outcome, then) = match newer {
                 true => (Outcome::Unknown, format!("no release up to {NEWEST_KUBERNETES} has it")),
-                false => {
-                    let who = "the API server refuses it (kubectl asks for strict validation) or drops it";
-                    (Outcome::Fail, who.to_owned())
-                }
+                false => (self.then.0, self.then.1.to_owned()),
             };
             let written = key.scalar().unwrap_or_default();
-            let says = format!("unknown field {}.{}: {who}", shown(&path.join(".")), shown(written));
-            let texts = [says, instead(written, of)];
-            faults.push(fault("no-such-field", outcome, key.mark(), spec.subject(), texts));
+            let dot = if path.is_empty() { "" } else { "." };
+            let says = format!("unknown field {}{dot}{}: {then}", shown(&path.join(".")), shown(written));
+            let texts = [says, instead(self.types, written, of)];
+            faults.push(fault("no-such-field", outcome, key.mark(), self.subject.clone(), texts));
         });
     }
 }
 
 fn walk<'a>(
+    types: &'static Types,
     node: Node<'a>,
     of: &'static str,
     path: &mut Vec<String>,
     unknown: &mut impl FnMut(Node<'a>, &'static str, &[String]),
 ) {
-    let Some(fields) = TYPES.get(of) else { return };
+    let Some(fields) = types.get(of) else { return };
     for (key, value) in node.entries() {
         let name = key.scalar().unwrap_or_default();
         match fields.get(name) {
             Some(Holds::Anything) => {}
             Some(Holds::One(of)) => {
                 path.push(name.to_owned());
-                walk(value, of, path, unknown);
+                walk(types, value, of, path, unknown);
                 path.pop();
             }
             Some(Holds::Many(of)) => {
                 for (at, item) in value.items().enumerate() {
                     path.push(format!("{name}[{at}]"));
-                    walk(item, of, path, unknown);
+                    walk(types, item, of, path, unknown);
                     path.pop();
                 }
             }
             None if name == "<<" => {
-                walk(value, of, path, unknown);
-                value.items().for_each(|merged| walk(merged, of, path, unknown));
+                walk(types, value, of, path, unknown);
+                value.items().for_each(|merged| walk(types, merged, of, path, unknown));
             }
             // Directives of a patch.
             None if name.starts_with('$') || key.is_placeholder() || JUDGED_ELSEWHERE.contains(&name) => {}
@@ -111,13 +148,13 @@ fn walk<'a>(
 }
 
 /// What may have been meant.
-fn instead(name: &str, of: &str) -> String {
-    let has = |of: &str| TYPES.get(of).is_some_and(|fields| fields.contains_key(name));
+fn instead(types: &Types, name: &str, of: &str) -> String {
+    let has = |of: &str| types.get(of).is_some_and(|fields| fields.contains_key(name));
     if let Some((_, what)) = NEIGHBOURS.iter().find(|(other, _)| *other != of && has(other)) {
         return format!("move it: {what} has a field of this name");
     }
     let near = |known: &&&str| distance(&name.to_ascii_lowercase(), &known.to_ascii_lowercase());
-    let best = TYPES.get(of).into_iter().flat_map(Fields::keys).min_by_key(near);
+    let best = types.get(of).into_iter().flat_map(Fields::keys).min_by_key(near);
     match best.filter(|best| near(best) * 3 <= name.len()) {
         Some(best) => format!("did you mean {best}?"),
         None => "delete it".to_owned(),
@@ -130,28 +167,39 @@ mod tests {
 
     #[test]
     fn every_type_that_is_named_is_there_and_every_type_is_reached() {
-        let mut reached = vec!["PodSpec"];
-        let mut at = 0;
-        while let Some(of) = reached.get(at) {
-            let fields = TYPES.get(of).map(|fields| fields.values().copied().collect::<Vec<_>>());
-            assert!(fields.is_some(), "{of}");
-            for holds in fields.unwrap_or_default() {
-                if let Holds::One(of) | Holds::Many(of) = holds
-                    && !reached.contains(&of)
-                {
-                    reached.push(of);
+        let roots: [(&Types, &[&str]); 2] =
+            [(&OF_PODS, &["PodSpec"]), (&OF_NODES, &["KubeletConfiguration", "KubeProxyConfiguration"])];
+        for (types, roots) in roots {
+            let mut reached = roots.to_vec();
+            let mut at = 0;
+            while let Some(of) = reached.get(at) {
+                let fields = types.get(of).map(|fields| fields.values().copied().collect::<Vec<_>>());
+                assert!(fields.is_some(), "{of}");
+                for holds in fields.unwrap_or_default() {
+                    if let Holds::One(of) | Holds::Many(of) = holds
+                        && !reached.contains(&of)
+                    {
+                        reached.push(of);
+                    }
                 }
+                at += 1;
             }
-            at += 1;
+            assert_eq!(reached.len(), types.len());
         }
-        assert_eq!(reached.len(), TYPES.len());
     }
 
     #[test]
     fn what_was_meant_is_found_by_name_and_by_place() {
-        assert_eq!(instead("hostNetwork", "Container"), "move it: a pod's spec has a field of this name");
-        assert_eq!(instead("terminationGracePeriod", "PodSpec"), "did you mean terminationGracePeriodSeconds?");
-        assert_eq!(instead("hostnetwork", "PodSpec"), "did you mean hostNetwork?");
-        assert_eq!(instead("unsafe", "Sysctl"), "delete it");
+        assert_eq!(instead(&OF_PODS, "hostNetwork", "Container"), "move it: a pod's spec has a field of this name");
+        assert_eq!(
+            instead(&OF_PODS, "terminationGracePeriod", "PodSpec"),
+            "did you mean terminationGracePeriodSeconds?"
+        );
+        assert_eq!(instead(&OF_PODS, "hostnetwork", "PodSpec"), "did you mean hostNetwork?");
+        assert_eq!(instead(&OF_PODS, "unsafe", "Sysctl"), "delete it");
+        assert_eq!(
+            instead(&OF_NODES, "maxPerCore", "KubeProxyConfiguration"),
+            "move it: conntrack has a field of this name"
+        );
     }
 }

@@ -33,7 +33,8 @@ pub(super) fn service(subject: &str, service: Node<'_>, faults: &mut Vec<Fault>)
     let limits = service.get("deploy").and_then(|deploy| deploy.get("resources")?.get("limits")?.get("memory"));
     let bytes = |node: Option<Node<'_>>| node.and_then(Node::scalar).and_then(of_docker);
     let limit = [bytes(limits), bytes(service.get("mem_limit"))].into_iter().flatten().reduce(f64::min);
-    judge(subject, of_map.chain(of_list), words, |text| text.replace("$$", "$"), limit, faults);
+    let image = service.get("image").and_then(Node::scalar).unwrap_or_default();
+    judge(subject, of_map.chain(of_list), (image, words), |text| text.replace("$$", "$"), limit, faults);
 }
 
 /// Judges a container of an ECS task, whose limits are in MiB; `get` reads a field.
@@ -50,7 +51,8 @@ pub(super) fn definition<'a>(
     let words = ["entryPoint", "command"].into_iter().filter_map(|list| get(definition, list)).flat_map(listed);
     let mebibytes = |of| get(of, "memory").and_then(Node::scalar)?.trim().parse::<u32>().ok();
     let limit = [mebibytes(definition), mebibytes(task)].into_iter().flatten().filter(|size| *size > 0).min();
-    judge(subject, variables, words, str::to_owned, limit.map(|size| f64::from(size) * MEBIBYTE), faults);
+    let image = get(definition, "image").and_then(Node::scalar).unwrap_or_default();
+    judge(subject, variables, (image, words), str::to_owned, limit.map(|size| f64::from(size) * MEBIBYTE), faults);
 }
 
 fn listed(list: Node<'_>) -> impl Iterator<Item = (String, Mark)> {
@@ -60,7 +62,7 @@ fn listed(list: Node<'_>) -> impl Iterator<Item = (String, Mark)> {
 fn judge<'a>(
     subject: &str,
     variables: impl Iterator<Item = Variable<'a>>,
-    words: impl Iterator<Item = (String, Mark)>,
+    (image, words): (&str, impl Iterator<Item = (String, Mark)>),
     text: fn(&str) -> String,
     limit: Option<f64>,
     faults: &mut Vec<Fault>,
@@ -68,5 +70,5 @@ fn judge<'a>(
     let variables: Vec<(Variable<'_>, Option<String>)> =
         variables.map(|variable| (variable.clone(), variable.value.map(text))).collect();
     let runs = commands::runs(words.map(|(word, mark)| (text(&word), mark)).collect(), &commands::known(&variables));
-    jvm::container(subject, &variables, &runs, limit, faults);
+    jvm::container(subject, &variables, (image, &runs), limit, faults);
 }

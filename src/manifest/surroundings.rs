@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::budget::Budget;
 use super::documents;
 use super::pods::Object;
-use super::tree::{self, Budget, Node};
+use super::tree::{self, Node};
 
 /// Longest value of a ConfigMap that is kept: no variable for a JVM is longer.
 const LONGEST_VALUE: usize = 16 << 10;

@@ -5,11 +5,11 @@
 //! aliases end.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
+use super::budget::Budget;
 use super::scalar::is_text;
 use crate::model::manifest::Mark;
 
@@ -17,31 +17,6 @@ use crate::model::manifest::Mark;
 const DEEPEST: usize = 100;
 /// Most values of one document.
 const MOST_VALUES: usize = 3_000_000;
-/// Steps that are taken in any file, and for each byte of it: what a run takes is linear in what it reads.
-const STEPS: u64 = 200_000;
-const STEPS_PER_BYTE: u64 = 32;
-
-/// The steps that are left for the documents of a file.
-#[derive(Debug)]
-pub(super) struct Budget(Cell<u64>);
-
-impl Budget {
-    /// For a file of so many bytes.
-    pub(super) fn of(bytes: usize) -> Self {
-        Self(Cell::new(STEPS + STEPS_PER_BYTE * bytes as u64))
-    }
-
-    /// Whether a walk ended for want of steps.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.0.get() == 0
-    }
-
-    fn take_one(&self) -> Option<()> {
-        self.0.set(self.0.get().checked_sub(1)?);
-        Some(())
-    }
-}
-
 /// Why a document cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Broken {
@@ -83,6 +58,15 @@ enum Kind<'a> {
 pub(super) struct Node<'a> {
     tree: &'a Tree<'a>,
     at: &'a Value<'a>,
+    number: usize,
+}
+
+/// One step into a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Field(String),
+    /// Into the one item of a list.
+    Item,
 }
 
 /// Reads the documents of a text that begins at a place of its file, up to the first that is broken.
@@ -209,7 +193,26 @@ impl<'a> Builder<'a> {
     }
 }
 
-impl Tree<'_> {
+impl<'a> Tree<'a> {
+    /// Writes out what a patch says in one line: the value of a number below steps, all of which stand at a place. It is
+    /// the root from then on.
+    pub(super) fn graft(&mut self, steps: Vec<Step>, mark: Mark, number: usize) {
+        let mut at = number;
+        for step in steps.into_iter().rev() {
+            let kind = match step {
+                Step::Item => Kind::List(vec![at]),
+                Step::Field(name) => {
+                    let key = Kind::Scalar { text: Cow::Owned(name), is_text: true, is_block: false };
+                    self.values.push(Value { mark, kind: key });
+                    Kind::Map(vec![(self.values.len() - 1, at)])
+                }
+            };
+            self.values.push(Value { mark, kind });
+            at = self.values.len() - 1;
+        }
+        self.root = Some(at);
+    }
+
     /// The document's value; none if it is empty.
     pub(super) fn root(&self) -> Option<Node<'_>> {
         self.node(self.root?)
@@ -217,11 +220,16 @@ impl Tree<'_> {
 
     fn node(&self, at: usize) -> Option<Node<'_>> {
         self.budget.take_one()?;
-        Some(Node { tree: self, at: self.values.get(at)? })
+        Some(Node { tree: self, at: self.values.get(at)?, number: at })
     }
 }
 
 impl<'a> Node<'a> {
+    /// Which value of its tree it is.
+    pub(super) fn number(self) -> usize {
+        self.number
+    }
+
     /// Where it begins.
     pub(super) fn mark(self) -> Mark {
         self.at.mark

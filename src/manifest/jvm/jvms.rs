@@ -37,6 +37,19 @@ const OF_START_SCRIPTS: [&str; 24] = [
     "SCHEMA_REGISTRY_HEAP_OPTS",
     "SERVER_JVMFLAGS",
 ];
+/// Those whose name says nothing of the script that reads it, with programs whose scripts do: words in the name of an image
+/// or of what a container runs.
+const OF_SOME_SCRIPTS: [(&str, &[&str]); 9] = [
+    ("HEAP_OPTS", &[]),
+    ("JAVA_ARGS", &[]),
+    ("JAVA_OPTIONS", &["jetty"]),
+    ("JAVA_OPTS", &["catalina", "tomcat", "jboss", "wildfly", "standalone", "keycloak", "kc.sh", "jenkins"]),
+    ("JAVA_OPTS_APPEND", &["keycloak", "kc.sh", "openjdk", "wildfly", "jboss", "run-java"]),
+    ("JVMFLAGS", &["zookeeper", "zkserver"]),
+    ("JVM_ARGS", &["jmeter", "fuseki"]),
+    ("JVM_OPTS", &["cassandra"]),
+    ("SERVER_JVMFLAGS", &["zookeeper", "zkserver"]),
+];
 /// Variables that the JVM or its launcher reads.
 const OF_JVM: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
 /// Commands that name `java` and do not run it.
@@ -54,6 +67,7 @@ pub(super) struct Jvm {
 pub(super) fn of(
     variables: &[(Variable<'_>, Option<String>)],
     runs: &[Run],
+    image: &str,
     of_operator: Option<&[(String, Mark)]>,
 ) -> Vec<Jvm> {
     let options = |name: &str| -> Option<Vec<(String, Mark)>> {
@@ -95,12 +109,23 @@ pub(super) fn of(
             continue;
         }
         let words: Vec<(String, Mark)> = words.into_iter().map(|word| (word, variable.mark)).collect();
-        found.extend(jvm(&words, (!is_usual).then(|| name.to_owned())));
+        let is_read = is_usual && is_read_by_script(name, image, runs);
+        found.extend(jvm(&words, (!is_read).then(|| name.to_owned())));
     }
     if found.is_empty() && !(tool.is_empty() && launcher.is_empty() && last.is_empty()) {
         found.extend(jvm(&launcher, None));
     }
     found
+}
+
+/// Whether the start script of an image, or one that a container runs, is known to hand a variable over.
+fn is_read_by_script(variable: &str, image: &str, runs: &[Run]) -> bool {
+    let Some((_, programs)) = OF_SOME_SCRIPTS.iter().find(|(name, _)| *name == variable) else { return true };
+    // The folders of a registry are no program.
+    let image = program(image).to_ascii_lowercase();
+    let words = runs.iter().flat_map(|run| &run.words).map(|(word, _)| program(word).to_ascii_lowercase());
+    let names: Vec<String> = words.chain([image]).collect();
+    programs.iter().any(|program| names.iter().any(|name| name.contains(program)))
 }
 
 /// What an operator's start script hands over.

@@ -39,15 +39,17 @@ pub(super) fn judge(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
     let mut of_pod = Vec::new();
     for container in spec.containers() {
         let (variables, runs) = (commands::variables(spec, container), commands::of(spec, container));
-        let of_container = limit(container.node).or_else(|| spec.default_memory().and_then(bytes));
+        let of_container =
+            limit(container.node).or_else(|| spec.default_memory().filter(|_| spec.is_whole()).and_then(bytes));
         let memory = Memory {
             // What the pod as a whole may use bounds each of its containers.
             limit: [of_container, limit(spec.node)].into_iter().flatten().reduce(f64::min),
             is_free: spec.is_whole() && !states_limit(container.node) && !states_limit(spec.node),
         };
         let subject = spec.subject_of(container);
+        let image = container.node.get("image").and_then(Node::scalar).unwrap_or_default();
         heaps::judge(&subject, &variables, &runs, memory.limit, faults);
-        for jvm in jvms::of(&variables, &runs, jvms::of_operator(container.node).as_deref()) {
+        for jvm in jvms::of(&variables, &runs, image, jvms::of_operator(container.node).as_deref()) {
             tell(&subject, memory, &jvm, faults);
             if let (Some((most, mark)), None, true) =
                 (jvm.heap.most, &jvm.if_handed_over, runs_with_others(spec, container))
@@ -63,12 +65,12 @@ pub(super) fn judge(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
 pub(super) fn container(
     subject: &str,
     variables: &[(Variable<'_>, Option<String>)],
-    runs: &[Run],
+    (image, runs): (&str, &[Run]),
     limit: Option<f64>,
     faults: &mut Vec<Fault>,
 ) {
     heaps::judge(subject, variables, runs, limit, faults);
-    for jvm in jvms::of(variables, runs, None) {
+    for jvm in jvms::of(variables, runs, image, None) {
         tell(subject, Memory { limit, is_free: false }, &jvm, faults);
     }
 }
@@ -78,7 +80,7 @@ fn tell(subject: &str, memory: Memory, jvm: &Jvm, faults: &mut Vec<Fault>) {
         // Whether that variable reaches a JVM is the image's affair.
         let (outcome, says) = match &jvm.if_handed_over {
             Some(name) => {
-                let says = format!("if the start script hands {} to java: {says}", super::shown(name));
+                let says = format!("if the start script of the image hands {} to java: {says}", super::shown(name));
                 (Outcome::Warn, says)
             }
             None => (outcome, says),

@@ -62,8 +62,8 @@ struct ManifestFindingV1<'a> {
     /// In characters, from 1.
     column: usize,
     /// `syntax`, `no-such-field`, `sysctl-form`, `quotes`, `name`, `duplicate`, `no-such-sysctl`, `removed`, `impossible`,
-    /// `host-namespace`, `unsafe`, `slashes`, `sysctl-value`, `windows`, `quantity`, `ports`, `dns`, `jvm`, `conntrack`, `flags`,
-    /// `runtime-memory`, `ulimits`, `sysctl-command`, `ulimit-command` or `load`.
+    /// `host-namespace`, `unsafe`, `slashes`, `sysctl-value`, `windows`, `quantity`, `ports`, `dns`, `jvm`, `conntrack`, `kubelet`,
+    /// `flags`, `runtime-memory`, `ulimits`, `sysctl-command`, `ulimit-command` or `load`.
     check: &'static str,
     outcome: OutcomeV1,
     /// The object and container; null for a whole document.
