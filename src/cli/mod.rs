@@ -31,7 +31,7 @@ use args::{AuditArgs, AuditOnly, Command, Format};
 use terminal::{Terminal, complain, print};
 
 use crate::audit::{self, Beside, Told, audit_over, read, read_more};
-use crate::host::{Live, Recorder, WITNESS, be_witness, room, survey, write_snapshot};
+use crate::host::{Live, READER, Recorder, WITNESS, be_witness, room, serve_reader, survey, write_snapshot};
 use crate::model::workload::{Role, Workload};
 use crate::report;
 use crate::rules::RuleSet;
@@ -51,6 +51,9 @@ fn told(args: Vec<OsString>) -> Exit {
     if args.get(1).is_some_and(|word| word == WITNESS) {
         be_witness();
         return Exit::Done;
+    }
+    if args.get(1).is_some_and(|word| word == READER) {
+        return end(serve_reader().map(|()| Exit::Done).map_err(Into::into));
     }
     if args.len() < 2 {
         let args = AuditArgs::default();

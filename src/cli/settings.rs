@@ -167,7 +167,9 @@ pub(super) fn host(args: &SourceArgs) -> Result<Box<dyn Host>> {
         if !input::is_folder(path) {
             bail!("--root {}: no such directory", path.display());
         }
-        return Ok(Box::new(Tree::new(path.clone())));
+        let name = path.to_str().with_context(|| format!("--root {}: a name that is not UTF-8", path.display()))?;
+        let tree = Tree::new(name).map_err(|refusal| anyhow!("--root {}: {refusal}", path.display()))?;
+        return Ok(Box::new(tree));
     }
     if let Some(path) = &args.sysctl {
         let bytes = input::read(path, LARGEST_DUMP)

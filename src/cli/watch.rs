@@ -10,7 +10,7 @@ use super::args::{Color, WatchArgs, WatchFormat, WatchGate};
 use super::exit::{Exit, after};
 use super::terminal::{Terminal, print_beside, print_to_reader};
 use super::{confinement, screen, settings};
-use crate::host::{Child, Clock, End, Kept, Signals, create};
+use crate::host::{Child, Clock, End, Kept, Output, Signals};
 use crate::model::finding::Outcome;
 use crate::model::watch::{Tick, Trace, Verdict};
 use crate::model::workload::Role;
@@ -55,7 +55,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
         watcher,
         course: Course::default(),
         clock: Clock::start(),
-        sink: Sink::of(args)?,
+        sink: Sink::of(args, format)?,
         signals: Signals::caught().context("cannot catch signals")?,
         lines: format == WatchFormat::Ndjson,
         interval: args.interval.unwrap_or(Duration::from_millis(if args.command.is_empty() { 1000 } else { 200 })),
@@ -64,7 +64,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
     };
     let ended = if args.command.is_empty() { run.alone(args.duration)? } else { run.around(args)? };
     let verdict = verdict(&run.course, &rules, ended);
-    let told = run.sink.tell(&told(&verdict, format, args, terminal)?);
+    let told = run.sink.tell(&told(&verdict, format, args, terminal)?).and_then(|()| run.sink.close());
     // What is said first is why readings before it are missing.
     run.mute.map_or(told, Err)?;
     Ok(run.ended_by.map_or_else(|| code(&verdict, args.fail_on), Exit::Signal))
@@ -183,13 +183,20 @@ impl Run<'_> {
 enum Sink {
     Stdout { closed: bool },
     Stderr,
-    File(Box<dyn Write>),
+    File(Output),
 }
 
 impl Sink {
-    fn of(args: &WatchArgs) -> Result<Self> {
+    fn of(args: &WatchArgs, format: WatchFormat) -> Result<Self> {
         Ok(match &args.output {
-            Some(path) => Self::File(create(path)?),
+            Some(path) => {
+                let mut file = Output::create(path).context("--output")?;
+                // Readings are there to be followed; a verdict replaces another one when it is whole.
+                if format == WatchFormat::Ndjson {
+                    file.put().context("cannot write --output")?;
+                }
+                Self::File(file)
+            }
             None if args.command.is_empty() => Self::Stdout { closed: false },
             None => Self::Stderr,
         })
@@ -206,6 +213,13 @@ impl Sink {
             Self::File(file) => file.write_all(text.as_bytes()).context("cannot write --output")?,
         }
         Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        match self {
+            Self::File(file) => file.put().context("cannot write --output"),
+            _ => Ok(()),
+        }
     }
 
     /// Whether nobody reads any more.

@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
-use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs, statfs};
+use nix::sys::statfs::statfs;
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
@@ -107,8 +107,11 @@ fn access(path: &str, mode: AccessFlags) -> Answer {
 /// other may stop short of a full buffer where its next record does not fit (seq_file), so only a read of nothing is the
 /// end.
 fn read(path: &str) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let whole_at_once = path.starts_with("/proc/sys/");
+    content(File::open(path)?, path.starts_with("/proc/sys/"), LARGEST)
+}
+
+/// As [`read`], of a file that is open; one with more than `most` bytes is refused.
+pub(super) fn content(mut file: File, whole_at_once: bool, most: usize) -> io::Result<Vec<u8>> {
     let mut step = [0u8; 4096];
     let mut content = Vec::new();
     loop {
@@ -117,39 +120,22 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
             other => other?,
         };
         if whole_at_once && count == step.len() {
-            return read_at_once(path);
+            return read_at_once(&mut file);
         }
         content.extend_from_slice(step.get(..count).unwrap_or_default());
         if count == 0 || (whole_at_once && count < step.len()) {
             return Ok(content);
         }
-        if content.len() > LARGEST {
+        if content.len() > most {
             return Err(Errno::EFBIG.into());
         }
     }
 }
 
-/// Reads a file that somebody else may have put there: a link at its end is not followed, and what is no regular file
-/// is not waited for.
-pub(super) fn read_regular(path: &str) -> Answer {
-    let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOFOLLOW;
-    let open = File::options().read(true).custom_flags(flags.bits()).open(path);
-    let file = open.map_err(|error| refusal(&error))?;
-    // Some files of these read as no other does: /proc/kmsg takes from the kernel's log what it gives.
-    let kernels = [PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, DEBUGFS_MAGIC];
-    let of_kernel = fstatfs(&file).map_or(true, |fs| kernels.contains(&fs.filesystem_type()));
-    if of_kernel || !file.metadata().map_err(|error| refusal(&error))?.is_file() {
-        return Err(Refusal::Unsupported(format!("{path} is not a regular file")));
-    }
-    let mut content = Vec::new();
-    file.take(LARGEST as u64 + 1).read_to_end(&mut content).map_err(|error| refusal(&error))?;
-    if content.len() > LARGEST { Err(errno(Errno::EFBIG)) } else { Ok(content) }
-}
-
 /// A long list of ports is at most 32,768 numbers of five digits, each with a comma.
-fn read_at_once(path: &str) -> io::Result<Vec<u8>> {
+fn read_at_once(file: &mut File) -> io::Result<Vec<u8>> {
     let mut content = vec![0; 256 << 10];
-    let count = File::open(path)?.read(&mut content)?;
+    let count = file.read_at(&mut content, 0)?;
     content.truncate(count);
     Ok(content)
 }
@@ -162,7 +148,7 @@ fn list(path: &str) -> io::Result<Vec<u8>> {
     Ok(names.join(&0))
 }
 
-fn errno(error: Errno) -> Refusal {
+pub(super) fn errno(error: Errno) -> Refusal {
     Refusal::Errno(error as i32)
 }
 

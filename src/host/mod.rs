@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the module that touches the machine")]
 
+mod below;
 mod child;
 mod choice;
 mod clock;
@@ -15,15 +16,18 @@ mod guest;
 mod identity;
 mod inotify;
 pub mod input;
+mod inside;
 mod kept;
 mod live;
 mod member;
+mod mounts;
 mod names;
 mod of;
 mod output;
 mod owners;
 pub mod peer;
 mod processes;
+mod reader;
 mod recorder;
 mod redacted;
 mod room;
@@ -32,6 +36,7 @@ mod shared;
 mod signals;
 mod snapshot;
 pub mod sock_diag;
+mod steps;
 mod survey;
 mod target;
 mod tree;
@@ -48,8 +53,9 @@ pub use dump::{Dump, LARGEST as LARGEST_DUMP, NoDump};
 pub use kept::Kept;
 pub use live::{Itself, Live};
 pub use of::Of;
-pub use output::{create, write_new};
+pub use output::{Output, write_new};
 pub use processes::are_hidden as processes_are_hidden;
+pub use reader::{READER, serve as serve_reader};
 pub use recorder::Recorder;
 pub use room::{NoRoom, room};
 pub use signals::{Came, Signals, end_by};

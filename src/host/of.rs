@@ -3,11 +3,10 @@
 use std::rc::Rc;
 
 use super::guest::Guest;
-use super::live::read_regular;
 use super::processes::{self, Process};
+use super::reader::{Patience, Readers};
 use super::shared::Shared;
-use super::tree::followed;
-use super::{Answer, Ask, Host, Live, Query, Refusal, fd_use, runtime};
+use super::{Answer, Ask, Host, Live, Query, Refusal, fd_use};
 
 /// A process seen from outside. What an audit asks of itself is asked of that process: `/proc/self` is its folder,
 /// counters and sockets are those of its network namespace, files those of its root.
@@ -25,6 +24,8 @@ pub struct Of {
     why: String,
     /// What is the same for every process, read once for several.
     shared: Option<Rc<Shared>>,
+    readers: Rc<Readers>,
+    patience: Patience,
 }
 
 #[derive(Debug)]
@@ -62,14 +63,16 @@ impl Of {
         let ours = processes::netns(std::process::id());
         let same = process.netns.is_some() && process.netns == ours;
         let netns = if same { Netns::Same } else { Guest::of(pid).map_or_else(Netns::Closed, Netns::Joined) };
-        let of = Self { pid, name: process.name.clone(), began: process.began, netns, why, shared: None };
+        let (name, began) = (process.name.clone(), process.began);
+        let (readers, patience) = (Rc::default(), Patience::default());
+        let of = Self { pid, name, began, netns, why, shared: None, readers, patience };
         // A number that was given to another process since would lead to that one's namespace.
         if of.lives() { Ok(of) } else { Err(Refusal::Errno(nix::errno::Errno::ESRCH as i32)) }
     }
 
     /// The same process, which reads what is the same for all of them from here.
     pub(super) fn sharing(self, shared: &Rc<Shared>) -> Self {
-        Self { shared: Some(Rc::clone(shared)), ..self }
+        Self { shared: Some(Rc::clone(shared)), readers: Rc::clone(&shared.readers), ..self }
     }
 
     /// Whether it is still the same process.
@@ -100,12 +103,7 @@ impl Host for Of {
         let at = |path: &str| Live.ask(Query { ask, of: path }).map_err(|refusal| refusal.at(path));
         match ask {
             Ask::SockDiag | Ask::Connections => self.in_netns(query),
-            Ask::Mappings => match processes::mappings(self.pid) {
-                Ok(count) => Ok(count.to_string().into_bytes()),
-                Err(error) => Err(super::live::refusal(&error)),
-            },
-            Ask::Runtime => runtime::signs(self.pid),
-            Ask::Options => runtime::options(self.pid, query.of),
+            Ask::Mappings | Ask::Runtime | Ask::Options | Ask::Env => self.readers.ask(self.pid, query, &self.patience),
             Ask::Uname | Ask::PageSize | Ask::SocketOwners | Ask::UserTasks | Ask::Inotify => self.of_machine(query),
             // It sees the processes of its own pid namespace.
             Ask::FdUse => {
@@ -115,17 +113,6 @@ impl Host for Of {
                         fd_use::answer(Some(&theirs)).map_err(|error| super::live::refusal(&error))
                     }
                     _ => self.of_machine(query),
-                }
-            }
-            Ask::Env => {
-                let set = |all: Vec<u8>| {
-                    let mut names =
-                        all.split(|&byte| byte == 0).filter_map(|entry| entry.split(|&byte| byte == b'=').next());
-                    names.any(|name| name == query.of.as_bytes())
-                };
-                match set(Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{}/environ", self.pid) })?) {
-                    true => Ok(Vec::new()),
-                    false => Err(Refusal::Errno(nix::errno::Errno::ENOENT as i32)),
                 }
             }
             _ => {
@@ -154,19 +141,7 @@ impl Host for Of {
                 if (query.of.starts_with("/proc/") && !of_mounts) || query.of.starts_with("/sys/") {
                     return self.of_machine(query);
                 }
-                let root = format!("/proc/{pid}/root");
-                let path = followed(&root, query.of, ask != Ask::Link)
-                    .map_err(|refusal| refusal.at(&format!("{root}{}", query.of)))?;
-                match (path.as_str(), ask) {
-                    // systemd hides a file by such a link.
-                    ("/dev/null", Ask::Read | Ask::Exists) => Ok(Vec::new()),
-                    // Files of a container are its own to choose: a FIFO would wait for ever.
-                    (_, Ask::Read) => {
-                        let path = format!("{root}{path}");
-                        read_regular(&path).map_err(|refusal| refusal.at(&path))
-                    }
-                    _ => at(&format!("{root}{path}")),
-                }
+                self.readers.ask(pid, query, &self.patience)
             }
         }
     }
@@ -190,6 +165,9 @@ impl Host for Of {
         }
         if !self.lives() {
             notes.push("The process ended while it was read: what is missing was not there any more.".to_owned());
+        }
+        if let Some(refusal) = self.patience.lost() {
+            notes.push(format!("Files and environment of process {} could not be read: {refusal}.", self.pid));
         }
         if let Netns::Closed(refusal) = &self.netns {
             notes.push(format!("Its network namespace could not be joined ({refusal}): root can."));

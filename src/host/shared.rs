@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use super::reader::Readers;
 use super::{Answer, Ask, Host, Live, Query};
 
 /// Answers that are kept, and bytes of one of them.
@@ -11,7 +13,11 @@ const LARGEST: usize = 64 << 10;
 
 /// Remembers what it was asked.
 #[derive(Debug, Default)]
-pub(super) struct Shared(RefCell<BTreeMap<(Ask, String), Answer>>);
+pub(super) struct Shared {
+    kept: RefCell<BTreeMap<(Ask, String), Answer>>,
+    /// Those who read what lies inside of the processes.
+    pub(super) readers: Rc<Readers>,
+}
 
 impl Shared {
     /// The answer, that of the first time if it was asked before.
@@ -21,11 +27,11 @@ impl Shared {
             return Live.ask(query);
         }
         let key = (query.ask, query.of.to_owned());
-        if let Some(answer) = self.0.borrow().get(&key) {
+        if let Some(answer) = self.kept.borrow().get(&key) {
             return answer.clone();
         }
         let answer = Live.ask(query);
-        let mut kept = self.0.borrow_mut();
+        let mut kept = self.kept.borrow_mut();
         if kept.len() < MOST && answer.as_ref().map_or(0, Vec::len) <= LARGEST {
             kept.insert(key, answer.clone());
         }

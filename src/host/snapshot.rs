@@ -1,17 +1,18 @@
 //! Recordings on disk: `manifest.json` and, below `files/`, the bytes of every file as they were read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::below::Below;
 use super::identity::Identity;
-use super::output;
+use super::output::Folder;
 use super::{Answer, Ask, Host, Query, Recorder, Refusal, input, redacted};
 use crate::model::sysctl::{self, known};
 
@@ -54,18 +55,17 @@ enum Stored {
     Refused(Refusal),
 }
 
-/// Writes a recording into a directory, which is made if it is missing and has to be empty.
+/// Writes a recording into a directory, which is made if it is missing and has to be empty. What is recorded of a machine
+/// is for nobody else on this one.
 ///
 /// # Errors
-/// A directory that holds something already, and those of writing.
-pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
-    if folder.extension().is_some_and(|ending| ending == "gz" || ending == "tgz") {
-        bail!("{}: name a directory; tar czf makes an archive of it", folder.display());
+/// A directory that holds something already, or is another user's, and those of writing.
+pub fn write(recorder: Recorder<'_>, path: &Path) -> Result<usize> {
+    if path.extension().is_some_and(|ending| ending == "gz" || ending == "tgz") {
+        bail!("{}: name a directory; tar czf makes an archive of it", path.display());
     }
-    output::fresh(folder)?;
+    let folder = Folder::new(path)?;
     let itself = recorder.judges_itself();
-    // What is recorded of a machine is not for everybody on this one.
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
     let mut answers = Vec::new();
     for ((ask, of), answer) in recorder.into_answers() {
         let answer = match (answer, ask) {
@@ -79,11 +79,8 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
                     Ask::Connections => format!("sock_diag/connections/{of}"),
                     _ => format!("sock_diag/{of}"),
                 };
-                let path = folder.join(&name);
-                fs::create_dir_all(path.parent().unwrap_or(folder))?;
                 let bytes = if ask == Ask::Read { redacted::kept(&of, &bytes) } else { bytes.as_slice().into() };
-                fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
-                fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+                folder.write(&name, &bytes)?;
                 Stored::File(name)
             }
             (Ok(bytes), _) => Stored::Text(String::from_utf8_lossy(&bytes).into_owned()),
@@ -99,9 +96,7 @@ pub fn write(recorder: Recorder<'_>, folder: &Path) -> Result<usize> {
         itself,
         answers,
     };
-    let path = folder.join(MANIFEST);
-    fs::write(&path, serde_json::to_string_pretty(&manifest)? + "\n")
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    folder.write(MANIFEST, (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes())?;
     Ok(count)
 }
 
@@ -116,6 +111,8 @@ pub struct Replay {
     itself: bool,
     answers: BTreeMap<(Ask, String), Answer>,
     lost: usize,
+    /// Files of it that are links.
+    links: usize,
     truncated: bool,
 }
 
@@ -127,24 +124,34 @@ impl Replay {
     /// missing is no error: the facts in it are unknown, and the report says so.
     pub fn open(path: &Path) -> Result<Self> {
         let meta = fs::metadata(path).with_context(|| format!("cannot open snapshot {}", path.display()))?;
-        let store = if meta.is_dir() { Store::Folder(path.to_owned()) } else { Store::unpack(path)? };
-        let text = store.get(MANIFEST).with_context(|| {
-            let why = if store.truncated() { "the .tar.gz ends early or is damaged, before its" } else { "it has no" };
-            format!("{} is no snapshot: {why} {MANIFEST} (tunecheck snapshot DIR records one)", path.display())
+        let store = if meta.is_dir() { Store::folder(path)? } else { Store::unpack(path)? };
+        let text = store.get(MANIFEST).map_err(|missing| {
+            let why = match missing {
+                Missing::Link => "a link, which is not followed, stands for its",
+                Missing::Lost if store.truncated() => "the .tar.gz ends early or is damaged, before its",
+                Missing::Lost => "it has no",
+            };
+            anyhow!("{} is no snapshot: {why} {MANIFEST} (tunecheck snapshot DIR records one)", path.display())
         })?;
         let manifest: Manifest = serde_json::from_slice(&text)
             .with_context(|| format!("{MANIFEST} of {} does not parse", path.display()))?;
         if manifest.schema != SCHEMA {
             bail!("{} has schema {:?}; this tunecheck reads {SCHEMA}", path.display(), manifest.schema);
         }
-        let mut lost = 0;
+        let (mut lost, mut links) = (0, 0);
         let answers = manifest.answers.into_iter().map(|entry| {
             let answer = match entry.answer {
                 Stored::Refused(refusal) => Err(refusal),
                 Stored::Text(text) => Ok(text.into_bytes()),
-                Stored::File(name) => store.get(&name).ok_or_else(|| {
-                    lost += 1;
-                    Refusal::Unsupported(format!("{name} is missing from this snapshot"))
+                Stored::File(name) => store.get(&name).map_err(|missing| match missing {
+                    Missing::Lost => {
+                        lost += 1;
+                        Refusal::Unsupported(format!("{name} is missing from this snapshot"))
+                    }
+                    Missing::Link => {
+                        links += 1;
+                        Refusal::Unsupported(format!("{name} is a link in this snapshot, and is not followed"))
+                    }
                 }),
             };
             ((entry.ask, entry.of), answer)
@@ -155,6 +162,7 @@ impl Replay {
             itself: manifest.itself,
             answers,
             lost,
+            links,
             truncated: store.truncated(),
         })
     }
@@ -187,27 +195,52 @@ impl Host for Replay {
                 self.lost
             ));
         }
+        if self.links > 0 {
+            notes.push(format!(
+                "{} files of the snapshot are links. None is followed, since it may lead to files of this machine; what they \
+                 held is unknown. tunecheck writes no links.",
+                self.links
+            ));
+        }
         notes
     }
 }
 
 /// The files of a recording.
 enum Store {
-    Folder(PathBuf),
-    Archive { files: BTreeMap<String, Vec<u8>>, truncated: bool },
+    Folder(Below),
+    Archive { files: BTreeMap<String, Vec<u8>>, links: BTreeSet<String>, truncated: bool },
+}
+
+/// Why a file is not read.
+enum Missing {
+    Lost,
+    Link,
 }
 
 impl Store {
+    fn folder(path: &Path) -> Result<Self> {
+        let name = path.to_str().with_context(|| format!("{} is a name that is not UTF-8", path.display()))?;
+        let folder = Below::recording(name).map_err(|refusal| anyhow!("cannot open {}: {refusal}", path.display()))?;
+        Ok(Self::Folder(folder))
+    }
+
     /// Reads a .tar.gz into memory. What comes before damage is kept.
     fn unpack(path: &Path) -> Result<Self> {
         let packed = input::read(path, LARGEST_ARCHIVE).with_context(|| format!("cannot read {}", path.display()))?;
         let unpacked = flate2::read::GzDecoder::new(packed.as_slice()).take(LARGEST_ARCHIVE);
         let mut archive = tar::Archive::new(unpacked);
         let mut files = BTreeMap::new();
+        let mut links = BTreeSet::new();
         let mut truncated = false;
         for entry in archive.entries()? {
             let content = entry.and_then(|mut entry| {
                 let name = entry.path()?.to_string_lossy().into_owned();
+                let kind = entry.header().entry_type();
+                if kind.is_symlink() || kind.is_hard_link() {
+                    links.insert(name);
+                    return Ok(None);
+                }
                 let mut content = Vec::new();
                 entry.by_ref().take(LARGEST_FILE + 1).read_to_end(&mut content)?;
                 // Half a file would pass for a whole one; it counts as missing instead.
@@ -224,16 +257,18 @@ impl Store {
         let top = files.keys().find(|name| name.ends_with(MANIFEST)).cloned().unwrap_or_default();
         let top = top.strip_suffix(MANIFEST).unwrap_or_default();
         let below = |(name, content): (String, Vec<u8>)| Some((name.strip_prefix(top)?.to_owned(), content));
-        Ok(Self::Archive { files: files.into_iter().filter_map(below).collect(), truncated })
+        let links = links.iter().filter_map(|name| Some(name.strip_prefix(top)?.to_owned())).collect();
+        Ok(Self::Archive { files: files.into_iter().filter_map(below).collect(), links, truncated })
     }
 
-    fn get(&self, name: &str) -> Option<Vec<u8>> {
+    fn get(&self, name: &str) -> Result<Vec<u8>, Missing> {
         match self {
-            Self::Archive { files, .. } => files.get(name).cloned(),
-            Self::Folder(folder) => {
-                let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-                if inside { input::read(&folder.join(name), LARGEST_FILE).ok() } else { None }
-            }
+            Self::Archive { links, .. } if links.contains(name) => Err(Missing::Link),
+            Self::Archive { files, .. } => files.get(name).cloned().ok_or(Missing::Lost),
+            Self::Folder(folder) => folder.file(name, LARGEST_FILE).map_err(|refusal| match refusal {
+                Refusal::Errno(number) if Errno::from_raw(number) == Errno::ELOOP => Missing::Link,
+                _ => Missing::Lost,
+            }),
         }
     }
 

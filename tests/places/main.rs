@@ -29,6 +29,7 @@ mod fleet;
 #[path = "../support/harness.rs"]
 mod harness;
 mod hidden;
+mod hostile;
 #[path = "../support/leftovers.rs"]
 mod leftovers;
 mod limits;
@@ -104,5 +105,6 @@ fn main() {
         peers::PLACES,
     ];
     places.extend(fleet::PLACES);
+    places.extend(hostile::PLACES);
     harness::main(&places);
 }

@@ -1,7 +1,6 @@
 //! Three directives of nginx, from the main file of its configuration.
 
-use super::super::live::read_regular;
-use super::super::tree::followed;
+use super::super::below::Below;
 use super::super::{Answer, Ask, Host, Live, Query, Refusal};
 use super::options::line;
 use super::title_of;
@@ -15,9 +14,7 @@ const ASKED: [(&str, &str); 3] =
 
 /// `conf DIRECTIVE VALUE`, a line each; `conf include ?` for each file that may hold one of them and is not read.
 pub(super) fn answer(pid: u32) -> Answer {
-    let root = format!("/proc/{pid}/root");
-    let path = followed(&root, &path(pid)?, true)?;
-    let mut text = read_regular(&format!("{root}{path}"))?;
+    let mut text = Below::process(pid)?.ask(Query { ask: Ask::Read, of: &path(pid)? })?;
     text.truncate(LARGEST);
     Ok(directives(&String::from_utf8_lossy(&text)).into_bytes())
 }

@@ -3,8 +3,7 @@
 //! The file also holds the command line, so only these two leave this module. Its form is that of `PerfMemory` and
 //! `jvmstat` of OpenJDK, version 2.0; sizes and names as seen with JDK 17.
 
-use super::super::live::read_regular;
-use super::super::tree::followed;
+use super::super::below::Below;
 use super::super::{Ask, Host, Live, Query};
 
 /// Names begin with it in `/tmp`, and end with the user's.
@@ -19,21 +18,20 @@ const COLLECTORS: [(&str, &str); 5] =
 
 /// Lines `perf heap BYTES` and `perf collector WORD`; none where the JVM keeps no such file, or keeps it elsewhere.
 pub(super) fn signs(pid: u32) -> Vec<String> {
-    let root = format!("/proc/{pid}/root");
     let status = Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/status") }).unwrap_or_default();
     let status = String::from_utf8_lossy(&status).into_owned();
     // The number that the process has in its own pid namespace.
     let number = status.lines().find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().next_back());
     let number: Option<u32> = number.and_then(|number| number.parse().ok());
-    let Ok(folder) = followed(&root, "/tmp", true) else { return Vec::new() };
-    let names = Live.ask(Query { ask: Ask::List, of: &format!("{root}{folder}") }).unwrap_or_default();
+    let Ok(root) = Below::process(pid) else { return Vec::new() };
+    let names = root.ask(Query { ask: Ask::List, of: "/tmp" }).unwrap_or_default();
     let mut files = names
         .split(|&byte| byte == 0)
         .take(MOST)
         .filter_map(|name| std::str::from_utf8(name).ok())
         .filter(|name| name.starts_with(FOLDER))
-        .filter_map(|name| Some(format!("{folder}/{name}/{}", number?)));
-    let file = files.find_map(|path| read_regular(&format!("{root}{}", followed(&root, &path, false).ok()?)).ok());
+        .filter_map(|name| Some(format!("/tmp/{name}/{}", number?)));
+    let file = files.find_map(|path| root.ask(Query { ask: Ask::Read, of: &path }).ok());
     file.and_then(|bytes| lines(&bytes)).unwrap_or_default()
 }
 

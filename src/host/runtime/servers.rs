@@ -4,9 +4,8 @@
 
 mod command_line;
 
-use super::super::live::read_regular;
-use super::super::tree::followed;
-use super::super::{Answer, Ask, Host, Live, Query, Refusal};
+use super::super::below::Below;
+use super::super::{Answer, Ask, Query, Refusal};
 use super::options::line;
 
 /// Most of a file that is read, and how many files one configuration may take.
@@ -96,7 +95,7 @@ pub(super) fn answer(pid: u32, name: &str) -> Answer {
     let Some(server) = SERVERS.iter().find(|server| server.name == name) else {
         return Err(Refusal::Unsupported(format!("no configuration of {name} is read")));
     };
-    let root = format!("/proc/{pid}/root");
+    let root = Below::process(pid)?;
     let mut reading = Reading { server, root, lines: String::new(), files: 0 };
     for file in (server.files)(pid)? {
         reading.file(&file)?;
@@ -110,7 +109,7 @@ pub(super) fn answer(pid: u32, name: &str) -> Answer {
 
 struct Reading {
     server: &'static Server,
-    root: String,
+    root: Below,
     lines: String,
     files: usize,
 }
@@ -126,8 +125,7 @@ impl Reading {
             self.unread();
             return Ok(());
         }
-        let path = followed(&self.root, path, true)?;
-        let mut bytes = read_regular(&format!("{}{path}", self.root))?;
+        let mut bytes = self.root.ask(Query { ask: Ask::Read, of: path })?;
         if bytes.len() > LARGEST {
             self.unread();
             bytes.truncate(LARGEST);
@@ -167,9 +165,7 @@ impl Reading {
                 return;
             }
         };
-        let listed = followed(&self.root, folder, true)
-            .and_then(|folder| Live.ask(Query { ask: Ask::List, of: &format!("{}{folder}", self.root) }));
-        match listed {
+        match self.root.ask(Query { ask: Ask::List, of: folder }) {
             _ if folder.contains(PATTERN) || ending.contains(PATTERN) || ending.contains('/') => self.unread(),
             Ok(names) => {
                 let names = String::from_utf8_lossy(&names).into_owned();
@@ -246,7 +242,7 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let server = SERVERS.iter().find(|server| server.name == name).unwrap();
-        let root = folder.to_str().unwrap().to_owned();
+        let root = Below::root(folder.to_str().unwrap()).unwrap();
         let mut reading = Reading { server, root, lines: String::new(), files: 0 };
         reading.file(&format!("/{}", files[0].0)).unwrap();
         std::fs::remove_dir_all(folder).unwrap();

@@ -3,9 +3,8 @@
 
 use super::super::{beginning, title_of};
 use super::{Server, pairs};
-use crate::host::live::read_regular;
-use crate::host::tree::followed;
-use crate::host::{Ask, Host, Live, Query, Refusal};
+use crate::host::below::Below;
+use crate::host::{Ask, Query, Refusal};
 
 fn words(pid: u32) -> Vec<String> {
     let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).unwrap_or_default();
@@ -41,11 +40,9 @@ pub(super) fn redis(pid: u32) -> Result<Vec<String>, Refusal> {
     }
     let title = words.first().cloned().unwrap_or_default();
     let port = title.split_whitespace().nth(1).and_then(|address| address.rsplit(':').next()).unwrap_or_default();
+    let root = Below::process(pid)?;
     for file in ["/etc/redis/redis.conf", "/etc/redis.conf", "/usr/local/etc/redis/redis.conf"] {
-        let root = format!("/proc/{pid}/root");
-        let Ok(bytes) = followed(&root, file, true).and_then(|path| read_regular(&format!("{root}{path}"))) else {
-            continue;
-        };
+        let Ok(bytes) = root.ask(Query { ask: Ask::Read, of: file }) else { continue };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let own = pairs(&text, &[]).into_iter().rev().find(|(_, key, _)| key == "port").map(|(_, _, port)| port);
         if own.as_deref().unwrap_or("6379") == port {
@@ -67,9 +64,7 @@ pub(super) fn postgres(pid: u32) -> Result<Vec<String>, Refusal> {
         words.iter().find_map(|word| word.strip_prefix("config_file=").or_else(|| word.strip_prefix("--config_file=")));
     let file = file.map_or_else(|| format!("{folder}/postgresql.conf"), str::to_owned);
     let automatic = format!("{folder}/postgresql.auto.conf");
-    let root = format!("/proc/{pid}/root");
-    let path = followed(&root, &automatic, true)?;
-    match Live.ask(Query { ask: Ask::Exists, of: &format!("{root}{path}") }) {
+    match Below::process(pid)?.ask(Query { ask: Ask::Exists, of: &automatic }) {
         Ok(_) => Ok(vec![file, automatic]),
         Err(refusal) if refusal.is_absent() => Ok(vec![file]),
         Err(refusal) => Err(refusal),

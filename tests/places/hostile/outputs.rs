@@ -1,0 +1,237 @@
+//! Where tunecheck writes: nobody else decides where that leads.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{Need, Place, Running, Scene, done, eventually, program, script};
+use crate::report::Run;
+
+pub(super) const PLACES: &[Place] = &[
+    Place {
+        name: "a_folder_that_others_made_or_may_write_to_takes_no_files",
+        needs: &[Need::Root, Need::Program("setpriv")],
+        own: &[],
+        trial: a_folder_of_others_takes_no_files,
+    },
+    Place {
+        name: "nobody_who_exchanges_the_folder_in_a_loop_has_root_write_for_him",
+        needs: &[Need::Root, Need::Program("setpriv"), Need::Program("python3")],
+        own: &[],
+        trial: nobody_who_exchanges_the_folder_has_root_write_for_him,
+    },
+    Place {
+        name: "a_report_goes_to_files_pipes_and_links_of_ones_own_and_through_no_link_of_others",
+        needs: &[Need::Root, Need::Program("setpriv")],
+        own: &[],
+        trial: a_report_goes_through_no_link_of_others,
+    },
+    Place {
+        name: "what_is_written_is_for_its_owner_alone",
+        needs: &[],
+        own: &[],
+        trial: what_is_written_is_for_its_owner_alone,
+    },
+];
+
+const VICTIM: &str = "nobody may change this\n";
+
+fn nobody(text: &str, arguments: &[&Path]) -> Command {
+    let mut command = program("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+    command.arg(program("sh").get_program()).args(["-ec", text, "sh"]).args(arguments);
+    command
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// A folder that everybody may write to, and beside it a folder of root's with a file that nobody may write to.
+fn places(scene: &Scene) -> (PathBuf, PathBuf) {
+    let (open, closed) = (scene.folder.join("open"), scene.folder.join("closed"));
+    done(nobody("true", &[]));
+    fs::create_dir(&open).unwrap();
+    std::os::unix::fs::chown(&open, Some(65534), Some(65534)).unwrap();
+    fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
+    fs::create_dir(&closed).unwrap();
+    fs::write(closed.join("victim"), VICTIM).unwrap();
+    (open, closed)
+}
+
+fn snapshot(scene: &Scene, path: &Path) -> Run {
+    let mut command = scene.tunecheck();
+    command.arg("snapshot").arg(path);
+    Run::of(command)
+}
+
+fn fix(scene: &Scene, path: &Path) -> Run {
+    let mut command = scene.tunecheck();
+    command.args(["fix", "--connections", "90000", "--output"]).arg(path);
+    Run::of(command)
+}
+
+fn a_folder_of_others_takes_no_files(scene: &Scene) {
+    let (open, closed) = places(scene);
+    done(nobody(
+        "cd \"$1\"; mkdir -m 777 theirs; mkdir -m 700 closed; ln -s \"$2\" link; ln -s nowhere/at/all dangling",
+        &[&open, &closed],
+    ));
+    let shared = scene.folder.join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, PermissionsExt::from_mode(0o777)).unwrap();
+    let refused = [
+        (open.join("theirs"), "belongs to another user"),
+        (open.join("closed"), "belongs to another user"),
+        (shared, "others may write"),
+        (open.join("link"), "is a link"),
+        (open.join("link/"), "is a link"),
+        (open.join("link/below"), "is a link"),
+        (open.join("dangling"), "is a link"),
+        (closed.clone(), "is not empty"),
+        (closed.join("victim"), "as a directory"),
+    ];
+    for (path, says) in &refused {
+        for run in [snapshot(scene, path), fix(scene, path)] {
+            let line = run.complaint();
+            assert!(line.contains(says) && line.contains(path.to_str().unwrap()), "{says}: {line}");
+        }
+    }
+    assert_eq!(fs::read_dir(&closed).unwrap().count(), 1);
+    for name in ["theirs", "closed"] {
+        assert_eq!(fs::read_dir(open.join(name)).unwrap().count(), 0, "{name}");
+    }
+    // A new one in the same folder is root's.
+    assert_eq!(snapshot(scene, &open.join("new")).code, Some(0));
+    assert_eq!(mode(&open.join("new")), 0o700);
+}
+
+/// Makes, fills and moves what is called `node-a` as fast as it can, until a file `stop` appears beside it.
+const ATTACK: &str = "
+import os, sys
+place, closed = sys.argv[1:]
+path = place + '/node-a'
+print(os.getpid(), flush=True)
+turn = 0
+while turn < 2_000_000 and not os.path.exists(place + '/stop'):
+    turn += 1
+    for attempt in (
+        lambda: turn % 3 == 0 and os.mkdir(path, 0o777),
+        lambda: turn % 3 == 1 and os.symlink(closed, path),
+        lambda: os.symlink(closed + '/victim', path + '/manifest.json'),
+        lambda: os.symlink(closed, path + '/files'),
+        lambda: turn % 2 and os.rename(path, place + '/moved'),
+        lambda: os.unlink(path),
+    ):
+        try: attempt()
+        except OSError: pass
+";
+
+fn nobody_who_exchanges_the_folder_has_root_write_for_him(scene: &Scene) {
+    let (open, closed) = places(scene);
+    let attack = scene.folder.join("attack.py");
+    fs::write(&attack, ATTACK).unwrap();
+    let python = program("python3").get_program().to_owned();
+    let attacker =
+        Running::start(nobody("exec \"$1\" \"$2\" \"$3\" \"$4\"", &[python.as_ref(), &attack, &open, &closed]));
+    assert!(eventually(|| open.join("node-a").symlink_metadata().is_ok() || open.join("moved").exists()));
+    let (mut made, mut refused) = (0, 0);
+    for _ in 0..12 {
+        match snapshot(scene, &open.join("node-a")).code {
+            Some(0) => made += 1,
+            Some(2) => refused += 1,
+            other => panic!("exit code {other:?}"),
+        }
+    }
+    fs::write(open.join("stop"), "").unwrap();
+    drop(attacker);
+    assert_eq!(made + refused, 12);
+    assert_eq!(fs::read_to_string(closed.join("victim")).unwrap(), VICTIM);
+    assert_eq!(fs::read_dir(&closed).unwrap().count(), 1, "nothing was made in root's folder");
+    // Whatever root wrote, and wherever it was moved to, is root's alone.
+    let mut folders = vec![open];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let meta = entry.path().symlink_metadata().unwrap();
+            assert!(meta.uid() != 0 || meta.mode() & 0o077 == 0 || entry.file_name() == "stop", "{:?}", entry.path());
+            assert!(meta.uid() == 0 || !meta.is_file(), "{:?}", entry.path());
+            if meta.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+}
+
+fn watch(scene: &Scene, path: &Path) -> Run {
+    let mut command = scene.tunecheck();
+    command.args(["watch", "--format", "json", "--settle", "0ms", "--output"]).arg(path).args(["--", "true"]);
+    Run::of(command)
+}
+
+fn a_report_goes_through_no_link_of_others(scene: &Scene) {
+    let (open, closed) = places(scene);
+    let victim = closed.join("victim");
+    done(nobody(
+        "cd \"$1\"; ln -s \"$2\" link; ln -s \"$3\" folder; mkfifo fifo; echo old > file",
+        &[&open, &victim, &closed],
+    ));
+    for (name, says) in [("link", "is a link"), ("folder/new.json", "is a link"), ("fifo", "another user put it there")]
+    {
+        let run = watch(scene, &open.join(name));
+        assert!(run.complaint().contains(says), "{run:?}");
+    }
+    assert_eq!(fs::read_to_string(&victim).unwrap(), VICTIM);
+    assert_eq!(fs::read_dir(&closed).unwrap().count(), 1);
+    let is_verdict =
+        |path: &Path| assert!(fs::read_to_string(path).unwrap().contains("tunecheck.verdict/v1"), "{path:?}");
+    // A file of another user is replaced, not written to: who holds it open reads nothing.
+    let held = fs::File::open(open.join("file")).unwrap();
+    assert_eq!(watch(scene, &open.join("file")).code, Some(0));
+    is_verdict(&open.join("file"));
+    assert_eq!((held.metadata().unwrap().nlink(), held.metadata().unwrap().len()), (0, 4));
+
+    let own = scene.folder.join("own.json");
+    fs::write(&own, "old").unwrap();
+    fs::set_permissions(&own, PermissionsExt::from_mode(0o640)).unwrap();
+    let link = scene.folder.join("link.json");
+    symlink("own.json", &link).unwrap();
+    for path in [&own, &link] {
+        assert_eq!(watch(scene, path).code, Some(0));
+        is_verdict(&own);
+        assert_eq!(mode(&own), 0o640);
+    }
+    assert!(link.is_symlink());
+    let out = watch(scene, Path::new("/dev/stdout"));
+    assert!(out.code == Some(0) && out.stdout.contains("tunecheck.verdict/v1"), "{out:?}");
+    let through = "mkfifo \"$2\"; cat \"$2\" > \"$3\" & exec 3<>\"$2\"; \
+         \"$1\" watch --format json --settle 0ms --output \"$2\" -- true; exec 3>&-; wait";
+    let read = scene.folder.join("read");
+    done(script(through, &[&scene.tunecheck, &scene.folder.join("pipe"), &read]));
+    is_verdict(&read);
+    // What could not be made leaves nothing beside, and a folder is no file.
+    assert!(watch(scene, &closed).code == Some(2));
+    let left = fs::read_dir(&scene.folder).unwrap().flatten().map(|entry| entry.file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".tunecheck-")));
+}
+
+fn what_is_written_is_for_its_owner_alone(scene: &Scene) {
+    let (recording, files) = (scene.folder.join("recording"), scene.folder.join("files"));
+    fs::create_dir(&files).unwrap();
+    assert_eq!((snapshot(scene, &recording).code, fix(scene, &files).code), (Some(0), Some(0)));
+    let mut folders = vec![recording, files];
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let script = path.extension().is_some_and(|ending| ending == "sh");
+            assert_eq!(mode(&path), if script { 0o700 } else { 0o600 }, "{}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count} files");
+}
