@@ -22,7 +22,7 @@ use super::{Answer, Ask, Host, Live, Query, Refusal};
 /// What can be asked of a path without opening what is there: a device may act when it is opened, a FIFO waits.
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 const READ: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
-/// Folders that programs below a root hide a file with.
+/// Where a link leads by which systemd hides a file.
 const NULL: &str = "/dev/null";
 
 /// A folder, below which paths are resolved.

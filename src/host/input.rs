@@ -2,7 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 /// Reads a file that the user named, or standard input for `-`, up to `cap` bytes.
 ///
@@ -18,19 +21,21 @@ pub fn read(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Opens a regular file. Another kind may keep its reader waiting for ever: a FIFO waits for a writer to open it too.
-/// What the shell opened already, such as `<(command)`, does not.
+/// Opens a regular file. Another kind may keep its reader waiting for ever, and a device may act when it is opened. What the
+/// shell opened already, such as `<(command)`, does not.
 fn regular(path: &Path) -> io::Result<File> {
     let opened = path == Path::new("/dev/stdin") || path.starts_with("/dev/fd");
-    if !opened && is_special(path) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    let is_special = |meta: &fs::Metadata| !meta.is_file() && !meta.is_dir();
+    let special = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+    if opened {
+        return File::open(path);
     }
-    File::open(path)
-}
-
-/// Whether there is something at a path that is neither a regular file nor a directory.
-pub(super) fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+    if fs::metadata(path).is_ok_and(|meta| is_special(&meta)) {
+        return Err(special());
+    }
+    // It may have been exchanged since.
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    if is_special(&file.metadata()?) { Err(special()) } else { Ok(file) }
 }
 
 /// Every `*.yaml` and `*.yml` file at or below a path, sorted.

@@ -214,7 +214,7 @@ fn place(path: &Path) -> Result<Place> {
     let found = steps::place(&start, path.as_os_str(), Links::Trusted);
     found.map_err(|stop| match stop.errno {
         Errno::ELOOP => anyhow::anyhow!(
-            "{}: {} is a link where another user may put one, and is not followed: name a path without it",
+            "{}: {} is a link, or leads through one, where another user may put one: it is not followed; name a path without it",
             path.display(),
             stop.at
         ),

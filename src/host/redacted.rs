@@ -1,5 +1,5 @@
 //! What a recording keeps of a file that may hold more than a rule asks about: a unit's environment has passwords in it, a
-//! boot file tokens, the kernel's command line addresses with keys.
+//! boot file or a comment tokens, the kernel's command line addresses with keys, a mount the names of shares and users.
 
 use std::borrow::Cow;
 
@@ -10,6 +10,15 @@ const SYSTEMD: [&str; 5] =
     ["/etc/systemd/", "/run/systemd/", "/usr/local/lib/systemd/", "/usr/lib/systemd/", "/lib/systemd/"];
 /// What is asked of them.
 const OF_SYSTEMD: [&str; 2] = ["LimitNOFILE", "DefaultLimitNOFILE"];
+
+/// The name of TuneD's profile.
+const ACTIVE: &str = "/etc/tuned/active_profile";
+/// What is asked of its files beside sysctls.
+const OF_TUNED: [&str; 3] = ["include", "type", "reapply_sysctl"];
+/// What is asked of resolv.conf.
+const OF_RESOLVER: [&[u8]; 4] = [b"nameserver", b"search", b"domain", b"options"];
+/// Mounts that tell a container's runtime. Others name servers, users and shares.
+const OF_MOUNTS: [&[u8]; 5] = [b"/", b"/etc/hosts", b"/etc/hostname", b"/etc/resolv.conf", b"/dev/termination-log"];
 
 /// The bytes of a file as a recording keeps them: each line where it was, and empty if no rule asks about it.
 pub(super) fn kept<'a>(path: &str, bytes: &'a [u8]) -> Cow<'a, [u8]> {
@@ -26,6 +35,20 @@ pub(super) fn kept<'a>(path: &str, bytes: &'a [u8]) -> Cow<'a, [u8]> {
             keeps
         })
         .into();
+    }
+    if path.starts_with("/etc/tuned/") || path.starts_with("/usr/lib/tuned/") {
+        // The one that names the profile has nothing else in it.
+        return if path == ACTIVE { bytes.into() } else { lines(bytes, is_of_tuned).into() };
+    }
+    if path.contains("/modules-load.d/") || path == "/etc/modules" {
+        return lines(bytes, |line| !line.trim_ascii().is_empty() && line.iter().all(|&byte| is_of_module(byte)))
+            .into();
+    }
+    if path == "/etc/resolv.conf" {
+        return lines(bytes, |line| OF_RESOLVER.iter().any(|key| line.trim_ascii_start().starts_with(key))).into();
+    }
+    if path == "/proc/self/mountinfo" {
+        return lines(bytes, is_of_mount).into();
     }
     if path == "/proc/cmdline" {
         let words = bytes.split(u8::is_ascii_whitespace).filter(|word| loads_modules(word));
@@ -51,6 +74,20 @@ fn sets_what_is_recorded(line: &[u8]) -> bool {
 
 fn is_of_limit(line: &[u8]) -> bool {
     line.trim_ascii_start().starts_with(b"[") || OF_SYSTEMD.contains(&key(line).trim())
+}
+
+fn is_of_tuned(line: &[u8]) -> bool {
+    let key = key(line);
+    line.trim_ascii_start().starts_with(b"[") || OF_TUNED.contains(&key.trim()) || sets_what_is_recorded(line)
+}
+
+/// Of a name of a module, and of nothing longer.
+fn is_of_module(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_- \t\r".contains(&byte)
+}
+
+fn is_of_mount(line: &[u8]) -> bool {
+    line.split(|&byte| byte == b' ').nth(4).is_some_and(|at| OF_MOUNTS.contains(&at))
 }
 
 fn loads_modules(word: &[u8]) -> bool {
@@ -82,5 +119,16 @@ mod tests {
         let words = "root=/dev/vda talos.config=https://x/?t=hunter2 rd.modules_load=a modules-load=nf_conntrack,b\n";
         assert_eq!(text("/proc/cmdline", words), "rd.modules_load=a modules-load=nf_conntrack,b");
         assert_eq!(text("/proc/net/dev", "as it is\n"), "as it is\n");
+        let profile = "[main]\nsummary=hunter2\ninclude=base\n[sysctl]\nvm.swappiness=1\nkernel.core_pattern=hunter2\n[script]\nscript=hunter2\n";
+        let kept = "[main]\n\ninclude=base\n[sysctl]\nvm.swappiness=1\n\n[script]\n\n";
+        assert_eq!(text("/etc/tuned/ours/tuned.conf", profile), kept);
+        assert_eq!(text("/etc/tuned/active_profile", "ours\n"), "ours\n");
+        assert_eq!(text("/etc/tuned/tuned-main.conf", "x = hunter2\nreapply_sysctl = 0\n"), "\nreapply_sysctl = 0\n");
+        assert_eq!(text("/etc/modules-load.d/a.conf", "# hunter2\nnf_conntrack\n; x=hunter2\n"), "\nnf_conntrack\n\n");
+        let resolver = "; hunter2\nnameserver 192.0.2.1\n#hunter2\noptions ndots:2\n";
+        assert_eq!(text("/etc/resolv.conf", resolver), "\nnameserver 192.0.2.1\n\noptions ndots:2\n");
+        let share = "9 1 0:5 / /data rw - cifs //host/share rw,username=hunter2\n";
+        let root = "8 1 0:5 / / rw - overlay overlay rw,lowerdir=/a\n";
+        assert_eq!(text("/proc/self/mountinfo", &format!("{share}{root}")), format!("\n{root}"));
     }
 }

@@ -45,7 +45,8 @@ pub(in super::super) struct WatchArgs {
     /// Colour: auto asks the terminal and NO_COLOR
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
     pub(in super::super) color: Color,
-    /// Write into this file instead
+    /// Write into this file instead: a new one takes the place of one that is there, /dev/stdout and FIFOs are written to,
+    /// and a link that another user may have put there is refused
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(in super::super) output: Option<PathBuf>,
     /// Exit 1, where the command succeeded, if a limit was hit or was used up before

@@ -99,7 +99,7 @@ fn a_tree_whose_proc_is_a_link_does_not_show_this_machine(scene: &Scene) {
                 "" => scene.tunecheck(),
                 error => {
                     let mut strace = program("strace");
-                    strace.args(["-o", "/dev/null", "-e", "trace=openat2"]);
+                    strace.args(["-qq", "-o", "/dev/null", "-e", "trace=openat2"]);
                     strace.arg("-e").arg(format!("inject=openat2:error={error}")).arg(&scene.tunecheck);
                     strace
                 }
@@ -143,12 +143,21 @@ fn a_folder_that_is_exchanged_never_shows_the_host_s_file(scene: &Scene) {
     let mut python = program("python3");
     python.args(["-c", EXCHANGE]).arg(root.join("etc")).arg(root.join("link")).arg(&stop);
     let attacker = Running::start(python);
-    let (mut inside, mut absent) = (0, 0);
-    for turn in 0..60 {
+    let mut inside = 0;
+    for turn in 0..30 {
         let mut command = match turn % 3 {
             0 => {
                 let mut strace = program("strace");
-                strace.args(["-f", "-o", "/dev/null", "-e", "trace=openat2", "-e", "inject=openat2:error=ENOSYS"]);
+                strace.args([
+                    "-qq",
+                    "-f",
+                    "-o",
+                    "/dev/null",
+                    "-e",
+                    "trace=openat2",
+                    "-e",
+                    "inject=openat2:error=ENOSYS",
+                ]);
                 strace.arg(&scene.tunecheck);
                 strace
             }
@@ -157,15 +166,11 @@ fn a_folder_that_is_exchanged_never_shows_the_host_s_file(scene: &Scene) {
         command.args(["--workload", "client", "--format", "json", "--pid", &process.0.id().to_string()]);
         let report = Run::of(command).report();
         let found = report.finding("dns/nameservers");
-        match found["now"].as_u64() {
-            Some(now) => {
-                assert_eq!(now, INSIDE as u64, "turn {turn}: {found:#}");
-                inside += 1;
-            }
-            None => absent += 1,
-        }
+        let now = found["now"].as_u64();
+        assert_ne!(now, Some(HOST as u64), "turn {turn}: {found:#}");
+        inside += usize::from(now == Some(INSIDE as u64));
     }
     fs::write(stop, "").unwrap();
     drop(attacker);
-    assert!(inside > 0 && inside + absent == 60, "{inside} inside, {absent} absent");
+    assert!(inside > 0, "the file inside was never there");
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Need, Place, Running, Scene, done, eventually, program, script};
+use crate::harness::{MOUNTS, Need, Place, Running, Scene, done, eventually, program, script};
 use crate::report::Run;
 
 pub(super) const PLACES: &[Place] = &[
@@ -26,6 +26,12 @@ pub(super) const PLACES: &[Place] = &[
         needs: &[Need::Root, Need::Program("setpriv")],
         own: &[],
         trial: a_report_goes_through_no_link_of_others,
+    },
+    Place {
+        name: "no_secret_of_the_machine_s_configuration_is_in_a_recording",
+        needs: &[Need::Root, Need::Program("mount")],
+        own: MOUNTS,
+        trial: no_secret_is_in_a_recording,
     },
     Place {
         name: "what_is_written_is_for_its_owner_alone",
@@ -165,7 +171,7 @@ fn nobody_who_exchanges_the_folder_has_root_write_for_him(scene: &Scene) {
 
 fn watch(scene: &Scene, path: &Path) -> Run {
     let mut command = scene.tunecheck();
-    command.args(["watch", "--format", "json", "--settle", "0ms", "--output"]).arg(path).args(["--", "true"]);
+    command.args(["watch", "--format", "json", "--settle", "10ms", "--output"]).arg(path).args(["--", "true"]);
     Run::of(command)
 }
 
@@ -205,7 +211,7 @@ fn a_report_goes_through_no_link_of_others(scene: &Scene) {
     let out = watch(scene, Path::new("/dev/stdout"));
     assert!(out.code == Some(0) && out.stdout.contains("tunecheck.verdict/v1"), "{out:?}");
     let through = "mkfifo \"$2\"; cat \"$2\" > \"$3\" & exec 3<>\"$2\"; \
-         \"$1\" watch --format json --settle 0ms --output \"$2\" -- true; exec 3>&-; wait";
+         \"$1\" watch --format json --settle 10ms --output \"$2\" -- true; exec 3>&-; wait";
     let read = scene.folder.join("read");
     done(script(through, &[&scene.tunecheck, &scene.folder.join("pipe"), &read]));
     is_verdict(&read);
@@ -234,4 +240,45 @@ fn what_is_written_is_for_its_owner_alone(scene: &Scene) {
         }
     }
     assert!(count > 10, "{count} files");
+}
+
+/// Files with what rules ask about, and with what nobody may ask about.
+const PLANTED: &[(&str, &str)] = &[
+    ("sysctl.conf", "# hunter2\nnet.core.somaxconn = 4096\nkernel.core_pattern = |/bin/dump --key hunter2\n"),
+    ("sysctl.d/50-a.conf", "net.ipv4.tcp_fastopen_key = hunter2\nkernel.x = hunter2\nvm.swappiness = 10 \n"),
+    ("systemd/system.conf", "[Manager]\nDefaultEnvironment=KEY=hunter2\nDefaultLimitNOFILE=1024:524288\n"),
+    ("systemd/system/ssh.service.d/a.conf", "[Service]\nEnvironment=KEY=hunter2 \\\n LimitNOFILE=hunter2\n"),
+    ("systemd/system/ssh.service", "[Service]\nExecStart=/bin/x --token hunter2\nEnvironmentFile=/etc/hunter2\n"),
+    ("tuned/active_profile", "ours\n"),
+    ("tuned/ours/tuned.conf", "[main]\nsummary=hunter2\n[sysctl]\nvm.swappiness=1\n[script]\nscript=hunter2\n"),
+    ("modules-load.d/a.conf", "# hunter2\nnf_conntrack\n"),
+    ("resolv.conf", "# hunter2\nnameserver 192.0.2.1\n"),
+];
+
+fn no_secret_is_in_a_recording(scene: &Scene) {
+    let etc = scene.folder.join("etc");
+    for (name, text) in PLANTED {
+        let path = etc.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let bind = "mount --bind \"$1\" /etc; mkdir -p \"$1/hunter2\"; mount -t tmpfs hunter2 \"$1/hunter2\"";
+    done(script(bind, &[&etc]));
+    let recording = scene.folder.join("recording");
+    let mut command = scene.tunecheck();
+    command.env("DATABASE_PASSWORD", "hunter2").arg("snapshot").arg(&recording);
+    assert_eq!(Run::of(command).code, Some(0));
+    let mut folders = vec![recording.clone()];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            assert!(!text.contains("hunter2"), "{}: {text}", path.display());
+        }
+    }
+    let kept = fs::read_to_string(recording.join("files/etc/sysctl.conf")).unwrap();
+    assert!(kept.contains("net.core.somaxconn = 4096"), "what a rule asks about is there: {kept}");
 }
