@@ -116,9 +116,9 @@ fn a_folder_of_others_takes_no_files(scene: &Scene) {
 /// Makes, fills and moves what is called `node-a` as fast as it can, until a file `stop` appears beside it.
 const ATTACK: &str = "
 import os, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
 place, closed = sys.argv[1:]
 path = place + '/node-a'
-print(os.getpid(), flush=True)
 turn = 0
 while turn < 2_000_000 and not os.path.exists(place + '/stop'):
     turn += 1
@@ -136,11 +136,9 @@ while turn < 2_000_000 and not os.path.exists(place + '/stop'):
 
 fn nobody_who_exchanges_the_folder_has_root_write_for_him(scene: &Scene) {
     let (open, closed) = places(scene);
-    let attack = scene.folder.join("attack.py");
-    fs::write(&attack, ATTACK).unwrap();
-    let python = program("python3").get_program().to_owned();
-    let attacker =
-        Running::start(nobody("exec \"$1\" \"$2\" \"$3\" \"$4\"", &[python.as_ref(), &attack, &open, &closed]));
+    let mut python = program("python3");
+    python.args(["-c", ATTACK]).args([&open, &closed]);
+    let attacker = Running::start(python);
     assert!(eventually(|| open.join("node-a").symlink_metadata().is_ok() || open.join("moved").exists()));
     let (mut made, mut refused) = (0, 0);
     for _ in 0..12 {
