@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::args::{AuditArgs, Cli, Command, LoadArgs, RulesCommand, SourceArgs, WatchArgs, WatchFormat};
 use super::terminal::{Terminal, complain};
+use super::values::Pid;
 use crate::host::{Allowed, confine};
 use crate::model::workload::Role;
 
@@ -17,6 +18,8 @@ struct Needs<'a> {
     makes: Option<&'a Path>,
     network: bool,
     terminal: bool,
+    /// Whether it starts itself once more: to read files of another process, on a file system that may never answer, or
+    /// to see what is sent to its group.
     programs: bool,
 }
 
@@ -34,6 +37,8 @@ impl<'a> Needs<'a> {
     /// Where the settings come from. A tree is read as the machine is: it may hold a mounted procfs.
     fn source(mut self, source: &'a SourceArgs) -> Self {
         self.machine = source.snapshot.is_none() && source.sysctl.is_none();
+        let process = source.name.is_some() || source.container.is_some() || source.pod.is_some();
+        self.programs = process || matches!(source.pid, Some(Pid::Of(_)));
         // Roots of certificates, name servers and the like are the machine's.
         self.network = source.peer.h2.is_some();
         self.machine |= self.network;
@@ -41,13 +46,14 @@ impl<'a> Needs<'a> {
     }
 
     fn audit(args: &'a AuditArgs) -> Self {
-        Self::default().source(&args.source).workload(args.load.workload.as_ref())
+        let needs = Self::default().source(&args.source).workload(args.load.workload.as_ref());
+        let programs = needs.programs || args.targets.all || args.targets.unit.is_some();
+        Self { programs, ..needs }
     }
 
     fn watch(args: &'a WatchArgs) -> Self {
         let screen = args.format == WatchFormat::Screen
             || (args.format == WatchFormat::Auto && Terminal::stdout().interactive && args.output.is_none());
-        // Beside a command runs a witness of its signals, a new one each time that it saw one.
         let programs = !args.command.is_empty();
         Self { machine: true, makes: args.output.as_deref(), terminal: screen, programs, ..Self::default() }
     }
@@ -68,7 +74,8 @@ impl<'a> Needs<'a> {
             Command::Manifest(args) => Self::default().named(&args.paths).workload(load(&args.load)),
             Command::Plan(args) => {
                 let needs = Self::default().source(&args.source).workload(args.traffic.workload.as_ref());
-                Self { machine: needs.machine && (args.solve || needs.network), ..needs }
+                let machine = needs.machine && (args.solve || needs.network);
+                Self { machine, programs: needs.programs || args.unit.is_some(), ..needs }
             }
             Command::Probe { .. } => Self { machine: true, network: true, ..Self::default() },
             Command::Explain { rules, .. } => Self::default().named(rules),
@@ -107,6 +114,6 @@ pub(super) fn enter_audit(args: &AuditArgs) {
 }
 
 /// As [`enter`], once the command that is watched runs.
-pub(super) fn enter_watch(args: &WatchArgs) {
-    Needs::watch(args).enter(false);
+pub(super) fn enter_watch(args: &WatchArgs, verbose: bool) {
+    Needs::watch(args).enter(verbose);
 }

@@ -80,7 +80,7 @@ fn told(args: Vec<OsString>) -> Exit {
         None => audit_verb(&cli.audit),
         Some(Command::Audit(args)) => audit_verb(&args),
         Some(Command::Fix(args)) => fix::run(&args),
-        Some(Command::Watch(args)) => watch::run(&args),
+        Some(Command::Watch(args)) => watch::run(&args, cli.audit.verbose),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Manifest(args)) => manifest::run(&args),
         Some(Command::Plan(args)) => plan::run(&args),

@@ -21,7 +21,7 @@ use crate::watch::{Course, Ended, Watcher, verdict};
 /// How long a signal, or the end of a command, may go unnoticed.
 const NAP: Duration = Duration::from_millis(20);
 
-pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
+pub(super) fn run(args: &WatchArgs, verbose: bool) -> Result<Exit> {
     let rules = settings::rules(&args.rules)?;
     // Whoever declares no side is told of both: a load test opens connections as well.
     let mut load = args.load.clone();
@@ -62,7 +62,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<Exit> {
         ended_by: None,
         mute: None,
     };
-    let ended = if args.command.is_empty() { run.alone(args.duration)? } else { run.around(args)? };
+    let ended = if args.command.is_empty() { run.alone(args.duration)? } else { run.around(args, verbose)? };
     let verdict = verdict(&run.course, &rules, ended);
     let told = run.sink.tell(&told(&verdict, format, args, terminal)?).and_then(|()| run.sink.close());
     // What is said first is why readings before it are missing.
@@ -130,11 +130,11 @@ impl Run<'_> {
     }
 
     /// A reading before the command, readings while it runs, and some while the load settles.
-    fn around(&mut self, args: &WatchArgs) -> Result<Ended> {
+    fn around(&mut self, args: &WatchArgs, verbose: bool) -> Result<Ended> {
         self.read();
         let program = args.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
         let mut child = Child::start(&args.command).with_context(|| format!("cannot run {program}"))?;
-        confinement::enter_watch(args);
+        confinement::enter_watch(args, verbose);
         let mut due = self.clock.elapsed() + self.interval;
         let end = loop {
             child.pass_on(&self.signals.came());

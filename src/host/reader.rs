@@ -109,7 +109,8 @@ impl Reader {
     fn start() -> io::Result<Self> {
         let mut command = Command::new("/proc/self/exe");
         command.arg0("tunecheck").arg(READER).current_dir("/");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // Not /dev/null: it would be opened for writing here, and a run may have given that up.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         match (child.stdin.take(), child.stdout.take()) {
             (Some(questions), Some(answers)) => Ok(Self { child, questions, answers }),

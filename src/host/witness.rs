@@ -27,7 +27,9 @@ impl Witness {
     /// Those of exec: no /proc, no room for one more process.
     pub(super) fn start() -> io::Result<Self> {
         let mut command = Command::new(ITSELF);
-        command.arg0("tunecheck").arg(WITNESS).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg0("tunecheck").arg(WITNESS);
+        // Not /dev/null: it would be opened for writing here, and a run may have given that up.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().map(Self)
     }
 

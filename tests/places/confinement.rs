@@ -67,12 +67,15 @@ fn each_verb_keeps_only_the_rights_that_it_needs(scene: &Scene) {
     for (arguments, without) in [
         (format!("fix --snapshot RECORDED --output {made}"), "writing to files"),
         (format!("snapshot {made}-too"), "writing to files"),
+        ("--all".to_owned(), "programs"),
+        ("--pid 1".to_owned(), "programs"),
+        ("watch -- true".to_owned(), "programs"),
         ("probe h2 http://127.0.0.1:1".to_owned(), "connections"),
         ("--workload client --h2 http://127.0.0.1:1".to_owned(), "connections"),
     ] {
         let run = run(scene, &format!("{arguments} -v"));
         let said = confined(&run).last().copied().unwrap_or_default().to_owned();
-        assert!(said.contains("tracing, programs") && !said.contains(without), "{arguments}: {run:?}");
+        assert!(said.contains("mounts, tracing") && !said.contains(without), "{arguments}: {run:?}");
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn restrict(allowed: Allowed<'_>) -> String {
             if !allowed.programs {
                 refused.push("programs");
             }
-            if allowed.makes.is_none() && !allowed.terminal && !allowed.programs {
+            if allowed.makes.is_none() && !allowed.terminal {
                 refused.push("writing to files");
             }
             if !allowed.network {
@@ -139,8 +139,7 @@ const TALKING: &[c_long] = &[libc::SYS_accept, libc::SYS_accept4, libc::SYS_conn
 
 /// The decision about each number from where it begins, sorted.
 pub(super) fn decisions(allowed: Allowed<'_>) -> Vec<(u32, Decision)> {
-    // What is started has its output at /dev/null, and that is opened here.
-    let to_write = allowed.makes.is_some() || allowed.terminal || allowed.programs;
+    let to_write = allowed.makes.is_some() || allowed.terminal;
     let refused = |calls: &'static [c_long]| calls.iter().map(|call| (*call, Decision::Refuse));
     let mut special: Vec<(c_long, Decision)> = refused(NEVER).collect();
     if allowed.makes.is_none() {
