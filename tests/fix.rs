@@ -260,3 +260,68 @@ fn a_unit_that_the_machine_does_not_have_is_named() {
     assert!(missing.stderr.contains("wbe.service: there is no such unit here"), "{}", missing.stderr);
     fs::remove_dir_all(&tree).unwrap();
 }
+
+#[test]
+fn a_rule_that_gives_the_machine_away_is_told_as_dangerous_and_never_applied() {
+    let root = scratch("dangerous");
+    let rules = root.join("rules/site");
+    fs::create_dir_all(&rules).unwrap();
+    let settings = [
+        ("kernel.modprobe", "/sbin/modprobe", "/tmp/evil"),
+        ("kernel.core_pattern", "core", "/tmp/evil"),
+        ("kernel.yama.ptrace_scope", "1", "0"),
+    ];
+    for (name, now, value) in settings {
+        let file = root.join("tree/proc/sys").join(name.replace('.', "/"));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, format!("{now}\n")).unwrap();
+        let rule = format!(
+            "title: {name} is ours\nscope: host\nfact: sysctl.{name}\n\
+            check:\n  equals: {{ value: {value}, otherwise: fail }}\n\
+            takes_effect: now\npod: impossible\n\
+            fix:\n  sysctl:\n    - {{ name: {name}, set: {value} }}\n  cost: none\n  safety: safe\n\
+            why: We say so.\n\
+            examples:\n  - {{ given: {{ sysctl.{name}: {value} }}, expect: pass }}\n"
+        );
+        fs::write(rules.join(format!("{}.yaml", name.replace(['.', '_'], "-"))), rule).unwrap();
+    }
+    fs::create_dir_all(root.join("tree/proc/sys/net/core")).unwrap();
+    fs::write(root.join("tree/proc/sys/net/core/somaxconn"), "128\n").unwrap();
+    let (tree, own) = (root.join("tree"), root.join("rules"));
+    let (tree, own) = (tree.to_str().unwrap(), own.to_str().unwrap());
+    for target in ["plan", "script", "ansible", "sysctl.d"] {
+        let fix = ["fix", "--root", tree, "--rules", own, "--max-safety", "manual", "--to", target];
+        let made = run(fix);
+        assert_eq!(made.code, Some(0), "{target}: {}", made.stderr);
+        for (name, _, value) in settings {
+            let acts = made.stdout.lines().find(|line| {
+                let line = line.trim_start();
+                line.starts_with(&format!("step set {name}"))
+                    || line.starts_with(&format!("{name} = "))
+                    || line.starts_with(&format!("- {{how: set, name: \"{name}\""))
+            });
+            assert_eq!(acts, None, "{target} {value}");
+            assert!(made.stdout.contains(name), "{target} tells {name}: {}", made.stdout);
+        }
+        assert!(made.stdout.matches("DANGEROUS: ").count() >= 3, "{target}: {}", made.stdout);
+    }
+}
+
+#[test]
+fn a_name_is_no_markup_in_a_plan() {
+    let folder = scratch("markup");
+    let mut report = json(&["--snapshot", TROUBLE]);
+    report["node"] = "<!-- [a](http://x) `b`\n# c".into();
+    let path = folder.join("report.json");
+    fs::write(&path, report.to_string()).unwrap();
+    let path = path.to_str().unwrap();
+    let plan = run(["fix", "--from", path, "--to", "plan"]);
+    let out = folder.join("out");
+    let made = run(["fix", "--from", path, "--output", out.to_str().unwrap()]);
+    assert_eq!((plan.code, made.code), (Some(0), Some(0)), "{}{}", plan.stderr, made.stderr);
+    for text in [plan.stdout, fs::read_to_string(out.join("README.md")).unwrap()] {
+        let line = text.lines().nth(2).unwrap();
+        assert!(line.starts_with("\\<!-- \\[a\\](http://x) \\`b\\`\u{fffd}# c: "), "{line}");
+        assert!(!text.contains("\n<!--") && !text.contains("\n# c"), "{text}");
+    }
+}

@@ -116,7 +116,7 @@ impl Patches<'_> {
             } else if let Some(object) = Object::of(root).filter(|object| has_pods(object.kind())) {
                 for spec in object.pods(self.around) {
                     self.count += 1;
-                    spec_of(&spec.as_patch(), self.options, self.faults);
+                    spec_of(&spec.into_patch(), self.options, self.faults);
                 }
             }
         }

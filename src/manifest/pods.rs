@@ -241,7 +241,7 @@ impl<'a> Spec<'a> {
     }
 
     /// The same as what a patch names.
-    pub(super) fn as_patch(self) -> Self {
+    pub(super) fn into_patch(self) -> Self {
         Self { is_whole: false, is_part: true, ..self }
     }
 

@@ -1,5 +1,6 @@
 //! Sysctl names and where they live below /proc/sys.
 
+pub mod danger;
 pub mod known;
 pub mod kube_proxy;
 pub mod value;

@@ -6,6 +6,7 @@ use crate::model::fact::Cause;
 use crate::model::fix::{Effect, Pod, Safety};
 use crate::model::place::{Kind, Netns};
 use crate::model::rule::Rule;
+use crate::model::sysctl::danger::danger;
 
 /// The actions that make an edit where the audit stands, in their order.
 pub(super) fn actions(rule: &Rule, edit: SysctlEdit, situation: Situation<'_>) -> Vec<Action> {
@@ -77,7 +78,7 @@ impl Planned<'_> {
             who: who.to_owned(),
             lines,
             scope: scope.to_owned(),
-            cost: words::cost(self.rule, &self.edit, memory),
+            cost: words::with_danger(&self.edit.name, words::cost(self.rule, &self.edit, memory)),
             safety: self.safety(),
             takes_effect: self.rule.takes_effect,
             prove: words::prove(self.rule, &self.edit.name),
@@ -100,6 +101,7 @@ impl Planned<'_> {
             None => Safety::Safe,
         };
         match self.edit.how {
+            _ if danger(&self.edit.name).is_some() => Safety::Manual,
             How::Widen if self.situation.place.node => Safety::Manual,
             _ => self.rule.fix.safety.max(heavy),
         }

@@ -7,6 +7,7 @@ use crate::model::action::SysctlEdit;
 use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane, placeholders_filled};
 use crate::model::rule::Rule;
+use crate::model::sysctl::danger::danger;
 
 /// The bytes that a change of a sysctl can take at worst, where it is known what each unit takes.
 pub(super) fn worst(rule: &Rule, edit: &SysctlEdit) -> Option<i128> {
@@ -36,6 +37,15 @@ pub(super) fn cost(rule: &Rule, edit: &SysctlEdit, memory: Option<i128>) -> Stri
     };
     let worst = format!("up to {} more for {}{share}", shown(bytes), grouped(*new));
     if rule.fix.cost.is_empty() { worst } else { format!("{worst}; {}", rule.fix.cost) }
+}
+
+/// What a change of a sysctl costs, behind the danger in it.
+pub(super) fn with_danger(name: &str, cost: String) -> String {
+    match danger(name) {
+        Some(danger) if cost.is_empty() => format!("DANGEROUS: {danger}"),
+        Some(danger) => format!("DANGEROUS: {danger}; {cost}"),
+        None => cost,
+    }
 }
 
 /// A rule's command with the facts that it names as words for a shell; one that is not known stays a word in capitals, for a

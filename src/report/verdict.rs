@@ -10,6 +10,7 @@ use super::text::{hanging, sanitized};
 use crate::model::fact::Value;
 use crate::model::facts::{grouped, humane};
 use crate::model::finding::Finding;
+use crate::model::text::markdown as cell;
 use crate::model::watch::{Stage, Trace, Verdict};
 use crate::model::window::seconds;
 
@@ -87,19 +88,6 @@ fn unknown(verdict: &Verdict) -> BTreeMap<&str, Vec<&str>> {
         reasons.entry(why).or_default().push(rule);
     }
     reasons
-}
-
-/// Text that is no markup.
-fn cell(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in sanitized(text).chars() {
-        match c {
-            '\n' => out.push(' '),
-            '|' | '*' | '_' | '`' | '<' | '[' | ']' | '\\' => out.extend(['\\', c]),
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 fn headline(verdict: &Verdict) -> String {

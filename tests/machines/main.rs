@@ -17,6 +17,7 @@ mod debian;
 #[allow(dead_code, reason = "the hard places use the rest")]
 #[path = "../support/harness.rs"]
 mod harness;
+mod kills;
 #[path = "../support/leftovers.rs"]
 mod leftovers;
 #[path = "../support/needs.rs"]
@@ -31,5 +32,5 @@ mod vm;
 mod watch;
 
 fn main() {
-    harness::main(&[reboot::PLACES, services::PLACES, watch::PLACES]);
+    harness::main(&[kills::PLACES, reboot::PLACES, services::PLACES, watch::PLACES]);
 }

@@ -13,6 +13,7 @@ SuccessAction=poweroff
 FailureAction=poweroff
 [Service]
 Type=oneshot
+TimeoutStartSec=infinity
 ExecStart=/bin/sh -exc '. /trial'
 ExecStopPost=/bin/sh -c 'echo $EXIT_STATUS > /trial.status'
 StandardOutput=append:/trial.out
@@ -34,13 +35,18 @@ const ENTER: &str = r#"
 
 /// Boots the root file system, runs a script that has to succeed, and gives what that printed.
 pub(crate) fn boot(scene: &Scene, root: &Root, commands: &str) -> String {
+    boot_for(90, scene, root, commands)
+}
+
+/// The same, for so many seconds at most.
+pub(crate) fn boot_for(seconds: u32, scene: &Scene, root: &Root, commands: &str) -> String {
     root.put("/trial", commands);
     root.put("/trial.out", "");
     root.put("/trial.err", "");
     root.put("/etc/systemd/system/trial.service", UNIT);
     root.put("/etc/systemd/system/default.target", "[Unit]\nRequires=multi-user.target\nWants=trial.service\n");
     let cgroups = Cgroups(scene.token());
-    let mut nspawn = timed(90, "systemd-nspawn");
+    let mut nspawn = timed(seconds, "systemd-nspawn");
     // Nothing on the machine is told of it, and it sees no network.
     nspawn.args(["-q", "-b", "--register=no", "--keep-unit", "--private-network", "-D"]).arg(&root.0);
     let mut enter = script(ENTER, &[Path::new(&cgroups.0)]);

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::harness::{MOUNTS, NETWORK, Need, Place, Scene, done, program, script};
 use crate::namespaces::{loopback_up, report};
@@ -134,6 +134,36 @@ pub(crate) const PLACES: &[Place] = &[
         needs: &[Need::Root, Need::Machine, Need::Program("ip")],
         own: NETWORK,
         trial: two_runs_do_not_meet,
+    },
+    Place {
+        name: "of_several_runs_at_once_the_others_are_told_and_change_nothing",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: several_runs_at_once,
+    },
+    Place {
+        name: "a_state_that_somebody_else_could_have_written_is_refused",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: a_forged_state_is_refused,
+    },
+    Place {
+        name: "a_full_disk_stops_apply_before_the_first_change",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: a_full_disk_stops_apply,
+    },
+    Place {
+        name: "a_folder_that_cannot_be_written_stops_apply_before_the_first_change",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: a_folder_that_cannot_be_written,
+    },
+    Place {
+        name: "what_somebody_changed_since_can_be_left_for_good",
+        needs: &[Need::Root, Need::Machine, Need::Program("ip")],
+        own: NETWORK,
+        trial: left_for_good,
     },
     Place {
         name: "a_script_for_the_host_does_nothing_in_another_network_namespace",
@@ -503,22 +533,178 @@ fn two_runs_do_not_meet(scene: &Scene) {
     made(scene, LOAD);
     let state = scene.folder.join("state");
     assert_eq!(sh(scene, &["apply"]).code, Some(0));
-    let lock = state.join("lock");
-    fs::create_dir(&lock).unwrap();
-    let owner = |began: &str| {
-        let boot = get("kernel/random/boot_id");
-        fs::write(lock.join("owner"), format!("{} {began} {boot}\n", std::process::id())).unwrap();
+    let lock = |began: &str| {
+        let name = format!("lock.{}.{began}.{}", std::process::id(), get("kernel/random/boot_id"));
+        fs::write(state.join(&name), "").unwrap();
+        state.join(name)
     };
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    owner(stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap());
+    let held = lock(stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap());
     for verb in ["apply", "undo"] {
         let run = sh(scene, &[verb]);
-        assert!(run.code == Some(1) && run.stderr.contains("another run is at work here"), "{run:?}");
+        let process = format!("another run is at work here (process {})", std::process::id());
+        assert!(run.code == Some(1) && run.stderr.contains(&process), "{run:?}");
     }
+    fs::remove_file(held).unwrap();
     // A run that was killed leaves its lock, and nobody has to take it away, whoever has its number now.
-    owner("1");
+    lock("1");
     assert_eq!(sh(scene, &["undo"]).code, Some(0));
     assert!(!state.exists());
+}
+
+fn several_runs_at_once(scene: &Scene) {
+    let _listener = trouble();
+    let before = dump();
+    made(scene, LOAD);
+    for _ in 0..3 {
+        let started: Vec<_> = (0..4)
+            .map(|_| {
+                let mut shell = program("sh");
+                shell.arg(scene.folder.join("fix.sh")).arg("apply").env("TUNECHECK_STATE", scene.folder.join("state"));
+                shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        for child in started {
+            let ended = child.wait_with_output().unwrap();
+            let (said, told) = (String::from_utf8(ended.stdout).unwrap(), String::from_utf8(ended.stderr).unwrap());
+            match ended.status.code() {
+                Some(0) => assert_eq!(told, "", "{said}"),
+                _ => assert!(
+                    told.contains("another run is at work here") && !said.contains("changed "),
+                    "{:?} {said}{told}",
+                    ended.status
+                ),
+            }
+        }
+        assert_eq!(sh(scene, &["undo"]).code, Some(0));
+        assert_eq!(dump(), before);
+        assert!(!scene.folder.join("state").exists());
+    }
+}
+
+fn a_forged_state_is_refused(scene: &Scene) {
+    stand_ins(scene);
+    let script = fs::read_to_string(made(scene, &["--waive", "boot/drift"])).unwrap();
+    let id = script.lines().find_map(|line| line.strip_prefix("id=")).unwrap();
+    let state = scene.folder.join("state");
+    let evil = scene.folder.join("evil");
+    fs::write(&evil, "kernel.core_pattern = |/tmp/evil\n").unwrap();
+    let ours = "/etc/sysctl.d/90-tunecheck.conf";
+    let forged = |copy: &Path, file: &str| format!("boot|x|\nfile|{file}|{}\n", copy.display());
+    let refused = |says: &str| {
+        for verb in ["apply", "undo"] {
+            let run = sh(scene, &[verb]);
+            assert!(run.code == Some(1) && run.stderr.contains(says), "{verb}: {run:?}");
+            assert!(run.stderr.contains("TUNECHECK_STATE"), "the next step: {run:?}");
+            assert!(get("net/core/somaxconn") == "128" && !Path::new(ours).exists(), "{verb}");
+        }
+    };
+    let nobody = |path: &Path| std::os::unix::fs::lchown(path, Some(65534), Some(65534)).unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+
+    fs::create_dir(&state).unwrap();
+    mode(&state, 0o700);
+    fs::write(state.join(id), forged(&evil, ours)).unwrap();
+    nobody(&state);
+    refused("belongs to user 65534");
+    std::os::unix::fs::lchown(&state, Some(0), Some(0)).unwrap();
+    mode(&state, 0o755);
+    refused("its mode is drwxr-xr-x");
+    mode(&state, 0o700);
+    // In a folder of somebody's, or in one where anybody may put another in its place.
+    nobody(&scene.folder);
+    refused("belongs to user 65534");
+    std::os::unix::fs::lchown(&scene.folder, Some(0), Some(0)).unwrap();
+    mode(&scene.folder, 0o777);
+    refused("others can write to");
+    mode(&scene.folder, 0o755);
+    let real = scene.folder.join("real");
+    fs::rename(&state, &real).unwrap();
+    symlink(&real, &state).unwrap();
+    refused("is a link");
+    fs::remove_file(&state).unwrap();
+    fs::rename(&real, &state).unwrap();
+    // Whoever gets into the folder all the same makes undo write nowhere else, and nothing else.
+    let inside = state.join(format!("{id}.copy.1"));
+    fs::copy(&evil, &inside).unwrap();
+    for text in [forged(&evil, ours), forged(&inside, "/etc/profile.d/evil.sh"), forged(&inside, "/etc/cron.d/evil")] {
+        fs::write(state.join(id), text).unwrap();
+        let run = sh(scene, &["undo"]);
+        assert!(run.code == Some(1) && run.stderr.contains("which no script of this kind writes"), "{run:?}");
+        for file in [ours, "/etc/profile.d/evil.sh", "/etc/cron.d/evil"] {
+            assert!(!Path::new(file).exists(), "{file}");
+        }
+    }
+}
+
+fn a_full_disk_stops_apply(scene: &Scene) {
+    stand_ins(scene);
+    made(scene, &["--waive", "boot/drift"]);
+    let disk = scene.folder.join("disk");
+    fs::create_dir(&disk).unwrap();
+    let run = |verb: &[&str]| {
+        let mut shell = program("sh");
+        shell.arg(scene.folder.join("fix.sh")).args(verb).env("TUNECHECK_STATE", disk.join("state"));
+        Run::of(shell)
+    };
+    let mut refused = 0;
+    for pages in (4..64).step_by(3) {
+        done(script(&format!("mount -t tmpfs -o mode=755,size={}k none \"$1\"", pages * 4), &[&disk]));
+        let applied = run(&["apply", "--persist"]);
+        if applied.code == Some(0) {
+            assert_eq!((run(&["check"]).code, applied.stderr.as_str()), (Some(0), ""), "{pages} pages");
+            // Taking back needs no room.
+            done(script("dd if=/dev/zero of=\"$1/full\" bs=4096 2>/dev/null || true", &[&disk]));
+            let undone = run(&["undo"]);
+            assert!(undone.code == Some(0) && undone.stderr.is_empty(), "{pages} pages: {undone:?}");
+        } else {
+            refused += 1;
+            assert!(applied.stderr.contains("is the disk full?"), "{pages} pages: {applied:?}");
+            assert!(applied.stderr.ends_with("Nothing was changed.\n"), "{pages} pages: {applied:?}");
+            assert_eq!(applied.stderr.lines().count(), 2, "no raw error: {applied:?}");
+        }
+        assert_eq!((get("net/core/somaxconn"), get("net/ipv4/tcp_syncookies")), ("128".to_owned(), "0".to_owned()));
+        assert_eq!(fs::read_dir("/etc/sysctl.d").unwrap().count(), 0);
+        assert!(!disk.join("state").exists(), "{pages} pages");
+        done(script("umount \"$1\"", &[&disk]));
+    }
+    assert!((4..20).contains(&refused), "{refused} of 20 were refused");
+}
+
+fn a_folder_that_cannot_be_written(scene: &Scene) {
+    stand_ins(scene);
+    made(scene, &["--waive", "boot/drift"]);
+    done(script("mount -o remount,ro /etc/sysctl.d", &[]));
+    let applied = sh(scene, &["apply", "--persist"]);
+    assert!(applied.code == Some(1) && applied.stderr.contains("cannot write to /etc/sysctl.d"), "{applied:?}");
+    assert!(applied.stderr.ends_with("Nothing was changed.\n"), "{applied:?}");
+    assert_eq!(get("net/core/somaxconn"), "128");
+    assert!(!scene.folder.join("state").exists());
+    // Where no file is to be written it is no matter.
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
+    let disk = scene.folder.join("disk");
+    fs::create_dir(&disk).unwrap();
+    done(script("mount -t tmpfs -o mode=755 none \"$1\" && mount -o remount,ro \"$1\"", &[&disk]));
+    let mut shell = program("sh");
+    shell.arg(scene.folder.join("fix.sh")).arg("apply").env("TUNECHECK_STATE", disk.join("state"));
+    let applied = Run::of(shell);
+    assert!(applied.code == Some(1) && applied.stderr.contains("cannot make"), "{applied:?}");
+    assert_eq!(get("net/core/somaxconn"), "128");
+}
+
+fn left_for_good(scene: &Scene) {
+    let _listener = trouble();
+    made(scene, LOAD);
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    set("net/core/somaxconn", "70000");
+    let undone = sh(scene, &["undo"]);
+    assert!(undone.code == Some(1) && undone.stdout.contains("sh fix.sh undo --forget"), "{}", undone.stdout);
+    let planned = sh(scene, &[]);
+    assert!(planned.stdout.contains("note: an undo was not finished here"), "{}", planned.stdout);
+    assert_eq!(sh(scene, &["undo", "--forget"]).code, Some(0));
+    assert_eq!((get("net/core/somaxconn"), get("net/ipv4/tcp_syncookies")), ("70000".to_owned(), "0".to_owned()));
+    assert!(!scene.folder.join("state").exists());
 }
 
 fn does_nothing_in_another_network_namespace(scene: &Scene) {
@@ -744,6 +930,15 @@ fn a_boot_that_took_the_values_back(scene: &Scene) {
     assert_eq!(undone.code, Some(0), "{undone:?} {}", undone.stdout);
     assert!(undone.stdout.contains("somaxconn = 4096: a boot took back what was written"), "{}", undone.stdout);
     assert!(!scene.folder.join("state").exists());
+
+    // Somebody gives the same since the boot: it is in force, and theirs.
+    set("net/core/somaxconn", "128");
+    assert_eq!(sh(scene, &["apply"]).code, Some(0));
+    fs::write(&id, "9e0b0c5e-0000-4000-8000-000000000001\n").unwrap();
+    let undone = sh(scene, &["undo"]);
+    assert_eq!(undone.code, Some(0), "{}", undone.stdout);
+    assert!(undone.stdout.contains("somebody else set the same since: it is theirs"), "{}", undone.stdout);
+    assert_eq!(get("net/core/somaxconn"), "65535");
 }
 
 fn undo_leaves_nr_open_while_a_limit_lies_above_it(scene: &Scene) {
@@ -778,6 +973,16 @@ fn a_link_is_not_written_over(scene: &Scene) {
     assert!(fs::symlink_metadata(ours).unwrap().is_symlink());
     assert_eq!(sh(scene, &["undo"]).code, Some(0));
     assert_eq!(get("net/core/somaxconn"), "128");
+    // One that became a link since stays one.
+    fs::remove_file(ours).unwrap();
+    assert_eq!(sh(scene, &["apply", "--persist"]).code, Some(0));
+    fs::rename(ours, theirs).unwrap();
+    symlink(theirs, ours).unwrap();
+    let undone = sh(scene, &["undo"]);
+    assert!(undone.code == Some(1) && undone.stdout.contains("somebody made it a link"), "{undone:?}");
+    assert!(fs::symlink_metadata(ours).unwrap().is_symlink() && Path::new(theirs).exists());
+    fs::remove_file(ours).unwrap();
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
 }
 
 fn shellcheck_has_nothing_to_say(scene: &Scene) {

@@ -24,6 +24,8 @@ use super::{Conflict, Plan, Step, file};
 use crate::model::action::{Edit, How, Site, SysctlEdit};
 use crate::model::fix::Safety;
 use crate::model::place::Kind;
+use crate::model::sysctl::danger::danger;
+use crate::model::text::markdown;
 use crate::model::version::{NEWEST_KUBERNETES, Version};
 
 /// Oldest and newest Kubernetes release whose rules are known here.
@@ -92,12 +94,21 @@ pub struct Order<'a> {
 impl Order<'_> {
     /// Whether the user wants a step written out; others are told in comments.
     fn takes(&self, step: &Step) -> bool {
-        step.action.safety <= self.options.max_safety
+        self.told_only(step).is_none()
     }
 
     /// Why a step is only told, if the user wants it so.
     fn told_only(&self, step: &Step) -> Option<String> {
-        (!self.takes(step)).then(|| format!("above --max-safety {}", self.options.max_safety.word()))
+        let name = match &step.action.edit {
+            Edit::Sysctl(edit) => Some(edit.name.as_str()),
+            Edit::AllowUnsafe { name } => Some(name.as_str()),
+            _ => None,
+        };
+        if let Some(danger) = name.and_then(danger) {
+            return Some(format!("DANGEROUS: {danger}; whoever wants it does it by hand"));
+        }
+        (step.action.safety > self.options.max_safety)
+            .then(|| format!("above --max-safety {}", self.options.max_safety.word()))
     }
 
     /// What the lines of a step begin with, in a form whose comments begin with `#`.
@@ -314,7 +325,9 @@ pub fn folder(order: Order<'_>, rendered: &[(&str, Rendered)]) -> Vec<(String, S
         }
         if !rendered.left_out.is_empty() {
             text += "\nNot in them:\n\n";
-            text.extend(rendered.left_out.iter().map(|(what, why)| format!("- {what}: {why}\n")));
+            text.extend(
+                rendered.left_out.iter().map(|(what, why)| format!("- {}: {}\n", markdown(what), markdown(why))),
+            );
         }
     }
     files.push(("README.md".to_owned(), text));

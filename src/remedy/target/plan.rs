@@ -3,6 +3,7 @@
 use super::notes;
 use super::{File, Order, Rendered, Target, disputed, is_change};
 use crate::model::action::{Edit, Site};
+use crate::model::text::markdown;
 
 pub(super) const TARGET: Target =
     Target { name: "plan", about: "everything to change, in order, for a person to read (Markdown)", render };
@@ -20,8 +21,8 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
 pub(super) fn body(order: Order<'_>) -> String {
     let plan = order.plan;
     let mut text = String::new();
-    let node = plan.node.as_deref().map(|node| format!("{}: ", notes::one_line(node))).unwrap_or_default();
-    let place = notes::one_line(&plan.place.words());
+    let node = plan.node.as_deref().map(|node| format!("{}: ", markdown(node))).unwrap_or_default();
+    let place = markdown(&plan.place.words());
     text += &match plan.steps.is_empty() && plan.conflicts.is_empty() {
         true if plan.urgent == 0 => format!("{node}{place}. Nothing to fix: no rule warns or fails.\n"),
         true => format!("{node}{place}. Nothing can be proposed for what warns or fails.\n"),
@@ -36,7 +37,7 @@ pub(super) fn body(order: Order<'_>) -> String {
         let rules = notes::counted(plan.unknown, "rule", "rules");
         text += &format!("{rules} could not be checked and may ask for more: `tunecheck` says why.\n");
     }
-    text.extend(plan.notes.iter().map(|note| format!("{}\n", notes::one_line(note))));
+    text.extend(plan.notes.iter().map(|note| format!("{}\n", markdown(note))));
     for (index, site) in plan.sites().into_iter().enumerate() {
         text += &format!("\n## {}. {}\n", index + 1, capitalised(notes::site(site, &plan.place)));
         for step in plan.at(&[site]) {
@@ -48,18 +49,16 @@ pub(super) fn body(order: Order<'_>) -> String {
                     format!("  {:<8} {}", if index == 0 { "change" } else { "" }, notes::one_line(line))
                 }));
             }
-            if !order.takes(step) {
-                lines.push(format!("  left to you: above --max-safety {}", order.options.max_safety.word()));
-            }
+            lines.extend(order.told_only(step).map(|why| format!("  left to you: {why}")));
             text.extend(lines.into_iter().map(|line| line.replace("```", "'''") + "\n"));
             text.push_str("```\n");
         }
     }
     for (what, why) in disputed(plan) {
-        text += &format!("\n## Conflict: {what}\n\n{}.\n", capitalised(&why));
+        text += &format!("\n## Conflict: {}\n\n{}.\n", markdown(&what), markdown(&capitalised(&why)));
     }
     if !plan.claims.is_empty() {
-        text += &format!("\nOnce all of it is made, these rules pass: {}.\n", plan.claims.join(", "));
+        text += &format!("\nOnce all of it is made, these rules pass: {}.\n", markdown(&plan.claims.join(", ")));
     }
     let forms: Vec<&str> =
         FORMS.iter().filter(|(sites, _)| plan.at(sites).any(is_change)).map(|(_, form)| *form).collect();

@@ -87,7 +87,7 @@ keep_value() {
     join_live
   fi
   want=$now
-  printf '%s = %s\n' "$name" "$want" >>"$state_file.lines"
+  printf '%s = %s\n' "$name" "$want" >>"$state_file.lines" || die "cannot write $state_file.lines"
   # systemd-sysctl leaves a line in the place of an earlier one with the same value: then another name has the last word.
   for one in $also; do
     while IFS= read -r other; do
@@ -143,10 +143,10 @@ keep() {
     file=/etc/modules-load.d/tunecheck.conf
     if [ ! -e "$file" ]; then set -- "$state_file.modules"; else set -- "$file" "$state_file.modules"; fi
     awk '!seen[$0]++' "$@" >"$state_file.text" || die "cannot write $state_file.text"
-    put "$file" <"$state_file.text"
+    put "$file"
   fi
   if [ -f "$state_file.lines" ]; then
     merged "$keep_file" "$state_file.lines" >"$state_file.text" || die "cannot write $state_file.text"
-    put "$keep_file" <"$state_file.text"
+    put "$keep_file"
   fi
 }

@@ -27,7 +27,10 @@ main() {
   set -uf
   mode=${1:-plan}
   case $mode in
-    plan | check | undo) [ $# -le 1 ] || { usage >&2; exit 2; } ;;
+    plan | check) [ $# -le 1 ] || { usage >&2; exit 2; } ;;
+    undo)
+      case $#${2:-} in 1) ;; 2--forget) forgets=1 ;; *) usage >&2; exit 2 ;; esac
+      ;;
     apply)
       case $#${2:-} in 1) ;; 2--persist) persist=1 ;; *) usage >&2; exit 2 ;; esac
       ;;
@@ -49,10 +52,14 @@ main() {
         save
         steps
         if [ "$persist" ]; then keep; elif [ "$skipped" ]; then say 'Not done yet: what was skipped takes apply --persist.'; fi
+        remember 'applied||'
       fi
       ;;
     undo) undo ;;
-    *) steps ;;
+    *)
+      if unfinished; then say "note: $what was not finished here: sh fix.sh undo takes back what it did, sh fix.sh apply goes on"; fi
+      steps
+      ;;
   esac
   if [ "$mode" = plan ]; then
     if [ "$persists" ]; then say "apply --persist also writes:$persists"; fi

@@ -18,6 +18,7 @@ pub(super) const TARGET: Target =
 const MACHINERY: &str = concat!(
     include_str!("values.sh"),
     include_str!("steps.sh"),
+    include_str!("folder.sh"),
     include_str!("state.sh"),
     include_str!("keep.sh"),
     include_str!("undo.sh"),

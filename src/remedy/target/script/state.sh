@@ -5,36 +5,50 @@ remembered() { [ -f "$state_file" ] && grep -q "^$1|$2|" "$state_file"; }
 # What the state holds last of this kind and name.
 last() { if [ -f "$state_file" ]; then sed -n "s#^$1|$2|##p" "$state_file" | tail -n 1; fi; }
 
-remember() { printf '%s\n' "$1" >>"$state_file" || die "cannot write $state_file"; }
+# Before what it is about is done: whatever ends this run, undo knows of it.
+remember() {
+  { printf '%s\n' "$1" >>"$state_file"; } 2>/dev/null || die "cannot write $state_file: is the disk full?"
+}
 
-# When a process began, in ticks since boot; its number is given again to another one.
-began() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+# Sees to it that it is on the disk, for a machine that loses its power.
+on_disk() { sync "$@" 2>/dev/null || sync; }
 
-# One run at a time, of whatever plan: another one may change the same value or file. The lock of a run that was killed is taken over, by the one who is first to mark it.
-lock() {
-  lock_folder=$folder/lock
-  until mkdir "$lock_folder" 2>/dev/null; do
-    owner=$(cat "$lock_folder/owner" 2>/dev/null) || owner=
-    if [ -z "$owner" ] && [ "${waited:-0}" -lt 2 ]; then
-      waited=$((${waited:-0} + 1))
-      sleep 1
-      continue
-    fi
-    [ "$owner" ] || die "another run begins here; if there is none, remove $lock_folder"
-    at=$(began "${owner%% *}")
-    if [ "$at" ] && [ "$at $boot" = "${owner#* }" ]; then die "another run is at work here (process ${owner%% *})"; fi
-    if mkdir "$lock_folder/after ${owner%% *}" 2>/dev/null; then
-      if [ "$(cat "$lock_folder/owner" 2>/dev/null)" = "$owner" ]; then break; fi
-      rmdir "$lock_folder/after ${owner%% *}"
-    fi
-    die "another run takes over here; if there is none, remove $lock_folder"
+# Whether an apply or an undo of this plan did not come to its end.
+unfinished() {
+  [ -r "$state_file" ] && case $(grep -e '^applying|' -e '^applied|' -e '^undoing|' "$state_file" | tail -n 1) in
+    applying*) what='an apply' ;;
+    undoing*) what='an undo' ;;
+    *) false ;;
+  esac
+}
+
+# Whether a file that was written here still keeps a sysctl over a boot.
+is_kept() {
+  for kept_by in $(files); do
+    case $kept_by in
+      /etc/sysctl.d/*) if [ -f "$kept_by" ] && grep -q "^$1 = " "$kept_by"; then return 0; fi ;;
+    esac
   done
-  trap 'rm -rf "$lock_folder" "$state_file.new" "$state_file.text" "$state_file.lines" "$state_file.modules" "$state_file.files" ${new:+"$new"}
-    if [ "$(ls -A "$folder" 2>/dev/null)" = .made ]; then rm -f "$folder/.made"; rmdir "$folder" 2>/dev/null || :; fi' EXIT
-  trap 'exit 129' HUP
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
-  printf '%s %s %s\n' "$$" "$(began $$)" "$boot" >"$lock_folder/owner"
+  return 1
+}
+
+# The state that an apply goes on from, without what a boot has taken back: whoever gave such a value since is not this plan.
+carried() {
+  [ -f "$state_file" ] || return 0
+  if remembered boot "$boot"; then
+    sed -e '/^boot|/d' -e '/^undoing|/d' -e '/^appl/d' "$state_file"
+    return
+  fi
+  while IFS= read -r line; do
+    one=${line#*|}
+    one=${one%%|*}
+    case ${line%%|*} in
+      value | writing | wrote | highest) is_kept "$one" || continue ;;
+      file | ours | folder) ;;
+      *) continue ;;
+    esac
+    printf '%s\n' "$line" || return 1
+  done <"$state_file"
 }
 
 # Keeps what is there now, before the first write, whole or not at all, and this script, which can take it back.
@@ -44,62 +58,102 @@ save() {
   for tool in awk sort sed grep cmp; do
     command -v "$tool" >/dev/null 2>&1 || die "there is no $tool here"
   done
-  made=
-  if [ ! -d "$folder" ]; then made=1; fi
-  mkdir -p "$folder" 2>/dev/null || die "cannot make $folder: be root, or let TUNECHECK_STATE name a folder of yours"
-  [ -w "$folder" ] || die "cannot write to $folder: be root, or let TUNECHECK_STATE name a folder of yours"
-  # A folder of somebody's is not taken away with the last state.
-  if [ "$made" ]; then : >"$folder/.made"; fi
+  if [ "$persist" ]; then for file in $persists; do is_writable "$file"; done; fi
   lock
+  if unfinished; then say "note: $what was not finished here, and is taken up"; fi
   mode=save
-  { if [ -f "$state_file" ]; then grep -v '^undoing|' "$state_file" || :; fi && printf 'boot|%s|\n' "$boot"; } >"$state_file.new" || die "cannot write $state_file.new"
-  steps >>"$state_file.new" || die "cannot write $state_file.new"
-  mode=apply
+  if [ -f "$0" ] && grep -qx "id=$id" "$0"; then
+    { cp "$0" "$state_file.new" && cmp -s "$0" "$state_file.new" && mv "$state_file.new" "$state_file.sh"; } 2>/dev/null ||
+      die "cannot keep this script in $folder: is the disk full?"
+  fi
+  { carried && printf 'boot|%s|\napplying||\n' "$boot"; } 2>/dev/null >"$state_file.new" || die "cannot write to $folder: is the disk full?"
+  steps >>"$state_file.new"
+  # shellcheck disable=SC2086
+  room "$state_file.new" ${persist:+$persists} 2>/dev/null >"$state_file.room" || die "cannot write to $folder: is the disk full?"
+  rm -f "$state_file.room"
+  set +f
+  on_disk "$state_file"*
+  set -f
   mv "$state_file.new" "$state_file" || die "cannot write $state_file"
-  if [ -f "$0" ] && grep -qx "id=$id" "$0"; then cp "$0" "$state_file.sh"; fi
+  on_disk "$folder"
+  mode=apply
 }
 
-# Whether a file is still as it was written here.
+# As much as may be remembered later, and copies of those files.
+room() {
+  for file; do
+    if [ -f "$file" ]; then cat "$file" "$file" "$file" "$file" || return 1; fi
+    dd if=/dev/zero bs=4096 count=6 || return 1
+  done
+}
+
+# A line of the state that is being saved.
+saved() { printf '%s\n' "$1" 2>/dev/null || die "cannot write to $folder: is the disk full?"; }
+
+# Whether a file is still as it was written here, by the last apply or one before that.
 is_ours() {
-  ours=$(last ours "$1")
-  [ "$ours" ] && cmp -s "$1" "$ours"
+  [ "$(sed -n "s#^ours|$1|##p" "$state_file" | while IFS= read -r ours; do
+    if cmp -s "$1" "$ours"; then echo yes; fi
+  done)" ]
 }
 
-# Writes standard input to a file, whole or not at all. A file that was there is kept for undo.
+# Stops where a file could not be written.
+is_writable() {
+  [ ! -L "$1" ] || die "$1 is a link, and is not written over: keep the lines where it leads, or remove it"
+  there=${1%/*}
+  while [ ! -e "${there:-/}" ]; do there=${there%/*}; done
+  [ -w "${there:-/}" ] || die "cannot write to ${there:-/}: be root; is it read-only?"
+}
+
+# Makes a folder, and those above it.
+make() {
+  if [ -d "$1" ]; then return 0; fi
+  if [ ! -d "${1%/*}/" ]; then (make "${1%/*}") || exit 1; fi
+  remember "folder|$1|"
+  (umask 022 && mkdir "$1") 2>/dev/null || die "cannot make $1"
+}
+
+# A name for a copy that no copy has.
+copy_name() {
+  number=1
+  while [ -e "$state_file.$1.$number" ]; do number=$((number + 1)); done
+  copy=$state_file.$1.$number
+}
+
+# Writes $state_file.text to a file, whole or not at all. A file that was there is kept for undo.
 put() {
   file=$1
-  [ ! -L "$file" ] || die "$file is a link, and is not written over: keep the lines where it leads, or remove it"
-  parent=${file%/*}
-  if [ ! -d "$parent" ]; then
-    (umask 022 && mkdir -p "$parent") || die "cannot make $parent"
-    remember "folder|$parent|"
-  fi
-  new=$file.tunecheck-new
-  umask 022
-  # With the owner and the mode of the one that is there.
-  if [ -e "$file" ]; then cp -p "$file" "$new" 2>/dev/null || die "cannot write to $parent"; fi
-  cat >"$new" 2>/dev/null || die "cannot write to $parent"
-  umask 077
-  if [ -e "$file" ] && cmp -s "$file" "$new"; then
-    rm -f "$new"
-    return 0
-  fi
+  is_writable "$file"
+  if [ -e "$file" ] && cmp -s "$file" "$state_file.text"; then return 0; fi
   # Undo goes back to what is there now, unless that is what was written here before.
-  if [ ! -e "$file" ] || ! is_ours "$file"; then
-    if [ -e "$file" ]; then
-      copies=$((${copies:-0} + 1))
-      copy=$state_file.copy.$$.$copies
-      cp -p "$file" "$copy" || die "cannot keep a copy of $file"
-      remember "file|$file|$copy"
-    else
-      remember "file|$file|"
-    fi
+  if [ ! -e "$file" ]; then
+    remember "file|$file|"
+  elif ! is_ours "$file"; then
+    copy_name copy
+    { cp -p "$file" "$copy" && cmp -s "$file" "$copy"; } 2>/dev/null || die "cannot keep a copy of $file: is the disk full?"
+    remember "file|$file|$copy"
   fi
-  copies=$((${copies:-0} + 1))
-  ours=$state_file.ours.$$.$copies
-  cp "$new" "$ours" || die "cannot keep a copy of what is written to $file"
-  remember "ours|$file|$ours"
-  mv "$new" "$file" || die "cannot write $file"
+  copy_name ours
+  { cp "$state_file.text" "$copy" && cmp -s "$state_file.text" "$copy"; } 2>/dev/null ||
+    die "cannot keep a copy of what is written to $file: is the disk full?"
+  remember "ours|$file|$copy"
+  set +f
+  on_disk "$state_file"* "$folder"
+  set -f
+  make "${file%/*}"
+  replace "$file" "$state_file.text" || die "cannot write $file: is the disk full, or read-only?"
   changed=$((changed + 1))
   say "wrote      $file"
+}
+
+# Puts the text of $2 in the place of a file, at once. It has the owner and the mode of $3, or else of the file that is there.
+replace() {
+  new=$1.tunecheck-new
+  like=${3:-$1}
+  rm -f "$new"
+  if [ -e "$like" ]; then cp -p "$like" "$new" 2>/dev/null; else (umask 022 && set -C && : >"$new") 2>/dev/null; fi &&
+    if [ -z "${3:-}" ]; then { cat "$2" >"$new"; } 2>/dev/null; fi &&
+    cmp -s "$2" "$new" && on_disk "$new" && mv "$new" "$1" 2>/dev/null && on_disk "${1%/*}" && return 0
+  rm -f "$new"
+  return 1
 }

@@ -34,7 +34,9 @@ step() {
 
 # A kernel module without which a sysctl does not exist at boot.
 module() {
-  if [ "$mode" = keep ] && remembered writing "$2"; then printf '%s\n' "$1" >>"$state_file.modules"; fi
+  if [ "$mode" = keep ] && remembered writing "$2"; then
+    printf '%s\n' "$1" >>"$state_file.modules" || die "cannot write $state_file.modules"
+  fi
 }
 
 # A step about what every network namespace has of its own: no file keeps that for another one than the host's.
@@ -59,16 +61,18 @@ about() { if [ "$mode" = plan ]; then cat; fi; }
 save_value() {
   if holds "$how" "$@"; then
     # Another plan may have given it: its undo asks whether somebody relies on it.
-    if ! remembered needs "$name"; then printf 'needs|%s|\n' "$name"; fi
+    if ! remembered needs "$name"; then saved "needs|$name|"; fi
   elif [ "$(last value "$name")" != "$path|$live" ]; then
-    printf 'value|%s|%s|%s\n' "$name" "$path" "$live"
+    saved "value|$name|$path|$live"
     # Undo asks whether somebody was given a higher limit since.
-    if [ "$name" = fs.nr_open ] && highest_nofile; then printf 'highest|%s|%s\n' "$name" "$used"; fi
+    if [ "$name" = fs.nr_open ] && highest_nofile; then saved "highest|$name|$used"; fi
   fi
 }
 
 apply_value() {
   if holds "$how" "$@"; then
+    # By a run that was killed before it could say so.
+    if is_pending "$name" && is_made_of "$(last writing "$name")"; then remember "wrote|$name|$live"; fi
     say "holds      $name = $live"
     return
   fi
@@ -110,7 +114,7 @@ service() {
   at_least "$now_hard" "$hard" && hard=$now_hard
   if [ "$soft:$hard" = "$now_soft:$now_hard" ]; then
     case $mode in
-      save) if ! remembered needs "$unit"; then printf 'needs|%s|\n' "$unit"; fi ;;
+      save) if ! remembered needs "$unit"; then saved "needs|$unit|"; fi ;;
       plan) say "  now      $unit $now_soft:$now_hard: holds already"; say '' ;;
       check) running ;;
       *) say "holds      $unit LimitNOFILE=$now_soft:$now_hard" ;;
@@ -130,8 +134,8 @@ service() {
         return 0
       fi
       file=/etc/systemd/system/$unit.d/50-tunecheck.conf
-      printf '[Service]\nLimitNOFILE=%s:%s\n' "$soft" "$hard" >"$state_file.text" || die "cannot write $state_file.text"
-      put "$file" <"$state_file.text"
+      { printf '[Service]\nLimitNOFILE=%s:%s\n' "$soft" "$hard" >"$state_file.text"; } 2>/dev/null || die "cannot write $state_file.text"
+      put "$file"
       systemctl daemon-reload || die "$unit: systemctl daemon-reload failed"
       now_soft=$(systemctl show -p LimitNOFILESoft --value "$unit")
       now_hard=$(systemctl show -p LimitNOFILE --value "$unit")

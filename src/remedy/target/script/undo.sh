@@ -69,111 +69,140 @@ has_ours() {
 # The same, where no other plan could have given that line.
 leaves_ours() { [ -z "$(in_force)" ] && has_ours "$1"; }
 
+# Whether a value was to be written, and nobody knows whether it was.
+is_pending() { [ "$(sed -n "s#^\(wr[a-z]*\)|$1|.*#\1#p" "$state_file" | tail -n 1)" = writing ]; }
+
+# Whether $live is what the kernel makes of a value that is written: it sorts a list, and rounds a table up.
+is_made_of() {
+  [ "$live" != "$1" ] || return 0
+  case $live$1 in
+    *[!0-9,-]*) false ;;
+    *[,-]*) covers "$live" "$1" && covers "$1" "$live" ;;
+    *) [ "$name" = net.netfilter.nf_conntrack_buckets ] && number "$1" && [ "$live" -ge "$1" ] && [ "$live" -lt $(($1 + 1024)) ] ;;
+  esac
+}
+
+# Says what is left, and that undo is not done. What only whoever changed it can settle may be forgotten.
+left() {
+  say "LEFT       $*"
+  failed=1
+}
+
+# The folder of the state is guarded; nevertheless nothing is written but what this script could have written.
+damaged() { die "$state_file names $1, which no script of this kind writes: nothing more is taken back"; }
+
 # Puts back a value that is still the one that was written here.
 undo_value() {
   name=$1 path=$2 old=$3
   case $undone in *"|$name|"*) return 0 ;; esac
   undone="$undone$name|"
   remembered writing "$name" || return 0
+  case $path in */../* | */./*) damaged "$path" ;; /proc/sys/*) ;; *) damaged "$path" ;; esac
   written=$(last wrote "$name")
-  # Nobody knows how far an apply came that was killed.
-  if [ "$(sed -n "s#^\(wr[a-z]*\)|$name|.*#\1#p" "$state_file" | tail -n 1)" = writing ]; then
-    written=$(last writing "$name")
-  fi
   # The kernel refused what was to be written.
-  if [ "$written" = "$old" ]; then return 0; fi
+  if [ "$written" = "$old" ] && ! is_pending "$name"; then return 0; fi
   if ! look "$path"; then
     say "LEFT       $name does not exist here any more; it was ${old:-empty} before"
     return 0
   fi
   if [ "$live" = "$old" ]; then return 0; fi
-  if [ "$rebooted" ] && ! grep -q '^file|/etc/sysctl.d/' "$state_file"; then
-    say "settled    $name = $live: a boot took back what was written"
+  # Nobody knows how far an apply came that was killed.
+  if is_pending "$name"; then
+    written=$(last writing "$name")
+    if is_made_of "$written"; then written=$live; fi
+  fi
+  if [ "$rebooted" ] && ! is_kept "$name"; then
+    if [ "$live" = "$written" ]; then
+      say "settled    $name = $live: a boot took back what was written, and somebody else set the same since: it is theirs"
+    else
+      say "settled    $name = $live: a boot took back what was written"
+    fi
     return 0
   fi
   if [ "$live" != "$written" ]; then
     if relied_on "$name"; then
-      say "LEFT       $name = $live: another plan changed it since; sh $by undo comes first"
-      kept=1 failed=1
+      left "$name = $live: another plan changed it since; sh $by undo comes first"
+      kept=1
       return 0
     fi
     if [ "$rebooted" ]; then
-      say "settled    $name = $live: a boot took back what was written"
+      say "settled    $name = $live: somebody set it since the boot ($written was kept)"
       return 0
     fi
-    say "LEFT       $name = $live: somebody changed it since ($written was written); it was ${old:-empty} before"
-    failed=1
+    left "$name = $live: somebody changed it since ($written was written); it was ${old:-empty} before. Set that, or leave it for good with sh fix.sh undo --forget"
     return 0
   fi
   if relied_on "$name"; then
-    say "LEFT       $name = $live: another plan relies on it; sh $by undo comes first"
-    kept=1 failed=1
+    left "$name = $live: another plan relies on it; sh $by undo comes first"
+    kept=1
     return 0
   fi
   if [ "$table" ] && [ "$name" = net.netfilter.nf_conntrack_buckets ]; then
-    say "LEFT       $name = $live: the table that it serves is left as large as it is"
-    kept=1 failed=1
+    left "$name = $live: the table that it serves is left as large as it is"
+    kept=1
     return 0
   fi
   if [ "$name" = fs.nr_open ] && highest_nofile && [ "$used" -gt "$old" ] && raised_since "$name"; then
-    say "LEFT       $name = $live: a process, a unit or a login has a limit of $used open files, and it was $old before; restart it, then undo again"
-    kept=1 failed=1
+    left "$name = $live: a process, a unit or a login has a limit of $used open files, and it was $old before; restart it, then undo again"
+    kept=1
     return 0
   fi
   if in_use "$name" && number "$old" && [ "$used" -ge "$old" ]; then
     case $name in net.netfilter.nf_conntrack_max) table=1 ;; esac
     kept=1
-    say "LEFT       $name = $live: $used are in use, and it was $old before; undo it when they are fewer"
-    failed=1
+    left "$name = $live: $used are in use, and it was $old before; undo it when they are fewer"
     return 0
   fi
   write "$path" "$old" || :
   look "$path" || :
   if [ "$live" = "$old" ]; then say "restored   $name = ${old:-empty}"; else
-    say "LEFT       $name = $live: the kernel did not take ${old:-empty} back"
-    failed=1
+    left "$name = $live: the kernel did not take ${old:-empty} back"
   fi
 }
 
 # Takes away a file that apply made, or puts back the one that was there, unless somebody changed it since.
 undo_file() {
-  file=$1 copy=$2 new=$1.tunecheck-new
+  file=$1 copy=$2
+  case $copy in '' | "$state_file.copy."*) ;; *) damaged "$copy" ;; esac
   case $undone in *"|$file|"*) return 0 ;; esac
   undone="$undone$file|"
   case $file in
-    /etc/systemd/system/*.d/*)
+    /etc/systemd/system/*.d/50-tunecheck.conf)
+      # Also where a run before took the file back, and was killed before it could say so.
+      reload=1
       name=${file#/etc/systemd/system/}
       name=${name%%.d/*} live=
       if relied_on "$name"; then
-        say "LEFT       $file: another plan relies on it; sh $by undo comes first"
-        failed=1
+        left "$file: another plan relies on it; sh $by undo comes first"
         return 0
       fi
       ;;
-    /etc/modules-load.d/*)
+    /etc/modules-load.d/tunecheck.conf)
       if [ "$(in_force)" ] && [ -e "$file" ]; then
-        say "LEFT       $file: another plan may need it; take that one back first"
-        failed=1
+        left "$file: another plan may need it; take that one back first"
         return 0
       fi
       ;;
-    /etc/sysctl.d/*)
+    /etc/sysctl.d/*.conf)
       if [ "$copy" ] && cmp -s "$copy" "$file" && leaves_ours "$file"; then
-        say "LEFT       $file: it still has lines of this plan; take them out, and undo again"
-        failed=1
+        left "$file: it still has lines of this plan; take them out, and undo again"
         return 0
       fi
       ;;
+    *) damaged "$file" ;;
   esac
   # Put back, or taken away, by an undo before.
   if [ "$copy" ] && cmp -s "$copy" "$file"; then return 0; fi
-  if [ -z "$copy" ] && [ ! -e "$file" ]; then return 0; fi
+  if [ -z "$copy" ] && [ ! -e "$file" ] && [ ! -L "$file" ]; then return 0; fi
+  if [ -L "$file" ]; then
+    left "$file: somebody made it a link${copy:+; $copy is what was there before}. Take the lines of this plan out where it leads, or the link away, and undo again"
+    return 0
+  fi
   if [ "$kept" ] && [ -e "$file" ]; then
     case $file in
       /etc/systemd/*) ;;
       *)
-        say "LEFT       $file: it keeps what is left above; undo again once that is settled"
-        failed=1
+        left "$file: it keeps what is left above; undo again once that is settled"
         return 0
         ;;
     esac
@@ -188,79 +217,77 @@ undo_file() {
         kept=1
         ;;
     esac
-    say "LEFT       $file: somebody changed it since${copy:+; $copy is what was there before}. Take the lines of this plan out, or the file, and undo again"
-    failed=1
+    left "$file: somebody changed it since${copy:+; $copy is what was there before}. Take the lines of this plan out, or the file, and undo again"
     return 0
   fi
   if [ -n "$copy" ]; then
-    if cp -p "$copy" "$new" && mv "$new" "$file"; then
+    if [ -f "$copy" ] && replace "$file" "$copy" "$copy"; then
       say "restored   $file"
-      if leaves_ours "$file"; then
-        say "LEFT       $file: it still has lines of this plan; take them out, and undo again"
-        failed=1
-      fi
+      if leaves_ours "$file"; then left "$file: it still has lines of this plan; take them out, and undo again"; fi
     else
-      say "LEFT       $file: it cannot be written; $copy is what was there before"
-      failed=1
+      left "$file: it cannot be written (is the disk full, or read-only?); $copy is what was there before"
     fi
-  elif [ -e "$file" ]; then
-    if rm -f "$file"; then say "removed    $file"; else
-      say "LEFT       $file: it cannot be removed"
-      failed=1
-    fi
+  elif rm -f "$file" 2>/dev/null; then say "removed    $file"; else
+    left "$file: it cannot be removed (is it read-only?)"
   fi
-  case $file in /etc/systemd/*) reload=1 ;; esac
 }
 
 # What other plans have changed here and not taken back, with the script that can.
 others() {
-  left=$(in_force)
-  [ "$left" ] || return 0
+  force=$(in_force)
+  [ "$force" ] || return 0
   while IFS= read -r other; do
     say "Another plan is in force here: sh $other undo takes it back."
   done <<LINES
-$left
+$force
 LINES
+}
+
+# Takes back a line of the state. Values come before the files that keep them, as what is left keeps its file, and files
+# before their folders.
+undo_line() {
+  kind=${2%%|*} about=${2#*|}
+  one=${about%%|*} about=${about#*|}
+  case $1$kind in
+    1value) undo_value "$one" "${about%%|*}" "${about#*|}" ;;
+    2file) undo_file "$one" "${about%%|*}" ;;
+    3folder) if rmdir "$one" 2>/dev/null; then say "removed    $one"; fi ;;
+  esac
 }
 
 undo() {
   if [ -d "$folder" ] && [ ! -r "$folder" ]; then die "cannot read $folder: be root"; fi
-  if [ ! -f "$state_file" ]; then
+  if ! has_folder; then rm -rf "$folder.tunecheck-new"; fi 2>/dev/null
+  if ! lock || [ ! -f "$state_file" ]; then
     say 'There is nothing to undo of this plan: apply changed nothing here, or was undone.'
-    others
-    [ -z "$left" ] || failed=1
+    force=
+    if [ -d "$folder" ]; then others; fi
+    [ -z "$force" ] || failed=1
     return 0
   fi
-  lock
-  undone='|' kept='' table='' rebooted=''
+  undone='|' kept='' table='' rebooted='' reload=''
   remembered boot "$boot" || rebooted=1
-  remembered undoing '' || remember 'undoing||'
-  reload=
-  # The last change is taken back first.
-  reversed=
-  while IFS= read -r line; do
-    reversed="$line
-$reversed"
-  done <"$state_file"
-  # Values before the files that keep them: what is left keeps its file.
-  while IFS='|' read -r kind one two three; do
-    if [ "$kind" = value ]; then undo_value "$one" "$two" "$three"; fi
-  done <<LINES
-$reversed
-LINES
-  while IFS='|' read -r kind one two _; do
-    case $kind in
-      file) undo_file "$one" "$two" ;;
-      folder) rmdir "$one" 2>/dev/null && say "removed    $one" ;;
-    esac
-  done <<LINES
-$reversed
-LINES
-  if [ "$reload" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+  # Others need not know on a full disk, where taking back is possible all the same.
+  { printf 'undoing||\n' >>"$state_file"; } 2>/dev/null || :
+  # The last change is taken back first. In words of this shell: a full disk has no room for them.
+  lines=$(sed '1!G;h;$!d' "$state_file")
+  [ "$lines" ] || die "cannot read $state_file"
+  for pass in 1 2 3; do
+    words=$IFS
+    IFS='
+'
+    # shellcheck disable=SC2086
+    set -- $lines
+    IFS=$words
+    for line; do undo_line "$pass" "$line"; done
+  done
+  if [ "$reload" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload || left 'systemctl daemon-reload failed: undo again'; fi
+  if [ "$forgets" ] && [ "$failed" -ne 0 ]; then
+    say 'What is left above is forgotten: it stays as it is.'
+    failed=0
+  fi
   if [ "$failed" -eq 0 ]; then
-    set +f
-    rm -f "$state_file" "$state_file.sh" "$state_file".copy.* "$state_file".ours.*
-    set -f
+    forget
     others
   fi
 }

@@ -3,6 +3,7 @@
 folder=${TUNECHECK_STATE:-/var/lib/tunecheck}
 case $folder in /*) ;; *) folder=$PWD/$folder ;; esac
 persist=
+forgets=
 lost=
 also=
 skipped=
@@ -14,7 +15,9 @@ usage() {
 usage: sh fix.sh [plan]              show what would change; changes nothing
        sh fix.sh apply [--persist]   change it; --persist also writes the files that keep it over a reboot
        sh fix.sh check               see whether every value holds (exit 1 if one does not)
-       sh fix.sh undo                put back what was there before, and take away the files that apply made
+       sh fix.sh undo [--forget]     put back what was there before, and take away the files that apply made; --forget
+                                     leaves for good what somebody else changed since
+A run that was ended half-way, by a kill or a power cut: undo goes back to before it, the same apply to its end.
 TUNECHECK_STATE names another folder than /var/lib/tunecheck for what has to be remembered until undo.
 USAGE
 }
@@ -51,7 +54,7 @@ write() {
   if [ "${#2}" -lt 1000 ]; then
     { printf '%s\n' "$2" >"$1"; } 2>/dev/null
   else
-    printf '%s\n' "$2" >"$state_file.text" && dd if="$state_file.text" of="$1" bs=262144 2>/dev/null
+    { printf '%s\n' "$2" >"$state_file.text"; } 2>/dev/null && dd if="$state_file.text" of="$1" bs=262144 2>/dev/null
   fi
 }
 
