@@ -17,7 +17,8 @@ is_guarded() {
     case $3 in 0 | "$self") ;; *) why="${at:-/} belongs to user $3"; return 1 ;; esac
     case $1 in
       ????????w[tT]* | ?????w???[tT]*) open=1 ;;
-      ????????w*) why="others can write to ${at:-/}"; return 1 ;;
+      # The plus stands for an access list, of which the letters of the group are the most that it allows.
+      ????????w* | ?????w????+*) why="others can write to ${at:-/}"; return 1 ;;
       ?????w*)
         [ "$4" = 0 ] || { why="group $4 can write to ${at:-/}"; return 1; }
         open=

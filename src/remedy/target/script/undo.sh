@@ -257,7 +257,8 @@ undo_line() {
 
 undo() {
   if [ -d "$folder" ] && [ ! -r "$folder" ]; then die "cannot read $folder: be root"; fi
-  if ! has_folder; then rm -rf "$folder.tunecheck-new"; fi 2>/dev/null
+  # One that was never finished.
+  if ! has_folder; then rm -rf "$folder.tunecheck-new" 2>/dev/null; fi
   if ! lock || [ ! -f "$state_file" ]; then
     say 'There is nothing to undo of this plan: apply changed nothing here, or was undone.'
     force=
