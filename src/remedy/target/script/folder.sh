@@ -66,7 +66,7 @@ make_folder() {
     return
   fi
   # A folder of somebody's is not taken away with the last state.
-  { : >"$folder.tunecheck-new/.made"; } 2>/dev/null || return
+  { printf '' >"$folder.tunecheck-new/.made"; } 2>/dev/null || return
   mv "$folder.tunecheck-new" "$folder" 2>/dev/null
   # Another run was faster, and this one moved into it.
   rm -rf "$folder/${folder##*/}.tunecheck-new"
@@ -90,7 +90,7 @@ lock() {
     if [ -d "$folder" ] && [ ! -w "$folder" ]; then
       die "cannot write to $folder: be root, or let TUNECHECK_STATE name a folder of yours"
     fi
-    { : >"$folder/lock.$me"; } 2>/dev/null || continue
+    { printf '' >"$folder/lock.$me"; } 2>/dev/null || continue
     set +f
     for other in "$folder"/lock.*; do
       of=${other##*/lock.} pid=${other##*/lock.}

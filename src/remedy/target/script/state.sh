@@ -151,7 +151,7 @@ replace() {
   new=$1.tunecheck-new
   like=${3:-$1}
   rm -f "$new"
-  if [ -e "$like" ]; then cp -p "$like" "$new" 2>/dev/null; else (umask 022 && set -C && : >"$new") 2>/dev/null; fi &&
+  if [ -e "$like" ]; then cp -p "$like" "$new" 2>/dev/null; else (umask 022 && set -C && printf '' >"$new") 2>/dev/null; fi &&
     if [ -z "${3:-}" ]; then { cat "$2" >"$new"; } 2>/dev/null; fi &&
     cmp -s "$2" "$new" && on_disk "$new" && mv "$new" "$1" 2>/dev/null && on_disk "${1%/*}" && return 0
   rm -f "$new"
