@@ -58,8 +58,10 @@ whole 'apply --persist' nothing
 lasts=$(($(now_ms) - start))
 changed_state >/tmp/after
 cmp -s /tmp/before /tmp/after && fails 'apply changed nothing'
+start=$(now_ms)
 settled undo 'a whole apply'
-echo "an apply takes $lasts ms"
+undo_lasts=$(($(now_ms) - start))
+echo "an apply takes $lasts ms, an undo with a look at all of it $undo_lasts ms"
 
 # Before each command of the script that writes: the shell counts them, and the Nth is not begun.
 cat >/tmp/stops.sh <<'STOPS'
@@ -86,12 +88,15 @@ done
 settled undo 'every kill of both'
 
 # At random moments, whatever runs then.
-awk -v seed="$seed" -v kills="$kills" -v lasts="$lasts" \
-  'BEGIN { srand(seed); for (i = 0; i < kills; i++) printf "%.3f %d\n", rand() * lasts * 1.1 / 1000, int(rand() * 2) }' >/tmp/moments
+awk -v seed="$seed" -v kills="$kills" -v lasts="$lasts" -v undo="$undo_lasts" 'BEGIN {
+  srand(seed)
+  for (i = 0; i < kills; i++) { at = rand() / 1000; printf "%.3f %.3f %d\n", at * lasts, at * undo, int(rand() * 2) }
+}' >/tmp/moments
 there=
 killed=0 missed=0
-while read -r moment way; do
-  if [ "$there" ]; then verb=undo; else verb='apply --persist'; fi
+while read -r moment undo_moment way; do
+  verb='apply --persist'
+  if [ "$there" ]; then verb=undo moment=$undo_moment; fi
   # shellcheck disable=SC2086
   setsid sh /fix.sh $verb >/tmp/said 2>&1 &
   group=$!
