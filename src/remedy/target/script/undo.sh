@@ -167,7 +167,7 @@ undo_file() {
   case $undone in *"|$file|"*) return 0 ;; esac
   undone="$undone$file|"
   case $file in
-    /etc/systemd/system/*.d/50-tunecheck.conf)
+    /etc/systemd/system/*.d/*.conf)
       # Also where a run before took the file back, and was killed before it could say so.
       reload=1
       name=${file#/etc/systemd/system/}
