@@ -8,7 +8,7 @@ use tunecheck::facts::{declare, derive};
 use tunecheck::model::check::Check;
 use tunecheck::model::fact::{Cause, Gap, Value};
 use tunecheck::model::facts::Facts;
-use tunecheck::model::sizing::{Amount, Carried};
+use tunecheck::model::sizing::{Amount, Capacity, Carried};
 use tunecheck::model::traffic::{Protocol, Traffic};
 use tunecheck::model::workload::{Role, Workload};
 use tunecheck::rules::RuleSet;
@@ -173,6 +173,12 @@ fn the_limit_that_binds_first_is_named_with_the_next_two() {
     assert_eq!((third.carries, third.next), (55_000, Some(PORTS)));
     let ends: Vec<bool> = third.moves.iter().map(|moved| moved.ends).collect();
     assert_eq!(ends, [false, false, true]);
+    // What stands in the way of the rest is named: it goes no further here.
+    let standing = |solved: &Capacity| -> Vec<(&str, u64, bool)> {
+        solved.standing.iter().map(|one| (one.limit, one.carries, one.ends)).collect()
+    };
+    assert_eq!(standing(&solved), [(PORTS, 55_000, true)]);
+    assert_eq!(standing(&solve(&traffic(Role::Client, 50_000), &facts)), []);
     // What is asked for is carried by the first two.
     assert_eq!(solve(&traffic(Role::Client, 6_000), &facts).steps.len(), 2);
     let unknown: Vec<&str> = solved.unknown.iter().map(|(limit, _)| *limit).collect();
@@ -345,6 +351,10 @@ proptest! {
         }
         for step in &solved.steps {
             prop_assert!(step.moves.iter().all(|moved| moved.to >= moved.from), "a step lowers nothing");
+        }
+        if let Some(last) = solved.steps.last() {
+            let short = last.carries < traffic.concurrency;
+            prop_assert_eq!(short, !solved.standing.is_empty(), "what the steps lack has a reason: {:?}", solved);
         }
     }
 }

@@ -9,7 +9,7 @@ mod settings;
 
 use crate::model::fact::{Cause, Gap};
 use crate::model::facts::Facts;
-use crate::model::sizing::{Amount, Capacity, Carried, Move, Need, Step};
+use crate::model::sizing::{Amount, Capacity, Carried, Move, Need, Standing, Step};
 use crate::model::traffic::Traffic;
 use crate::model::workload::{PortUse, TimeWait, per_second};
 
@@ -100,7 +100,9 @@ fn holding(traffic: &Traffic, facts: &Facts) -> Capacity {
     let cpu = "what one request costs shows under load: tunecheck watch -- COMMAND";
     solved.unknown.push(("CPU", Gap::new(Cause::Unsupported, cpu)));
     solved.carried.sort_by_key(|limit| (limit.carries.unwrap_or(u64::MAX), limit.slow_from, limit.limit));
-    solved.steps = steps(bounds);
+    bounds.sort_by_key(|bound| (bound.carries.unwrap_or(u64::MAX), bound.limit.name));
+    solved.steps = steps(&bounds);
+    solved.standing = standing(&bounds, &solved.steps);
     solved
 }
 
@@ -161,6 +163,11 @@ impl<'a> Bound<'a> {
         })
     }
 
+    /// The most requests in flight that it carries as far as it goes.
+    fn end(&self) -> u64 {
+        self.most_within(self.most).unwrap_or(MOST)
+    }
+
     fn moved(&self, concurrency: u64) -> Move {
         let Limit { name, unit, rule, change, .. } = *self.limit;
         let ends = self.need(concurrency.saturating_add(1)) > self.most;
@@ -191,8 +198,7 @@ fn largest(most: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
 
 /// Moves the limit that binds first to where the next one binds, then both to where the third one does, and so on, until
 /// what is asked for is carried.
-fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
-    bounds.sort_by_key(|bound| (bound.carries.unwrap_or(u64::MAX), bound.limit.name));
+fn steps(bounds: &[Bound<'_>]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let Some(asked) = bounds.first().map(|bound| bound.traffic.concurrency) else { return steps };
     let mut carried = None;
@@ -200,11 +206,16 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
         let Some(now) = bound.carries.filter(|_| steps.len() < STEPS) else { break };
         let (moved, rest) = bounds.split_at(nth + 1);
         let next = rest.first().filter(|bound| bound.carries.is_some());
-        // Where nothing else binds, twice as much is as good a goal as any; and nobody asks for more than is asked for.
-        let goal = next.and_then(|bound| bound.carries).unwrap_or(now.saturating_mul(2).clamp(1, MOST));
-        let goal = if asked > now { goal.min(asked) } else { goal };
+        // Nobody asks for more than is asked for; where that is carried and nothing else binds, twice as much is as good a
+        // goal as any.
+        let goal = match next.and_then(|bound| bound.carries) {
+            Some(binds) if asked > now => binds.min(asked),
+            Some(binds) => binds,
+            None if asked > now => asked,
+            None => now.saturating_mul(2).clamp(1, MOST),
+        };
         // Some cannot be moved as far.
-        let ends = moved.iter().map(|bound| (bound.most_within(bound.most).unwrap_or(MOST), bound));
+        let ends = moved.iter().map(|bound| (bound.end(), bound));
         let (reached, next) = match ends.min_by_key(|(end, _)| *end) {
             Some((end, bound)) if end < goal => (end, Some(bound)),
             _ => (goal, next),
@@ -221,4 +232,19 @@ fn steps(mut bounds: Vec<Bound<'_>>) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// The limits that still stand below what is asked for once the last step is made: those that go no further, and those
+/// that no step moves.
+fn standing(bounds: &[Bound<'_>], steps: &[Step]) -> Vec<Standing> {
+    let Some(last) = steps.last() else { return Vec::new() };
+    let stands = |bound: &Bound<'_>| {
+        let (asked, end) = (bound.traffic.concurrency, bound.end());
+        let moved = last.moves.iter().any(|moved| moved.limit == bound.limit.name);
+        let carries = if end < asked { end } else { bound.carries.filter(|_| !moved)? };
+        let Limit { name: limit, unit, change, .. } = *bound.limit;
+        (carries < asked).then(|| Standing { limit, unit, need: bound.need(asked), carries, ends: end < asked, change })
+    };
+    let asked = |bound: &Bound<'_>| last.carries < bound.traffic.concurrency;
+    bounds.iter().filter(|bound| asked(bound)).filter_map(stands).collect()
 }

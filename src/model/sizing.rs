@@ -146,6 +146,23 @@ pub struct Step {
     pub next: Option<&'static str>,
 }
 
+/// A limit that still stands below what is asked for once every step is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The limit.
+    pub limit: &'static str,
+    /// Its unit.
+    pub unit: Unit,
+    /// What it would have to be.
+    pub need: u128,
+    /// Requests in flight that it carries: as it is, or as far as it goes.
+    pub carries: u64,
+    /// Whether that is as far as it goes here; else more steps would move it.
+    pub ends: bool,
+    /// What moves it, or what else there is to do.
+    pub change: &'static str,
+}
+
 /// What a machine carries of traffic of this shape.
 #[derive(Clone, Debug, Default)]
 pub struct Capacity {
@@ -163,6 +180,8 @@ pub struct Capacity {
     pub unknown: Vec<(&'static str, Gap)>,
     /// One change, then one more, and what each buys.
     pub steps: Vec<Step>,
+    /// Why the steps end below what is asked for, if they do.
+    pub standing: Vec<Standing>,
 }
 
 impl Capacity {

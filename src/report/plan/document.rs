@@ -112,6 +112,8 @@ struct CapacityV1<'a> {
     unknown: Vec<WhyV1<'a>>,
     /// One change, then one more, and what each buys.
     steps: Vec<StepV1<'a>>,
+    /// Limits that still stand below what is asked for once the last step is made.
+    standing: Vec<StandingV1<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -145,6 +147,19 @@ struct StepV1<'a> {
     moves: Vec<MoveV1<'a>>,
     carries: u64,
     next: Option<&'a str>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct StandingV1<'a> {
+    limit: &'a str,
+    unit: String,
+    /// What it would have to be.
+    need: Option<u64>,
+    /// Requests in flight that it carries: as it is, or as far as it goes.
+    carries: u64,
+    /// Whether that is as far as it goes here.
+    ends: bool,
+    change: &'a str,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -268,6 +283,14 @@ fn capacity(capacity: &Capacity) -> CapacityV1<'_> {
         carries: step.carries,
         next: step.next,
     });
+    let standing = capacity.standing.iter().map(|one| StandingV1 {
+        limit: one.limit,
+        unit: unit(one.unit),
+        need: plain(one.need),
+        carries: one.carries,
+        ends: one.ends,
+        change: one.change,
+    });
     CapacityV1 {
         node: capacity.node.as_deref(),
         source: &capacity.source,
@@ -277,6 +300,7 @@ fn capacity(capacity: &Capacity) -> CapacityV1<'_> {
         unlimited: capacity.unlimited.iter().map(|(limit, why)| WhyV1 { limit, why }).collect(),
         unknown: capacity.unknown.iter().map(|(limit, gap)| WhyV1 { limit, why: &gap.why }).collect(),
         steps: steps.collect(),
+        standing: standing.collect(),
     }
 }
 

@@ -45,16 +45,7 @@ mod tests {
     use crate::model::workload::{Role, Workload};
 
     fn scale(asked: u64) -> Scale {
-        let capacity = Capacity {
-            node: None,
-            source: String::new(),
-            notes: Vec::new(),
-            carried: Vec::new(),
-            unlimited: Vec::new(),
-            unknown: Vec::new(),
-            steps: Vec::new(),
-        };
-        Scale::of(&capacity, &Traffic { concurrency: asked, ..Traffic::of(&Workload::none(Role::Server)) })
+        Scale::of(&Capacity::default(), &Traffic { concurrency: asked, ..Traffic::of(&Workload::none(Role::Server)) })
     }
 
     #[test]

@@ -6,8 +6,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::scale::Scale;
 use super::words::{
-    SETTINGS, at_least, carries, holds, load, needed, now, number, planned, rule, shape, solved, step, steps, unknown,
-    verdict,
+    SETTINGS, at_least, carries, holds, load, needed, now, number, planned, rule, shape, short, solved, stands, step,
+    steps, unknown, verdict,
 };
 use crate::model::finding::Outcome;
 use crate::model::sizing::{Capacity, Carried, Need, Sizing};
@@ -113,6 +113,12 @@ fn carried(out: &mut String, capacity: &Capacity, traffic: &Traffic, style: Styl
             let rule = rule(moved).map(|rule| format!(" ({rule})")).unwrap_or_default();
             writeln!(out, "{}", hanging("     by ", &format!("{}{rule}", moved.change), width))?;
         }
+    }
+    if let Some(short) = short(capacity, traffic) {
+        writeln!(out, "\n{short}")?;
+    }
+    for one in &capacity.standing {
+        writeln!(out, "{}", hanging("  since  ", &stands(one), width))?;
     }
     writeln!(out, "\n{}", solved(traffic).join("\n"))
 }

@@ -2,7 +2,7 @@
 
 use crate::model::fact::{Unit, Value};
 use crate::model::facts::{grouped, humane};
-use crate::model::sizing::{Amount, Capacity, Carried, Move, Need, Step};
+use crate::model::sizing::{Amount, Capacity, Carried, Move, Need, Standing, Step};
 use crate::model::traffic::{Protocol, Traffic};
 use crate::model::workload::{Role, per_second, thousandths};
 
@@ -211,6 +211,26 @@ pub(super) fn step(step: &Step) -> String {
     let moves: Vec<String> = step.moves.iter().rev().map(moved).collect();
     let next = step.next.map(|next| format!("; next to bind: {next}")).unwrap_or_default();
     format!("{}: carries {}{next}", moves.join(", with "), number(step.carries))
+}
+
+/// That the steps end below what is asked for, if they do.
+pub(super) fn short(capacity: &Capacity, traffic: &Traffic) -> Option<String> {
+    let carries = capacity.steps.last().filter(|_| !capacity.standing.is_empty())?.carries;
+    Some(format!("These steps end at {} of the {} that are asked for", number(carries), number(traffic.concurrency)))
+}
+
+/// Why a limit stands in the way.
+pub(super) fn stands(one: &Standing) -> String {
+    let carries = number(one.carries);
+    match one.ends {
+        true => format!("{} carries {carries} as far as it goes here: it takes {}", one.limit, one.change),
+        false => format!(
+            "{} carries {carries} and would have to be {}: by {}",
+            one.limit,
+            at_least(one.need, one.unit),
+            one.change
+        ),
+    }
 }
 
 /// What could not be read, one reason at a time.

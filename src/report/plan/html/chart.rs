@@ -87,6 +87,12 @@ pub(super) fn steps(html: &mut Html, capacity: &Capacity, traffic: &Traffic) {
                 plot.step(html, |html| moves(html, index + 1, added, before), step.carries, step.next);
             }
         });
+        if let Some(short) = words::short(capacity, traffic) {
+            html.words("p", &[], &short);
+            html.element("ul", &[], |html| {
+                capacity.standing.iter().for_each(|one| html.words("li", &[], &words::stands(one)));
+            });
+        }
     });
 }
 

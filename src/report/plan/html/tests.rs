@@ -74,6 +74,7 @@ fn solved() -> Sizing {
                 next: None,
             },
         ],
+        standing: Vec::new(),
     };
     Sizing { capacity: Some(capacity), ..planned() }
 }
