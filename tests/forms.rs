@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -118,8 +118,10 @@ fn rendered(name: &str, report: &Value, limits: Option<(i128, i128)>) -> Rendere
     let rules = RuleSet::built_in();
     let recorded = tunecheck::report::recorded(report.to_string().as_bytes()).unwrap();
     let plan = Plan::of(&recalled(&recorded, &rules).unwrap(), |id| rules.get(id));
-    let options =
-        Options { units: vec![Unit { name: "load.service".to_owned(), limits, last: None }], ..Options::default() };
+    let options = Options {
+        units: vec![Unit { name: "load.service".to_owned(), limits, last: None, taken: BTreeSet::new() }],
+        ..Options::default()
+    };
     target::rendered(find(name).unwrap(), Order { plan: &plan, options: &options }).unwrap()
 }
 

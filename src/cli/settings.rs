@@ -1,5 +1,6 @@
 //! What was decided: rules loaded, workload worked out, host opened.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -278,8 +279,10 @@ pub(super) fn units_that_are_not_here<'a>(units: &'a [String], host: Option<&'a 
 /// for it, can be asked.
 pub(super) fn options(args: &FixArgs, host: Option<&dyn Host>) -> target::Options {
     let unit = |name: &String| match host.and_then(|host| facts::unit_nofile(host, name).ok()) {
-        Some(has) => target::Unit { name: has.name, limits: Some((has.soft, has.hard)), last: has.last },
-        None => target::Unit { name: name.clone(), limits: None, last: None },
+        Some(has) => {
+            target::Unit { name: has.name, limits: Some((has.soft, has.hard)), last: has.last, taken: has.taken }
+        }
+        None => target::Unit { name: name.clone(), limits: None, last: None, taken: BTreeSet::new() },
     };
     let mut units: Vec<target::Unit> = Vec::new();
     for unit in args.unit.iter().map(unit) {

@@ -19,8 +19,8 @@ use crate::model::facts::Facts;
 use crate::model::sysctl::{self, known, variable};
 use crate::model::version::Version;
 
-use files::Files;
-use lines::{Order, Reader};
+use files::{Files, LAST_OF_PROCPS};
+use lines::{Named, Order, Reader, is_line_of};
 use settle::{Settled, settle};
 
 /// Sysctls that start something when they are written and have no value to compare.
@@ -46,6 +46,10 @@ pub(super) const SOURCE: Source = Source {
         entry("boot[*].procps", "value by the order of sysctl --system"),
         entry("boot[*].name", "name or pattern in the line that gives it"),
         entry("boot[*].names", "names of the same variable that lines set, a blank between them"),
+        entry(
+            "boot[*].last",
+            "name in the line that is read after every other one for the sysctl, behind a minus where it gives no value",
+        ),
         entry(IDLE, "why the line that should set a sysctl sets nothing"),
         entry("boot[*].mend", "what to do about that line"),
         entry("boot[*].cause", "why the value now is not that of the files"),
@@ -65,9 +69,14 @@ fn read(gather: &mut Gather<'_>) {
         }
         order
     };
+    let orders = [Reader::Systemd, Reader::Procps].map(order);
+    let reader = files::reader(gather.host);
     let boot = Boot {
-        orders: [Reader::Systemd, Reader::Procps].map(order),
-        reader: files::reader(gather.host),
+        passes_over: reader == Some(Reader::Systemd)
+            && orders.iter().any(|order| order.has_lines_of(LAST_OF_PROCPS))
+            && !files.lead_to_the_last_of_procps(gather.host),
+        orders,
+        reader,
         kernel: gather.facts.text("kernel.release").and_then(|release| release.parse().ok()),
     };
     let gap = boot.doubt().cloned();
@@ -108,6 +117,8 @@ struct Boot {
     orders: [Order; 2],
     /// Which of them applies the files here, if that is known.
     reader: Option<Reader>,
+    /// Whether /etc/sysctl.conf has lines that this one does not read.
+    passes_over: bool,
     kernel: Option<Version>,
 }
 
@@ -138,6 +149,7 @@ impl Boot {
 
     /// Tells of one variable.
     fn tell(&self, gather: &mut Gather<'_>, key: &str) {
+        self.tell_last(gather, key);
         let live = read_one(gather, key);
         let [(by_systemd, idle_by_systemd), (by_procps, idle_by_procps)] =
             self.orders.each_ref().map(|order| settle(order, key, &live.reading, self.kernel));
@@ -149,6 +161,12 @@ impl Boot {
                     settled.at.clone(),
                 );
             }
+        }
+        if let Some(at) = self.passed_over(by_systemd.as_ref(), by_procps.as_ref()) {
+            let why =
+                "systemd-sysctl does not read /etc/sysctl.conf, and no link in /etc/sysctl.d leads to it".to_owned();
+            let mend = format!("if it is wanted: write it into a file of /etc/sysctl.d; else take the line out: {at}");
+            tell_idle(gather, key, at, [why, mend]);
         }
         let (settled, idle) = match self.reader {
             Some(Reader::Systemd) => (by_systemd, idle_by_systemd),
@@ -182,6 +200,21 @@ impl Boot {
             let why = cause::of_drift(gather, key, &set.at, live);
             gather.put(format!("boot[{key}].cause"), Ok(Value::Text(why)), set.at);
         }
+    }
+
+    /// Tells of the line that a file has to be read after if it is to have the last word.
+    fn tell_last(&self, gather: &mut Gather<'_>, key: &str) {
+        // Of two readers the one that reads on after the other.
+        let named = self.orders().iter().rev().find_map(|order| order.read_last(key));
+        if let Some(Named { at, name }) = named {
+            gather.put(format!("boot[{key}].last"), Ok(Value::Text(name.clone())), at.clone());
+        }
+    }
+
+    /// The line of /etc/sysctl.conf that would set a variable to another value than it has at boot, if it were read.
+    fn passed_over<'a>(&self, by_systemd: Option<&Settled>, by_procps: Option<&'a Settled>) -> Option<&'a str> {
+        let line = by_procps.filter(|line| self.passes_over && is_line_of(&line.at, LAST_OF_PROCPS))?;
+        by_systemd.is_none_or(|set| set.value != line.value).then_some(line.at.as_str())
     }
 
     /// Why the line that sets a variable sets nothing: there is none. A line whose author asked to ignore that is let be.

@@ -1,12 +1,12 @@
 //! What the active profile of TuneD gives sysctls, and whether sysctl.d has the last word over it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::{Gather, Source, parse_sysctl, text};
 use crate::host::{Host, Refusal};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
-use crate::model::sysctl;
+use crate::model::sysctl::{self, variable::variable};
 
 const ACTIVE: &str = "/etc/tuned/active_profile";
 const MAIN: &str = "/etc/tuned/tuned-main.conf";
@@ -16,6 +16,7 @@ const FOLDERS: [&str; 4] = ["/etc/tuned", "/etc/tuned/profiles", "/usr/lib/tuned
 const DEEPEST: usize = 8;
 
 const VALUE: &str = "tuned[*].value";
+const NAMES: &str = "tuned[*].names";
 const REAPPLIES: &str = "tuned.reapplies";
 
 const fn entry(name: &'static str, unit: Unit, read: &'static str, meaning: &'static str) -> Entry {
@@ -28,6 +29,7 @@ pub(super) const SOURCE: Source = Source {
     read,
     entries: &[
         entry(VALUE, Unit::Text, ACTIVE, "value that TuneD's active profile gives a sysctl"),
+        entry(NAMES, Unit::Text, ACTIVE, "names of the same variable that the profile sets, a blank between them"),
         entry(
             REAPPLIES,
             Unit::Mode,
@@ -47,8 +49,11 @@ fn read(gather: &mut Gather<'_>) {
             return;
         }
     };
-    for (key, (value, at)) in set.values {
-        gather.put(format!("tuned[{key}].value"), parse_sysctl(&key, value.as_bytes()), at);
+    for name in set.variables() {
+        let Some(Line { value, at, .. }) = set.last(&name) else { continue };
+        gather.put(format!("tuned[{name}].value"), parse_sysctl(&name, value.as_bytes()), at.clone());
+        let names: Vec<&str> = set.lines_of(&name).map(|line| line.name.as_str()).collect();
+        gather.put(format!("tuned[{name}].names"), Ok(Value::Text(names.join(" "))), at.clone());
     }
     if let Some(gap) = set.gap {
         gather.put(VALUE, Err(gap), ACTIVE);
@@ -76,19 +81,28 @@ fn reapplies(host: &dyn Host) -> Result<bool, Refusal> {
 
 /// What the active profile gives a sysctl and where, if that is applied after a line of a boot file and not undone by it.
 pub(super) fn written_over(host: &dyn Host, name: &str, line: &str) -> Option<(Value, String)> {
-    let (value, at) = Settings::active(host).ok()?.values.remove(name)?;
-    let value = parse_sysctl(name, value.as_bytes()).ok()?;
-    (!reapplies(host).ok()? || !sysctl::is_reapplied(line)).then_some((value, at))
+    let set = Settings::active(host).ok()?;
+    let last = set.last(name)?;
+    let value = parse_sysctl(name, last.value.as_bytes()).ok()?;
+    (!reapplies(host).ok()? || !sysctl::is_reapplied(line)).then(|| (value, last.at.clone()))
 }
 
 fn off((_, value): (&str, &str)) -> bool {
     matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "off" | "n")
 }
 
-/// The sysctls of a profile and of those that it includes, with the file that has the last word.
+/// A line of a profile.
+struct Line {
+    name: String,
+    value: String,
+    /// `file:line`.
+    at: String,
+}
+
+/// The sysctls of a profile and of those that it includes, in the order in which TuneD writes them.
 #[derive(Default)]
 struct Settings {
-    values: BTreeMap<String, (String, String)>,
+    lines: Vec<Line>,
     gap: Option<Gap>,
 }
 
@@ -100,6 +114,21 @@ impl Settings {
             set.read(host, profile, 0);
         }
         Ok(set)
+    }
+
+    /// The variables that are set.
+    fn variables(&self) -> BTreeSet<String> {
+        self.lines.iter().map(|line| variable(&line.name).0.into_owned()).collect()
+    }
+
+    /// The lines that set a variable, under the names that a number means the same for.
+    fn lines_of<'a>(&'a self, of: &'a str) -> impl DoubleEndedIterator<Item = &'a Line> {
+        self.lines.iter().filter(move |line| variable(&line.name) == (of.into(), 1))
+    }
+
+    /// The line that has the last word about a variable.
+    fn last<'a>(&'a self, of: &'a str) -> Option<&'a Line> {
+        self.lines_of(of).next_back()
     }
 
     /// Reads a profile after those that it includes, which it overrides.
@@ -147,11 +176,19 @@ impl Settings {
                 }
             }
         }
-        for (key, value, at) in own {
-            // `=>` raises only, and leaves alone what is higher: such a line writes over nothing.
-            match value.starts_with('>') {
-                true => _ = self.values.remove(&key),
-                false => _ = self.values.insert(key, (value, at)),
+        for (name, value, at) in own {
+            let there = self.lines.iter().position(|line| line.name == name);
+            match (there, value.starts_with('>')) {
+                // `=>` raises only, and leaves alone what is higher: such a line writes over nothing.
+                (Some(there), true) => _ = self.lines.remove(there),
+                (None, true) => {}
+                // A line stands in the place of the one that it overrides.
+                (Some(there), false) => {
+                    if let Some(line) = self.lines.get_mut(there) {
+                        *line = Line { name, value, at };
+                    }
+                }
+                (None, false) => self.lines.push(Line { name, value, at }),
             }
         }
     }
@@ -166,6 +203,8 @@ fn setting(line: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::facts::gather;
     use crate::host::{Answer, Ask, Query};
@@ -201,6 +240,30 @@ mod tests {
         assert_eq!(facts.value("tuned[net.core.somaxconn].value"), Ok(&Value::Number(1024)));
         assert_eq!(facts.get("tuned[vm.swappiness].value").unwrap().source, "/usr/lib/tuned/base/tuned.conf:3");
         assert!(facts.holds(REAPPLIES) && facts.value("tuned[x].value").is_err());
+    }
+
+    #[test]
+    fn two_names_of_one_variable_are_one_and_the_later_line_counts() {
+        let (table, alias) = ("net.netfilter.nf_conntrack_max", "net.nf_conntrack_max");
+        let facts = facts(&[
+            (ACTIVE, "ours\n"),
+            (
+                "/etc/tuned/ours/tuned.conf",
+                "[main]\ninclude=base\n[sysctl]\nnet.netfilter.nf_conntrack_max = 4194304\n",
+            ),
+            (
+                "/usr/lib/tuned/base/tuned.conf",
+                "[sysctl]\nnet.netfilter.nf_conntrack_max=1\nnet.nf_conntrack_max=65536\n",
+            ),
+        ]);
+        // The profile's own line stands where the one stood that it overrides, before the other name.
+        let value = facts.get(&format!("tuned[{table}].value")).unwrap();
+        assert_eq!(
+            (&value.reading, value.source.as_ref()),
+            (&Ok(Value::Number(65_536)), "/usr/lib/tuned/base/tuned.conf:3")
+        );
+        assert_eq!(facts.text(&format!("tuned[{table}].names")), Some(format!("{table} {alias}").as_str()));
+        assert!(facts.get(&format!("tuned[{alias}].value")).is_none());
     }
 
     #[test]

@@ -33,7 +33,7 @@ const RUNTIMES: [&str; 8] = [
     "rke2-agent.service",
     "rke2-server.service",
 ];
-/// Where a machine's own units and drop-ins lie.
+/// Where a machine's own units and drop-ins lie, beside those that programs leave.
 const OWN: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
 /// Mostly empty or not there: to list it costs less than to ask for each name in it.
 const LOCAL: &str = "/usr/local/lib/systemd/system";
@@ -72,8 +72,9 @@ fn most_asked(host: &dyn Host) -> Result<(i128, String), Gap> {
     let default = default(host)?;
     let mut most = (default.1, "systemd's default".to_owned());
     let mut units: BTreeSet<String> = RUNTIMES.map(str::to_owned).into();
-    let listing = Listing::of(host, &OWN)?.with(host, LOCAL);
-    units.extend(OWN.iter().flat_map(|folder| listing.names_in(folder)).filter_map(|name| {
+    let own = [OWN.as_slice(), &lookup::OF_PROGRAMS].concat();
+    let listing = Listing::of(host, &own)?.with(host, LOCAL);
+    units.extend(own.iter().flat_map(|folder| listing.names_in(folder)).filter_map(|name| {
         let unit = name.strip_suffix(".d").unwrap_or(name);
         unit.ends_with(".service").then(|| unit.to_owned())
     }));
@@ -100,6 +101,8 @@ pub struct UnitLimits {
     pub hard: i128,
     /// The name of the drop-in that has the last word, if one has: `override.conf`.
     pub last: Option<String>,
+    /// Names of drop-ins that would hide one of the same name in /etc/systemd/system, as those of systemctl set-property do.
+    pub taken: BTreeSet<String>,
 }
 
 /// The limits of a service by name, which may be an alias or an instance of a template.
@@ -113,15 +116,18 @@ pub fn nofile(host: &dyn Host, unit: &str) -> Result<UnitLimits, Gap> {
 fn of_unit(host: &dyn Host, unit: &str, default: Limits, listing: &Listing) -> Result<UnitLimits, Gap> {
     let unit = Unit::find(host, unit, listing)?;
     let mut limits = assigned(&text(&unit.file), "Service", "LimitNOFILE", None);
-    let mut last = None;
-    for (name, bytes) in lookup::drop_ins(host, &unit.folders(listing))? {
-        let set = assigned(&text(&bytes), "Service", "LimitNOFILE", None);
+    let (mut last, mut taken) = (None, BTreeSet::new());
+    for (name, drop_in) in lookup::drop_ins(host, &unit.folders(listing))? {
+        if drop_in.hides {
+            taken.insert(name.clone());
+        }
+        let set = assigned(&text(&drop_in.bytes), "Service", "LimitNOFILE", None);
         if set.is_some() {
             (limits, last) = (set, Some(name));
         }
     }
     let (soft, hard) = limits.unwrap_or(default);
-    Ok(UnitLimits { name: unit.name().to_owned(), soft, hard, last })
+    Ok(UnitLimits { name: unit.name().to_owned(), soft, hard, last, taken })
 }
 
 /// What services have that say nothing.
@@ -138,8 +144,8 @@ fn default(host: &dyn Host) -> Result<Limits, Gap> {
             Err(refusal) => return Err(refusal.gap(&path)),
         }
     }
-    for (_, bytes) in lookup::drop_ins(host, &MANAGER.map(|folder| format!("{folder}/system.conf.d")))? {
-        limits = assigned(&text(&bytes), "Manager", "DefaultLimitNOFILE", limits);
+    for drop_in in lookup::drop_ins(host, &MANAGER.map(|folder| format!("{folder}/system.conf.d")))?.into_values() {
+        limits = assigned(&text(&drop_in.bytes), "Manager", "DefaultLimitNOFILE", limits);
     }
     Ok(limits.unwrap_or(DEFAULT))
 }

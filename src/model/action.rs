@@ -110,10 +110,16 @@ pub struct SysctlEdit {
     pub module: Option<&'static str>,
     /// `file:line` of the configuration that sets it at boot.
     pub boot_line: Option<String>,
+    /// `file:line` of the line that is read after every other one for it, and the name there, behind a minus where the line
+    /// gives no value: a file that is to have the last word is read after it.
+    pub last_line: Option<(String, String)>,
+    /// The file of our own that keeps what is changed, the same for all changes: it is read after each such line.
+    pub file: &'static str,
     /// The name in that line: its own, another one of the same variable, or a pattern.
     pub boot_name: Option<String>,
-    /// The names of the same variable that boot files set: what a file keeps has to stand under each of them.
-    pub boot_names: Vec<String>,
+    /// The names of the same variable that boot files set, or TuneD's profile where that has the last word: what a file
+    /// keeps has to stand under each of them.
+    pub set_names: Vec<String>,
     /// The value that this line gives it.
     pub boot: Option<Value>,
     /// Who wrote over that line, as a sentence, where the line is known not to hold.
@@ -129,9 +135,9 @@ impl SysctlEdit {
         self.names().map(|name| format!("{name} = {}", self.new.plain()))
     }
 
-    /// Its name, and the others of the same variable that boot files set.
+    /// Its name, and the others of the same variable that something sets.
     pub fn names(&self) -> impl Iterator<Item = &String> {
-        std::iter::once(&self.name).chain(self.boot_names.iter().filter(|name| **name != self.name))
+        std::iter::once(&self.name).chain(self.set_names.iter().filter(|name| **name != self.name))
     }
 }
 

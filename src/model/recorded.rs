@@ -108,6 +108,11 @@ pub enum Figures {
         new: Value,
         /// `file:line` of the configuration that sets it at boot, and the value there.
         boot: Option<(String, Value)>,
+        /// The same of the line that is read after every other one for it; the value is the name there, behind a minus
+        /// where the line gives none.
+        last: Option<(String, Value)>,
+        /// The names of the same variable that boot files set, or TuneD's profile where that has the last word.
+        names: Vec<String>,
         /// The same of the TuneD profile that has the last word.
         tuned: Option<(String, Value)>,
     },

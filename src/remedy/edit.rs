@@ -7,15 +7,20 @@ use crate::model::fix::SysctlFix;
 use crate::model::rule::Rule;
 
 /// The edit that gives one sysctl of a rule's fix its new value.
-pub(super) fn of(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situation<'_>) -> SysctlEdit {
+pub(super) fn of(rule: &Rule, fix: &SysctlFix, new: Value, file: &'static str, situation: Situation<'_>) -> SysctlEdit {
     let fact = format!("sysctl.{}", fix.name);
     let scope = situation.catalogue.find(&fact).map_or(rule.scope, |entry| entry.scope);
     let of_boot =
         |what: &str| situation.facts.get(&format!("boot[{}].{what}", fix.name)).filter(|fact| fact.reading.is_ok());
     let boot = of_boot("value");
-    // A line that the kernel refuses comes after every line that it takes, and hides a line of ours before it.
-    let last = of_boot("idle").or(boot);
     let old = situation.facts.value(&fact).ok().cloned();
+    let tuned = tuned(fix.name, situation);
+    let mut set_names: Vec<String> = Vec::new();
+    for by in ["boot", "tuned"].into_iter().filter(|by| *by == "boot" || tuned.is_some()) {
+        let names = situation.facts.text(&format!("{by}[{}].names", fix.name)).unwrap_or_default();
+        let new = names.split_whitespace().filter(|name| !set_names.iter().any(|known| known == name));
+        set_names.extend(new.map(str::to_owned).collect::<Vec<_>>());
+    }
     SysctlEdit {
         name: fix.name.to_owned(),
         overwritten: kube_proxy::overwritten(fix.name, old.as_ref(), boot, situation),
@@ -25,15 +30,33 @@ pub(super) fn of(rule: &Rule, fix: &SysctlFix, new: Value, situation: Situation<
         netns: fix.name.starts_with("net.") && scope == Scope::Netns,
         pod: rule.pod.clone(),
         module: rule.module,
-        boot_line: last.map(|fact| fact.source.to_string()),
+        boot_line: set_at(fix.name, situation).map(str::to_owned),
+        last_line: last_line(fix.name, situation).map(|(at, name)| (at.to_owned(), name.to_owned())),
+        file,
         boot_name: situation.facts.text(&format!("boot[{}].name", fix.name)).map(str::to_owned),
-        boot_names: situation
-            .facts
-            .text(&format!("boot[{}].names", fix.name))
-            .map(|names| names.split_whitespace().map(str::to_owned).collect())
-            .unwrap_or_default(),
+        set_names,
         boot: boot.and_then(|fact| fact.reading.clone().ok()),
-        tuned: tuned(fix.name, situation),
+        tuned,
+    }
+}
+
+/// The line of a boot file that sets a sysctl, also one that the kernel refuses: it comes after every line that it takes.
+/// What is told of a line that no boot reads is no such line.
+pub(super) fn set_at<'a>(name: &str, situation: Situation<'a>) -> Option<&'a str> {
+    let known = |what: &str| situation.facts.get(&format!("boot[{name}].{what}")).filter(|fact| fact.reading.is_ok());
+    let last = last_line(name, situation).map(|(at, _)| at);
+    known("idle")
+        .filter(|fact| last == Some(fact.source.as_ref()))
+        .or_else(|| known("value"))
+        .map(|fact| fact.source.as_ref())
+}
+
+/// The line that is read after every other one for a sysctl, and the name there.
+pub(super) fn last_line<'a>(name: &str, situation: Situation<'a>) -> Option<(&'a str, &'a str)> {
+    let last = situation.facts.get(&format!("boot[{name}].last"))?;
+    match &last.reading {
+        Ok(Value::Text(name)) => Some((last.source.as_ref(), name)),
+        _ => None,
     }
 }
 

@@ -119,18 +119,21 @@ impl Planned<'_> {
             Some(at) if self.edit.boot.as_ref() == Some(&self.edit.new) => {
                 format!("({at} sets that at boot: see why it does not hold now, such as a module that loads later)")
             }
-            None => format!("{}: {line}", file::FIRST),
             Some(at) if file::is_edited_in_place(&self.edit, at) => {
                 let sets =
                     if self.edit.boot.is_some() { "that line sets it now" } else { "that line sets nothing now" };
                 format!("{at}: {line}   ({sets})")
             }
             // A file of a package or of this boot is not the owner's to edit, and a pattern sets more than this.
-            Some(at) => format!(
-                "{}: {}   (the file has to sort after {at})",
-                file::after(Some(at)),
-                self.edit.kept().collect::<Vec<_>>().join(" and ")
-            ),
+            _ => {
+                let kept = self.edit.kept().collect::<Vec<_>>().join(" and ");
+                let why = file::last_line(&self.edit).map(|(at, named)| match (named.strip_prefix('-'), file::winner(&self.edit)) {
+                    (_, Some(_)) => format!("   (not before {at} is taken out: it is read after this file, and has the last word)"),
+                    (Some(named), None) => format!("   (the file has to sort after {at}: -{named} without a value takes out every line before it)"),
+                    (None, None) => format!("   (the file has to sort after {at})"),
+                });
+                format!("{}: {kept}{}", self.edit.file, why.unwrap_or_default())
+            }
         });
         if self.situation.facts.family("boot[*].value").is_err_and(|gap| gap.cause == Cause::Denied) {
             lines.push("(a sysctl.d file could not be read: look whether a later one sets it too)".to_owned());
@@ -163,6 +166,8 @@ impl Planned<'_> {
             (false, _) => "the whole host",
         };
         let undo = match self.edit.boot_line.as_deref() {
+            // No file gets a line: one sets that already.
+            Some(_) if self.edit.boot.as_ref() == Some(&self.edit.new) => words::unwrite(&self.edit),
             Some(at) if file::is_edited_in_place(&self.edit, at) => {
                 format!("{}, and put {at} back as it was", words::unwrite(&self.edit))
             }
@@ -173,7 +178,7 @@ impl Planned<'_> {
 
     fn in_profile(self, at: &str) -> Action {
         let raises = if self.edit.how == How::Raise { ">" } else { "" };
-        let lines = vec![
+        let mut lines = vec![
             format!(
                 "{at} sets it at every start of TuneD, after sysctl.d (reapply_sysctl = 0): not there, but in a profile of your own"
             ),
@@ -181,9 +186,10 @@ impl Planned<'_> {
             "  [main]".to_owned(),
             "  include=PROFILE   (the active one: tuned-adm active)".to_owned(),
             "  [sysctl]".to_owned(),
-            format!("  {}={raises}{}", self.edit.name, self.value()),
-            "then tuned-adm profile tunecheck".to_owned(),
         ];
+        // A line under another name of the same variable may be written later.
+        lines.extend(self.edit.names().map(|name| format!("  {name}={raises}{}", self.value())));
+        lines.push("then tuned-adm profile tunecheck".to_owned());
         let who = place::writer(self.situation.place);
         let undo = "tuned-adm profile PROFILE, and take the folder away".to_owned();
         self.act(Site::Tuned, who, lines, "the whole host", undo)
@@ -218,7 +224,7 @@ impl Planned<'_> {
             lines.push(format!("on the node, {}", self.keep_if_below()));
         } else {
             lines.extend(self.module_line().iter().map(|line| format!("on the node, {line}")));
-            lines.push(format!("on the node, {}: {} = {}", file::FIRST, self.edit.name, self.value()));
+            lines.push(format!("on the node, {}: {} = {}", self.edit.file, self.edit.name, self.value()));
         }
         let undo = format!("on the node: {}, and take the line out again", words::unwrite(&self.edit));
         let scope = match self.edit.netns {

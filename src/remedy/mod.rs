@@ -41,8 +41,18 @@ pub struct Situation<'a> {
 }
 
 /// New values of sysctls, one for each: what every finding together asks for.
-#[derive(Debug, Default)]
-pub struct Wishes(BTreeMap<&'static str, Option<Value>>);
+#[derive(Debug)]
+pub struct Wishes {
+    values: BTreeMap<&'static str, Option<Value>>,
+    /// The file of our own that keeps them.
+    file: &'static str,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self { values: BTreeMap::new(), file: file::FIRST }
+    }
+}
 
 impl Wishes {
     /// What these findings ask for: the greatest size, all ports, the widest range. So no two findings of a report ask
@@ -53,25 +63,33 @@ impl Wishes {
         for (rule, finding) in findings.filter(|(_, finding)| is_urgent(finding)) {
             for fix in &rule.fix.sysctl {
                 if let Ok(Some(value)) = sysctl::changed(fix, finding.subject.as_deref(), situation) {
-                    let joined = match wishes.0.get(fix.name) {
+                    let joined = match wishes.values.get(fix.name) {
                         Some(Some(other)) => sysctl::both(sysctl::how(&fix.change), other, &value),
                         Some(None) => None,
                         None => Some(value),
                     };
-                    wishes.0.insert(fix.name, joined);
+                    wishes.values.insert(fix.name, joined);
                 }
             }
         }
         wishes.hash_of_the_table();
+        // What files set in a container is nothing to its node.
+        if !matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod | Kind::Container) {
+            let lines = wishes
+                .values
+                .keys()
+                .flat_map(|name| [edit::set_at(name, situation), edit::last_line(name, situation).map(|(at, _)| at)]);
+            wishes.file = file::after(lines.flatten());
+        }
         wishes
     }
 
     /// What kube-proxy does and conntrack/buckets asks for: where the table grows, also to what a boot file says, a quarter
     /// as many buckets.
     fn hash_of_the_table(&mut self) {
-        let Some(Some(Value::Number(entries))) = self.0.get(known::CONNTRACK_MAX) else { return };
+        let Some(Some(Value::Number(entries))) = self.values.get(known::CONNTRACK_MAX) else { return };
         let least = sysctl::whole_buckets(entries / 4);
-        if let Some(Some(Value::Number(buckets))) = self.0.get_mut(known::CONNTRACK_BUCKETS) {
+        if let Some(Some(Value::Number(buckets))) = self.values.get_mut(known::CONNTRACK_BUCKETS) {
             *buckets = least.max(*buckets);
         }
     }
@@ -96,8 +114,8 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
             }
             Ok(None) => {}
             Ok(Some(value)) => {
-                let value = wishes.0.get(fix.name).cloned().flatten().unwrap_or(value);
-                actions.extend(forms::actions(rule, edit::of(rule, fix, value, situation), situation));
+                let value = wishes.values.get(fix.name).cloned().flatten().unwrap_or(value);
+                actions.extend(forms::actions(rule, edit::of(rule, fix, value, wishes.file, situation), situation));
             }
             // What follows may rest on this one: ports are reserved before a range is widened over them.
             Err(gap) => {

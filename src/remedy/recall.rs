@@ -9,9 +9,12 @@ use crate::model::fix::Change;
 use crate::model::ports::Ports;
 use crate::model::recorded::{Figures, Recorded, RecordedFinding};
 use crate::model::rule::{Evidence, Rule};
+use crate::model::sysctl::variable::variable;
 
 /// Most ports that a report may add to a list: all NodePorts, and as many listeners as a machine has.
 const MOST_PORTS: u32 = 4096;
+/// A word of the path of each file that sets sysctls at boot.
+const BOOT_FILES: &[&str] = &["sysctl.d", "sysctl.conf"];
 /// Most characters of a command's name, each of 15 bytes as `\xHH`, with a number.
 const LONGEST_NAME: usize = 15 * 4 + 11;
 
@@ -159,15 +162,25 @@ fn bounds(rule: &Rule, recorded: &RecordedFinding, facts: &mut Facts) {
 
 fn figure(rule: &Rule, figures: &Figures, facts: &mut Facts) {
     match figures {
-        Figures::Sysctl { name, old, new, boot, tuned } => {
+        Figures::Sysctl { name, old, new, boot, last, names, tuned } => {
             let Some(fix) = rule.fix.sysctl.iter().find(|fix| fix.name == *name) else { return };
             if let Some(old) = old {
                 known(facts, format!("sysctl.{name}"), old.clone());
                 known(facts, format!("boot[{name}].live"), old.clone());
             }
-            let told = boot.as_ref().filter(|(at, _)| is_line_of(at, &["sysctl.d", "sysctl.conf"]));
+            let told = boot.as_ref().filter(|(at, _)| is_line_of(at, BOOT_FILES));
             if let Some((at, value)) = told.filter(|(_, value)| is_bearable(&fix.change, old.as_ref(), value)) {
                 facts.put(format!("boot[{name}].value"), Ok(value.clone()), at.clone());
+            }
+            if let Some((at, value)) =
+                last.as_ref().filter(|(at, value)| is_line_of(at, BOOT_FILES) && is_name_of(value, name))
+            {
+                facts.put(format!("boot[{name}].last"), Ok(value.clone()), at.clone());
+            }
+            let names: Vec<&str> =
+                names.iter().map(String::as_str).filter(|other| variable(other).0 == *name).collect();
+            if !names.is_empty() {
+                known(facts, format!("boot[{name}].names"), Value::Text(names.join(" ")));
             }
             if let Some((at, value)) = tuned.as_ref().filter(|(at, _)| is_line_of(at, &["tuned"])) {
                 facts.put(format!("tuned[{name}].value"), Ok(value.clone()), at.clone());
@@ -200,7 +213,7 @@ fn figure(rule: &Rule, figures: &Figures, facts: &mut Facts) {
             }
         }
         Figures::Line(at) => {
-            if let Some(name) = rule.fix.remove.filter(|_| is_line_of(at, &["sysctl.d", "sysctl.conf"])) {
+            if let Some(name) = rule.fix.remove.filter(|_| is_line_of(at, BOOT_FILES)) {
                 let name = format!("boot[{name}].value");
                 let value = facts.value(&name).cloned().unwrap_or_else(|_| Value::Text(String::new()));
                 facts.put(name, Ok(value), at.clone());
@@ -231,6 +244,11 @@ fn is_bearable(change: &Change, old: Option<&Value>, boot: &Value) -> bool {
         (Change::Set(_), _) => true,
         _ => false,
     }
+}
+
+/// Whether this is a name of a sysctl, maybe behind a minus.
+fn is_name_of(value: &Value, name: &str) -> bool {
+    matches!(value, Value::Text(text) if variable(text.strip_prefix('-').unwrap_or(text)).0 == *name)
 }
 
 /// Whether this is a line of a configuration file: an absolute path of plain words, one of which is a known one.

@@ -112,6 +112,11 @@ fn a_playbook_tells_of_a_file_that_is_read_later_and_sets_less(scene: &Scene) {
         assert!(run.stdout.contains("/etc/sysctl.d/99-later.conf sets 512"), "{}", run.stdout);
         assert_eq!(fs::read_to_string(OURS).unwrap(), "net.core.somaxconn = 100000\n");
     }
+    // So has a name alone behind a minus, to systemd.
+    put("/etc/sysctl.d/99-later.conf", "-net.core.somaxconn\n");
+    let run = play(scene, &playbook, &[]);
+    assert!(run.code != Some(0) && run.stdout.contains("99-later.conf takes out net.core.somaxconn"), "{}", run.stdout);
+    assert_eq!(fs::read_to_string(OURS).unwrap(), "net.core.somaxconn = 100000\n");
     // What is no number is for a person.
     put("/etc/sysctl.d/99-later.conf", "net.core.somaxconn = 0x1ffff\n");
     let run = play(scene, &playbook, &[]);

@@ -50,7 +50,7 @@ const KEYS: [&str; 10] = [
     "net.ipv4.ip_local_port_range",
 ];
 /// Lines as people write them, each with what it is about.
-const LINES: [&str; 34] = [
+const LINES: [&str; 40] = [
     "net.ipv4.ip_forward = 1",
     "net.ipv4.ip_forward=0",
     "net.ipv4.conf.all.forwarding = 1",
@@ -67,6 +67,12 @@ const LINES: [&str; 34] = [
     "net.ipv4.conf.d?fault.rp_filter = 1",
     "-net.ipv4.conf.default.rp_filter",
     "-net.ipv4.conf.all.rp_filter = 2",
+    "-net.core.somaxconn",
+    "-net/core/somaxconn = 3006",
+    "net.core.somax* = 3007",
+    "-net.ipv4.tcp_max_syn_backlog",
+    "-net.ipv4.ip_local_port_range",
+    "-net.ipv4.*",
     "net.core.somaxconn = 1024 # was 128",
     "net.core.somaxconn = 0x800",
     "net.core.somaxconn = 02000",

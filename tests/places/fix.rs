@@ -799,6 +799,13 @@ fn persist_writes_files_that_undo_takes_away(scene: &Scene) {
     let says = "NOT KEPT   net.core.somaxconn: /etc/sysctl.d/zzz.conf is read later and sets 512";
     assert!(overruled.stdout.contains(says), "{}", overruled.stdout);
     assert_eq!(sh(scene, &["undo"]).code, Some(0));
+    // To systemd a name alone behind a minus takes out what files before it set.
+    done(script("mount -t tmpfs none /run && mkdir -p /run/systemd/system", &[]));
+    fs::write("/etc/sysctl.d/zzz.conf", "-net/core/somaxconn\n").unwrap();
+    let taken_out = sh(scene, &["apply", "--persist"]);
+    let says = "NOT KEPT   net.core.somaxconn: /etc/sysctl.d/zzz.conf is read later and takes it out";
+    assert!(taken_out.code == Some(1) && taken_out.stdout.contains(says), "{}", taken_out.stdout);
+    assert_eq!(sh(scene, &["undo"]).code, Some(0));
 }
 
 /// The line about somaxconn in the file that keeps what was changed.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::boot_trees::Dice;
@@ -17,8 +17,30 @@ pub(crate) const PLACES: &[Place] = &[Place {
 }];
 
 const TREES: usize = 30;
-const FOLDERS: [&str; 4] =
-    ["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"];
+const FOLDERS: [&str; 12] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    "/etc/systemd/system.attached",
+    "/run/systemd/system.attached",
+    "/run/systemd/generator",
+    "/run/systemd/generator.late",
+];
+/// While it tests, systemd has folders of its own for generators and transient units, beside each other: a generator brings
+/// there what was planted where a boot has them.
+const GENERATOR: &str = "/etc/systemd/system-generators/planted";
+const PLANTED: &str = "#!/bin/sh
+cp -a /run/systemd/generator/. \"$1\"
+cp -a /run/systemd/generator.early/. \"$2\"
+cp -a /run/systemd/generator.late/. \"$3\"
+mkdir -p \"${1%/*}/transient\"
+cp -a /run/systemd/transient/. \"${1%/*}/transient\"
+";
 /// Files of units, of which one is a template.
 const FILES: [&str; 3] = ["gw-a.service", "plain.service", "gw-t@.service"];
 /// What is started, aliases and instances among them.
@@ -97,7 +119,7 @@ fn plant(dice: &mut Dice) {
             let path = Path::new(folder).join(file);
             // A header that is none keeps a unit from being loaded at all.
             let text = text(dice).replace("[Service\n", "");
-            match dice.below(if *folder == FOLDERS[3] { 2 } else { 12 }) {
+            match dice.below(if *folder == FOLDERS[3] { 2 } else { 24 }) {
                 0 | 1 => {
                     let head = "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/bin/true\n";
                     fs::write(path, format!("{head}{text}")).unwrap();
@@ -121,7 +143,7 @@ fn plant(dice: &mut Dice) {
     }
     for folder in FOLDERS {
         for drop_ins in DROP_INS {
-            if dice.below(6) > 0 {
+            if dice.below(10) > 0 {
                 continue;
             }
             let drop_ins = Path::new(folder).join(drop_ins);
@@ -175,7 +197,7 @@ fn limits(line: &str) -> Limits {
 
 fn described() -> String {
     let show = "cat /etc/systemd/system.conf; cd /; find etc/systemd run/systemd usr/local/lib/systemd usr/lib/systemd/system -type l -ls
-        grep -rn '' etc/systemd/system run/systemd/system usr/local/lib/systemd usr/lib/systemd/system || true";
+        grep -rn '' etc/systemd run/systemd usr/local/lib/systemd usr/lib/systemd/system || true";
     done(script(show, &[]))
 }
 
@@ -185,6 +207,9 @@ fn generated_units_have_what_is_said_of_them_and_no_drop_in_lowers_it(scene: &Sc
          mkdir -p \"$@\"",
         &FOLDERS.map(Path::new),
     ));
+    fs::create_dir_all(Path::new(GENERATOR).parent().unwrap()).unwrap();
+    fs::write(GENERATOR, PLANTED).unwrap();
+    fs::set_permissions(GENERATOR, fs::Permissions::from_mode(0o755)).unwrap();
     let mut dice = Dice(7);
     let (mut written, mut enough) = (0, 0);
     for nth in 0..TREES {

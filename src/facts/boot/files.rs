@@ -45,6 +45,14 @@ impl Files {
         Self { paths: paths.into_values().collect(), gap }
     }
 
+    /// Whether one of them is a link to /etc/sysctl.conf, or it cannot be told.
+    pub(super) fn lead_to_the_last_of_procps(&self, host: &dyn Host) -> bool {
+        self.paths.iter().any(|path| match host.link(path) {
+            Ok(target) => target.rsplit('/').next() == LAST_OF_PROCPS.rsplit('/').next(),
+            Err(refusal) => !refusal.is_no_link() && !refusal.is_absent(),
+        })
+    }
+
     /// The files that a reader applies: systemd passes over names that begin with a dot.
     pub(super) fn read_by(&self, reader: Reader) -> impl Iterator<Item = &str> {
         let shown = |path: &&str| path.rsplit('/').next().is_some_and(|name| !name.starts_with('.'));

@@ -32,6 +32,16 @@ pub(super) struct Line {
     pub(super) quiet: bool,
 }
 
+/// A line that names a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// `file:line`.
+    pub(super) at: String,
+    /// The name; with a minus before it where the line gives no value and only keeps patterns off that name. To
+    /// systemd-sysctl it takes the place of every earlier line of that name, so that nothing sets it.
+    pub(super) name: String,
+}
+
 /// What one reader writes, in order.
 #[derive(Clone)]
 pub(super) struct Order {
@@ -43,6 +53,9 @@ pub(super) struct Order {
     by_variable: BTreeMap<String, Vec<usize>>,
     /// Where patterns are written.
     patterns: Vec<usize>,
+    /// The line that was read last of those that name a variable: a line that gives what an earlier one gives is
+    /// written in the place of that one, but is read last all the same.
+    read_last: BTreeMap<String, Named>,
     /// Why a file could not be read that may have set anything that no later file sets.
     pub(super) doubt: Option<Gap>,
 }
@@ -55,6 +68,7 @@ impl Order {
             last: HashMap::new(),
             by_variable: BTreeMap::new(),
             patterns: Vec::new(),
+            read_last: BTreeMap::new(),
             doubt: None,
         }
     }
@@ -83,6 +97,15 @@ impl Order {
     }
 
     fn take(&mut self, line: Line) {
+        let name = match &line.value {
+            Some(_) => line.name.clone(),
+            None => format!("-{}", line.name),
+        };
+        // What only keeps patterns off a name takes nothing from a line that procps writes.
+        if !is_pattern(&line.name) && (line.value.is_some() || self.reader == Reader::Systemd) {
+            let variable = variable::variable(&line.name).0.into_owned();
+            self.read_last.insert(variable, Named { at: line.at.clone(), name });
+        }
         if self.reader == Reader::Systemd
             && let Some(at) = self.last.get(&line.name).copied()
             && let Some(earlier) = self.lines.get_mut(at)
@@ -122,6 +145,16 @@ impl Order {
         line.is_some_and(|line| line.as_ref().is_some_and(|line| line.value.is_some()))
     }
 
+    /// The line that names a variable and is read after every other one that does.
+    pub(super) fn read_last(&self, variable: &str) -> Option<&Named> {
+        self.read_last.get(variable)
+    }
+
+    /// Whether a file has lines in it.
+    pub(super) fn has_lines_of(&self, path: &str) -> bool {
+        self.lines.iter().flatten().any(|line| is_line_of(&line.at, path))
+    }
+
     pub(super) fn has_patterns(&self) -> bool {
         !self.patterns.is_empty()
     }
@@ -135,16 +168,22 @@ impl Order {
         let mut at: Vec<usize> = named.chain(patterns).collect();
         at.sort_unstable();
         let mut writes = Vec::new();
-        for line in at.into_iter().filter_map(|at| self.lines.get(at)?.as_ref()) {
+        let writing = at.into_iter().filter_map(|at| self.lines.get(at)?.as_ref().filter(|line| line.value.is_some()));
+        for line in writing {
             if is_pattern(&line.name) {
                 let free = |name: &&String| !self.last.contains_key(*name) && fits(&line.name, name);
                 writes.extend(names.iter().filter(free).map(|name| (line, name.as_str())));
-            } else if line.value.is_some() {
+            } else {
                 writes.extend(names.iter().filter(|name| **name == line.name).map(|name| (line, name.as_str())));
             }
         }
         writes
     }
+}
+
+/// Whether `file:line` is a line of a file.
+pub(super) fn is_line_of(at: &str, path: &str) -> bool {
+    at.strip_prefix(path).is_some_and(|line| line.starts_with(':'))
 }
 
 /// Name, value and whether failing is to be ignored; none for a line that is no assignment.

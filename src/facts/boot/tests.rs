@@ -239,3 +239,37 @@ fn a_key_of_the_machine_is_compared_and_shown_to_nobody() {
         assert!(!shown.contains("8899aabb") && !shown.contains(secret), "{name}: {shown}");
     }
 }
+
+#[test]
+fn a_line_of_sysctl_conf_that_systemd_does_not_read_sets_nothing() {
+    let live = (SOMAXCONN, "4096\n");
+    let line = ("/etc/sysctl.conf", "# site\nnet.core.somaxconn = 65535\n");
+    let told = facts(&[SYSTEMD, live, line]);
+    let idle = told.get("boot[net.core.somaxconn].idle").unwrap();
+    assert_eq!(idle.source, "/etc/sysctl.conf:2");
+    assert!(told.value("boot[net.core.somaxconn].value").is_err());
+    // Where procps boots, or a file that is read says the same, there is nothing to say.
+    assert!(facts(&[("/etc/init.d/procps", ""), live, line]).get("boot[net.core.somaxconn].idle").is_none());
+    let same = ("/etc/sysctl.d/50-site.conf", "net.core.somaxconn = 65535\n");
+    assert!(facts(&[SYSTEMD, live, line, same]).get("boot[net.core.somaxconn].idle").is_none());
+}
+
+#[test]
+fn a_name_behind_a_minus_takes_out_what_files_before_it_set() {
+    let live = (SOMAXCONN, "4096\n");
+    let set = ("/etc/sysctl.d/50-site.conf", "net.core.somaxconn = 65535\n");
+    let out = ("/etc/sysctl.d/99-vendor.conf", "-net.core.somaxconn\n-net.*.*\n");
+    let last = |files: &[(&'static str, &'static str)]| {
+        let facts = facts(files);
+        let last = facts.get("boot[net.core.somaxconn].last").unwrap();
+        (
+            last.reading.clone().unwrap().plain(),
+            last.source.to_string(),
+            facts.value("boot[net.core.somaxconn].value").is_ok(),
+        )
+    };
+    let (name, at) = ("-net.core.somaxconn".to_owned(), "/etc/sysctl.d/99-vendor.conf:1".to_owned());
+    assert_eq!(last(&[SYSTEMD, live, set, out]), (name, at, false));
+    let (name, at) = ("net.core.somaxconn".to_owned(), "/etc/sysctl.d/50-site.conf:1".to_owned());
+    assert_eq!(last(&[("/etc/init.d/procps", ""), live, set, out]), (name, at, true));
+}

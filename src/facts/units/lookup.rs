@@ -5,13 +5,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::host::{Host, Refusal};
 use crate::model::fact::{Cause, Gap};
 
-/// Where units and drop-ins lie; an earlier folder hides the same name in a later one.
-pub(super) const FOLDERS: [&str; 5] = [
+/// Where units and drop-ins lie (`systemd-analyze unit-paths`); an earlier folder hides the same name in a later one.
+pub(super) const FOLDERS: [&str; 13] = [
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
     "/etc/systemd/system",
+    "/etc/systemd/system.attached",
     "/run/systemd/system",
+    "/run/systemd/system.attached",
+    "/run/systemd/generator",
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
+    "/run/systemd/generator.late",
+];
+/// Where systemctl set-property, systemd-run, portablectl and generators leave units and drop-ins.
+pub(super) const OF_PROGRAMS: [&str; 8] = [
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    "/etc/systemd/system.attached",
+    "/run/systemd/system.attached",
+    "/run/systemd/generator",
+    "/run/systemd/generator.late",
+];
+/// Those of them that hide names in /etc/systemd/system.
+const ABOVE: [&str; 4] = [
+    "/etc/systemd/system.control/",
+    "/run/systemd/system.control/",
+    "/run/systemd/transient/",
+    "/run/systemd/generator.early/",
 ];
 const SERVICE: &str = ".service";
 /// Aliases of aliases that are followed.
@@ -43,7 +69,7 @@ fn find(host: &dyn Host, path: &str) -> Result<Found, Gap> {
     let (parent, of) = target.rsplit_once('/').unwrap_or(("", &target));
     let among_units = match parent {
         "" | "." => true,
-        parent => parent.ends_with("/systemd/system") || parent == "system",
+        parent => parent.ends_with("/systemd/system") || parent == "system" || FOLDERS.contains(&parent),
     };
     Ok(if among_units && of != name { Found::Alias(of.to_owned()) } else { Found::File })
 }
@@ -69,7 +95,12 @@ impl Listing {
         let mut listing = Self { folders: BTreeMap::new(), aliases: BTreeMap::new() };
         let mut known = BTreeSet::new();
         for folder in folders {
-            let names = names(host, folder).map_err(|refusal| refusal.gap(folder))?;
+            let names = match names(host, folder) {
+                Ok(names) => names,
+                // A recording of an earlier version did not ask.
+                Err(Refusal::Unsupported(_)) if OF_PROGRAMS.contains(folder) => BTreeSet::new(),
+                Err(refusal) => return Err(refusal.gap(folder)),
+            };
             for name in names.iter().filter(|name| name.ends_with(SERVICE)) {
                 if known.insert(name.clone())
                     && let Found::Alias(of) = find(host, &format!("{folder}/{name}"))?
@@ -237,8 +268,15 @@ fn near(unit: &str) -> Vec<String> {
     names
 }
 
+/// A drop-in.
+pub(super) struct DropIn {
+    pub(super) bytes: Vec<u8>,
+    /// Whether it hides one of the same name in /etc/systemd/system.
+    pub(super) hides: bool,
+}
+
 /// The drop-ins in these folders, sorted by name over all of them; a name in an earlier folder hides it in a later one.
-pub(super) fn drop_ins(host: &dyn Host, folders: &[String]) -> Result<BTreeMap<String, Vec<u8>>, Gap> {
+pub(super) fn drop_ins(host: &dyn Host, folders: &[String]) -> Result<BTreeMap<String, DropIn>, Gap> {
     let mut found = BTreeMap::new();
     for folder in folders {
         let names = match host.list(folder) {
@@ -251,16 +289,13 @@ pub(super) fn drop_ins(host: &dyn Host, folders: &[String]) -> Result<BTreeMap<S
                 continue;
             }
             let path = format!("{folder}/{name}");
-            match host.read(&path) {
-                Ok(bytes) => {
-                    found.insert(name, bytes);
-                }
+            let bytes = match host.read(&path) {
+                Ok(bytes) => bytes,
                 // A link to nothing and a folder set nothing, and hide the name.
-                Err(refusal) if refusal.is_absent() || host.list(&path).is_ok() => {
-                    found.insert(name, Vec::new());
-                }
+                Err(refusal) if refusal.is_absent() || host.list(&path).is_ok() => Vec::new(),
                 Err(refusal) => return Err(refusal.gap(&path)),
-            }
+            };
+            found.insert(name, DropIn { bytes, hides: ABOVE.iter().any(|above| folder.starts_with(above)) });
         }
     }
     Ok(found)

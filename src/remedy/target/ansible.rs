@@ -4,7 +4,8 @@
 //! and words in comments.
 
 use super::super::file;
-use super::{File, Order, Rendered, Step, Target, Unit, ceiling, elsewhere, is_change, notes};
+use super::notes::{self, Way};
+use super::{File, Order, Rendered, Step, Target, Unit, ceiling, elsewhere, is_change};
 use crate::model::action::{Edit, NofileEdit, Site, SysctlEdit};
 use crate::model::place::Kind;
 use crate::model::sysctl::{self, variable};
@@ -30,13 +31,19 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
             }
             Edit::Sysctl(edit) if matches!(site, Site::Node | Site::Here) => {
                 any_sysctl |= taken;
-                sysctls += &notes::comment(step, "      #");
+                let undo = format!("take its line out of {}, and {}", edit.file, notes::unwrite(edit));
+                let way = Way::from("when the playbook is played, and at every boot", step, undo);
+                sysctls += &notes::comment_in(step, &way, "      #");
                 sysctls += &format!("      {}{}", order.mark(step), sysctl_entry(edit));
-                kept_in = kept_in.max(file::after(edit.boot_line.as_deref()));
+                kept_in = edit.file;
             }
             Edit::Nofile(edit) if site == Site::Service && !order.options.units.is_empty() => {
                 any_unit |= ceiling::mark(order, step, edit).is_empty();
-                units += &notes::comment(step, "      #");
+                let way = Way::anew(
+                    "once the playbook is played, when the service is started again",
+                    "remove its drop-in, then systemctl daemon-reload, and restart the service",
+                );
+                units += &notes::comment_in(step, &way, "      #");
                 units.extend(order.options.units.iter().map(|unit| unit_entry(order, step, *edit, unit)));
             }
             _ => {
@@ -94,5 +101,11 @@ fn sysctl_entry(edit: &SysctlEdit) -> String {
 fn unit_entry(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &Unit) -> String {
     let first = ceiling::first(order, &edit, "      #", "");
     let mark = ceiling::mark(order, step, &edit);
-    format!("{first}      {mark}- {{unit: \"{}\", soft: {}, hard: {}}}\n", unit.name, edit.soft, edit.hard)
+    format!(
+        "{first}      {mark}- {{unit: \"{}\", soft: {}, hard: {}, file: \"{}\"}}\n",
+        unit.name,
+        edit.soft,
+        edit.hard,
+        unit.drop_in()
+    )
 }

@@ -1,6 +1,7 @@
 //! `limits.d`: a file for pam_limits, which gives login sessions their limits.
 
-use super::{File, Order, Rendered, Target, ceiling, elsewhere, is_change, notes};
+use super::notes::{self, Way};
+use super::{File, Order, Rendered, Target, ceiling, elsewhere, is_change};
 use crate::model::action::{Edit, Site};
 
 pub(super) const TARGET: Target = Target {
@@ -32,7 +33,8 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 rendered.decline(order, [step]);
             }
             Edit::Nofile(edit) if step.action.site == Site::Service => {
-                let mut text = format!("{ABOUT}\n{}{LOOK}", notes::comment(step, "#"));
+                let way = Way::anew("at the next login", "remove this file");
+                let mut text = format!("{ABOUT}\n{}{LOOK}", notes::comment_in(step, &way, "#"));
                 // pam_limits refuses a session whose limit the kernel refuses, root's as well.
                 text += &ceiling::first(order, edit, "#", "; a limit above it keeps every login out");
                 // What a login has now is not known, and a line of this file could take a higher limit away.

@@ -18,6 +18,7 @@ mod podman;
 mod script;
 mod sysctl_d;
 mod systemd;
+mod unit;
 mod yaml;
 
 use super::{Conflict, Plan, Step, file};
@@ -28,6 +29,8 @@ use crate::model::sysctl::danger::danger;
 use crate::model::text::markdown;
 use crate::model::version::{NEWEST_KUBERNETES, Version};
 
+pub use unit::{Unit, is_service};
+
 /// Oldest and newest Kubernetes release whose rules are known here.
 pub const KUBERNETES: ((u32, u32), (u32, u32)) = ((1, 25), (NEWEST_KUBERNETES.major, NEWEST_KUBERNETES.minor));
 
@@ -36,13 +39,6 @@ pub fn newer(release: Version) -> Option<String> {
     release
         .is_later_release(NEWEST_KUBERNETES)
         .then(|| format!("Kubernetes {release} is newer than what is known here: judged as {NEWEST_KUBERNETES}"))
-}
-
-/// Whether this is the name of a systemd service that can stand in a path and in a command (systemd.unit(5)).
-pub fn is_service(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":_.@-".contains(&byte);
-    let stem = name.strip_suffix(".service").unwrap_or_default();
-    !stem.is_empty() && name.len() <= 255 && name.bytes().all(plain) && !stem.starts_with(['-', '.'])
 }
 
 /// What the user decided about the output.
@@ -56,18 +52,6 @@ pub struct Options {
     pub pod_security: PodSecurity,
     /// systemd units that carry the load.
     pub units: Vec<Unit>,
-}
-
-/// A systemd unit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unit {
-    /// Its name, with its ending; its own one where an alias was named and the machine could be asked.
-    pub name: String,
-    /// The soft and the hard limit on open files that it is configured with, if they could be read. No limit is the
-    /// greatest number.
-    pub limits: Option<(i128, i128)>,
-    /// The drop-in that has the last word on them, by its name, if one has.
-    pub last: Option<String>,
 }
 
 /// A level of the Pod Security Standards.
@@ -270,8 +254,10 @@ fn unfit_at_boot(step: &Step, edit: &SysctlEdit, order: Order<'_>) -> Option<&'s
     if step.action.site == Site::Here && order.plan.place.kind == Kind::Namespace && edit.netns {
         return Some("it is lost with the network namespace: whoever makes the namespace sets it");
     }
-    if edit.boot_line.as_deref().is_some_and(file::is_beaten_by) {
-        return Some("the file that sets it now is read after each of ours and would win: change its line");
+    if file::winner(edit).is_some() {
+        return Some(
+            "the last line for it is in a file that is read after each of ours, and would win: change that line",
+        );
     }
     let blind = edit.how != How::Set && edit.old.is_none();
     blind.then_some("the value there is not known, and a line of a file could lower it: `--to script` looks first")

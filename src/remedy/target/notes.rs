@@ -1,11 +1,11 @@
 //! What every target says of a step, in the comments of its form.
 
-use super::super::Step;
+use super::super::{Step, words};
 use super::Order;
-use crate::model::action::{Edit, Site};
+use crate::model::action::{Action, Edit, Site, SysctlEdit};
 use crate::model::fact::Value;
 use crate::model::facts::grouped;
-use crate::model::fix::Safety;
+use crate::model::fix::{Effect, Safety};
 use crate::model::place::{Kind, Place};
 use crate::model::text::is_hostile;
 
@@ -50,13 +50,43 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Everything that has to be known of a step, line by line, each on one line of text.
-pub(super) fn told(step: &Step) -> Vec<String> {
-    told_with(step, &step.action.undo)
+/// When what a form writes acts, and how it is taken back: that form names nothing that it does not change.
+pub(super) struct Way {
+    /// When.
+    pub(super) acts: String,
+    /// How.
+    pub(super) undo: String,
 }
 
-/// The same where a form has a way of its own to take it back.
-pub(super) fn told_with(step: &Step, undo: &str) -> Vec<String> {
+impl Way {
+    /// That of a form whose change is in force at a moment, and then waits for what such a change always waits for.
+    pub(super) fn from(moment: &str, step: &Step, undo: impl Into<String>) -> Self {
+        let acts = match step.action.takes_effect {
+            Effect::Now => moment.to_owned(),
+            later => format!("{moment}, and then {}", later.words()),
+        };
+        Self { acts, undo: undo.into() }
+    }
+
+    /// That of a form which makes anew what it is for, so that nothing waits for more.
+    pub(super) fn anew(moment: &str, undo: &str) -> Self {
+        Self { acts: moment.to_owned(), undo: undo.to_owned() }
+    }
+}
+
+/// How a sysctl gets its former value back, at once.
+pub(super) fn unwrite(edit: &SysctlEdit) -> String {
+    words::unwrite(edit)
+}
+
+/// Everything that has to be known of a step, line by line, each on one line of text.
+pub(super) fn told(step: &Step) -> Vec<String> {
+    let Action { takes_effect, undo, .. } = &step.action;
+    told_in(step, &Way::anew(takes_effect.words(), undo))
+}
+
+/// The same where a form has a way of its own.
+pub(super) fn told_in(step: &Step, way: &Way) -> Vec<String> {
     let action = &step.action;
     let mut lines = Vec::new();
     wrap(&mut lines, "", &title(step));
@@ -75,16 +105,21 @@ pub(super) fn told_with(step: &Step, undo: &str) -> Vec<String> {
     field("owner", step.owner.as_deref().unwrap_or_default());
     field("cost", &action.cost);
     field("safety", safety(action.safety));
-    field("acts", action.takes_effect.words());
+    field("acts", &way.acts);
     field("but", step.short.as_deref().unwrap_or_default());
     field("prove", &action.prove);
-    field("undo", undo);
+    field("undo", &way.undo);
     lines
 }
 
 /// The comment of a step in a form whose comments begin with `mark`.
 pub(super) fn comment(step: &Step, mark: &str) -> String {
     commented(&told(step), mark)
+}
+
+/// The same where the form has a way of its own.
+pub(super) fn comment_in(step: &Step, way: &Way, mark: &str) -> String {
+    commented(&told_in(step, way), mark)
 }
 
 /// Lines as comments.

@@ -1,7 +1,8 @@
 //! `sysctl.d`: one file for /etc/sysctl.d, which systemd-sysctl applies at boot and `sysctl -p FILE` now.
 
 use super::super::file;
-use super::{File, Order, Rendered, Target, host_sysctls, notes};
+use super::notes::{self, Way};
+use super::{File, Order, Rendered, Target, host_sysctls};
 
 pub(super) const TARGET: Target =
     Target { name: "sysctl.d", about: "a file for /etc/sysctl.d: the host's sysctls, at every boot", render };
@@ -13,16 +14,17 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         rendered.decline(order, kept.iter().map(|(step, _)| *step));
         return Ok(rendered);
     }
-    let mut name = file::FIRST;
+    let name = kept.first().map_or(file::FIRST, |(_, edit)| edit.file);
     let mut text = String::new();
     for (step, edit) in &kept {
-        text += &format!("\n{}", notes::comment(step, "#"));
+        let undo = format!("take the line out of {name}, and {}", notes::unwrite(edit));
+        let way = Way::from(&format!("at boot, or once sysctl -p {name} is run"), step, undo);
+        text += &format!("\n{}", notes::comment_in(step, &way, "#"));
         if let Some(module) = edit.module {
             text +=
                 &format!("#   needs    {module} in /etc/modules-load.d, or the line is lost at boot (--to systemd)\n");
         }
         text.extend(edit.kept().map(|line| format!("{}{line}\n", order.mark(step))));
-        name = name.max(file::after(edit.boot_line.as_deref()));
     }
     let head = format!("# {name}: what tunecheck proposes. The last assignment of a key wins, by file name.\n");
     text.insert_str(0, &head);

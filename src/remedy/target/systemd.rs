@@ -1,7 +1,8 @@
 //! `systemd`: drop-ins for the units that carry the load, and the modules that sysctls need at boot.
 
 use super::super::quoted;
-use super::{File, Order, Rendered, Step, Target, Unit, ceiling, elsewhere, is_change, notes};
+use super::notes::{self, Way};
+use super::{File, Order, Rendered, Step, Target, Unit, ceiling, elsewhere, is_change};
 use crate::model::action::{Edit, NofileEdit, Site};
 use crate::model::place::Kind;
 
@@ -39,7 +40,11 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
 /// The drop-in of one unit, or why it needs none. Its line acts only where it is known to take nothing away.
 fn drop_in(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &Unit) -> Result<File, String> {
     let name = quoted(&unit.name);
-    let mut text = notes::comment(step, "#");
+    let way = Way::anew(
+        "after systemctl daemon-reload, when the service is started again",
+        "remove this file, then systemctl daemon-reload, and restart the service",
+    );
+    let mut text = notes::comment_in(step, &way, "#");
     let (soft, hard) = match unit.limits {
         Some((soft, hard)) if soft >= edit.soft && hard >= edit.hard => {
             return Err(format!("{name} has LimitNOFILE={}:{} already", limit(soft), limit(hard)));
@@ -60,7 +65,7 @@ fn drop_in(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &Unit) -> Resu
     text += &ceiling::first(order, &edit, "#", "");
     let mark = if unit.limits.is_some() { ceiling::mark(order, step, &edit) } else { "# left to you: " };
     text += &format!("[Service]\n{mark}LimitNOFILE={}:{}\n", limit(soft), limit(hard));
-    let (folder, file) = (format!("{}.d", unit.name), file(unit));
+    let (folder, file) = (format!("{}.d", unit.name), unit.drop_in());
     let edited = if mark.is_empty() { "" } else { "once its line is decided on, " };
     let apply = format!(
         "{edited}to `/etc/systemd/system/{folder}/{file}`, then `systemctl daemon-reload`. Read it \
@@ -69,16 +74,6 @@ fn drop_in(order: Order<'_>, step: &Step, edit: NofileEdit, unit: &Unit) -> Resu
          `systemctl restart {name}`. Undo: remove the file, then daemon-reload and restart."
     );
     Ok(File { path: format!("{folder}/{file}"), text, apply })
-}
-
-/// The name of the drop-in, which sorts after every one that sets the limits now.
-fn file(unit: &Unit) -> String {
-    const FIRST: &str = "50-tunecheck.conf";
-    match unit.last.as_deref() {
-        Some(last) if last > FIRST && last.ends_with("tunecheck.conf") => last.to_owned(),
-        Some(last) if last > FIRST => format!("{}.tunecheck.conf", last.trim_end_matches(".conf")),
-        _ => FIRST.to_owned(),
-    }
 }
 
 /// A limit as systemd writes it.
@@ -92,7 +87,11 @@ fn default_limit(order: Order<'_>, step: &Step, edit: NofileEdit) -> File {
         "# No unit is named, so nothing is set here: --unit NAME writes the drop-in of the service that carries the load.\n\
          # The other way, for every service without a limit of its own, is a choice for a person:\n\n",
     );
-    text += &notes::comment(step, "#");
+    let way = Way::anew(
+        "after systemctl daemon-reexec, for each service when it is started again",
+        "remove this file, then systemctl daemon-reexec",
+    );
+    text += &notes::comment_in(step, &way, "#");
     text += "#   look     systemctl show -p DefaultLimitNOFILE -p DefaultLimitNOFILESoft\n\
              #            What is lower below takes something away from every service: write the greater of each.\n";
     text += &ceiling::first(order, &edit, "#", "");

@@ -1,7 +1,7 @@
 //! The model in the frozen form.
 
 use super::v1::*;
-use crate::model::action::{Action, Edit, NofileEdit, SysctlEdit};
+use crate::model::action::{Action, Edit, NofileEdit};
 use crate::model::fact::{Gap, Scope, Value};
 use crate::model::finding::{Finding, Outcome, Proof};
 use crate::model::fix::Effect;
@@ -185,12 +185,17 @@ impl<'a> From<&'a Action> for ActionV1<'a> {
             site: action.site.word(),
             who: &action.who,
             edit: match &action.edit {
-                Edit::Sysctl(SysctlEdit { name, old, new, boot_line, boot, tuned, .. }) => EditV1::Sysctl {
-                    name,
-                    old: old.as_ref().map(ValueV1::from),
-                    new: ValueV1::from(new),
-                    boot: boot_line.as_deref().zip(boot.as_ref()).map(SettingV1::from),
-                    tuned: tuned.as_ref().map(|(at, value)| SettingV1::from((at.as_str(), value))),
+                Edit::Sysctl(edit) => EditV1::Sysctl {
+                    name: &edit.name,
+                    old: edit.old.as_ref().map(ValueV1::from),
+                    new: ValueV1::from(&edit.new),
+                    boot: edit.boot_line.as_deref().zip(edit.boot.as_ref()).map(SettingV1::from),
+                    last: edit
+                        .last_line
+                        .as_ref()
+                        .map(|(at, name)| SettingV1 { at, value: ValueV1::Text(name.clone()) }),
+                    names: &edit.set_names,
+                    tuned: edit.tuned.as_ref().map(|(at, value)| SettingV1::from((at.as_str(), value))),
                 },
                 Edit::Nofile(NofileEdit { old_soft, old_hard, soft, hard, ceiling }) => EditV1::Nofile {
                     old_soft: finite(*old_soft),

@@ -213,10 +213,28 @@ struct ActionIn {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 enum EditIn {
-    Sysctl { name: String, old: Option<ValueIn>, new: ValueIn, boot: Option<SettingIn>, tuned: Option<SettingIn> },
-    Nofile { old_soft: Option<i64>, old_hard: Option<i64>, nr_open: Option<i64> },
-    LowerNofile { old_soft: Option<i64>, old_hard: Option<i64> },
-    RemoveLine { at: String },
+    Sysctl {
+        name: String,
+        old: Option<ValueIn>,
+        new: ValueIn,
+        boot: Option<SettingIn>,
+        last: Option<SettingIn>,
+        #[serde(default)]
+        names: Vec<String>,
+        tuned: Option<SettingIn>,
+    },
+    Nofile {
+        old_soft: Option<i64>,
+        old_hard: Option<i64>,
+        nr_open: Option<i64>,
+    },
+    LowerNofile {
+        old_soft: Option<i64>,
+        old_hard: Option<i64>,
+    },
+    RemoveLine {
+        at: String,
+    },
     // What follows from the figures of the others, or from the rule alone.
     AllowUnsafe {},
     Ndots {},
@@ -262,11 +280,11 @@ impl EditIn {
     fn meaning(self) -> Option<Figures> {
         let limit = |limit: Option<i64>| limit.map_or(i128::MAX, i128::from);
         Some(match self {
-            Self::Sysctl { name, old, new, boot, tuned } => {
+            Self::Sysctl { name, old, new, boot, last, names, tuned } => {
                 let setting = |set: Option<SettingIn>| set.map(|set| (set.at, of_sysctl(&name, set.value)));
-                let (boot, tuned) = (setting(boot), setting(tuned));
+                let (boot, last, tuned) = (setting(boot), setting(last), setting(tuned));
                 let old = old.map(|old| of_sysctl(&name, old));
-                Figures::Sysctl { old, new: of_sysctl(&name, new), boot, tuned, name }
+                Figures::Sysctl { old, new: of_sysctl(&name, new), boot, last, names, tuned, name }
             }
             Self::Nofile { old_soft, old_hard, nr_open } => {
                 Figures::Nofile { soft: limit(old_soft), hard: limit(old_hard), nr_open: nr_open.map(i128::from) }

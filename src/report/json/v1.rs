@@ -214,6 +214,11 @@ pub(super) enum EditV1<'a> {
         new: ValueV1,
         /// The line of the configuration that sets it at boot.
         boot: Option<SettingV1<'a>>,
+        /// The line that is read after every other one for it; its value is the name there, behind a minus where the line
+        /// gives none.
+        last: Option<SettingV1<'a>>,
+        /// The names of the same variable that boot files set, or TuneD's profile where that has the last word.
+        names: &'a [String],
         /// The line of the TuneD profile that sets it, where TuneD has the last word.
         tuned: Option<SettingV1<'a>>,
     },

@@ -5,7 +5,7 @@
 
 use super::super::yaml::quoted;
 use super::super::{File, Order, Rendered, Target};
-use super::{Parts, Takes, at_least_the_default, commented, user_data};
+use super::{Parts, Takeover, Takes, at_least_the_default, commented, user_data};
 
 pub(in super::super) const TARGET: Target =
     Target { name: "bottlerocket", about: "Bottlerocket nodes: settings (TOML user data)", render };
@@ -26,7 +26,15 @@ const TAKES: Takes = Takes {
         "[settings.kubernetes.node-taints]",
         "\"tunecheck/unsafe-sysctls\" = [\"allowed:NoSchedule\"]",
     ],
+    sysctls_act: BY_API,
+    others_act: BY_API,
     ..Takes::PLAIN
+};
+
+const BY_API: Takeover = Takeover {
+    acts: "on nodes that are made with it, or once apiclient set gives it to one that runs",
+    anew: false,
+    undo: "take the keys out, and replace the nodes",
 };
 
 fn render(order: Order<'_>) -> Result<Rendered, String> {

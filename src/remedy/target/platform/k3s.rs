@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 
 use super::super::kube_proxy::Setting;
 use super::super::{File, Order, Rendered, Target, notes, yaml};
-use super::{Parts, Takes, commented};
+use super::{Parts, Takeover, Takes, commented};
 
 pub(in super::super) const TARGET: Target =
     Target { name: "k3s", about: "K3s and RKE2 nodes: configuration, sysctl.d and service drop-in", render };
@@ -28,6 +28,16 @@ const TAKES: Takes = Takes {
         "  node-label+: [\"tunecheck/unsafe-sysctls=allowed\"]",
         "  node-taint+: [\"tunecheck/unsafe-sysctls=allowed:NoSchedule\"]",
     ],
+    sysctls_act: Takeover {
+        acts: "at boot, or once sysctl -p is run with the file",
+        anew: false,
+        undo: "take the line out of the file, and write the former value back",
+    },
+    others_act: Takeover {
+        acts: "when the service (k3s, k3s-agent, rke2-server, rke2-agent) is restarted, for what is started afterwards",
+        anew: true,
+        undo: "remove the file, and restart the service",
+    },
     ..Takes::PLAIN
 };
 /// What K3s allows itself, without which the pods of its ServiceLB are rejected: an argument takes the place of its own.

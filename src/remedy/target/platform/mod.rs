@@ -14,7 +14,8 @@ pub(super) mod talos;
 use serde_json::{Map, Value};
 
 use self::parts::{Entry, Parts};
-use super::{Order, notes};
+use super::Order;
+use super::notes::{self, Way};
 use crate::model::action::{NofileEdit, SysctlEdit};
 use crate::remedy::Step;
 
@@ -25,6 +26,30 @@ const TO_KUBELET: &str = "it is no setting of the operating system: --to kuberne
 
 /// Whether a platform takes a sysctl of the node, or why not.
 type Taken = fn(&SysctlEdit) -> Result<(), String>;
+
+/// When what a platform is told acts, and how it is taken back.
+#[derive(Clone, Copy)]
+struct Takeover {
+    /// When it is in force on a node.
+    acts: &'static str,
+    /// Whether those nodes are made anew, so that nothing on them waits for more.
+    anew: bool,
+    /// How it is taken back.
+    undo: &'static str,
+}
+
+impl Takeover {
+    const fn of_new_nodes(undo: &'static str) -> Self {
+        Self { acts: "on nodes that are made with it", anew: true, undo }
+    }
+
+    fn way(self, step: &Step) -> Way {
+        match self.anew {
+            true => Way::anew(self.acts, self.undo),
+            false => Way::from(self.acts, step, self.undo),
+        }
+    }
+}
 
 /// What the configuration of a platform's nodes can hold. Each says why not, and who can.
 struct Takes {
@@ -47,6 +72,10 @@ struct Takes {
     nofile: fn(&NofileEdit) -> Result<NofileEdit, &'static str>,
     /// How a node keeps the label and the taint when it is replaced, line by line.
     labels: &'static [&'static str],
+    /// When the node's sysctls act.
+    sysctls_act: Takeover,
+    /// When what the kubelet, kube-proxy and the container runtime are told acts.
+    others_act: Takeover,
 }
 
 impl Takes {
@@ -61,6 +90,8 @@ impl Takes {
         kubelet: Ok(()),
         nofile: |edit| Ok(*edit),
         labels: &[],
+        sysctls_act: Takeover::of_new_nodes("make them without it again"),
+        others_act: Takeover::of_new_nodes("make them without it again"),
     };
 }
 

@@ -6,8 +6,9 @@
 use serde_json::json;
 
 use super::super::{File, Order, Rendered, Target, yaml};
-use super::{Entry, Parts, Takes, commented};
+use super::{Entry, Parts, Takeover, Takes, commented};
 use crate::model::action::{How, SysctlEdit};
+use crate::model::sysctl::variable;
 
 pub(in super::super) const TARGET: Target =
     Target { name: "openshift", about: "OpenShift: Tuned profile and KubeletConfig (YAML)", render };
@@ -39,6 +40,16 @@ const TAKES: Takes = Takes {
         "  metadata: { labels: { tunecheck/unsafe-sysctls: allowed } }",
         "  taints: [{ key: tunecheck/unsafe-sysctls, value: allowed, effect: NoSchedule }]",
     ],
+    sysctls_act: Takeover {
+        acts: "once the operator has applied the profile, and at every start of TuneD",
+        anew: false,
+        undo: "take the line out of the profile, and write the former value back on the node",
+    },
+    others_act: Takeover {
+        acts: "once the operator has restarted the nodes of the pool",
+        anew: true,
+        undo: "take it out of the KubeletConfig: the nodes restart again",
+    },
     ..Takes::PLAIN
 };
 
@@ -73,7 +84,9 @@ fn tuned(parts: &Parts<'_>) -> File {
     // TuneD's => sets a number only if the live one is lower.
     let line = |entry: &Entry<'_>| {
         let sign = if entry.edit.how == How::Raise { "=>" } else { "=" };
-        format!("{}{sign}{}\n", entry.edit.name, entry.value)
+        // A profile that it includes may set the variable under another name, which TuneD then writes later.
+        let given = |name: &str| format!("{name}{sign}{}\n", entry.value);
+        given(&entry.edit.name) + &variable::aliases(&entry.edit.name).map(given).collect::<String>()
     };
     let lines: String = parts.taken().map(line).collect();
     let data = format!("[main]\nsummary=What tunecheck proposes\ninclude=openshift-node\n\n[sysctl]\n{lines}");

@@ -6,7 +6,7 @@ use super::super::admission::{self, NODES, RANGE, RESERVED, is_of_pod};
 use super::super::kube_proxy::{Setting, uncapped};
 use super::super::{Order, PodSecurity, Rendered, is_change, notes, unfit_at_boot};
 use super::own::{is_given, written};
-use super::{Takes, elsewhere};
+use super::{Takeover, Takes, elsewhere};
 use crate::model::action::{Edit, NofileEdit, Site, SysctlEdit};
 use crate::remedy::{Step, file, kube_proxy};
 
@@ -35,6 +35,8 @@ pub(super) struct Parts<'a> {
     nofile: Option<(&'a Step, NofileEdit)>,
     proxy: Vec<(&'a Step, Setting)>,
     labels: &'static [&'static str],
+    sysctls_act: Takeover,
+    others_act: Takeover,
 }
 
 impl<'a> Parts<'a> {
@@ -47,6 +49,8 @@ impl<'a> Parts<'a> {
             nofile: None,
             proxy: Vec::new(),
             labels: takes.labels,
+            sysctls_act: takes.sysctls_act,
+            others_act: takes.others_act,
         };
         for step in order.plan.steps.iter().filter(|step| is_change(step)) {
             let left = match &step.action.edit {
@@ -219,15 +223,14 @@ impl<'a> Parts<'a> {
                 None => entry.edit.names().map(|name| format!("{name} = {}\n", entry.value)).collect(),
                 Some(_) => String::new(),
             };
-            super::commented(&entry.told()) + &line
+            super::commented(&entry.told(self.sysctls_act)) + &line
         };
         self.sysctls.iter().map(entry).collect()
     }
 
     /// The file for them, which sorts after every file that sets one of them now.
     pub(super) fn sysctl_d_file(&self) -> &'static str {
-        let files = self.sysctls.iter().map(|entry| file::after(entry.edit.boot_line.as_deref()));
-        files.fold(file::FIRST, |last, file| if file == file::FIRST { last } else { file })
+        self.sysctls.first().map_or(file::FIRST, |entry| entry.edit.file)
     }
 
     /// The kernel modules without which some of the sysctls do not exist.
@@ -244,7 +247,7 @@ impl<'a> Parts<'a> {
     }
 
     pub(super) fn told_of_sysctls(&self) -> Vec<String> {
-        self.sysctls.iter().flat_map(|entry| [vec![String::new()], entry.told()].concat()).collect()
+        self.sysctls.iter().flat_map(|entry| [vec![String::new()], entry.told(self.sysctls_act)].concat()).collect()
     }
 
     /// What is to be known of the kubelet's, kube-proxy's and the runtime's steps.
@@ -283,7 +286,12 @@ impl<'a> Parts<'a> {
     fn tell(&self, step: &Step, more: Option<String>) -> Vec<String> {
         let more = more.map(|more| format!("  {more}"));
         let left = self.order.told_only(step).map(|why| format!("  left to you: {why}"));
-        [String::new()].into_iter().chain(notes::told(step)).chain(more).chain(left).collect()
+        [String::new()]
+            .into_iter()
+            .chain(notes::told_in(step, &self.others_act.way(step)))
+            .chain(more)
+            .chain(left)
+            .collect()
     }
 
     /// Whether kube-proxy has a part.
@@ -293,8 +301,8 @@ impl<'a> Parts<'a> {
 }
 
 impl Entry<'_> {
-    fn told(&self) -> Vec<String> {
-        let mut lines = notes::told(self.step);
+    fn told(&self, act: Takeover) -> Vec<String> {
+        let mut lines = notes::told_in(self.step, &act.way(self.step));
         if let Some(note) = &self.note {
             notes::wrap(&mut lines, "  needs    ", note);
         }

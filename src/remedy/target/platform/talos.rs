@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::{File, Order, Rendered, Target, notes, yaml};
-use super::{Parts, Takes, commented, rlimits};
+use super::{Parts, Takeover, Takes, commented, rlimits};
 use crate::model::action::NofileEdit;
 
 pub(in super::super) const TARGET: Target =
@@ -36,6 +36,16 @@ const TAKES: Takes = Takes {
         "  nodeLabels: { tunecheck/unsafe-sysctls: allowed }",
         "  nodeTaints: { tunecheck/unsafe-sysctls: \"allowed:NoSchedule\" }",
     ],
+    sysctls_act: Takeover {
+        acts: "once the machine configuration is patched, and at every boot",
+        anew: false,
+        undo: "take the key out of the machine configuration, and write the former value",
+    },
+    others_act: Takeover {
+        acts: "once the machine configuration is patched, for what is started afterwards; maybe after a reboot only",
+        anew: true,
+        undo: "take the key out of the machine configuration",
+    },
     ..Takes::PLAIN
 };
 /// The limits on open files that containers inherit.

@@ -18,12 +18,16 @@ boot_files() {
   if [ ! -d /run/systemd/system ]; then printf '%s\n' /etc/sysctl.conf; fi
 }
 
-# The value that a file gives a sysctl under the first name or one of the others, in $live; fails if it gives none.
+# The value that a file gives a sysctl under the first name or one of the others, in $live; fails if it gives none. A minus
+# is no value: to systemd, a line with the name alone behind a minus takes out what files before it set under that name.
 set_by() {
   read_file=$1
   shift
   [ -f "$read_file" ] || return 1
   commands=
+  if [ -d /run/systemd/system ]; then
+    commands="s/^[[:space:]]*-[[:space:]]*[.\/]*$(printf '%s' "$1" | sed 's/[./]/[.\/]/g')[[:space:]]*\$/-/p"
+  fi
   for known in "$@"; do
     pattern=$(printf '%s' "$known" | sed 's/[./]/[.\/]/g')
     commands="$commands
@@ -57,10 +61,17 @@ keep_value() {
     failed=1
     return 0
   fi
-  now=$live last_file=
+  now=$live last_file='' gone_by=''
   while IFS= read -r other; do
-    if set_as_any "$other"; then last_file=$other last_value=$live; fi
+    if set_as_any "$other"; then
+      if [ "$live" = - ]; then gone_by=$other; else last_file=$other last_value=$live gone_by=; fi
+    fi
   done <"$state_file.files"
+  if [ "$gone_by" ] && later "$gone_by" "$keep_file"; then
+    say "NOT KEPT   $name: $gone_by is read later and takes it out (-$name); change that line"
+    failed=1
+    return 0
+  fi
   if [ "$last_file" ]; then
     live=$last_value
     # A comment behind a number, or another word: nobody can say what a boot makes of it.
@@ -69,7 +80,10 @@ keep_value() {
       failed=1
       return 0
     fi
-    if holds "$how" "$@"; then
+    # What was taken out under one name may still be set under another one.
+    if [ "$gone_by" ]; then
+      if [ "$how" = raise ] && [ "$live" -gt "$now" ]; then now=$live; fi
+    elif holds "$how" "$@"; then
       if [ "$last_file" != "$keep_file" ]; then say "kept       $name: $last_file sets $live"; fi
       return 0
     fi
@@ -97,7 +111,7 @@ keep_value() {
       fi
     done <"$state_file.files"
   done
-  if set_as_any /etc/sysctl.conf && { ! readable "$how" || ! holds "$how" "$@"; }; then
+  if set_as_any /etc/sysctl.conf && [ "$live" != - ] && { ! readable "$how" || ! holds "$how" "$@"; }; then
     say "but        $name: sysctl --system reads /etc/sysctl.conf last and sets $live; change that line too"
   fi
 }

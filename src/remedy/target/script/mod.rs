@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::super::{Step, file, quoted};
-use super::{File, Order, Rendered, Target, ceiling, disputed, elsewhere, is_change, notes};
+use super::notes::{self, Way};
+use super::{File, Order, Rendered, Target, ceiling, disputed, elsewhere, is_change};
 use crate::model::action::{Edit, Site, SysctlEdit};
 use crate::model::fact::Value;
 use crate::model::place::Kind;
@@ -37,7 +38,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         match acting(step, order, site, place, &mut files) {
             Some(data) => {
                 count += 1;
-                steps += &about(&notes::told_with(step, "sh fix.sh undo"));
+                steps += &about(&notes::told_in(step, &way(step)));
                 steps += &data;
                 changes += &data;
             }
@@ -81,6 +82,15 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
     Ok(rendered)
 }
 
+/// When what the script does acts, and how it is taken back.
+fn way(step: &Step) -> Way {
+    const UNDO: &str = "sh fix.sh undo";
+    match &step.action.edit {
+        Edit::Nofile(_) => Way::anew("after apply --persist, when the service is started again", UNDO),
+        _ => Way::from("with apply; with apply --persist at every boot too", step, UNDO),
+    }
+}
+
 /// The files that `apply --persist` writes.
 struct Files {
     /// The one that keeps sysctls.
@@ -101,9 +111,8 @@ fn acting(step: &Step, order: Order<'_>, site: Site, place: &str, files: &mut Fi
         Edit::Sysctl(edit) if step.action.site == site => {
             let lost = place == "namespace";
             if !lost {
-                files.written.remove(files.kept);
-                files.kept = files.kept.max(file::after(edit.boot_line.as_deref()));
-                files.written.insert(files.kept.to_owned());
+                files.kept = edit.file;
+                files.written.insert(edit.file.to_owned());
                 files.written.extend(edit.module.map(|_| "/etc/modules-load.d/tunecheck.conf".to_owned()));
             }
             Some(sysctl_step(edit, lost))
@@ -112,8 +121,9 @@ fn acting(step: &Step, order: Order<'_>, site: Site, place: &str, files: &mut Fi
         Edit::Nofile(edit) if is_of_units(step, order) => {
             let mut lines = String::new();
             for unit in &order.options.units {
-                files.written.insert(format!("/etc/systemd/system/{}.d/50-tunecheck.conf", unit.name));
-                lines += &format!("  service {} {} {}\n", quoted(&unit.name), edit.soft, edit.hard);
+                let drop_in = unit.drop_in();
+                files.written.insert(format!("/etc/systemd/system/{}.d/{drop_in}", unit.name));
+                lines += &format!("  service {} {} {} {drop_in}\n", quoted(&unit.name), edit.soft, edit.hard);
             }
             Some(lines)
         }

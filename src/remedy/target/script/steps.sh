@@ -88,9 +88,9 @@ apply_value() {
   say "changed    $name: ${before:-empty} -> $live"
 }
 
-# The limits of a service: its unit, soft, hard. A limit that is higher already stays.
+# The limits of a service: its unit, soft, hard, the drop-in to write. A limit that is higher already stays.
 service() {
-  unit=$1 soft=$2 hard=$3
+  unit=$1 soft=$2 hard=$3 drop_in=$4
   case $mode in plan | save | apply | check) ;; *) return 0 ;; esac
   state=
   if [ -d /run/systemd/system ]; then state=$(systemctl show -p LoadState --value "$unit" 2>/dev/null); fi
@@ -133,7 +133,7 @@ service() {
         skipped=1
         return 0
       fi
-      file=/etc/systemd/system/$unit.d/50-tunecheck.conf
+      file=/etc/systemd/system/$unit.d/$drop_in
       { printf '[Service]\nLimitNOFILE=%s:%s\n' "$soft" "$hard" >"$state_file.text"; } 2>/dev/null || die "cannot write $state_file.text"
       put "$file"
       systemctl daemon-reload || die "$unit: systemctl daemon-reload failed"
