@@ -290,3 +290,14 @@ fn tuned_applies_no_line_outside_of_etc_again() {
     // A file in /etc wins over both.
     assert!(somaxconn["fix"].to_string().contains("/etc/sysctl.d/zz-tunecheck.conf"), "{somaxconn:#}");
 }
+
+#[test]
+fn the_filter_on_a_pods_interface_is_told_with_the_pattern_that_systemd_applied() {
+    let node = report("12-reverse-path", &[]);
+    let filter = finding(&node, "route/cilium-filter");
+    assert_eq!((filter["outcome"].as_str(), filter["now"].as_u64()), (Some("warn"), Some(1)), "{filter:#}");
+    let says = filter["says"].as_str().unwrap();
+    // The pattern does not mean what is off on purpose, and -net.ipv4.conf.all.rp_filter keeps it off that.
+    let line = "2 on eth0, lxc4d36398ebb25, by net.ipv4.conf.*.rp_filter, from /usr/lib/sysctl.d/50-default.conf:3";
+    assert!(says.contains(&format!("in force: {line}.")), "{says}");
+}

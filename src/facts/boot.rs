@@ -57,28 +57,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    let files = Files::of(gather.host);
-    let order = |reader| {
-        let mut order = Order::of(reader);
-        for path in files.read_by(reader) {
-            order.read(gather.host, path);
-        }
-        if let Some(gap) = &files.gap {
-            // A folder that cannot be listed may hold the last word about any key.
-            order.doubt(gap.clone());
-        }
-        order
-    };
-    let orders = [Reader::Systemd, Reader::Procps].map(order);
-    let reader = files::reader(gather.host);
-    let boot = Boot {
-        passes_over: reader == Some(Reader::Systemd)
-            && orders.iter().any(|order| order.has_lines_of(LAST_OF_PROCPS))
-            && !files.lead_to_the_last_of_procps(gather.host),
-        orders,
-        reader,
-        kernel: gather.facts.text("kernel.release").and_then(|release| release.parse().ok()),
-    };
+    let boot = Boot::of(gather);
     let gap = boot.doubt().cloned();
     if let Some(gap) = &gap {
         for pattern in [VALUE, LIVE, IDLE] {
@@ -112,7 +91,7 @@ pub(super) fn recall(facts: &mut Facts, wanted: &Wanted) {
 const UNSET: &str = "no sysctl.d file sets it";
 
 /// What this machine boots with.
-struct Boot {
+pub(super) struct Boot {
     /// By systemd-sysctl, and by `sysctl --system`.
     orders: [Order; 2],
     /// Which of them applies the files here, if that is known.
@@ -123,6 +102,42 @@ struct Boot {
 }
 
 impl Boot {
+    /// Reads the configuration files.
+    pub(super) fn of(gather: &Gather<'_>) -> Self {
+        let files = Files::of(gather.host);
+        let order = |reader| {
+            let mut order = Order::of(reader);
+            for path in files.read_by(reader) {
+                order.read(gather.host, path);
+            }
+            if let Some(gap) = &files.gap {
+                // A folder that cannot be listed may hold the last word about any key.
+                order.doubt(gap.clone());
+            }
+            order
+        };
+        let orders = [Reader::Systemd, Reader::Procps].map(order);
+        let reader = files::reader(gather.host);
+        Self {
+            passes_over: reader == Some(Reader::Systemd)
+                && orders.iter().any(|order| order.has_lines_of(LAST_OF_PROCPS))
+                && !files.lead_to_the_last_of_procps(gather.host),
+            orders,
+            reader,
+            kernel: gather.facts.text("kernel.release").and_then(|release| release.parse().ok()),
+        }
+    }
+
+    /// The line that gives a sysctl this value, as name or pattern and `file:line`; none where no line does, or where nobody
+    /// knows which one has the last word.
+    pub(super) fn line_of(&self, key: &str, live: &Value) -> Option<(String, String)> {
+        let live = Ok(live.clone());
+        let mut lines = self.orders().iter().map(|order| settle(order, key, &live, self.kernel).0);
+        let first = lines.next()?.filter(|settled| settled.value == live)?;
+        let agreed = lines.all(|other| other.is_some_and(|other| other.at == first.at));
+        (agreed && self.doubt().is_none()).then_some((first.by, first.at))
+    }
+
     /// The orders that this machine may boot with.
     fn orders(&self) -> &[Order] {
         match self.reader {

@@ -27,6 +27,7 @@ mod peer;
 mod pressure;
 mod process;
 mod resolver;
+mod reverse_path;
 mod route;
 mod runtime;
 mod signs;
@@ -84,6 +85,7 @@ const SOURCES: &[Source] = &[
     devices::SOURCE,
     neighbours::SOURCE,
     route::SOURCE,
+    reverse_path::SOURCE,
     bridge::SOURCE,
     listeners::SOURCE,
     owners::SOURCE,
