@@ -26,6 +26,7 @@ mod owners;
 mod peer;
 mod pressure;
 mod process;
+mod qdiscs;
 mod resolver;
 mod reverse_path;
 mod route;
@@ -83,6 +84,7 @@ const SOURCES: &[Source] = &[
     conntrack::SOURCE,
     softnet::SOURCE,
     devices::SOURCE,
+    qdiscs::SOURCE,
     neighbours::SOURCE,
     route::SOURCE,
     reverse_path::SOURCE,

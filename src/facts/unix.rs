@@ -1,15 +1,18 @@
-//! Listening AF_UNIX sockets with their queue and their effective backlog.
+//! Listening AF_UNIX sockets with their queue and their effective backlog, and those that wait for datagrams.
 
 use super::listeners::told_apart;
 use super::{Gather, Source};
-use crate::host::{Ask, Query, sock_diag};
+use crate::host::{Ask, Host, Query, sock_diag};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
+use crate::model::facts::Name;
 
 const fn entry(name: &'static str, meaning: &'static str) -> Entry {
     let document = "https://man7.org/linux/man-pages/man7/sock_diag.7.html";
     Entry { name, unit: Unit::Count, scope: Scope::Netns, meaning, read: "sock_diag, AF_UNIX, state LISTEN", document }
 }
+
+const RECEIVERS: &str = "unix.receivers";
 
 pub(super) const SOURCE: Source = Source {
     families: &["unix"],
@@ -17,19 +20,29 @@ pub(super) const SOURCE: Source = Source {
     entries: &[
         entry("unix[*].backlog", "effective backlog: the lesser of what listen() asked for and somaxconn then"),
         entry("unix[*].queue", "connections that wait for accept() now"),
+        Entry {
+            read: "sock_diag, AF_UNIX, state CLOSE",
+            ..entry(RECEIVERS, "AF_UNIX datagram sockets with a name, which others write to")
+        },
     ],
 };
 
 fn read(gather: &mut Gather<'_>) {
-    let answer = gather.host.ask(Query { ask: Ask::SockDiag, of: "unix" });
-    let listeners = match answer {
+    if gather.wants(RECEIVERS) {
+        let count = ask(gather.host, "unix-bound").map(|bytes| {
+            let receivers = sock_diag::messages(&bytes).filter(|(_, body)| is_receiver(body)).count();
+            Value::Number(i128::try_from(receivers).unwrap_or(i128::MAX))
+        });
+        gather.put(RECEIVERS, count, "sock_diag");
+    }
+    let listening: Vec<Name> = gather.wanted("unix").into_iter().filter(|name| *name != RECEIVERS).collect();
+    if listening.is_empty() {
+        return;
+    }
+    let listeners = match ask(gather.host, "unix") {
         Ok(bytes) => sock_diag::messages(&bytes).filter_map(|(_, body)| listener(body)).collect(),
-        Err(refusal) => {
-            let gap = match refusal.is_absent() {
-                true => Gap::new(Cause::Unsupported, "this kernel has no sock_diag for AF_UNIX (module unix_diag)"),
-                false => refusal.gap("sock_diag for AF_UNIX"),
-            };
-            return gather.wanted("unix").into_iter().for_each(|name| gather.put(name, Err(gap.clone()), "sock_diag"));
+        Err(gap) => {
+            return listening.into_iter().for_each(|name| gather.put(name, Err(gap.clone()), "sock_diag"));
         }
     };
     for (subject, listener) in told_apart(listeners, |listener: &Listener| listener.name.clone()) {
@@ -39,6 +52,26 @@ fn read(gather: &mut Gather<'_>) {
     }
 }
 
+fn ask(host: &dyn Host, of: &str) -> Result<Vec<u8>, Gap> {
+    host.ask(Query { ask: Ask::SockDiag, of }).map_err(|refusal| match refusal.is_absent() {
+        true => Gap::new(Cause::Unsupported, "this kernel has no sock_diag for AF_UNIX (module unix_diag)"),
+        false => refusal.gap("sock_diag for AF_UNIX"),
+    })
+}
+
+/// Whether a `unix_diag_msg` is of a datagram socket that somebody gave a name. One that the kernel names (autobind) is a
+/// sender's, for its answers.
+fn is_receiver(body: &[u8]) -> bool {
+    const SOCK_DGRAM: u8 = 2;
+    let name = body.get(MESSAGE..).and_then(|attributes| sock_diag::attribute(attributes, UNIX_DIAG_NAME));
+    let by_kernel = |name: &[u8]| name.len() == 6 && name.first() == Some(&0);
+    body.get(1) == Some(&SOCK_DGRAM) && name.is_some_and(|name| !by_kernel(name))
+}
+
+/// Bytes of `unix_diag_msg` (linux/unix_diag.h), behind which its attributes begin.
+const MESSAGE: usize = 16;
+const UNIX_DIAG_NAME: u16 = 0;
+
 #[derive(Debug, PartialEq)]
 struct Listener {
     name: String,
@@ -46,10 +79,8 @@ struct Listener {
     backlog: u32,
 }
 
-/// Reads a `unix_diag_msg` and its attributes (linux/unix_diag.h).
+/// Reads a `unix_diag_msg` and its attributes.
 fn listener(body: &[u8]) -> Option<Listener> {
-    const MESSAGE: usize = 16;
-    const UNIX_DIAG_NAME: u16 = 0;
     const UNIX_DIAG_RQLEN: u16 = 4;
     let attributes = body.get(MESSAGE..)?;
     let lengths = sock_diag::attribute(attributes, UNIX_DIAG_RQLEN)?;
@@ -95,5 +126,18 @@ mod tests {
         assert_eq!(read(b"\0").name, "@");
         assert_eq!(read(b"/run/\xff\x1b[2J").name, "/run/\u{fffd}\\u{1b}[2J");
         assert_eq!(listener(&message(b"/run/a", 6, 5)[..24]), None, "cut before its numbers");
+    }
+
+    #[test]
+    fn a_receiver_of_datagrams_has_a_name_that_somebody_gave_it() {
+        let of_kind = |kind: u8, name: &[u8]| {
+            let mut body = message(name, 0, 0);
+            body[1] = kind;
+            is_receiver(&body)
+        };
+        assert!(of_kind(2, b"/run/systemd/journal/dev-log\0") && of_kind(2, b"\0collector"));
+        assert!(!of_kind(1, b"/run/a\0"), "a stream");
+        assert!(!of_kind(2, b"\x000002a"), "named by the kernel");
+        assert!(!is_receiver(&[1, 2, 7]) && !is_receiver(&[]));
     }
 }

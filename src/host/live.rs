@@ -12,7 +12,9 @@ use nix::sys::statfs::statfs;
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Answer, Ask, Host, Query, Refusal, confinement, fd_use, inotify, owners, processes, sock_diag, unix_diag};
+use super::{
+    Answer, Ask, Host, Query, Refusal, confinement, fd_use, inotify, owners, processes, qdiscs, sock_diag, unix_diag,
+};
 
 /// Most that is read of one file. Nothing an audit reads is near it; a bigger file is refused, not cut.
 pub(super) const LARGEST: usize = 4 << 20;
@@ -73,7 +75,9 @@ impl Host for Live {
                 Ok([name.nodename(), name.release(), name.machine()].map(OsStr::as_bytes).join(&b'\n'))
             }
             Ask::SockDiag if of == "unix" => unix_diag::listening().map_err(errno),
+            Ask::SockDiag if of == "unix-bound" => unix_diag::bound().map_err(errno),
             Ask::SockDiag => sock_diag::listening(of).map_err(errno),
+            Ask::Qdiscs => qdiscs::answer().map_err(errno),
             Ask::FdUse => fd_use::answer(None).map_err(|error| refusal(&error)),
             Ask::Inotify => inotify::answer().map_err(|error| refusal(&error)),
             Ask::SocketOwners => owners::find(of).map_err(|error| refusal(&error)),

@@ -27,6 +27,7 @@ mod output;
 mod owners;
 pub mod peer;
 mod processes;
+mod qdiscs;
 mod reader;
 mod recorder;
 mod redacted;
@@ -91,11 +92,14 @@ pub enum Ask {
     /// Node name, release and machine of uname(2), a line each.
     Uname,
     /// The netlink messages that answer a sock_diag dump of listening sockets: TCP ones of `inet` or `inet6`, or those of
-    /// `unix`.
+    /// `unix`; of `unix-bound`, those of AF_UNIX sockets that neither listen nor are connected.
     SockDiag,
     /// The netlink messages that answer a sock_diag dump of all other TCP sockets, bound ones included, cut behind
     /// state, ports and addresses; of `inet/LOW-HIGH` or `inet6/LOW-HIGH`, the local ports they are on.
     Connections,
+    /// The queueing disciplines of the network namespace in which packets wait to be sent, a line each: `INTERFACE KIND DROPS FULL
+    /// REQUEUES WAITING`. `FULL` of the drops were for want of room, `-` where the discipline does not tell.
+    Qdiscs,
     /// Whether an environment variable of tunecheck itself is set: an empty answer, or a refusal. Never its value.
     Env,
     /// `looked=N denied=N`, and a line `PID USED SOFT COMM` for each of the ten processes that are nearest to their soft

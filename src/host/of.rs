@@ -102,7 +102,7 @@ impl Host for Of {
         let ask = query.ask;
         let at = |path: &str| Live.ask(Query { ask, of: path }).map_err(|refusal| refusal.at(path));
         match ask {
-            Ask::SockDiag | Ask::Connections => self.in_netns(query),
+            Ask::SockDiag | Ask::Connections | Ask::Qdiscs => self.in_netns(query),
             Ask::Mappings | Ask::Runtime | Ask::Options | Ask::Env => self.readers.ask(self.pid, query, &self.patience),
             Ask::Uname | Ask::PageSize | Ask::SocketOwners | Ask::UserTasks | Ask::Inotify => self.of_machine(query),
             // It sees the processes of its own pid namespace.

@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(super) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST_DUMP: u16 = 0x301;
@@ -53,10 +53,8 @@ struct Choice {
 /// # Errors
 /// The kernel's error; `EAFNOSUPPORT` for another family, `ENOENT` where the kernel has no tcp_diag.
 pub fn listening(family: &str) -> Result<Vec<u8>, Errno> {
-    whole(
-        &request(&Choice { family: number(family)?, states: 1 << TCP_LISTEN, ports: None, extensions: WITH_MEMORY }),
-        WHOLE,
-    )
+    let choice = Choice { family: number(family)?, states: 1 << TCP_LISTEN, ports: None, extensions: WITH_MEMORY };
+    whole(SockProtocol::NetlinkSockDiag, &request(&choice), WHOLE)
 }
 
 /// Asks the kernel for every other TCP socket, of `inet/LOW-HIGH` or `inet6/LOW-HIGH`: a family and the local ports. Its
@@ -70,7 +68,8 @@ pub fn connections(of: &str) -> Result<Vec<u8>, Errno> {
     let port = |text: &str| text.parse().map_err(|_| Errno::EINVAL);
     let states = HOLDING.into_iter().fold(0, |states, state| states | 1 << state);
     let ports = Some((port(low)?, port(high)?));
-    whole(&request(&Choice { family: number(family)?, states, ports, extensions: 0 }), ADDRESSES)
+    let choice = Choice { family: number(family)?, states, ports, extensions: 0 };
+    whole(SockProtocol::NetlinkSockDiag, &request(&choice), ADDRESSES)
 }
 
 /// `AF_INET` or `AF_INET6`, as `inet_diag_req_v2` wants them.
@@ -82,10 +81,10 @@ fn number(family: &str) -> Result<u8, Errno> {
     }
 }
 
-/// Dumps until one is whole. Of each message so many bytes are kept.
-pub(super) fn whole(request: &[u8], keep: usize) -> Result<Vec<u8>, Errno> {
+/// Dumps until one is whole. Of the body of each message so many bytes are kept.
+pub(super) fn whole(protocol: SockProtocol, request: &[u8], keep: usize) -> Result<Vec<u8>, Errno> {
     for _ in 0..TRIES {
-        if let Some(answer) = dump(request, keep)? {
+        if let Some(answer) = dump(protocol, request, keep)? {
             return Ok(answer);
         }
     }
@@ -93,9 +92,8 @@ pub(super) fn whole(request: &[u8], keep: usize) -> Result<Vec<u8>, Errno> {
 }
 
 /// One dump; `None` if sockets came or went meanwhile, so that some may be missing or be there twice.
-fn dump(request: &[u8], keep: usize) -> Result<Option<Vec<u8>>, Errno> {
-    let netlink =
-        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::NetlinkSockDiag))?;
+fn dump(protocol: SockProtocol, request: &[u8], keep: usize) -> Result<Option<Vec<u8>>, Errno> {
+    let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(protocol))?;
     send(netlink.as_raw_fd(), request, MsgFlags::empty())?;
     // A dump is answered from within recv, so there is never anything to wait for.
     gathered(keep, |step| recv(netlink.as_raw_fd(), step, MsgFlags::MSG_DONTWAIT))
@@ -142,13 +140,13 @@ fn request(choice: &Choice) -> Vec<u8> {
     body.extend(choice.states.to_ne_bytes());
     body.resize(REQUEST, 0);
     body.extend(choice.ports.map(between).unwrap_or_default());
-    asking(&body)
+    asking(SOCK_DIAG_BY_FAMILY, &body)
 }
 
-/// A message that asks for a dump.
-pub(super) fn asking(body: &[u8]) -> Vec<u8> {
+/// A message of this kind that asks for a dump.
+pub(super) fn asking(kind: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
-    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
     bytes.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
     bytes.resize(HEADER, 0);
     bytes.extend(body);

@@ -1,12 +1,15 @@
-//! Listening AF_UNIX sockets over netlink, with their queue and their effective backlog.
+//! AF_UNIX sockets over netlink: listeners with their queue and their effective backlog, and those that take datagrams.
 //!
 //! Source: `linux/unix_diag.h`; `man 7 sock_diag`. Unprivileged; of the network namespace.
 
 use nix::errno::Errno;
+use nix::sys::socket::SockProtocol;
 
-use super::sock_diag::{TCP_LISTEN, WHOLE, asking, whole};
+use super::sock_diag::{SOCK_DIAG_BY_FAMILY, TCP_LISTEN, WHOLE, asking, whole};
 
 const AF_UNIX: u8 = 1;
+/// The state of a socket that neither listens nor is connected.
+const TCP_CLOSE: u32 = 7;
 const UDIAG_SHOW_NAME: u32 = 0x1;
 const UDIAG_SHOW_RQLEN: u32 = 0x10;
 
@@ -15,14 +18,22 @@ const UDIAG_SHOW_RQLEN: u32 = 0x10;
 /// # Errors
 /// The kernel's error; `ENOENT` where it has no unix_diag.
 pub(super) fn listening() -> Result<Vec<u8>, Errno> {
-    whole(&request(), WHOLE)
+    of(TCP_LISTEN, UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN)
+}
+
+/// Asks the kernel for sockets that neither listen nor are connected, with their names.
+///
+/// # Errors
+/// Those of [`listening`].
+pub(super) fn bound() -> Result<Vec<u8>, Errno> {
+    of(TCP_CLOSE, UDIAG_SHOW_NAME)
 }
 
 /// `unix_diag_req`: the family, the states, no socket of a number, what to show, no cookie.
-fn request() -> Vec<u8> {
+fn of(state: u32, show: u32) -> Result<Vec<u8>, Errno> {
     let mut body = vec![AF_UNIX, 0, 0, 0];
-    for number in [1 << TCP_LISTEN, 0, UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN, 0, 0] {
+    for number in [1 << state, 0, show, 0, 0] {
         body.extend(number.to_ne_bytes());
     }
-    asking(&body)
+    whole(SockProtocol::NetlinkSockDiag, &asking(SOCK_DIAG_BY_FAMILY, &body), WHOLE)
 }

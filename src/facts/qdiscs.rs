@@ -1,0 +1,82 @@
+//! Queueing disciplines: packets that were dropped before a driver saw them.
+
+use super::{Gather, Source, text};
+use crate::host::{Ask, Query};
+use crate::model::catalogue::Entry;
+use crate::model::fact::{Gap, Reading, Scope, Unit, Value};
+
+const READ: &str = "rtnetlink, RTM_GETQDISC";
+
+const fn entry(name: &'static str, unit: Unit, meaning: &'static str) -> Entry {
+    let document = "https://man7.org/linux/man-pages/man8/tc.8.html";
+    Entry { name, unit, scope: Scope::Netns, meaning, read: READ, document }
+}
+
+pub(super) const SOURCE: Source = Source {
+    families: &["qdisc"],
+    read,
+    entries: &[
+        entry("qdisc.full", Unit::Count, "outgoing packets that were dropped because a queueing discipline was full"),
+        entry("qdisc.drops", Unit::Count, "outgoing packets that queueing disciplines dropped, for whatever reason"),
+        entry("qdisc.requeues", Unit::Count, "times a driver had no room and a packet went back into its queue"),
+        entry("qdisc.names", Unit::Text, "the interfaces whose queueing disciplines were full, with kind and numbers"),
+    ],
+};
+
+fn read(gather: &mut Gather<'_>) {
+    let qdiscs = match gather.host.ask(Query { ask: Ask::Qdiscs, of: "" }) {
+        Ok(bytes) => qdiscs(&bytes).ok_or_else(|| Gap::unparsable(READ, &bytes)),
+        Err(refusal) => Err(refusal.gap(READ)),
+    };
+    let sum = |of: fn(&Qdisc) -> u32| -> Reading {
+        Ok(Value::Number(qdiscs.as_ref().map_err(Gap::clone)?.iter().map(|one| i128::from(of(one))).sum()))
+    };
+    let names = qdiscs.as_ref().map_err(Gap::clone).map(|all| {
+        let full = all.iter().filter(|one| one.full > 0);
+        let words = full.map(|one| format!("{} of {} dropped {}", one.kind, one.interface, one.full));
+        Value::Text(words.collect::<Vec<_>>().join(", "))
+    });
+    for (name, reading) in [
+        ("qdisc.full", sum(|one| one.full)),
+        ("qdisc.drops", sum(|one| one.drops)),
+        ("qdisc.requeues", sum(|one| one.requeues)),
+        ("qdisc.names", names),
+    ] {
+        gather.put(name, reading, READ);
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Qdisc {
+    interface: String,
+    kind: String,
+    drops: u32,
+    full: u32,
+    requeues: u32,
+}
+
+/// One a line, as [`Ask::Qdiscs`] gives them.
+fn qdiscs(bytes: &[u8]) -> Option<Vec<Qdisc>> {
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [interface, kind, drops, full, requeues, _] = *words else { return None };
+        let full = if full == "-" { 0 } else { full.parse().ok()? };
+        let (drops, requeues) = (drops.parse().ok()?, requeues.parse().ok()?);
+        Some(Qdisc { interface: interface.to_owned(), kind: kind.to_owned(), drops, full, requeues })
+    };
+    text(bytes).lines().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_discipline_that_does_not_tell_was_not_full() {
+        let read = qdiscs(b"eth0 pfifo_fast 41 41 3 7\neth1 cake 9 - 0 0\n").unwrap();
+        assert_eq!(read.iter().map(|one| (one.drops, one.full)).collect::<Vec<_>>(), [(41, 41), (9, 0)]);
+        assert_eq!(qdiscs(b""), Some(Vec::new()));
+        assert_eq!(qdiscs(b"eth0 pfifo_fast many 41 3 7\n"), None);
+        assert_eq!(qdiscs(b"eth0\n"), None);
+    }
+}
