@@ -62,11 +62,15 @@ impl Seen {
     }
 }
 
-/// The facts of a rule whose rise is evidence, or part of what is judged.
+/// The facts of a rule whose rise is evidence, or part of what is judged, or what that is a share of.
 pub(crate) fn counters(rule: &Rule) -> impl Iterator<Item = Name> {
     let judged = matches!(rule.check, Check::NotRising { .. }).then_some(rule.fact);
     let beside = rule.evidence.iter().filter(|evidence| !evidence.plain).map(|evidence| evidence.fact);
-    let counted = judged.into_iter().chain(beside);
+    let traffic = match &rule.check {
+        Check::NotRising { seldom: Some(seldom), .. } if seldom.always => Some(seldom.of),
+        _ => None,
+    };
+    let counted = judged.into_iter().chain(traffic).chain(beside);
     let parts = counted.clone().chain([rule.fact]).flat_map(|fact| facts::parts_of(fact).iter().copied());
     counted.chain(parts).map(Name::from)
 }

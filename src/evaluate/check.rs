@@ -67,13 +67,12 @@ pub(super) fn judge(
             let count = number()?;
             let rise = context.facts.rise(fact).and_then(Result::ok);
             // What rises is happening, however seldom it was before.
-            let seldom = seldom.as_ref().filter(|_| rise.is_none());
-            let most = seldom.and_then(|seldom| most(seldom, context)).unwrap_or(0);
+            let seldom = seldom.as_ref().filter(|seldom| seldom.always || rise.is_none());
+            let most = seldom.and_then(|seldom| most(seldom, context, rise.is_some())).unwrap_or(0);
             let outcome = match rise {
-                Some(1..) => outcome(*rising),
-                Some(_) => Outcome::Pass,
+                Some(rise) if rise > most => outcome(*rising),
                 None if count > most => outcome(*otherwise),
-                None => Outcome::Pass,
+                _ => Outcome::Pass,
             };
             let text = match seldom {
                 Some(seldom) if most > 0 && most == i128::from(seldom.at_most) => format!("≤ {}", grouped(most)),
@@ -86,9 +85,13 @@ pub(super) fn judge(
     }
 }
 
-/// The most events that are still too few to speak of; none where the traffic is not known.
-fn most(seldom: &Seldom, context: Context<'_>) -> Option<i128> {
-    let traffic = context.facts.number(seldom.of).ok()?;
+/// The most events that are still too few to speak of, since the beginning or in the window; none where the traffic is not
+/// known.
+fn most(seldom: &Seldom, context: Context<'_>, in_window: bool) -> Option<i128> {
+    let traffic = match in_window {
+        true => context.facts.rise(seldom.of)?.ok()?,
+        false => context.facts.number(seldom.of).ok()?,
+    };
     let share = traffic.saturating_sub(1) / i128::from(seldom.one_in.max(1));
     Some(share.clamp(0, seldom.at_most.into()))
 }
@@ -219,6 +222,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_share_that_always_comes_with_the_traffic_is_that_of_the_window_too() {
+        let said = |now: i128| {
+            let mut facts = Facts::default();
+            facts.put("softnet.dropped", Ok(Value::Number(now)), "");
+            facts.put("softnet.processed", Ok(Value::Number(40_000)), "");
+            let before = [("softnet.dropped".into(), 5000), ("softnet.processed".into(), 10_000)].into();
+            facts.look_back(Window { milliseconds: 2000, before });
+            let (place, catalogue) = (Place::plain_host(), Catalogue::default());
+            let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: Role::Server };
+            let seldom =
+                Some(Seldom { one_in: 1000, at_most: u32::MAX, of: "softnet.processed", what: "", always: true });
+            let check = Check::NotRising { otherwise: Severity::Warn, rising: Severity::Warn, seldom };
+            judge(&check, &Value::Number(now), context, ("softnet.dropped", Unit::Count), None).unwrap().outcome
+        };
+        assert_eq!((said(5029), said(5030)), (Outcome::Pass, Outcome::Warn));
+    }
+
     /// What is said of so many drops beside so many packets, and of a rise if one was looked for.
     fn drops(dropped: i128, packets: Option<i128>, before: Option<i128>) -> (Outcome, String) {
         let mut facts = Facts::default();
@@ -231,7 +252,8 @@ mod tests {
         }
         let (place, catalogue) = (Place::plain_host(), Catalogue::default());
         let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: Role::Server };
-        let seldom = Some(Seldom { one_in: 10_000, at_most: 100, of: "softnet.processed", what: "packets" });
+        let seldom =
+            Some(Seldom { one_in: 10_000, at_most: 100, of: "softnet.processed", what: "packets", always: false });
         let check = Check::NotRising { otherwise: Severity::Warn, rising: Severity::Fail, seldom };
         let judged = judge(&check, &Value::Number(dropped), context, ("softnet.dropped", Unit::Count), None).unwrap();
         (judged.outcome, judged.want.text)

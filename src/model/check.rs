@@ -75,6 +75,8 @@ pub struct Seldom {
     pub of: &'static str,
     /// What that fact counts, as words after the number.
     pub what: &'static str,
+    /// Whether the share holds of a window too: events that the traffic of any machine brings with it.
+    pub always: bool,
 }
 
 /// The closed vocabulary of checks.

@@ -164,6 +164,7 @@ impl CheckFile {
             otherwise: n.otherwise,
             rising: n.rising.unwrap_or(n.otherwise).max(n.otherwise),
             seldom: n.seldom.map(|s| Seldom {
+                always: s.always,
                 one_in: s.one_in,
                 at_most: s.at_most.unwrap_or(FEW),
                 of: kept(s.of),

@@ -212,6 +212,9 @@ pub(super) struct SeldomFile {
     /// More events than this never pass, 100 without it: beside the traffic of months an outage of today is a small share.
     /// Larger only where one event does little harm, such as a packet that is sent again.
     pub(super) at_most: Option<u32>,
+    /// Whether the share holds of a window too: events that the traffic of any machine brings with it.
+    #[serde(default)]
+    pub(super) always: bool,
     /// The fact that counts the traffic since the same beginning. Where it cannot be read, no total passes but 0.
     pub(super) of: String,
     /// What it counts, as words after the number.
