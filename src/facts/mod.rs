@@ -3,6 +3,7 @@
 //! [`gather`] asks the host only for what is wanted. [`derive()`] is pure: it explains gaps and computes the facts that
 //! follow from others.
 
+mod allowance;
 mod boot;
 mod bridge;
 mod bursts;
@@ -85,6 +86,7 @@ const SOURCES: &[Source] = &[
     softnet::SOURCE,
     devices::SOURCE,
     qdiscs::SOURCE,
+    allowance::SOURCE,
     neighbours::SOURCE,
     route::SOURCE,
     reverse_path::SOURCE,
