@@ -290,6 +290,12 @@ impl Planned<'_> {
                 kube_proxy::MOST
             ));
         }
+        if let Some(argument) = kube_proxy::argument(&self.edit) {
+            lines.push(format!(
+                "on K3s and RKE2, where kube-proxy is a part of the service: kube-proxy-arg+: [\"{argument}\"] in a file of \
+                 config.yaml.d, then restart k3s or k3s-agent (fix --to k3s)"
+            ));
+        }
         // A line that does not hold is not written again.
         if let Some(why) = self.edit.overwritten.clone() {
             lines.push(why);

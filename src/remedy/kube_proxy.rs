@@ -25,6 +25,15 @@ pub(super) fn line(edit: &SysctlEdit, situation: Situation<'_>) -> Option<String
     Some(format!("conntrack.{key}: {wanted}{}", per_core.unwrap_or_default()))
 }
 
+/// The same as an argument of kube-proxy, for K3s and RKE2, where it has no configuration of its own.
+pub(super) fn argument(edit: &SysctlEdit) -> Option<String> {
+    let wanted = edit.new.limit()?;
+    Some(match key(&edit.name)?.ends_with("Timeout") {
+        true => format!("conntrack-tcp-timeout-established={}s", wanted.max(ESTABLISHED)),
+        false => format!("conntrack-min={wanted}"),
+    })
+}
+
 /// Who wrote over the line that sets a sysctl at boot, if it was kube-proxy, which writes at its start, after the files:
 /// what stands there is what it works out itself.
 pub(super) fn overwritten(

@@ -63,6 +63,7 @@ pub(super) fn file(order: Order<'_>, rendered: &mut Rendered) -> Result<Option<F
          # as it is, unless it stands below. Where it is 0 kube-proxy ignores min and the node sets the value: keep \
          it 0 and\n\
          # raise the node's own line (sysctl.d).\n\
+         # On K3s and RKE2 there is no such ConfigMap: kube-proxy-arg in config.yaml.d, fix --to k3s.\n\
          # On EKS the ConfigMap is kube-proxy-config, its text is in config, and the add-on that owns it may write \
          it again.\n\
          # Where no kube-proxy runs (Cilium and others in its place) the node keeps its own value: sysctl.d.\n\
