@@ -30,6 +30,7 @@ mod fleet;
 mod harness;
 mod hidden;
 mod hostile;
+mod interfaces;
 #[path = "../support/leftovers.rs"]
 mod leftovers;
 mod limits;
@@ -78,6 +79,7 @@ fn main() {
         sysctl_files::PLACES,
         limits::PLACES,
         hidden::PLACES,
+        interfaces::PLACES,
         descriptors::PLACES,
         output::PLACES,
         readonly::PLACES,
