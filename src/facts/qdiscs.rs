@@ -1,5 +1,7 @@
 //! Queueing disciplines: packets that were dropped before a driver saw them.
 
+use std::collections::BTreeMap;
+
 use super::{Gather, Source, text};
 use crate::host::{Ask, Query};
 use crate::model::catalogue::Entry;
@@ -31,11 +33,7 @@ fn read(gather: &mut Gather<'_>) {
     let sum = |of: fn(&Qdisc) -> u32| -> Reading {
         Ok(Value::Number(qdiscs.as_ref().map_err(Gap::clone)?.iter().map(|one| i128::from(of(one))).sum()))
     };
-    let names = qdiscs.as_ref().map_err(Gap::clone).map(|all| {
-        let full = all.iter().filter(|one| one.full > 0);
-        let words = full.map(|one| format!("{} of {} dropped {}", one.kind, one.interface, one.full));
-        Value::Text(words.collect::<Vec<_>>().join(", "))
-    });
+    let names = qdiscs.as_ref().map_err(Gap::clone).map(|all| Value::Text(full(all)));
     for (name, reading) in [
         ("qdisc.full", sum(|one| one.full)),
         ("qdisc.drops", sum(|one| one.drops)),
@@ -44,6 +42,16 @@ fn read(gather: &mut Gather<'_>) {
     ] {
         gather.put(name, reading, READ);
     }
+}
+
+/// The interfaces with what was full there. One with a discipline for each of its queues is told once.
+fn full(qdiscs: &[Qdisc]) -> String {
+    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for one in qdiscs.iter().filter(|one| one.full > 0) {
+        *counts.entry((&one.interface, &one.kind)).or_default() += u64::from(one.full);
+    }
+    let words = counts.into_iter().map(|((interface, kind), full)| format!("{kind} of {interface} dropped {full}"));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 #[derive(Debug, PartialEq)]
@@ -59,7 +67,7 @@ struct Qdisc {
 fn qdiscs(bytes: &[u8]) -> Option<Vec<Qdisc>> {
     let line = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
-        let [interface, kind, drops, full, requeues, _] = *words else { return None };
+        let [interface, kind, drops, full, requeues] = *words else { return None };
         let full = if full == "-" { 0 } else { full.parse().ok()? };
         let (drops, requeues) = (drops.parse().ok()?, requeues.parse().ok()?);
         Some(Qdisc { interface: interface.to_owned(), kind: kind.to_owned(), drops, full, requeues })
@@ -73,10 +81,12 @@ mod tests {
 
     #[test]
     fn a_discipline_that_does_not_tell_was_not_full() {
-        let read = qdiscs(b"eth0 pfifo_fast 41 41 3 7\neth1 cake 9 - 0 0\n").unwrap();
+        let read = qdiscs(b"eth0 pfifo_fast 41 41 3\neth1 cake 9 - 0\n").unwrap();
         assert_eq!(read.iter().map(|one| (one.drops, one.full)).collect::<Vec<_>>(), [(41, 41), (9, 0)]);
+        let queues = qdiscs(b"eth0 fq_codel 9 4 0\neth0 fq_codel 8 3 0\neth1 tbf 5 5 0\neth2 tbf 0 0 9\n").unwrap();
+        assert_eq!(full(&queues), "fq_codel of eth0 dropped 7, tbf of eth1 dropped 5");
         assert_eq!(qdiscs(b""), Some(Vec::new()));
-        assert_eq!(qdiscs(b"eth0 pfifo_fast many 41 3 7\n"), None);
+        assert_eq!(qdiscs(b"eth0 pfifo_fast many 41 3\n"), None);
         assert_eq!(qdiscs(b"eth0\n"), None);
     }
 }

@@ -9,7 +9,7 @@ use super::boot::Boot;
 use super::sysctl::read_one;
 use super::{Gather, Source};
 use crate::model::catalogue::Entry;
-use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
+use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
 const CONF: &str = "/proc/sys/net/ipv4/conf";
 /// Interfaces that are looked at.
@@ -34,21 +34,25 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
-    let interfaces = interfaces(gather);
+    let names = names(gather);
     if gather.wants(CILIUM) {
-        let filtered = interfaces.as_ref().map_err(Gap::clone).and_then(|all| {
-            if all.iter().all(|one| one.name != "cilium_host") {
-                return Err(Gap::new(Cause::Absent, "Cilium has no interface here"));
-            }
-            let filtered = all.iter().filter(|one| one.in_force() > 0 && is_ciliums(&one.name)).count();
-            Ok(Value::Number(i128::try_from(filtered).unwrap_or(i128::MAX)))
-        });
+        let filtered = names.as_ref().map_err(Gap::clone).and_then(|names| ciliums(gather, names));
         gather.put(CILIUM, filtered, CONF);
     }
     if gather.wants(INTERFACES) {
+        let interfaces = names.and_then(|names| interfaces(gather, &names));
         let told = interfaces.map(|all| Value::Text(told(&all, gather)));
         gather.put(INTERFACES, told, CONF);
     }
+}
+
+fn ciliums(gather: &Gather<'_>, names: &[String]) -> Reading {
+    if !names.iter().any(|name| name == "cilium_host") {
+        return Err(Gap::new(Cause::Absent, "Cilium has no interface here"));
+    }
+    let own: Vec<String> = names.iter().filter(|name| is_ciliums(name)).cloned().collect();
+    let filtered = interfaces(gather, &own)?.iter().filter(|one| one.in_force() > 0).count();
+    Ok(Value::Number(i128::try_from(filtered).unwrap_or(i128::MAX)))
 }
 
 /// Interfaces that Cilium makes, on which it writes 0: one for each pod, and its own.
@@ -68,20 +72,26 @@ impl Interface {
     }
 }
 
-fn interfaces(gather: &Gather<'_>) -> Result<Vec<Interface>, Gap> {
-    let names = gather.host.list(CONF).map_err(|refusal| refusal.gap(CONF))?;
+/// The names of all interfaces but loopback.
+fn names(gather: &Gather<'_>) -> Result<Vec<String>, Gap> {
+    let mut names = gather.host.list(CONF).map_err(|refusal| refusal.gap(CONF))?;
+    names.retain(|name| !["all", "default", "lo"].contains(&name.as_str()));
     if names.len() > MOST {
         return Err(Gap::new(Cause::Unsupported, format!("more than {MOST} interfaces are here")));
     }
+    Ok(names)
+}
+
+fn interfaces(gather: &Gather<'_>, names: &[String]) -> Result<Vec<Interface>, Gap> {
     let filter = |name: &str| match read_one(gather, &key(name)).reading? {
         Value::Number(mode) => Ok(mode),
         other => Err(Gap::new(Cause::Unparsable, format!("{} is {}", key(name), other.plain()))),
     };
     let all = filter("all")?;
     let mut found = Vec::new();
-    for name in names.into_iter().filter(|name| !["all", "default", "lo"].contains(&name.as_str())) {
-        match filter(&name) {
-            Ok(own) => found.push(Interface { name, own, all }),
+    for name in names {
+        match filter(name) {
+            Ok(own) => found.push(Interface { name: name.clone(), own, all }),
             // It went away meanwhile.
             Err(gap) if gap.cause == Cause::Absent => {}
             Err(gap) => return Err(gap),

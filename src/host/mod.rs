@@ -97,8 +97,8 @@ pub enum Ask {
     /// The netlink messages that answer a sock_diag dump of all other TCP sockets, bound ones included, cut behind
     /// state, ports and addresses; of `inet/LOW-HIGH` or `inet6/LOW-HIGH`, the local ports they are on.
     Connections,
-    /// The queueing disciplines of the network namespace in which packets wait to be sent, a line each: `INTERFACE KIND DROPS FULL
-    /// REQUEUES WAITING`. `FULL` of the drops were for want of room, `-` where the discipline does not tell.
+    /// The queueing disciplines of the network namespace that dropped packets to be sent, or had one put back, a line each:
+    /// `INTERFACE KIND DROPS FULL REQUEUES`. `FULL` of the drops were for want of room, `-` where the kind does not tell.
     Qdiscs,
     /// Whether an environment variable of tunecheck itself is set: an empty answer, or a refusal. Never its value.
     Env,

@@ -1,4 +1,4 @@
-//! Queueing disciplines: what waits to be sent, and what was dropped before a driver saw it.
+//! Queueing disciplines: what was dropped before a driver saw it.
 //!
 //! Source: `linux/rtnetlink.h`, `linux/gen_stats.h`, `linux/pkt_sched.h`; net/sched of the kernel. Unprivileged; of the
 //! network namespace.
@@ -28,15 +28,22 @@ const INGRESS: u32 = 0xffff_fff1;
 pub(super) fn answer() -> Result<Vec<u8>, Errno> {
     let dump = |kind, body: usize, keep| whole(SockProtocol::NetlinkRoute, &asking(kind, &vec![0; body]), keep);
     let qdiscs = dump(RTM_GETQDISC, QDISC, WHOLE)?;
+    let qdiscs: Vec<Qdisc> = messages(&qdiscs).filter_map(|(_, body)| qdisc(body)).collect();
+    let lost = |one: &&Qdisc| one.drops > 0 || one.requeues > 0;
+    let told: Vec<&Qdisc> =
+        qdiscs.iter().filter(lost).filter(|one| one.parent != INGRESS && !one.has_others(&qdiscs)).collect();
+    // The names of interfaces come with all that is known of them.
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
     let links = dump(RTM_GETLINK, LINK, NAMED_LINK)?;
     let names: BTreeMap<i32, String> = messages(&links).filter_map(|(_, body)| link(body)).collect();
-    let qdiscs: Vec<Qdisc> = messages(&qdiscs).filter_map(|(_, body)| qdisc(body)).collect();
     let mut lines = String::new();
-    for one in qdiscs.iter().filter(|one| one.kind != "noqueue" && one.parent != INGRESS && !one.has_others(&qdiscs)) {
+    for one in told {
         // An interface that went away meanwhile has no name any more.
         let Some(name) = names.get(&one.interface) else { continue };
         let full = one.full.map_or_else(|| "-".to_owned(), |full| full.to_string());
-        let _ = writeln!(lines, "{name} {} {} {full} {} {}", one.kind, one.drops, one.requeues, one.waiting);
+        let _ = writeln!(lines, "{name} {} {} {full} {}", one.kind, one.drops, one.requeues);
     }
     Ok(lines.into_bytes())
 }
@@ -59,7 +66,6 @@ struct Qdisc {
     /// count these apart.
     full: Option<u32>,
     requeues: u32,
-    waiting: u32,
 }
 
 impl Qdisc {
@@ -102,7 +108,6 @@ fn qdisc(body: &[u8]) -> Option<Qdisc> {
         drops,
         full,
         requeues: number(queue, 12)?,
-        waiting: number(queue, 0)?,
     })
 }
 
@@ -136,7 +141,7 @@ mod tests {
         let full = |kind: &[u8], own: &[u32]| {
             let own: Vec<u8> = own.iter().flat_map(|number| number.to_ne_bytes()).collect();
             let read = qdisc(&message(kind, (0, u32::MAX), &own)).unwrap();
-            assert_eq!((read.drops, read.requeues, read.waiting, read.interface), (41, 3, 7, 2));
+            assert_eq!((read.drops, read.requeues, read.interface), (41, 3, 2));
             read.full
         };
         assert_eq!(full(b"pfifo_fast\0", &[]), Some(41));

@@ -160,7 +160,7 @@ fn a_receiver_of_datagrams(scene: &Scene) {
     loopback_up();
     let rule = "listen/unix-datagrams";
     assert_eq!(report(scene.tunecheck(), &[]).finding(rule)["outcome"], "not-applicable");
-    let path = scene.folder.join("log");
+    let path = scene.folder.join("messages");
     let _receiver = UnixDatagram::bind(&path).unwrap();
     let sender = UnixDatagram::unbound().unwrap();
     sender.set_nonblocking(true).unwrap();
@@ -174,7 +174,7 @@ fn a_receiver_of_datagrams(scene: &Scene) {
     assert_eq!(report(scene.tunecheck(), &[]).finding(rule)["outcome"], "pass");
     // What was there before keeps its queue.
     assert!(sender.send_to(b"x", &path).is_err());
-    let again = scene.folder.join("log again");
+    let again = scene.folder.join("messages again");
     let _receiver = UnixDatagram::bind(&again).unwrap();
     let sender = UnixDatagram::unbound().unwrap();
     sender.set_nonblocking(true).unwrap();
