@@ -130,7 +130,7 @@ fn value(name: &str) -> BoxedStrategy<Value> {
             select(vec!["cni0", "docker0"]).prop_map(|text| Value::Text(text.into())).boxed()
         }
         Unit::Text if !name.starts_with("boot[") => {
-            select(vec!["cubic", "bbr", "6.12.1", "5.4.0", ""]).prop_map(|text| Value::Text(text.into())).boxed()
+            select(vec!["cubic", "bbr", "6.12.1", "5.4.0", "3.10.0", ""]).prop_map(|text| Value::Text(text.into())).boxed()
         }
         _ => number().boxed(),
     }
