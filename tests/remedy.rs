@@ -129,9 +129,9 @@ fn value(name: &str) -> BoxedStrategy<Value> {
         Unit::Text if name == "bridge.name" => {
             select(vec!["cni0", "docker0"]).prop_map(|text| Value::Text(text.into())).boxed()
         }
-        Unit::Text if !name.starts_with("boot[") => {
-            select(vec!["cubic", "bbr", "6.12.1", "5.4.0", "3.10.0", ""]).prop_map(|text| Value::Text(text.into())).boxed()
-        }
+        Unit::Text if !name.starts_with("boot[") => select(vec!["cubic", "bbr", "6.12.1", "5.4.0", "3.10.0", ""])
+            .prop_map(|text| Value::Text(text.into()))
+            .boxed(),
         _ => number().boxed(),
     }
 }

@@ -97,6 +97,7 @@ pub struct RecordedProof {
 
 /// Figures that a change was worked out from.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are of sysctls")]
 pub enum Figures {
     /// Of a sysctl.
     Sysctl {

@@ -212,6 +212,7 @@ struct ActionIn {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are of sysctls")]
 enum EditIn {
     Sysctl {
         name: String,
