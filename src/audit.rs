@@ -206,7 +206,7 @@ pub(crate) fn audit_over(
     });
     read_more(&once, told.filter_map(|finding| rules.get(finding.rule)), &mut read);
     mend(&mut findings, rules, &read, workload.role);
-    let mut notes = host.notes();
+    let mut notes = once.notes();
     if workload.role != Role::Client && workload.ports.is_empty() {
         notes.push(
             "No service port is declared (--port): a backlog below the burst is a warning, not a failure, and none on loopback and port 22 while nothing was dropped there.".to_owned(),

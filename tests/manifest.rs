@@ -21,7 +21,7 @@ use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 use serde_json::Value;
 use support::{ROOT, Run, ended, entries, run, scratch, tunecheck};
-use tunecheck::manifest::{CHECKS, Options, Surroundings, judge};
+use tunecheck::manifest::{CHECKS, Options, Steps, Surroundings, judge};
 use tunecheck::model::finding::Outcome;
 use tunecheck::model::fix::Pod;
 use tunecheck::model::kernel_sysctls::{self, Whose};
@@ -1308,6 +1308,7 @@ fn judged(bytes: &[u8]) -> Judged {
         allowed: &[],
         known: &known,
         folder: &Surroundings::default(),
+        steps: &Steps::default(),
         load: None,
     };
     judge("file", bytes, options)

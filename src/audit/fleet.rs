@@ -1,7 +1,8 @@
 //! A machine and everything on it that has a network namespace or a container of its own.
 
 use super::{Beside, NothingReadable, Told, audit_over};
-use crate::host::{Host, MOST_TARGETS, Survey};
+use crate::host::{Host, Survey};
+use crate::model::bounds;
 use crate::model::fleet::{Fleet, Section};
 use crate::model::workload::Workload;
 use crate::rules::RuleSet;
@@ -56,9 +57,10 @@ fn notes(survey: &Survey) -> Vec<String> {
     let mut notes = Vec::new();
     if survey.left_out > 0 {
         notes.push(format!(
-            "{} containers and network namespaces were not looked at: {MOST_TARGETS} are audited at once. --name NAME --all \
+            "{} containers and network namespaces were not looked at: {} are audited at once. --name NAME --all \
              takes those of one name.",
-            survey.left_out
+            survey.left_out,
+            bounds::TARGETS
         ));
     }
     if survey.hidden {

@@ -1,6 +1,7 @@
 //! What is typed. What it means is decided in `settings`.
 
 mod diff;
+mod help;
 mod manifest;
 mod plan;
 mod probe;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use diff::{DiffArgs, DiffFailOn, DiffFormat};
+pub(super) use help::HelpTopic;
 pub(super) use manifest::{ManifestArgs, ManifestFormat};
 pub(super) use plan::{PlanArgs, PlanFormat, ProtocolWord, TrafficArgs};
 pub(super) use probe::{AskArgs, PeerArgs, ProbeArgs, ProbeCommand};
@@ -53,7 +55,7 @@ Exit codes: 0 printed (also where nothing is wrong), 2 tunecheck could not do it
 
 /// Audits the tuning of this host, container or pod for tens of thousands of connections.
 #[derive(Debug, Parser)]
-#[command(name = "tunecheck", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 110)]
+#[command(name = "tunecheck", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, disable_help_subcommand = true, max_term_width = 110)]
 pub struct Cli {
     #[command(flatten)]
     pub(super) audit: AuditArgs,
@@ -126,6 +128,12 @@ pub(super) enum Command {
     Rules {
         #[command(subcommand)]
         command: RulesCommand,
+    },
+    /// Print the help of a command, or what tunecheck reads and follows at most: help limits
+    #[command(after_help = help::EXAMPLES, disable_help_subcommand = true)]
+    Help {
+        #[command(subcommand)]
+        topic: Option<HelpTopic>,
     },
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  tunecheck completions bash > /etc/bash_completion.d/tunecheck")]

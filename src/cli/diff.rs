@@ -11,6 +11,7 @@ use super::terminal::{Terminal, print};
 use crate::audit::audit;
 use crate::compare::compare;
 use crate::host::{Host, Replay, input};
+use crate::model::bounds;
 use crate::model::diff::Side;
 use crate::model::recorded::Recorded;
 use crate::model::workload::Workload;
@@ -64,7 +65,7 @@ fn opened(path: &Path) -> Result<Input> {
     let archive = path.extension().is_some_and(|ending| ending == "gz" || ending == "tgz");
     let bytes = match archive {
         true => GZIP.to_vec(),
-        false => input::read(path, settings::LARGEST_REPORT).with_context(|| format!("cannot read {shown}"))?,
+        false => input::read(path, bounds::REPORT.most).with_context(|| format!("cannot read {shown}"))?,
     };
     if !bytes.starts_with(&GZIP) {
         let report = report::recorded(&bytes).with_context(|| next_step(path))?;

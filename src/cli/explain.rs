@@ -12,16 +12,15 @@ use super::terminal::{Terminal, print};
 use crate::capacity::PAGES;
 use crate::host::input;
 use crate::manifest::CHECKS;
+use crate::model::bounds;
 use crate::model::manual::is_at;
 use crate::model::page::Page;
 use crate::report;
 use crate::rules::{RuleSet, lookalikes, manual};
 use crate::symptoms::{Answer, Symptoms, Topic};
 
-/// Log lines from standard input, in bytes.
-const MOST_LINES: u64 = 64 << 20;
 /// Columns of a page of text, at most.
-const WIDEST: u16 = 110;
+pub(super) const WIDEST: u16 = 110;
 
 /// Explains what these words name or are a symptom of; without words, lists what can be asked.
 pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
@@ -34,7 +33,7 @@ pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
     } else if let Some(tops) = of_manual(words) {
         (rows(&rules, &tops, width)?, Exit::Done)
     } else if words.trim() == "-" {
-        let bytes = input::read(Path::new("-"), MOST_LINES).context("standard input cannot be read")?;
+        let bytes = input::read(Path::new("-"), bounds::LOG.most).context("standard input cannot be read")?;
         said.to_lines(&String::from_utf8_lossy(&bytes))
     } else if words.trim().contains('\n') {
         said.to_lines(words)

@@ -10,6 +10,7 @@ use super::terminal::{complain, print};
 use super::{probe, settings};
 use crate::audit::{Beside, Told, audit_over, recalled};
 use crate::host::{input, write_new};
+use crate::model::bounds;
 use crate::model::report::Report;
 use crate::remedy::Plan;
 use crate::remedy::target::{self, Order, Rendered, Target};
@@ -90,6 +91,6 @@ fn single(name: &str, rendered: &Rendered, plan: &Plan) -> Result<()> {
 
 /// A report that was recorded, with its changes worked out anew.
 fn recorded(path: &Path, rules: &RuleSet) -> Result<Report> {
-    let bytes = input::read(path, settings::LARGEST_REPORT).context("cannot read it")?;
+    let bytes = input::read(path, bounds::REPORT.most).context("cannot read it")?;
     Ok(recalled(&report::recorded(&bytes)?, rules)?)
 }

@@ -12,7 +12,8 @@ use super::terminal::{Terminal, complain, print};
 use crate::evaluate::{self, evaluate, explain};
 use crate::facts;
 use crate::host::input;
-use crate::manifest::{Load, Options, Short, Surroundings, judge, tell_templates_once};
+use crate::manifest::{Load, Options, Short, Steps, Surroundings, judge, tell_templates_once};
+use crate::model::bounds;
 use crate::model::check::{Band, Check};
 use crate::model::fact::Value;
 use crate::model::facts::Facts;
@@ -27,8 +28,6 @@ use crate::remedy::target;
 use crate::report;
 use crate::rules::RuleSet;
 
-/// Largest file, or standard input, that is read. Documents have a bound of their own.
-const LARGEST: u64 = 512 << 20;
 const STDIN: &str = "-";
 /// Endings of the files that are read in a folder.
 const ENDINGS: &[&str] = &["yaml", "yml", "json"];
@@ -52,6 +51,7 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
         allowed: &args.allowed_unsafe_sysctls,
         known: &known,
         folder: &Surroundings::default(),
+        steps: &Steps::default(),
         load: declared.then_some(Load { workload: &workload, sysctls: &by_load }),
     };
     if let Some(note) = args.kubernetes_version.and_then(target::newer) {
@@ -99,12 +99,12 @@ fn judged(args: &ManifestArgs, options: Options<'_>) -> Manifests {
             },
         }
     }
-    let folders = surroundings(&files);
+    let folders = surroundings(&files, options.steps);
     let nothing = Surroundings::default();
     for file in &files {
         let name = file.display().to_string();
         let folder = file.parent().and_then(|folder| folders.get(folder)).unwrap_or(&nothing);
-        match input::read(file, LARGEST) {
+        match input::read(file, bounds::MANIFEST_FILE.most) {
             Ok(bytes) => manifests.files.push(judge(&name, &bytes, Options { folder, ..options })),
             Err(error) => manifests.unreadable.push((name, error.to_string())),
         }
@@ -114,11 +114,11 @@ fn judged(args: &ManifestArgs, options: Options<'_>) -> Manifests {
 }
 
 /// What the files of each folder say of pods. Standard input, which can be read once, stands for itself.
-fn surroundings(files: &[PathBuf]) -> BTreeMap<&Path, Surroundings> {
+fn surroundings<'a>(files: &'a [PathBuf], steps: &Steps) -> BTreeMap<&'a Path, Surroundings> {
     let mut folders: BTreeMap<&Path, Surroundings> = BTreeMap::new();
     for file in files.iter().filter(|file| *file != Path::new(STDIN) && !file.starts_with("/dev")) {
-        if let (Some(folder), Ok(bytes)) = (file.parent(), input::read(file, LARGEST)) {
-            folders.entry(folder).or_default().add(Surroundings::of(&bytes));
+        if let (Some(folder), Ok(bytes)) = (file.parent(), input::read(file, bounds::MANIFEST_FILE.most)) {
+            folders.entry(folder).or_default().add(Surroundings::of(&bytes, steps));
         }
     }
     folders

@@ -27,7 +27,7 @@ pub use args::Cli;
 pub use exit::Exit;
 pub use explain::symptoms as explained;
 
-use args::{AuditArgs, AuditOnly, Command, Format};
+use args::{AuditArgs, AuditOnly, Command, Format, HelpTopic};
 use terminal::{Terminal, complain, print};
 
 use crate::audit::{self, Beside, Told, audit_over, read, read_more};
@@ -88,6 +88,7 @@ fn told(args: Vec<OsString>) -> Exit {
         Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
         Some(Command::Snapshot { dir, rules, pid }) => snapshot_verb(&dir, &rules, pid.is_some()),
         Some(Command::Rules { command }) => rules::run(command),
+        Some(Command::Help { topic }) => help_verb(topic),
         Some(Command::Completions { shell }) => completions_verb(shell),
         Some(Command::Man { command }) => man_verb(&command),
     })
@@ -168,15 +169,29 @@ fn completions_verb(shell: clap_complete::Shell) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn man_verb(command: &[String]) -> Result<Exit> {
+/// The command of these words.
+fn command_of(words: &[String]) -> Result<clap::Command> {
     let mut main = Cli::command();
     main.build();
-    let words = || command.iter().flat_map(|words| words.split_whitespace());
-    let page = words()
-        .try_fold(&main, below)
-        .ok_or_else(|| anyhow!("there is no command {}", words().collect::<Vec<_>>().join(" ")))?;
+    let words = || words.iter().flat_map(|words| words.split_whitespace());
+    let found = words().try_fold(&main, below);
+    found.cloned().ok_or_else(|| anyhow!("there is no command {}", words().collect::<Vec<_>>().join(" ")))
+}
+
+fn help_verb(topic: Option<HelpTopic>) -> Result<Exit> {
+    let text = match topic {
+        Some(HelpTopic::Limits) => report::limits(settings::width(Terminal::stdout()).min(explain::WIDEST).into()),
+        Some(HelpTopic::Command(words)) => command_of(&words)?.render_long_help().to_string(),
+        None => command_of(&[])?.render_long_help().to_string(),
+    };
+    print(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn man_verb(command: &[String]) -> Result<Exit> {
+    let page = command_of(command)?;
     let mut text = Vec::new();
-    clap_mangen::Man::new(page.clone()).render(&mut text)?;
+    clap_mangen::Man::new(page).render(&mut text)?;
     print(&text)?;
     Ok(Exit::Done)
 }

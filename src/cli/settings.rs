@@ -12,9 +12,9 @@ use super::values::Pid;
 use crate::audit::{Sampling, Service, in_container};
 use crate::facts;
 use crate::host::{
-    Dump, Host, Itself, LARGEST_DUMP, Live, Of, Replay, Target, Tree, find, input, own_processes,
-    workload as workload_process,
+    Dump, Host, Itself, Live, Of, Replay, Target, Tree, find, input, own_processes, workload as workload_process,
 };
+use crate::model::bounds;
 use crate::model::catalogue::Catalogue;
 use crate::model::fact::Value;
 use crate::model::facts::{Facts, grouped};
@@ -26,8 +26,6 @@ use crate::remedy::target;
 use crate::report::Style;
 use crate::rules::{Problem, RuleSet, file};
 
-/// Largest report that is read back.
-pub(super) const LARGEST_REPORT: u64 = 64 << 20;
 /// Columns of a report that does not go to a terminal.
 const PIPE_WIDTH: u16 = 100;
 
@@ -84,7 +82,7 @@ pub(super) fn load(path: &Path, catalogue: &Catalogue) -> Result<Vec<(PathBuf, R
 
 fn load_one(root: &Path, path: &Path, catalogue: &Catalogue) -> Result<(Rule, Doc), Vec<Problem>> {
     let trouble = |what: String| vec![Problem { line: None, what }];
-    let bytes = input::read(path, file::LARGEST).map_err(|error| trouble(error.to_string()))?;
+    let bytes = input::read(path, bounds::RULE_FILE.most).map_err(|error| trouble(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
@@ -146,7 +144,7 @@ pub(super) fn stated_traffic(named: &str, rules: &RuleSet) -> Result<Traffic> {
 }
 
 fn in_file<T>(named: &str, meaning: impl Fn(&str) -> Result<T, Problem>) -> Result<T> {
-    let bytes = input::read(Path::new(named), file::LARGEST).with_context(|| {
+    let bytes = input::read(Path::new(named), bounds::RULE_FILE.most).with_context(|| {
         format!("--workload {named}: no such role (client, server, gateway) and no file that can be read")
     })?;
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("{named} is not UTF-8 text"))?;
@@ -173,7 +171,7 @@ pub(super) fn host(args: &SourceArgs) -> Result<Box<dyn Host>> {
         return Ok(Box::new(tree));
     }
     if let Some(path) = &args.sysctl {
-        let bytes = input::read(path, LARGEST_DUMP)
+        let bytes = input::read(path, bounds::DUMP.most)
             .with_context(|| format!("cannot read --sysctl {} (- is standard input)", path.display()))?;
         let dump = Dump::parse(&path.display().to_string(), &bytes)
             .with_context(|| format!("cannot read --sysctl {}", path.display()))?;

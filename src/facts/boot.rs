@@ -155,7 +155,7 @@ impl Boot {
     fn variables(&self, gather: &Gather<'_>) -> BTreeSet<String> {
         let mut keys: BTreeSet<String> = self.orders.iter().flat_map(Order::variables).map(str::to_owned).collect();
         if self.orders.iter().any(Order::has_patterns) {
-            let read = gather.facts.iter().filter_map(|(name, _)| name.strip_prefix("sysctl."));
+            let read = gather.facts.of_family("sysctl.").filter_map(|(name, _)| name.strip_prefix("sysctl."));
             keys.extend(read.map(|name| variable::variable(name).0.into_owned()));
         }
         keys.retain(|key| is_readable(key) && is_of_concern(key));
@@ -237,7 +237,7 @@ impl Boot {
         let absent = live.as_ref().is_err_and(|gap| gap.cause == Cause::Absent);
         let removed = || known::removed_in(key).is_some_and(|of| self.kernel.is_some_and(|kernel| kernel >= of));
         // Where no sysctl at all is seen, one that is missing says nothing.
-        let any = gather.facts.iter().any(|(name, fact)| name.starts_with("sysctl.") && fact.reading.is_ok());
+        let any = gather.facts.of_family("sysctl.").any(|(_, fact)| fact.reading.is_ok());
         (!set.quiet && (absent && any || live.is_err() && removed()))
             .then(|| cause::of_absence(gather, key, &set.by, &set.at, self.kernel))
             .flatten()

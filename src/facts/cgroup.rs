@@ -12,6 +12,7 @@ use procfs::{FromRead, ProcessCGroup, ProcessCGroups};
 
 use self::folders::{Folders, limits, version};
 use super::{Gather, Source, number, over, text};
+use crate::model::bounds;
 use crate::model::fact::{Cause, Gap, Reading, Value};
 
 const SELF: &str = "/proc/self/cgroup";
@@ -126,7 +127,8 @@ fn cpu_max(file: &str, text: &str) -> Result<Option<i128>, Gap> {
 
 fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
     let mut folders = Folders::of(gather, groups, "cpu");
-    folders.paths.truncate(over::LEVELS);
+    let whole = folders.paths.len();
+    folders.paths.truncate(bounds::LEVELS.count());
     let quota = |path: &str| -> Result<Option<i128>, Gap> {
         if folders.v2 {
             let file = format!("{path}/cpu.max");
@@ -137,7 +139,12 @@ fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
         Ok(quota.zip(period).map(|(quota, period)| quota.saturating_mul(1000) / period))
     };
     let names = ["cgroup.cpu.limit", "cgroup.cpu.periods", "cgroup.cpu.throttled", "cgroup.cpu.throttled_usec"];
-    match limits(gather, &folders, quota) {
+    let deeper = || {
+        Gap::new(Cause::Unsupported, format!("{whole} cgroups lie in each other, and {} are looked at", bounds::LEVELS))
+    };
+    match limits(gather, &folders, quota)
+        .and_then(|found| if bounds::LEVELS.is_exceeded_by(whole) { Err(deeper()) } else { Ok(found) })
+    {
         Ok(found) if !found.is_empty() => {
             for (path, limit) in found {
                 let level = folders.paths.iter().position(|folder| folder == path).unwrap_or_default();

@@ -15,6 +15,7 @@ use super::derive::{first_port, listening_ports, ports_used_at_most, usable_port
 use super::listeners::{address, without_ipv6};
 use super::{Gather, Source, Wanted};
 use crate::host::{Ask, Query, sock_diag};
+use crate::model::bounds;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 use crate::model::facts::Name;
@@ -82,8 +83,6 @@ const FOR_ONE: &str = "toward this destination from this address. From half of t
 const FOR_ALL: &str = "from this address. Sockets here are bound before connect() without IP_BIND_ADDRESS_NO_PORT, by the \
                        ports that they hold: each of these ports serves one destination and is taken from all others, \
                        and at the end bind() fails with EADDRINUSE, whatever tcp_tw_reuse says";
-/// Destinations that are named at most.
-const NAMED: usize = 10;
 /// The first kernel that shows sockets which are bound and not connected.
 const SHOWS_BOUND: Version = Version { major: 6, minor: 8, patch: 0 };
 
@@ -110,7 +109,7 @@ fn read(gather: &mut Gather<'_>) {
     let sources = held.sources(drawing, kernel.is_none_or(|kernel: Version| kernel >= EVEN_FIRST));
     let bound_first = sources.iter().any(|source| source.told == Told::BoundFirst);
     gather.put(BOUND_FIRST, Ok(Value::Number(bound_first.into())), "sock_diag");
-    for source in sources.iter().filter(|source| source.told != Told::Connected).take(NAMED) {
+    for source in sources.iter().filter(|source| source.told != Told::Connected).take(bounds::SOURCES.count()) {
         let name = |key: &str| format!("destination[every destination from {}].{key}", source.from);
         if source.told == Told::BoundFirst && share(source.ports, usable) >= QUARTER {
             gather.put(name("ports"), number(source.ports), "sock_diag");
@@ -124,7 +123,7 @@ fn read(gather: &mut Gather<'_>) {
     }
     let destinations = held.destinations();
     gather.put(COUNT, number(destinations.len()), "sock_diag");
-    for (at, destination) in destinations.iter().take(NAMED).enumerate() {
+    for (at, destination) in destinations.iter().take(bounds::SOURCES.count()).enumerate() {
         // Who is far from the limit is named only if nobody is nearer.
         if at == 0 || share(destination.ports, usable) >= QUARTER {
             let name = |key: &str| format!("destination[{} from {}].{key}", destination.to, destination.from);

@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::{Gather, Source, number, text};
+use crate::model::bounds;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
 const DEV: &str = "/proc/net/dev";
 const CLASS: &str = "/sys/class/net";
-/// Interfaces with drops that are looked at. A node has hundreds, its cards are few.
-const MOST: usize = 256;
 
 const fn entry(name: &'static str, unit: Unit, read: &'static str, meaning: &'static str) -> Entry {
     let document = "https://docs.kernel.org/networking/statistics.html";
@@ -99,8 +98,8 @@ struct Card {
 fn cards(gather: &Gather<'_>, interfaces: &[Interface]) -> Result<Vec<Card>, Gap> {
     let dropped: Vec<&Interface> =
         interfaces.iter().filter(|one| one.rx_dropped.saturating_add(one.tx_dropped) > 0).collect();
-    if dropped.len() > MOST {
-        return Err(Gap::new(Cause::Unsupported, format!("more than {MOST} interfaces dropped packets")));
+    if dropped.len() > bounds::DEVICES.count() {
+        return Err(Gap::new(Cause::Unsupported, format!("more than {} interfaces dropped packets", bounds::DEVICES)));
     }
     if dropped.is_empty() {
         return Ok(Vec::new());

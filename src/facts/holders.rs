@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::owners::{self, OWNER};
 use super::process::{fds_in, limit};
 use super::{Gather, Source, text};
+use crate::model::bounds;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::Facts;
@@ -16,8 +17,6 @@ pub(super) const HARD: &str = "listener[*].nofile.hard";
 pub(super) const FDS: &str = "listener[*].fds";
 pub(super) const CGROUP: &str = "listener[*].cgroup";
 const READ: &str = "/proc/PID/limits of who listens";
-/// Processes that are looked at: a machine has some ten that listen.
-const MOST: usize = 64;
 
 const fn entry(name: &'static str, unit: Unit, meaning: &'static str) -> Entry {
     let document = "https://man7.org/linux/man-pages/man5/proc_pid_limits.5.html";
@@ -74,7 +73,7 @@ fn read(gather: &mut Gather<'_>) {
         let pid = owner.map(|owner| owner.rsplit_once(' ').map_or(String::new(), |(_, pid)| pid.to_owned()));
         for key in &wanted {
             let reading = match &pid {
-                Ok(pid) if kept.len() < MOST * KEYS.len() => {
+                Ok(pid) if kept.len() < bounds::LISTENING_PROCESSES.count() * KEYS.len() => {
                     kept.entry((pid.clone(), key)).or_insert_with(|| of(gather, pid, key)).clone()
                 }
                 Ok(_) => Err(Gap::new(Cause::Unsupported, "more processes listen than are looked at")),

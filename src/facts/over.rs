@@ -7,9 +7,6 @@ use crate::model::fact::{Cause, Gap, Value};
 use crate::model::facts::{Facts, Name};
 use crate::model::window::Window;
 
-/// Groups that are asked for a CPU quota, from the process's own upward: systemd and Kubernetes nest five or six deep.
-pub(super) const LEVELS: usize = 16;
-
 const THROTTLED_SHARE: &str = "cgroup.cpu.throttled_share";
 /// What is known of each group with a CPU quota, by the end of its name. All but the first are counters.
 const OF_A_GROUP: [&str; 4] = ["limit", "periods", "throttled", "throttled_usec"];
@@ -141,6 +138,7 @@ pub(super) fn tell_group(facts: &mut Facts) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::bounds;
 
     /// Groups by level, each with its limit, periods and throttled periods.
     fn groups(groups: &[(usize, i128, i128)]) -> Facts {
@@ -200,7 +198,7 @@ mod tests {
 
     #[test]
     fn every_level_has_counters_that_are_kept() {
-        for level in 0..LEVELS {
+        for level in 0..bounds::LEVELS.count() {
             for key in OF_A_GROUP.iter().skip(1) {
                 assert!(QUOTAS.contains(&of_level(level, key).as_str()), "{level} {key}");
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Gather, Source, parse_sysctl, text};
 use crate::host::{Host, Refusal};
+use crate::model::bounds;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 use crate::model::sysctl::{self, variable::variable};
@@ -12,8 +13,6 @@ const ACTIVE: &str = "/etc/tuned/active_profile";
 const MAIN: &str = "/etc/tuned/tuned-main.conf";
 /// Where a profile may lie, the first one counts.
 const FOLDERS: [&str; 4] = ["/etc/tuned", "/etc/tuned/profiles", "/usr/lib/tuned", "/usr/lib/tuned/profiles"];
-/// Profiles that include each other, at most.
-const DEEPEST: usize = 8;
 
 const VALUE: &str = "tuned[*].value";
 const NAMES: &str = "tuned[*].names";
@@ -104,6 +103,8 @@ struct Line {
 struct Settings {
     lines: Vec<Line>,
     gap: Option<Gap>,
+    /// Profiles that were read, those that include each other in a circle again and again.
+    profiles: usize,
 }
 
 impl Settings {
@@ -111,7 +112,7 @@ impl Settings {
     fn active(host: &dyn Host) -> Result<Self, Refusal> {
         let mut set = Self::default();
         for profile in text(&host.read(ACTIVE)?).split_whitespace() {
-            set.read(host, profile, 0);
+            set.read(host, profile);
         }
         Ok(set)
     }
@@ -132,8 +133,14 @@ impl Settings {
     }
 
     /// Reads a profile after those that it includes, which it overrides.
-    fn read(&mut self, host: &dyn Host, profile: &str, depth: usize) {
-        if depth > DEEPEST || profile.is_empty() || profile.contains('/') || profile.starts_with('.') {
+    fn read(&mut self, host: &dyn Host, profile: &str) {
+        if profile.is_empty() || profile.contains('/') || profile.starts_with('.') {
+            return;
+        }
+        self.profiles += 1;
+        if bounds::PROFILES.is_exceeded_by(self.profiles) {
+            let why = format!("TuneD's profiles include each other more than {} times", bounds::PROFILES);
+            self.gap = Some(Gap::new(Cause::Unsupported, why));
             return;
         }
         let found = FOLDERS.iter().find_map(|folder| {
@@ -167,7 +174,7 @@ impl Settings {
                 match (section.as_str(), key) {
                     ("main", "include") => {
                         for other in value.split([',', ' ']).filter(|other| !other.is_empty()) {
-                            self.read(host, other, depth + 1);
+                            self.read(host, other);
                         }
                     }
                     (_, "type") => of_sysctl = value == "sysctl",

@@ -12,6 +12,7 @@ use self::lookup::{Listing, Unit};
 use self::syntax::{Limits, assigned};
 use super::{Gather, Source, text};
 use crate::host::Host;
+use crate::model::bounds;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{self, Cause, Gap, Scope, Value};
 
@@ -39,8 +40,6 @@ const OWN: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
 const LOCAL: &str = "/usr/local/lib/systemd/system";
 /// systemd raises fs.nr_open this far at boot where it is built to, and no unit asks for more.
 const RAISED: i128 = 1_073_741_816;
-/// Units that are read.
-const MOST_UNITS: usize = 200;
 
 pub(super) const SOURCE: Source = Source {
     families: &["units"],
@@ -78,7 +77,11 @@ fn most_asked(host: &dyn Host) -> Result<(i128, String), Gap> {
         let unit = name.strip_suffix(".d").unwrap_or(name);
         unit.ends_with(".service").then(|| unit.to_owned())
     }));
-    for unit in units.into_iter().take(MOST_UNITS) {
+    if bounds::UNITS.is_exceeded_by(units.len()) {
+        let why = format!("this machine has {} units of its own, and {} are read", units.len(), bounds::UNITS);
+        return Err(Gap::new(Cause::Unsupported, why));
+    }
+    for unit in units {
         match of_unit(host, &unit, default, &listing) {
             Ok(UnitLimits { hard, .. }) if hard > most.0 && hard != i128::MAX => most = (hard, unit),
             Ok(_) => {}

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use super::of::Of;
 use super::processes::Process;
 use super::{Ask, Host, Query, owners, sock_diag};
+use crate::model::bounds;
 
-/// Processes that are looked into for who listens.
-const MOST: usize = 200;
 /// Where the socket's inode number lies in `inet_diag_msg` (linux/inet_diag.h).
 const INODE: std::ops::Range<usize> = 68..72;
 
@@ -22,6 +21,15 @@ pub(super) fn choose<'a>(all: &[&'a Process]) -> Option<(&'a Process, String)> {
     let count = all.len();
     Some(match listening(&all) {
         Ok(Some(process)) => (process, format!("of {count} processes the oldest one that listens")),
+        Ok(None) if bounds::CANDIDATES.is_exceeded_by(count) => {
+            let most = bounds::CANDIDATES;
+            (
+                oldest,
+                format!(
+                    "the oldest of {count} processes, of which the {most} oldest do not listen on TCP and the rest was not looked at"
+                ),
+            )
+        }
         Ok(None) => (oldest, format!("the oldest of {count} processes, none of which listens on TCP")),
         Err(()) => (oldest, format!("the oldest of {count} processes; this user may not see which of them listens")),
     })
@@ -39,7 +47,7 @@ fn listening<'a>(all: &[&'a Process]) -> Result<Option<&'a Process>, ()> {
         return Ok(None);
     }
     let mut denied = false;
-    for process in all.iter().take(MOST) {
+    for process in all.iter().take(bounds::CANDIDATES.count()) {
         match owners::holds(process.pid, &sockets) {
             Ok(true) => return Ok(Some(process)),
             Ok(false) => {}

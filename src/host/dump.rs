@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use thiserror::Error;
 
 use super::{Answer, Ask, Host, Query, Refusal};
+use crate::model::bounds;
 use crate::model::sysctl;
 
 /// Families that a whole `sysctl -a` of any kernel has.
@@ -15,8 +16,6 @@ const FAMILIES: [&str; 4] = ["fs.", "kernel.", "net.", "vm."];
 const WHOLE: usize = 300;
 /// The name of one boot of one machine: two of them tell most plainly that there are two dumps.
 const BOOT: &str = "kernel.random.boot_id";
-/// Largest dump, in bytes of text.
-pub const LARGEST: u64 = 16 << 20;
 /// How files begin that other programs packed.
 const PACKED: [(&[u8], &str); 4] =
     [(b"\xfd7zXZ", "xz"), (b"BZh", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip")];
@@ -184,8 +183,10 @@ fn text(bytes: &[u8]) -> Result<String, NoDump> {
     }
     let mut unpacked = Vec::new();
     let packed = flate2::read::MultiGzDecoder::new(bytes);
-    match packed.take(LARGEST + 1).read_to_end(&mut unpacked) {
-        Ok(_) if unpacked.len() as u64 > LARGEST => Err(NoDump::Broken(format!("larger than {} MiB", LARGEST >> 20))),
+    match packed.take(bounds::DUMP.most + 1).read_to_end(&mut unpacked) {
+        Ok(_) if unpacked.len() as u64 > bounds::DUMP.most => {
+            Err(NoDump::Broken(format!("larger than {}", bounds::DUMP)))
+        }
         Ok(_) => Ok(decoded(&unpacked)),
         Err(error) => Err(NoDump::Broken(error.to_string())),
     }

@@ -9,9 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use nix::errno::Errno;
 
 use super::processes;
+use crate::model::bounds;
 
-/// How many processes the answer names.
-const NAMED: usize = 10;
 /// Share of a limit in millionths, so that two large tables can be told apart.
 const MILLION: u64 = 1_000_000;
 
@@ -27,7 +26,7 @@ struct Process {
 /// What a pass found.
 #[derive(Debug, Default)]
 struct Pass {
-    /// Those nearest to their limit, at most [`NAMED`].
+    /// Those nearest to their limit, at most [`bounds::FULLEST`].
     top: BTreeSet<Process>,
     looked: u64,
     denied: u64,
@@ -82,7 +81,7 @@ impl Pass {
     fn keep(&mut self, pid: u32, used: u64, soft: u64) {
         let share = used.saturating_mul(MILLION) / soft.max(1);
         self.top.insert(Process { share, used, pid: Reverse(pid), soft });
-        if self.top.len() > NAMED {
+        if self.top.len() > bounds::FULLEST.count() {
             self.top.pop_first();
         }
     }
@@ -167,7 +166,7 @@ mod tests {
         let text = String::from_utf8(answer(None).unwrap()).unwrap();
         let (first, rest) = text.split_once('\n').unwrap();
         assert!(first.starts_with("looked=") && first.contains(" denied="), "{first}");
-        assert!((1..=NAMED).contains(&rest.lines().count()), "{rest}");
+        assert!((1..=bounds::FULLEST.count()).contains(&rest.lines().count()), "{rest}");
         let own = std::process::id();
         let (counted, listed) = (used(own, true).unwrap(), used(own, false).unwrap());
         // Counted, or a kernel before 6.2; other tests open and close files meanwhile.

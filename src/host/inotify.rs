@@ -10,12 +10,11 @@ use nix::errno::Errno;
 
 use super::fd_use::comm;
 use super::processes;
+use crate::model::bounds;
 
 const INSTANCE: &[u8] = b"anon_inode:inotify";
 const FIRST_USERNS: &[u8] = b"user:[4026531837]";
 const FIRST_PIDNS: &[u8] = b"pid:[4026531836]";
-/// Users that the answer names.
-const NAMED: usize = 100;
 
 /// An instance as /proc shows it. A child that was forked with one shares it, and shows the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,7 +74,7 @@ pub(super) fn answer() -> io::Result<Vec<u8>> {
     let mut users: Vec<(u32, Held)> = by_user(&holders).into_iter().collect();
     users.sort_by_key(|(user, held)| (std::cmp::Reverse(held.instances), *user));
     // Whoever holds most watches need not be among those with most instances.
-    let (named, rest) = users.split_at(users.len().min(NAMED));
+    let (named, rest) = users.split_at(users.len().min(bounds::USERS.count()));
     let watcher = rest.iter().max_by_key(|(_, held)| held.watches);
     for (user, Held { instances, watches, most: (count, pid) }) in named.iter().chain(watcher) {
         text.push_str(&format!("{user} {instances} {watches} {pid} {count} {}\n", comm(*pid)));

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+use crate::model::bounds;
+
 /// Reads a file that the user named, or standard input for `-`, up to `cap` bytes.
 ///
 /// # Errors
@@ -19,6 +21,14 @@ pub fn read(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {} KiB", cap >> 10)));
     }
     Ok(content)
+}
+
+/// Opens a file that is read in parts, under bounds of its reader.
+///
+/// # Errors
+/// Those of opening; a FIFO or a device is refused.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    regular(path)
 }
 
 /// Opens a regular file. Another kind may keep its reader waiting for ever, and a device may act when it is opened. What the
@@ -65,6 +75,10 @@ pub fn files(path: &Path, endings: &[&str]) -> io::Result<Vec<PathBuf>> {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| endings.iter().any(|ending| end == *ending)) {
                 found.push(path);
+                if bounds::MANIFEST_FILES.is_exceeded_by(found.len()) {
+                    let what = format!("more than {} files (tunecheck help limits)", bounds::MANIFEST_FILES);
+                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+                }
             }
         }
     }

@@ -7,11 +7,9 @@ use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 
-use super::live::{LARGEST, Live, refusal};
+use super::live::{Live, refusal};
 use super::{Answer, Ask, Host, Query};
-
-/// Most files that are kept open.
-const MOST: usize = 200;
+use crate::model::bounds;
 
 /// The machine tunecheck runs on. A file is opened once and read from its beginning each time, which costs a third.
 #[derive(Debug, Default)]
@@ -41,7 +39,7 @@ impl Kept {
                 Some(Err(_)) | None => files.remove(path),
             };
         }
-        if files.len() < MOST
+        if files.len() < bounds::KEPT_FILES.count()
             && (path.starts_with("/proc/") || path.starts_with("/sys/"))
             && let Ok(file) = File::open(path)
             && let Some(Ok(bytes)) = whole(&file, path)
@@ -70,7 +68,7 @@ fn whole(file: &File, path: &str) -> Option<Answer> {
         if count == 0 {
             return Some(Ok(content));
         }
-        if content.len() > LARGEST {
+        if content.len() > bounds::FILE.count() {
             return None;
         }
     }

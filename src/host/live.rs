@@ -15,9 +15,7 @@ use nix::unistd::{AccessFlags, faccessat};
 use super::{
     Answer, Ask, Host, Query, Refusal, confinement, fd_use, inotify, owners, processes, qdiscs, sock_diag, unix_diag,
 };
-
-/// Most that is read of one file. Nothing an audit reads is near it; a bigger file is refused, not cut.
-pub(super) const LARGEST: usize = 4 << 20;
+use crate::model::bounds;
 
 /// The machine tunecheck runs on, seen from its own namespaces.
 #[derive(Debug, Default)]
@@ -145,11 +143,21 @@ fn read_at_once(file: &mut File) -> io::Result<Vec<u8>> {
 }
 
 fn list(path: &str) -> io::Result<Vec<u8>> {
-    let mut names = std::fs::read_dir(path)?
-        .map(|entry| Ok(entry?.file_name().into_vec()))
-        .collect::<io::Result<Vec<Vec<u8>>>>()?;
+    let most = if is_of_descriptors(path) { bounds::FOLDER_OF_PROC } else { bounds::FOLDER };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        names.push(entry?.file_name().into_vec());
+        if most.is_exceeded_by(names.len()) {
+            return Err(io::Error::other(format!("{path} holds more than {most} names (tunecheck help limits)")));
+        }
+    }
     names.sort_unstable();
     Ok(names.join(&0))
+}
+
+/// Whether a folder is that of a process's descriptors, which are counted.
+fn is_of_descriptors(path: &str) -> bool {
+    path.strip_prefix("/proc/").and_then(|rest| rest.split_once('/')).is_some_and(|(_, rest)| rest == "fd")
 }
 
 pub(super) fn errno(error: Errno) -> Refusal {

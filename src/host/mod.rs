@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the module that touches the machine")]
 
+mod archive;
 mod below;
 mod child;
 mod choice;
@@ -50,7 +51,7 @@ use std::fmt;
 pub use child::{Child, End};
 pub use clock::Clock;
 pub use confinement::{Allowed, confine};
-pub use dump::{Dump, LARGEST as LARGEST_DUMP, NoDump};
+pub use dump::{Dump, NoDump};
 pub use kept::Kept;
 pub use live::{Itself, Live};
 pub use of::Of;
@@ -61,7 +62,7 @@ pub use recorder::Recorder;
 pub use room::{NoRoom, room};
 pub use signals::{Came, Signals, end_by};
 pub use snapshot::{Replay, write as write_snapshot};
-pub use survey::{MOST as MOST_TARGETS, Subject, Survey, survey};
+pub use survey::{Subject, Survey, survey};
 pub use target::{NoTarget, Target, find};
 pub use tree::Tree;
 pub use witness::{WITNESS, be_witness};

@@ -9,9 +9,8 @@ use serde_json::Value;
 
 use super::input;
 use super::processes::shown;
+use crate::model::bounds;
 
-/// Largest state file that is read.
-const LARGEST: u64 = 16 << 20;
 const DOCKER: &str = "/var/lib/docker/containers";
 const CONTAINERD: &str = "/run/containerd/io.containerd.runtime.v2.task";
 /// Of Podman and CRI-O, by storage driver; the name of a container stands in a list in the same folder.
@@ -116,7 +115,7 @@ fn stored(list: &Value) -> Vec<(String, String)> {
 }
 
 fn json(path: &str) -> Option<Value> {
-    serde_json::from_slice(&input::read(Path::new(path), LARGEST).ok()?).ok()
+    serde_json::from_slice(&input::read(Path::new(path), bounds::STATE_FILE.most).ok()?).ok()
 }
 
 fn folders(path: &str) -> Vec<String> {

@@ -4,21 +4,13 @@
 //! Source: `proc_pid_fd(5)`: a descriptor of a socket is a link to `socket:[INODE]`. Looking at it takes the right to
 //! trace the process; nothing is opened but directories and the name of a process that was found.
 
+use crate::model::bounds;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
-
-/// Descriptors that are looked at in one process. A server opens its listeners first, so they have low numbers, and a
-/// process with 50,000 connections costs no more than one with a thousand.
-const DESCRIPTORS: usize = 1024;
-/// Descriptors that are looked at in all: a look costs about a microsecond.
-const IN_ALL: usize = 20_000;
-
-/// Directories of cgroups that are looked through: a machine without containers has some fifty.
-const FOLDERS: usize = 200;
 
 /// The owners of sockets, by inode numbers with commas between them; behind an `@` the number of the cgroup in which a socket
 /// was made, whose processes are looked at before all others. A line each, `INODE PID NAME`, where NAME is the command's with
@@ -29,7 +21,7 @@ const FOLDERS: usize = 200;
 /// Those of listing /proc.
 pub(super) fn find(sockets: &str) -> io::Result<Vec<u8>> {
     let mut cgroups = BTreeSet::new();
-    let mut search = Search { counted: counts(), room: IN_ALL, ..Search::default() };
+    let mut search = Search { counted: counts(), room: bounds::DESCRIPTORS_IN_ALL.count(), ..Search::default() };
     for socket in sockets.split(',') {
         let (inode, cgroup) = socket.split_once('@').unwrap_or((socket, ""));
         if let Ok(inode) = inode.parse() {
@@ -125,7 +117,7 @@ fn cgroup2() -> Option<PathBuf> {
 fn of_cgroups(mut cgroups: BTreeSet<u64>) -> Vec<u32> {
     let mut pids = Vec::new();
     let mut folders = VecDeque::from_iter(cgroup2());
-    for _ in 0..FOLDERS {
+    for _ in 0..bounds::CGROUP_FOLDERS.count() {
         let Some(folder) = folders.pop_front().filter(|_| !cgroups.is_empty()) else { break };
         let below = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
         for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
@@ -159,7 +151,7 @@ fn counts() -> bool {
 /// # Errors
 /// This user may not look.
 pub(super) fn holds(pid: u32, sockets: &BTreeSet<u64>) -> Result<bool, ()> {
-    let mut room = DESCRIPTORS;
+    let mut room = bounds::DESCRIPTORS.count();
     match look(pid, sockets, &mut room) {
         (found, _) if !found.is_empty() => Ok(true),
         (_, End::Denied) => Err(()),
@@ -189,7 +181,7 @@ fn look(pid: u32, sought: &BTreeSet<u64>, room: &mut usize) -> (BTreeSet<u64>, E
     for (index, descriptor) in descriptors.enumerate() {
         // A process may end while it is listed.
         let Ok(descriptor) = descriptor else { break };
-        if index == DESCRIPTORS || *room == 0 {
+        if index == bounds::DESCRIPTORS.count() || *room == 0 {
             return (found, End::Cut);
         }
         *room -= 1;

@@ -8,11 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use nix::errno::Errno;
 
 use super::member::Member;
+use crate::model::bounds;
 
 /// `PF_KTHREAD` of linux/sched.h, in the flags of /proc/PID/stat.
 const KERNEL_THREAD: u64 = 0x0020_0000;
-/// Of a command line: a path is no longer, and the rest is nobody's business.
-const PROGRAM: u64 = 4096;
 
 /// A process as it is seen from outside.
 #[derive(Clone, Debug)]
@@ -155,7 +154,8 @@ pub(super) fn namespace(pid: u32) -> Option<u64> {
 /// The program of a process: the last part of the first argument. Empty if there is none, or it may not be seen.
 pub(super) fn program(pid: u32) -> String {
     let mut line = Vec::new();
-    let read = File::open(format!("/proc/{pid}/cmdline")).and_then(|file| file.take(PROGRAM).read_to_end(&mut line));
+    let read = File::open(format!("/proc/{pid}/cmdline"))
+        .and_then(|file| file.take(bounds::PROGRAM.most).read_to_end(&mut line));
     let first = line.split(|&byte| byte == 0).next().filter(|_| read.is_ok()).unwrap_or_default();
     let last = first.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     // Some put a whole status there: nginx: worker process.

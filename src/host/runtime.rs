@@ -14,12 +14,8 @@ use std::io::{BufRead, BufReader, Read};
 
 use super::live::refusal;
 use super::{Answer, Ask, Host, Live, Query};
+use crate::model::bounds;
 pub(super) use options::answer as options;
-
-/// Threads whose names are looked at; a process that has more is told from its first ones.
-const THREADS: usize = 2048;
-/// Lines of a memory map that are looked at.
-const MAPS: usize = 20_000;
 
 /// Threads by the beginning of their name, which the kernel cuts to 15 bytes, and the word for them. Seen in OpenJDK 17
 /// and 25, Tokio up to 1.54 and Envoy.
@@ -44,7 +40,9 @@ pub(super) fn signs(pid: u32) -> Answer {
     let mut lines = vec![format!("exe {plain}")];
     // A library is mapped whether or not it is still on disk.
     if let Ok(maps) = File::open(format!("/proc/{pid}/maps")) {
-        for line in BufReader::new(maps.take(4 << 20)).lines().take(MAPS).map_while(Result::ok) {
+        for line in
+            BufReader::new(maps.take(bounds::FILE.most)).lines().take(bounds::MAPPINGS.count()).map_while(Result::ok)
+        {
             // OpenJ9 has a library of this name as well, and other rules for its heap.
             let library = if line.contains("/libcoreclr.so") {
                 "lib coreclr"
@@ -78,7 +76,7 @@ fn threads(pid: u32) -> Vec<String> {
     let mut counts = [0u32; NAMED.len()];
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let mut seen = 0usize;
-    for task in tasks.take(THREADS).flatten() {
+    for task in tasks.take(bounds::THREADS.count()).flatten() {
         seen += 1;
         let mut name = [0u8; 16];
         let Ok(count) = File::open(task.path().join("comm")).and_then(|mut file| file.read(&mut name)) else {

@@ -6,10 +6,7 @@ use std::rc::Rc;
 
 use super::reader::Readers;
 use super::{Answer, Ask, Host, Live, Query};
-
-/// Answers that are kept, and bytes of one of them.
-const MOST: usize = 2000;
-const LARGEST: usize = 64 << 10;
+use crate::model::bounds;
 
 /// Remembers what it was asked.
 #[derive(Debug, Default)]
@@ -32,7 +29,9 @@ impl Shared {
         }
         let answer = Live.ask(query);
         let mut kept = self.kept.borrow_mut();
-        if kept.len() < MOST && answer.as_ref().map_or(0, Vec::len) <= LARGEST {
+        if kept.len() < bounds::SHARED_ANSWERS.count()
+            && answer.as_ref().map_or(0, Vec::len) <= bounds::SHARED_ANSWER.count()
+        {
             kept.insert(key, answer.clone());
         }
         answer

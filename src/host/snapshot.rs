@@ -1,26 +1,26 @@
 //! Recordings on disk: `manifest.json` and, below `files/`, the bytes of every file as they were read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
-use std::io::Read;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::errno::Errno;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::below::Below;
+use super::archive::{Missing, Store};
 use super::identity::Identity;
 use super::output::Folder;
-use super::{Answer, Ask, Host, Query, Recorder, Refusal, input, redacted};
+use super::{Answer, Ask, Host, Query, Recorder, Refusal, redacted};
+use crate::model::bounds;
 use crate::model::sysctl::{self, known};
 
 /// The version of the format. A reader refuses another.
 const SCHEMA: &str = "tunecheck.snapshot/v1";
-const MANIFEST: &str = "manifest.json";
-const LARGEST_FILE: u64 = 16 << 20;
-const LARGEST_ARCHIVE: u64 = 256 << 20;
+pub(super) const MANIFEST: &str = "manifest.json";
 
 #[derive(Serialize, Deserialize)]
 struct Manifest {
@@ -33,7 +33,34 @@ struct Manifest {
     /// Whether tunecheck's own limits were what was asked for.
     #[serde(default)]
     itself: bool,
+    #[serde(deserialize_with = "bounded")]
     answers: Vec<Entry>,
+}
+
+/// As many answers as a recording may have.
+fn bounded<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<Entry>, D::Error> {
+    struct Answers;
+
+    impl<'de> Visitor<'de> for Answers {
+        type Value = Vec<Entry>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {} answers (tunecheck help limits)", bounds::RECORDED_ANSWERS)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Entry>, A::Error> {
+            let mut answers = Vec::new();
+            while let Some(answer) = list.next_element()? {
+                answers.push(answer);
+                if bounds::RECORDED_ANSWERS.is_exceeded_by(answers.len()) {
+                    return Err(de::Error::invalid_length(answers.len(), &self));
+                }
+            }
+            Ok(answers)
+        }
+    }
+
+    list.deserialize_seq(Answers)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,12 +136,16 @@ fn is_secret(path: &str) -> bool {
 pub struct Replay {
     name: String,
     itself: bool,
-    answers: BTreeMap<(Ask, String), Answer>,
+    answers: BTreeMap<(Ask, String), Recorded>,
     lost: usize,
     /// Files of it that are links.
     links: usize,
+    cut: usize,
     truncated: bool,
 }
+
+/// An answer. What several questions share is there once.
+type Recorded = Result<Rc<Vec<u8>>, Refusal>;
 
 impl Replay {
     /// Opens a recording: a directory, or a .tar.gz of one.
@@ -123,16 +154,20 @@ impl Replay {
     /// No manifest, one of another schema, or one that does not parse. A file that the manifest names and that is
     /// missing is no error: the facts in it are unknown, and the report says so.
     pub fn open(path: &Path) -> Result<Self> {
-        let meta = fs::metadata(path).with_context(|| format!("cannot open snapshot {}", path.display()))?;
-        let store = if meta.is_dir() { Store::folder(path)? } else { Store::unpack(path)? };
+        fs::metadata(path).with_context(|| format!("cannot open snapshot {}", path.display()))?;
+        let mut store = Store::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         let text = store.get(MANIFEST).map_err(|missing| {
-            let why = match missing {
-                Missing::Link => "a link, which is not followed, stands for its",
-                Missing::Lost if store.truncated() => "the .tar.gz ends early or is damaged, before its",
-                Missing::Lost => "it has no",
+            let why = match (missing, store.damaged, store.cut) {
+                (Missing::Link, ..) => "a link, which is not followed, stands for its",
+                (Missing::Lost, true, _) => "the .tar.gz ends early or is damaged, before its",
+                (Missing::Lost, false, 1..) => "it is too large (tunecheck help limits) to have a",
+                (Missing::Lost, false, 0) => "it has no",
             };
             anyhow!("{} is no snapshot: {why} {MANIFEST} (tunecheck snapshot DIR records one)", path.display())
         })?;
+        if bounds::RECORDING_MANIFEST.is_exceeded_by(text.len()) {
+            bail!("{MANIFEST} of {} is larger than {}", path.display(), bounds::RECORDING_MANIFEST);
+        }
         let manifest: Manifest = serde_json::from_slice(&text)
             .with_context(|| format!("{MANIFEST} of {} does not parse", path.display()))?;
         if manifest.schema != SCHEMA {
@@ -142,7 +177,7 @@ impl Replay {
         let answers = manifest.answers.into_iter().map(|entry| {
             let answer = match entry.answer {
                 Stored::Refused(refusal) => Err(refusal),
-                Stored::Text(text) => Ok(text.into_bytes()),
+                Stored::Text(text) => Ok(Rc::new(text.into_bytes())),
                 Stored::File(name) => store.get(&name).map_err(|missing| match missing {
                     Missing::Lost => {
                         lost += 1;
@@ -163,7 +198,8 @@ impl Replay {
             answers,
             lost,
             links,
-            truncated: store.truncated(),
+            cut: store.cut,
+            truncated: store.damaged,
         })
     }
 }
@@ -171,7 +207,12 @@ impl Replay {
 impl Host for Replay {
     fn ask(&self, query: Query<'_>) -> Answer {
         match self.answers.get(&(query.ask, query.of.to_owned())) {
-            Some(answer) => answer.clone(),
+            // As of a live machine.
+            Some(Ok(bytes)) if query.ask == Ask::Read && bounds::FILE.is_exceeded_by(bytes.len()) => {
+                Err(Refusal::Unsupported(format!("{} is larger than {}", query.of, bounds::FILE)))
+            }
+            Some(Ok(bytes)) => Ok(bytes.to_vec()),
+            Some(Err(refusal)) => Err(refusal.clone()),
             None => Err(Refusal::Unsupported("it was not recorded in this snapshot".into())),
         }
     }
@@ -189,6 +230,13 @@ impl Host for Replay {
         if self.truncated {
             notes.push("The snapshot archive ends early or is damaged.".to_owned());
         }
+        if self.cut > 0 {
+            notes.push(format!(
+                "{} files of the snapshot were not read, since it is larger than what is taken (tunecheck help limits); \
+                 what they held is unknown.",
+                self.cut
+            ));
+        }
         if self.lost > 0 {
             notes.push(format!(
                 "{} recorded files are missing from the snapshot; what they held is unknown.",
@@ -203,76 +251,5 @@ impl Host for Replay {
             ));
         }
         notes
-    }
-}
-
-/// The files of a recording.
-enum Store {
-    Folder(Below),
-    Archive { files: BTreeMap<String, Vec<u8>>, links: BTreeSet<String>, truncated: bool },
-}
-
-/// Why a file is not read.
-enum Missing {
-    Lost,
-    Link,
-}
-
-impl Store {
-    fn folder(path: &Path) -> Result<Self> {
-        let name = path.to_str().with_context(|| format!("{} is a name that is not UTF-8", path.display()))?;
-        let folder = Below::recording(name).map_err(|refusal| anyhow!("cannot open {}: {refusal}", path.display()))?;
-        Ok(Self::Folder(folder))
-    }
-
-    /// Reads a .tar.gz into memory. What comes before damage is kept.
-    fn unpack(path: &Path) -> Result<Self> {
-        let packed = input::read(path, LARGEST_ARCHIVE).with_context(|| format!("cannot read {}", path.display()))?;
-        let unpacked = flate2::read::GzDecoder::new(packed.as_slice()).take(LARGEST_ARCHIVE);
-        let mut archive = tar::Archive::new(unpacked);
-        let mut files = BTreeMap::new();
-        let mut links = BTreeSet::new();
-        let mut truncated = false;
-        for entry in archive.entries()? {
-            let content = entry.and_then(|mut entry| {
-                let name = entry.path()?.to_string_lossy().into_owned();
-                let kind = entry.header().entry_type();
-                if kind.is_symlink() || kind.is_hard_link() {
-                    links.insert(name);
-                    return Ok(None);
-                }
-                let mut content = Vec::new();
-                entry.by_ref().take(LARGEST_FILE + 1).read_to_end(&mut content)?;
-                // Half a file would pass for a whole one; it counts as missing instead.
-                Ok((content.len() as u64 <= LARGEST_FILE).then_some((name, content)))
-            });
-            match content {
-                Ok(file) => files.extend(file),
-                Err(_) => {
-                    truncated = true;
-                    break;
-                }
-            }
-        }
-        let top = files.keys().find(|name| name.ends_with(MANIFEST)).cloned().unwrap_or_default();
-        let top = top.strip_suffix(MANIFEST).unwrap_or_default();
-        let below = |(name, content): (String, Vec<u8>)| Some((name.strip_prefix(top)?.to_owned(), content));
-        let links = links.iter().filter_map(|name| Some(name.strip_prefix(top)?.to_owned())).collect();
-        Ok(Self::Archive { files: files.into_iter().filter_map(below).collect(), links, truncated })
-    }
-
-    fn get(&self, name: &str) -> Result<Vec<u8>, Missing> {
-        match self {
-            Self::Archive { links, .. } if links.contains(name) => Err(Missing::Link),
-            Self::Archive { files, .. } => files.get(name).cloned().ok_or(Missing::Lost),
-            Self::Folder(folder) => folder.file(name, LARGEST_FILE).map_err(|refusal| match refusal {
-                Refusal::Errno(number) if Errno::from_raw(number) == Errno::ELOOP => Missing::Link,
-                _ => Missing::Lost,
-            }),
-        }
-    }
-
-    fn truncated(&self) -> bool {
-        matches!(self, Self::Archive { truncated: true, .. })
     }
 }

@@ -5,6 +5,7 @@
 
 use std::os::fd::AsRawFd;
 
+use crate::model::bounds;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
@@ -13,8 +14,6 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST_DUMP: u16 = 0x301;
 const NLM_F_DUMP_INTR: u16 = 0x10;
-/// Dumps that are tried until one is whole.
-const TRIES: usize = 3;
 const IPPROTO_TCP: u8 = 6;
 pub(super) const TCP_LISTEN: u32 = 10;
 /// States of sockets that hold a port toward a peer: from `TCP_ESTABLISHED`, 1, to `TCP_CLOSING`, 11, but for
@@ -33,8 +32,6 @@ const WITH_MEMORY: u8 = 1 << (7 - 1);
 pub const MESSAGE: usize = 72;
 /// Of `inet_diag_msg`, up to both addresses: what follows is of no use here, and half of the bytes.
 const ADDRESSES: usize = 40;
-/// Most that a dump may hold, so that memory is bounded: 300,000 connections.
-const LARGEST: usize = 16 << 20;
 
 /// Which sockets a dump is about.
 struct Choice {
@@ -83,7 +80,7 @@ fn number(family: &str) -> Result<u8, Errno> {
 
 /// Dumps until one is whole. Of the body of each message so many bytes are kept.
 pub(super) fn whole(protocol: SockProtocol, request: &[u8], keep: usize) -> Result<Vec<u8>, Errno> {
-    for _ in 0..TRIES {
+    for _ in 0..bounds::TORN_DUMPS.count() {
         if let Some(answer) = dump(protocol, request, keep)? {
             return Ok(answer);
         }
@@ -120,7 +117,7 @@ fn gathered(keep: usize, mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>
                 _ => append(&mut answer, kind, body.get(..keep).unwrap_or(body)),
             }
         }
-        if answer.len() > LARGEST {
+        if answer.len() > bounds::SOCKET_DUMP.count() {
             return Err(Errno::EFBIG);
         }
     }

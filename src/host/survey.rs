@@ -13,18 +13,15 @@ use super::of::Of;
 use super::processes::{self, Process, shown};
 use super::shared::Shared;
 use super::target::{called, goes_by};
+use crate::model::bounds;
 
-/// Targets that are audited: each costs some milliseconds.
-pub const MOST: usize = 300;
-/// Processes that are tried where those chosen first end meanwhile.
-const TRIES: usize = 3;
 /// Where `ip netns` keeps the namespaces that it names.
 const NAMED: &str = "/run/netns";
 
 /// What to audit on a machine, beside the machine itself.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// At most [`MOST`].
+    /// At most [`bounds::TARGETS`].
     pub subjects: Vec<Subject>,
     /// How many more there are.
     pub left_out: usize,
@@ -68,7 +65,7 @@ impl Subject {
     /// The process that stands for it. None if its processes ended meanwhile.
     pub fn open(&self) -> Option<Of> {
         let mut left: Vec<&Process> = self.processes.iter().collect();
-        for _ in 0..TRIES {
+        for _ in 0..bounds::SUCCESSORS.count() {
             let (process, why) = choose(&left)?;
             if let Ok(of) = Of::process(process, why) {
                 return Some(of.sharing(&self.shared));
@@ -121,8 +118,8 @@ fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>) -> Surv
     let shared = Rc::new(Shared::default());
     let mut groups: Vec<(Key, Vec<Process>)> = groups.into_iter().collect();
     groups.sort_by_key(|(_, processes)| processes.iter().map(|process| (process.began, process.pid)).min());
-    survey.left_out = groups.len().saturating_sub(MOST);
-    groups.truncate(MOST);
+    survey.left_out = groups.len().saturating_sub(bounds::TARGETS.count());
+    groups.truncate(bounds::TARGETS.count());
     for (key, processes) in groups {
         let name = match &key {
             Key::Container(id) => in_words(id, &processes, names.get_or_init(Names::read)),
@@ -245,6 +242,6 @@ mod tests {
         let mut all: Vec<Process> = (10..10 + 400).map(|pid| process(pid, "x", u64::from(pid), "/")).collect();
         all.push(Process { netns: None, ..process(5, "y", 0, "/") });
         let survey = grouped(all, Some(&process(1, "tunecheck", 1, "/")), None);
-        assert_eq!((survey.subjects.len(), survey.left_out, survey.unseen), (MOST, 100, 1));
+        assert_eq!((survey.subjects.len(), survey.left_out, survey.unseen), (bounds::TARGETS.count(), 100, 1));
     }
 }

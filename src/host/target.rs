@@ -8,9 +8,7 @@ use super::choice::choose;
 use super::names::{LOOKED_IN, Named, Names};
 use super::of::Of;
 use super::processes::{self, Process, shown};
-
-/// Processes, containers and units that a refusal lists.
-const LISTED: usize = 10;
+use crate::model::bounds;
 
 /// What the user named.
 #[derive(Clone, Copy, Debug)]
@@ -208,8 +206,8 @@ fn of_pod<'a>(all: &'a [Process], name: &str) -> Result<Found<'a>, NoTarget> {
 }
 
 fn listed(mut words: Vec<String>) -> String {
-    let more = words.len().saturating_sub(LISTED);
-    words.truncate(LISTED);
+    let more = words.len().saturating_sub(bounds::LISTED.count());
+    words.truncate(bounds::LISTED.count());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     if words.is_empty() { "none that can be seen".to_owned() } else { format!("{}{more}", words.join("; ")) }
 }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use super::below::Below;
 use super::{Answer, Ask, Dump, Host, Live, Query, Refusal};
 
+use crate::model::bounds;
+
 /// Where a sosreport keeps the sysctls.
 const SOS_SYSCTL: &str = "sos_commands/kernel/sysctl_-a";
-const LARGEST_DUMP: u64 = 4 << 20;
 
 /// A machine as far as files below one directory show it.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Tree {
         let theirs = root.ask(Query { ask: Ask::Link, of: "/proc/1/ns/net" });
         let same_netns = theirs.is_ok() && theirs == Live.ask(Query { ask: Ask::Link, of: "/proc/self/ns/net" });
         let parsed = |bytes: Vec<u8>| Dump::parse(SOS_SYSCTL, &bytes).map_err(|error| format!("{SOS_SYSCTL}: {error}"));
-        let dump = root.file(SOS_SYSCTL, LARGEST_DUMP).ok().map(parsed);
+        let dump = root.file(SOS_SYSCTL, bounds::FILE.most).ok().map(parsed);
         let root = if mounted { root.with_kernel() } else { root };
         Ok(Self { path, root, mounted, same_netns, dump })
     }

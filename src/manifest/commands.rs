@@ -6,13 +6,11 @@ use super::pods::{Container, Spec};
 use super::shell::{self, Command, Then};
 use super::tree::Node;
 use super::variables::Variable;
+use crate::model::bounds;
 use crate::model::manifest::Mark;
 
 /// Programs that run a script.
 const SHELLS: [&str; 7] = ["sh", "bash", "ash", "dash", "zsh", "ksh", "busybox"];
-/// Bytes of arguments and variables that Linux starts a program with at most, where the stack has its usual 8 MiB (ARG_MAX).
-/// References to references could stand for any amount.
-pub(super) const MOST_BYTES: usize = 2 << 20;
 
 /// A command.
 #[derive(Clone, Debug)]
@@ -34,7 +32,7 @@ pub(super) struct Run {
 pub(super) fn variables<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<(Variable<'a>, Option<String>)> {
     let mut known = BTreeMap::new();
     let mut all = Vec::new();
-    let mut room = MOST_BYTES;
+    let mut room = bounds::STARTED.count();
     for variable in spec.variables(container) {
         let value = variable.value.and_then(|value| within(&mut room, referred(value, &known)));
         match &value {
@@ -50,7 +48,7 @@ pub(super) fn variables<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<(V
 pub(super) fn of<'a>(spec: &Spec<'a>, container: Container<'a>) -> Vec<Run> {
     let known = known(&variables(spec, container));
     let lists = ["command", "args"].into_iter().filter_map(|list| container.node.get(list)).flat_map(Node::items);
-    let mut room = MOST_BYTES;
+    let mut room = bounds::STARTED.count();
     let word = |text: &str| within(&mut room, referred(text, &known)).unwrap_or_else(|| text.to_owned());
     let given: Vec<(String, Mark)> = lists
         .filter_map(|item| Some((item.scalar()?, item.mark())))

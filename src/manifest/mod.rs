@@ -39,12 +39,14 @@ use std::path::{Path, PathBuf};
 pub use checks::CHECKS;
 pub use load::{ByLoad, Load, Short};
 
+use crate::model::bounds;
 use crate::model::finding::Outcome;
 use crate::model::manifest::{Fault, Judged, Mark};
 use crate::model::pod_sysctl::PodSysctls;
 use crate::model::version::Version;
 
 pub use surroundings::Surroundings;
+pub use budget::Steps;
 
 use budget::Budget;
 use pods::{Object, Spec};
@@ -52,12 +54,6 @@ use surroundings::Around;
 use sysctls::Sysctl;
 use tree::{Broken, Node};
 
-/// Broken documents of one file after which the rest is not read.
-const MOST_BROKEN: usize = 20;
-/// Faults of one file that are told.
-const MOST_FAULTS: usize = 1000;
-/// Bytes of the largest document that is read.
-const LARGEST_DOCUMENT: usize = 64 << 20;
 const TOO_MUCH: &str = "it is not looked at here: cut it into several documents";
 const TEMPLATE: &str = "a template is judged when it is filled in: helm template CHART | tunecheck manifest -";
 
@@ -74,6 +70,8 @@ pub struct Options<'a> {
     pub known: &'a PodSysctls,
     /// What the objects of the other files of the folder say.
     pub folder: &'a Surroundings,
+    /// The steps that the files of this run share.
+    pub steps: &'a Steps,
     /// The declared load, if there is one.
     pub load: Option<Load<'a>>,
 }
@@ -94,7 +92,7 @@ pub fn judge(file: &str, bytes: &[u8], options: Options<'_>) -> Judged {
             }
         }
     }
-    judged.faults.truncate(MOST_FAULTS + MOST_BROKEN);
+    judged.faults.truncate(bounds::FAULTS.count() + bounds::BROKEN_DOCUMENTS.count());
     judged.faults.sort_by(|a, b| (a.mark, a.check, &a.says).cmp(&(b.mark, b.check, &b.says)));
     // What several aliases refer to is judged for each and told once.
     judged.faults.dedup_by(|a, b| (a.mark, a.check, &a.says) == (b.mark, b.check, &b.says));
@@ -103,12 +101,12 @@ pub fn judge(file: &str, bytes: &[u8], options: Options<'_>) -> Judged {
 
 fn text_of(text: &str, options: Options<'_>, judged: &mut Judged) {
     let mut bad = 0;
-    let budget = Budget::of(text.len());
-    let own = Surroundings::of_text(text);
+    let budget = Budget::of(text.len(), options.steps);
+    let own = Surroundings::of_text(text, options.steps);
     let around = Around { file: &own, folder: options.folder };
     for piece in documents::pieces(text) {
-        if piece.text.len() > LARGEST_DOCUMENT {
-            let says = format!("a document larger than {} MiB", LARGEST_DOCUMENT >> 20);
+        if piece.text.len() > bounds::DOCUMENT.count() {
+            let says = format!("a document larger than {}", bounds::DOCUMENT);
             judged.faults.push(of_document(Outcome::Unknown, piece.start, &says, TOO_MUCH));
             continue;
         }
@@ -133,7 +131,7 @@ fn text_of(text: &str, options: Options<'_>, judged: &mut Judged) {
             judged.faults.push(of_document(Outcome::Unknown, piece.start, says, "write out what they stand for"));
             return;
         }
-        if bad >= MOST_BROKEN || judged.faults.len() > MOST_FAULTS {
+        if bad >= bounds::BROKEN_DOCUMENTS.count() || judged.faults.len() > bounds::FAULTS.count() {
             let says = "so much is wrong with this file that the rest of it was not read";
             judged.faults.push(of_document(Outcome::Unknown, piece.start, says, "correct what is told first"));
             return;
@@ -202,7 +200,7 @@ fn document<'a>(root: Node<'a>, around: Around<'a>, options: Options<'_>, judged
     };
     let mut open = vec![object];
     while let Some(object) = open.pop() {
-        if judged.faults.len() > MOST_FAULTS {
+        if judged.faults.len() > bounds::FAULTS.count() {
             return;
         }
         if let Some(items) = object.items() {
@@ -238,7 +236,7 @@ fn configuration(object: Object<'_>, options: Options<'_>, judged: &mut Judged) 
             continue;
         };
         let before = judged.faults.len();
-        let budget = Budget::of(text.len());
+        let budget = Budget::of(text.len(), options.steps);
         let start = Mark { line: 1, column: 1 };
         for tree in &tree::read(text, start, &budget).0 {
             if let Some(inner) = tree.root().and_then(Object::of) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::shown;
 use super::surroundings::Around;
 use super::tree::Node;
+use crate::model::bounds;
 use crate::model::finding::Outcome;
 use crate::model::manifest::{Fault, Mark};
 
@@ -30,8 +31,6 @@ const CONTAINERS_ELSEWHERE: [&str; 2] = ["steps", "sidecars"];
 const ONE_CONTAINER: [&str; 2] = ["container", "script"];
 /// A heap beside the resources of what it is for, as Strimzi has it.
 pub(super) const JVM_OPTIONS: &str = "jvmOptions";
-/// Deepest place at which a pod is looked for.
-const DEEPEST: usize = 32;
 
 /// A pod's spec in an object.
 #[derive(Clone, Debug)]
@@ -162,7 +161,7 @@ pub(super) fn has_pods(kind: &str) -> bool {
 
 /// Looks for pods by their shape.
 fn walk<'a>(node: Node<'a>, parent: Node<'a>, owner: Owner<'a>, found: &mut Vec<Spec<'a>>, path: &mut Vec<String>) {
-    if path.len() > DEEPEST {
+    if path.len() > bounds::POD_DEPTH.count() {
         return;
     }
     if node.is_list() {

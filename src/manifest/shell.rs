@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::commands::MOST_BYTES;
+use crate::model::bounds;
 
 /// Words that stand before a command and are none.
 const RESERVED: [&str; 12] = ["if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "fi", "done"];
@@ -36,7 +36,8 @@ pub(super) struct Command {
 /// The commands of a script in the order in which they stand.
 pub(super) fn commands(script: &str, variables: &BTreeMap<String, String>) -> Vec<Command> {
     let rest = script.chars().peekable();
-    let mut reader = Reader { rest, variables, room: MOST_BYTES, done: Vec::new(), open: Command::default() };
+    let mut reader =
+        Reader { rest, variables, room: bounds::STARTED.count(), done: Vec::new(), open: Command::default() };
     reader.read();
     reader.done
 }
@@ -313,7 +314,7 @@ mod tests {
         let known = [("A".to_owned(), "x".repeat(1 << 16))].into();
         let all = commands(&"$A \"$A\"\n".repeat(1 << 12), &known);
         let bytes: usize = all.iter().flat_map(|command| &command.words).map(String::len).sum();
-        assert!((MOST_BYTES / 2..=MOST_BYTES + (1 << 16)).contains(&bytes), "{bytes}");
+        assert!((bounds::STARTED.count() / 2..=bounds::STARTED.count() + (1 << 16)).contains(&bytes), "{bytes}");
     }
 
     #[test]

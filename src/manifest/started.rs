@@ -1,11 +1,12 @@
 //! What containers of Compose files and ECS tasks are started with: variables and a command, within a memory limit.
 
-use super::commands::{self, MOST_BYTES};
+use super::commands;
 use super::jvm;
 use super::quantity::of_docker;
 use super::shell;
 use super::tree::Node;
 use super::variables::Variable;
+use crate::model::bounds;
 use crate::model::manifest::{Fault, Mark};
 
 const MEBIBYTE: f64 = 1_048_576.0;
@@ -26,7 +27,10 @@ pub(super) fn service(subject: &str, service: Node<'_>, faults: &mut Vec<Fault>)
         Some(Variable { name: name.into(), value, mark: item.mark() })
     });
     let words = ["entrypoint", "command"].into_iter().filter_map(|list| service.get(list)).flat_map(|list| {
-        let whole = list.scalar().filter(|text| text.len() < MOST_BYTES).map(|text| (shell::words(text), list.mark()));
+        let whole = list
+            .scalar()
+            .filter(|text| text.len() < bounds::STARTED.count())
+            .map(|text| (shell::words(text), list.mark()));
         let whole = whole.into_iter().flat_map(|(words, mark)| words.into_iter().map(move |word| (word, mark)));
         whole.chain(listed(list))
     });

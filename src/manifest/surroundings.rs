@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::budget::Budget;
+use super::budget::{Budget, Steps};
 use super::documents;
 use super::pods::Object;
 use super::tree::{self, Node};
+use crate::model::bounds;
 
-/// Longest value of a ConfigMap that is kept: no variable for a JVM is longer.
-const LONGEST_VALUE: usize = 16 << 10;
 /// Kinds of which something is kept.
 const KINDS: [&str; 3] = ["Namespace", "LimitRange", "ConfigMap"];
 const GENERATOR: &str = "configMapGenerator";
@@ -28,18 +27,18 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// What the objects of a file say.
-    pub fn of(bytes: &[u8]) -> Self {
-        documents::text(bytes).map(|text| Self::of_text(&text)).unwrap_or_default()
+    pub fn of(bytes: &[u8], steps: &Steps) -> Self {
+        documents::text(bytes).map(|text| Self::of_text(&text, steps)).unwrap_or_default()
     }
 
-    pub(super) fn of_text(text: &str) -> Self {
+    pub(super) fn of_text(text: &str, steps: &Steps) -> Self {
         let mut context = Self::default();
         if !speaks(text) {
             return context;
         }
-        let budget = Budget::of(text.len());
+        let budget = Budget::of(text.len(), steps);
         for piece in documents::pieces(text).filter(|piece| speaks(piece.text)) {
-            if piece.text.len() > super::LARGEST_DOCUMENT {
+            if piece.text.len() > bounds::DOCUMENT.count() {
                 continue;
             }
             for tree in &tree::read(piece.text, piece.start, &budget).0 {
@@ -116,7 +115,7 @@ fn speaks(text: &str) -> bool {
 }
 
 fn variables<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
-    let short = pairs.filter(|(_, value)| value.len() <= LONGEST_VALUE);
+    let short = pairs.filter(|(_, value)| value.len() <= bounds::VARIABLE.count());
     short.map(|(key, value)| (key.to_owned(), value.trim_end_matches('\n').to_owned())).collect()
 }
 
@@ -162,9 +161,8 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_not_known() {
         let map = |value: &str| {
-            Surroundings::of_text(&format!(
-                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{A: {value}}}\n"
-            ))
+            let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{A: {value}}}\n");
+            Surroundings::of_text(&text, &Steps::default())
         };
         let nothing = Surroundings::default();
         let known = |context: &Surroundings| {

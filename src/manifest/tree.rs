@@ -11,12 +11,9 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::budget::Budget;
 use super::scalar::is_text;
+use crate::model::bounds;
 use crate::model::manifest::Mark;
 
-/// Deepest nesting that is followed.
-const DEEPEST: usize = 100;
-/// Most values of one document.
-const MOST_VALUES: usize = 3_000_000;
 /// Why a document cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Broken {
@@ -37,7 +34,7 @@ impl Broken {
 pub(super) struct Tree<'a> {
     values: Vec<Value<'a>>,
     root: Option<usize>,
-    budget: &'a Budget,
+    budget: &'a Budget<'a>,
 }
 
 #[derive(Debug)]
@@ -70,7 +67,7 @@ pub(super) enum Step {
 }
 
 /// Reads the documents of a text that begins at a place of its file, up to the first that is broken.
-pub(super) fn read<'a>(text: &'a str, start: Mark, budget: &'a Budget) -> (Vec<Tree<'a>>, Option<Broken>) {
+pub(super) fn read<'a>(text: &'a str, start: Mark, budget: &'a Budget<'a>) -> (Vec<Tree<'a>>, Option<Broken>) {
     let mut trees = Vec::new();
     let mut builder = Builder::new(start, budget);
     for event in Parser::new_from_str(text) {
@@ -93,7 +90,7 @@ struct Open {
 
 struct Builder<'a> {
     start: Mark,
-    budget: &'a Budget,
+    budget: &'a Budget<'a>,
     values: Vec<Value<'a>>,
     root: Option<usize>,
     open: Vec<Open>,
@@ -102,7 +99,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(start: Mark, budget: &'a Budget) -> Self {
+    fn new(start: Mark, budget: &'a Budget<'a>) -> Self {
         Self { start, budget, values: Vec::new(), root: None, open: Vec::new(), anchors: HashMap::new() }
     }
 
@@ -148,16 +145,16 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, value: Value<'a>) -> Result<usize, Broken> {
-        if self.values.len() >= MOST_VALUES {
-            return Err(Broken::limit(value.mark, format!("more than {MOST_VALUES} values in one document")));
+        if self.values.len() >= bounds::VALUES.count() {
+            return Err(Broken::limit(value.mark, format!("more than {} values in one document", bounds::VALUES)));
         }
         self.values.push(value);
         Ok(self.values.len() - 1)
     }
 
     fn begin(&mut self, mark: Mark, anchor: usize, kind: Kind<'a>) -> Result<(), Broken> {
-        if self.open.len() >= DEEPEST {
-            return Err(Broken::limit(mark, format!("nested deeper than {DEEPEST}")));
+        if self.open.len() >= bounds::YAML_DEPTH.count() {
+            return Err(Broken::limit(mark, format!("nested deeper than {}", bounds::YAML_DEPTH)));
         }
         let at = self.add(Value { mark, kind })?;
         self.open.push(Open { at, anchor, key: None });
@@ -219,8 +216,10 @@ impl<'a> Tree<'a> {
     }
 
     fn node(&self, at: usize) -> Option<Node<'_>> {
-        self.budget.take_one()?;
-        Some(Node { tree: self, at: self.values.get(at)?, number: at })
+        let value = self.values.get(at)?;
+        let length = if let Kind::Scalar { text, .. } = &value.kind { text.len() as u64 } else { 0 };
+        self.budget.take(1 + length / bounds::CHARACTERS_PER_STEP.most)?;
+        Some(Node { tree: self, at: value, number: at })
     }
 }
 
@@ -309,7 +308,7 @@ impl<'a> Node<'a> {
     /// A field with its key. Where a key is there twice, the last one counts.
     pub(super) fn entry(self, key: &str) -> Option<(Node<'a>, Node<'a>)> {
         // Merged maps can merge others in; as deep as anything can be nested.
-        self.find(key, DEEPEST)
+        self.find(key, bounds::YAML_DEPTH.count())
     }
 
     fn find(self, key: &str, deep: usize) -> Option<(Node<'a>, Node<'a>)> {

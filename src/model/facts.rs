@@ -142,6 +142,12 @@ impl Facts {
         self.all.iter().map(|(name, fact)| (name.as_ref(), fact))
     }
 
+    /// Facts whose name starts so, by name.
+    pub fn of_family<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, &'a Fact)> {
+        let from = self.all.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        from.map(|(name, fact)| (name.as_ref(), fact)).take_while(move |(name, _)| name.starts_with(start))
+    }
+
     /// The subjects for which a pattern such as `listener[*].backlog` has facts, in order of name.
     pub fn subjects(&self, pattern: &str) -> Vec<String> {
         let Some((head, tail)) = pattern.split_once("[*]") else { return Vec::new() };

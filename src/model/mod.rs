@@ -1,6 +1,7 @@
 //! Plain data that every other module speaks: facts, rules, places, findings, reports.
 
 pub mod action;
+pub mod bounds;
 pub mod catalogue;
 pub mod check;
 pub mod cost;

@@ -6,6 +6,7 @@ mod explain;
 mod fleet;
 mod groups;
 mod json;
+mod limits;
 mod manifest;
 mod manual;
 mod peer;
@@ -23,6 +24,7 @@ pub use json::{
     manifest_schema, peers as peers_json, peers_schema, print as json, read as recorded, schema as json_schema,
     tick as tick_json, tick_schema, verdict as verdict_json, verdict_schema,
 };
+pub use limits::print as limits;
 pub use manifest::{github as manifest_github, table as manifest_table};
 pub use manual::print as manual;
 pub use peer::table as peers;

@@ -1,9 +1,8 @@
 //! A log line: its words, and where its message begins and ends.
 
+use crate::model::bounds;
 use crate::model::symptom::is_of_word;
 
-/// Bytes of a line that are looked at.
-const LONGEST: usize = 16 << 10;
 /// Fields of structured lines that hold a message.
 const MESSAGE_FIELDS: [&str; 9] =
     ["msg", "message", "log", "err", "error", "reason", "cause", "exception", "error_message"];
@@ -34,8 +33,6 @@ const DAYS_AND_MONTHS: [&str; 19] = [
     "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
     "oct", "nov", "dec",
 ];
-/// Chunks that a bracket at a line's beginning may span.
-const LONGEST_BRACKET: usize = 8;
 
 /// One word of a line.
 #[derive(Clone, Debug)]
@@ -64,7 +61,7 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn read(text: &str) -> Self {
-        let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text).trim();
+        let text = text.get(..text.floor_char_boundary(bounds::LOG_LINE.count())).unwrap_or(text).trim();
         let words = cut(text);
         let from = |at: usize| words.partition_point(|word| word.at < at);
         let (prefixes, behind_class) = prefixes(text);
@@ -140,7 +137,7 @@ fn is_data(chunk: &str) -> bool {
 /// Where a message may begin, in bytes, first to last: behind each part of a log line's prefix; and where it begins behind
 /// the class of an error, which is no prefix: the same words as an error of Python or Java are not a phrase of a person.
 fn prefixes(text: &str) -> (Vec<usize>, usize) {
-    let chunks: Vec<Chunk<'_>> = chunks(text).take(64).collect();
+    let chunks: Vec<Chunk<'_>> = chunks(text).take(bounds::LOG_WORDS.count()).collect();
     let mut found = vec![0];
     let mut next = 0;
     let mut has_time = false;
@@ -149,7 +146,7 @@ fn prefixes(text: &str) -> (Vec<usize>, usize) {
         let word = chunk.text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         let following = chunks.get(next + 1).map_or("", |chunk| chunk.text);
         let taken = if chunk.text.starts_with('[') {
-            let inside = chunks.iter().skip(next).take(LONGEST_BRACKET);
+            let inside = chunks.iter().skip(next).take(bounds::BRACKET_WORDS.count());
             inside.take_while(|chunk| !chunk.text.contains(']')).count() + 1
         } else if is_time(chunk.text) || DAYS_AND_MONTHS.contains(&word.as_str()) {
             has_time = true;

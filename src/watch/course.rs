@@ -2,14 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::bounds;
 use crate::model::fact::Unit;
 use crate::model::finding::Finding;
 use crate::model::watch::{Meter, Rise, State, Tick, Trace};
-
-/// Spans of a chart. When they are full, two become one.
-const SPANS: usize = 60;
-/// Most limits and subjects that are followed: a machine may have any number of listeners.
-const MOST: usize = 500;
 
 /// What each limit did so far.
 #[derive(Debug, Default)]
@@ -27,7 +23,7 @@ impl Course {
     pub(crate) fn was_hit(&self, meter: &Meter) -> bool {
         match self.traces.get(&(meter.rule, meter.subject.clone())) {
             Some(trace) => trace.finding.is_some(),
-            None => self.traces.len() >= MOST && self.least().is_none(),
+            None => self.traces.len() >= bounds::TRACES.count() && self.least().is_none(),
         }
     }
 
@@ -41,7 +37,7 @@ impl Course {
     pub(crate) fn take(&mut self, tick: &Tick, findings: Vec<Finding>) {
         self.width = self.width.max(1);
         let span = usize::try_from(self.ticks / self.width).unwrap_or(usize::MAX);
-        if span >= SPANS {
+        if span >= bounds::SPANS.count() {
             self.width *= 2;
             self.traces.values_mut().for_each(halve);
             return self.take(tick, findings);
@@ -50,7 +46,7 @@ impl Course {
         self.at = tick.at;
         for meter in &tick.meters {
             let key = (meter.rule, meter.subject.clone());
-            if !self.traces.contains_key(&key) && self.traces.len() >= MOST {
+            if !self.traces.contains_key(&key) && self.traces.len() >= bounds::TRACES.count() {
                 // What speaks for the whole namespace is always followed, and so is what refuses.
                 let room = if meter.subject.is_none() || meter.state == State::Hit { self.least() } else { None };
                 self.left_out += 1;
@@ -184,13 +180,13 @@ mod tests {
     #[test]
     fn one_that_refuses_is_followed_however_many_there_are() {
         let mut course = Course::default();
-        let mut meters: Vec<Meter> = (0..MOST + 20).map(|port| queue(port, 0)).collect();
+        let mut meters: Vec<Meter> = (0..bounds::TRACES.count() + 20).map(|port| queue(port, 0)).collect();
         course.take(&Tick { at: 0, meters: meters.clone() }, Vec::new());
-        meters[MOST + 10] = queue(MOST + 10, 9);
+        meters[bounds::TRACES.count() + 10] = queue(bounds::TRACES.count() + 10, 9);
         course.take(&Tick { at: 1, meters }, Vec::new());
         let hit: Vec<_> = course.traces().filter(|trace| trace.hit.is_some()).collect();
-        assert_eq!((hit.len(), course.traces().count()), (1, MOST));
-        assert_eq!(hit[0].last.subject, Some(format!("127.0.0.1:{}", MOST + 10)));
+        assert_eq!((hit.len(), course.traces().count()), (1, bounds::TRACES.count()));
+        assert_eq!(hit[0].last.subject, Some(format!("127.0.0.1:{}", bounds::TRACES.count() + 10)));
         assert!(course.left_out() > 0);
     }
 
@@ -204,7 +200,7 @@ mod tests {
             course.take(&Tick { at, meters: vec![meter] }, Vec::new());
         }
         let trace = course.traces().next().unwrap();
-        assert!(trace.chart.len() <= SPANS);
+        assert!(trace.chart.len() <= bounds::SPANS.count());
         assert_eq!(trace.chart.iter().sum::<i128>(), 1000);
         assert_eq!(trace.rises[0].by, 1000);
     }

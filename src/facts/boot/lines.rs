@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::text;
 use crate::host::Host;
-use crate::model::fact::{Gap, Value};
+use crate::model::bounds::{self, Bound};
+use crate::model::fact::{Cause, Gap, Value};
 use crate::model::sysctl::{self, variable};
 
 /// Who applies the files at boot.
@@ -91,6 +92,12 @@ impl Order {
     pub(super) fn apply(&mut self, path: &str, bytes: &[u8]) {
         for (number, line) in text(bytes).split('\n').enumerate() {
             if let Some((name, value, quiet)) = assignment(line, self.reader) {
+                if bounds::LINES.is_exceeded_by(self.lines.len() + 1) {
+                    return self.doubt(too_much(path, "lines", bounds::LINES));
+                }
+                if is_pattern(&name) && bounds::PATTERNS.is_exceeded_by(self.patterns.len() + 1) {
+                    return self.doubt(too_much(path, "patterns", bounds::PATTERNS));
+                }
                 self.take(Line { name, value, at: format!("{path}:{}", number + 1), quiet });
             }
         }
@@ -184,6 +191,13 @@ impl Order {
 /// Whether `file:line` is a line of a file.
 pub(super) fn is_line_of(at: &str, path: &str) -> bool {
     at.strip_prefix(path).is_some_and(|line| line.starts_with(':'))
+}
+
+fn too_much(path: &str, what: &str, most: Bound) -> Gap {
+    Gap::new(
+        Cause::Unsupported,
+        format!("{path} and those before it have more than {most} {what} (tunecheck help limits)"),
+    )
 }
 
 /// Name, value and whether failing is to be ignored; none for a line that is no assignment.

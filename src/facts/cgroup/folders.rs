@@ -4,6 +4,7 @@ use procfs::{ProcessCGroup, ProcessCGroups};
 
 use super::super::Gather;
 use super::{ROOT, UNIFIED};
+use crate::model::bounds;
 use crate::model::fact::{Cause, Gap};
 
 /// A `0::` line alone does not mean version 2: it is there as soon as the kernel has it.
@@ -26,7 +27,9 @@ impl Folders {
     pub(super) fn of(gather: &Gather<'_>, groups: &ProcessCGroups, controller: &str) -> Self {
         let v1 = groups.0.iter().find(|group| group.controllers.iter().any(|name| name == controller));
         let v2 = || groups.0.iter().find(|group| group.hierarchy == 0);
-        let Some(group) = v1.or_else(v2) else { return Self { v2: false, paths: Vec::new() } };
+        // The kernel's own paths are no longer; one of a recording may be.
+        let group = v1.or_else(v2).filter(|group| !bounds::PATH.is_exceeded_by(group.pathname.len()));
+        let Some(group) = group else { return Self { v2: false, paths: Vec::new() } };
         let root = match (v1, version(gather, groups)) {
             (Some(_), _) => format!("{ROOT}/{controller}"),
             // Beside version 1 the tree of version 2 is mounted one level down.

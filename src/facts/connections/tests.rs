@@ -2,6 +2,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::host::{Answer, Host, Refusal};
+use crate::model::bounds;
 use crate::model::facts::Facts;
 
 const ESTABLISHED: u8 = 1;
@@ -120,7 +121,7 @@ fn the_busiest_is_named_and_others_from_a_quarter_on() {
     assert_eq!(named(&[24, 10, 25]), ["10.0.0.2:443 from 10.0.0.1"]);
     assert_eq!(named(&[26, 24, 25]), ["10.0.0.0:443 from 10.0.0.1", "10.0.0.2:443 from 10.0.0.1"]);
     assert_eq!(named(&[3, 4]), ["10.0.0.1:443 from 10.0.0.1"]);
-    assert_eq!(named(&[30; 12]).len(), NAMED);
+    assert_eq!(named(&[30; 12]).len(), bounds::SOURCES.count());
 }
 
 #[test]

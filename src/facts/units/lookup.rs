@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::{Host, Refusal};
+use crate::model::bounds;
 use crate::model::fact::{Cause, Gap};
 
 /// Where units and drop-ins lie (`systemd-analyze unit-paths`); an earlier folder hides the same name in a later one.
@@ -40,8 +41,6 @@ const ABOVE: [&str; 4] = [
     "/run/systemd/generator.early/",
 ];
 const SERVICE: &str = ".service";
-/// Aliases of aliases that are followed.
-const MOST_LINKS: usize = 8;
 
 /// What stands in a folder of units under a name.
 enum Found {
@@ -86,8 +85,8 @@ fn names(host: &dyn Host, folder: &str) -> Result<BTreeSet<String>, Refusal> {
 pub(super) struct Listing {
     /// The names in each of the folders.
     folders: BTreeMap<&'static str, BTreeSet<String>>,
-    /// The aliases among units, each with the name that it stands for.
-    aliases: BTreeMap<String, String>,
+    /// The aliases among units, by the name that they stand for.
+    aliases: BTreeMap<String, Vec<String>>,
 }
 
 impl Listing {
@@ -105,7 +104,7 @@ impl Listing {
                 if known.insert(name.clone())
                     && let Found::Alias(of) = find(host, &format!("{folder}/{name}"))?
                 {
-                    listing.aliases.insert(name.clone(), of);
+                    listing.aliases.entry(of).or_default().push(name.clone());
                 }
             }
             listing.folders.insert(folder, names);
@@ -133,17 +132,17 @@ impl Listing {
     /// The other names of a unit, by the names of its file. An alias of a template is one of each instance.
     fn names(&self, unit: &str) -> BTreeSet<String> {
         let mut names = BTreeSet::from([unit.to_owned()]);
-        let (template, instance) = parts(unit);
-        for _ in 0..MOST_LINKS {
-            let more = self.aliases.iter().filter_map(|(alias, of)| match template.is_some() && is_template(of) {
-                true => names.contains(&with_instance(of, instance)).then(|| with_instance(alias, instance)),
-                false => names.contains(of).then(|| alias.clone()),
+        let mut newest = vec![unit.to_owned()];
+        let of = |name: &str| self.aliases.get(name).into_iter().flatten();
+        for _ in 0..bounds::UNIT_ALIASES.count() {
+            let more = newest.iter().flat_map(|name| {
+                let (template, instance) = parts(name);
+                let of_template = template.into_iter().flat_map(move |template| of(&template));
+                let of_template = of_template.map(move |alias| with_instance(alias, instance));
+                of(name).cloned().chain(of_template)
             });
-            let more: Vec<String> = more.filter(|name| !names.contains(name)).collect();
-            if more.is_empty() {
-                break;
-            }
-            names.extend(more);
+            newest = more.collect();
+            newest.retain(|name| names.insert(name.clone()));
         }
         names.remove(unit);
         names
@@ -157,10 +156,6 @@ fn parts(unit: &str) -> (Option<String>, &str) {
         Some((name, instance)) if !instance.is_empty() => (Some(format!("{name}@{SERVICE}")), instance),
         _ => (None, ""),
     }
-}
-
-fn is_template(unit: &str) -> bool {
-    unit.ends_with("@.service")
 }
 
 fn with_instance(unit: &str, instance: &str) -> String {
@@ -180,9 +175,13 @@ pub(super) struct Unit {
 impl Unit {
     /// The unit that a name stands for.
     pub(super) fn find(host: &dyn Host, asked: &str, listing: &Listing) -> Result<Self, Gap> {
+        if bounds::UNIT_PREFIXES.is_exceeded_by(asked.matches('-').count()) {
+            let why = format!("{asked}: more than {} dashes, of which each stands for folders", bounds::UNIT_PREFIXES);
+            return Err(Gap::new(Cause::Unsupported, why));
+        }
         let mut own = asked.to_owned();
         let mut names = BTreeSet::new();
-        for _ in 0..MOST_LINKS {
+        for _ in 0..bounds::UNIT_ALIASES.count() {
             match first(host, &own, listing)? {
                 First::File(file) => {
                     names.extend(listing.names(&own));

@@ -5,10 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::host::Clock;
-
-/// Bytes that a peer may send before anybody asks it for something: a handshake with a long chain of certificates takes
-/// some ten thousand.
-const MOST: usize = 256 << 10;
+use crate::model::bounds;
 
 /// A TCP connection with a time by which everything is over.
 #[derive(Debug)]
@@ -28,7 +25,7 @@ impl Wire {
     pub(super) fn open(address: SocketAddr, clock: Clock, end: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, left_of(end, clock)?)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, clock, end, left: MOST })
+        Ok(Self { stream, clock, end, left: bounds::PEER_BYTES.count() })
     }
 
     /// Says that nothing more is sent.

@@ -2,12 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::model::bounds;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, RCODE, TYPE};
 use thiserror::Error;
-
-/// Addresses of one answer that are kept.
-const MOST: usize = 64;
 
 /// A kind of address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +89,7 @@ fn addresses(packet: &Packet<'_>, kind: Kind) -> Vec<IpAddr> {
             (RData::AAAA(aaaa), Kind::Aaaa) => Ipv6Addr::from(aaaa.address).into(),
             _ => continue,
         };
-        if !found.contains(&address) && found.len() < MOST {
+        if !found.contains(&address) && found.len() < bounds::ANSWER_ADDRESSES.count() {
             found.push(address);
         }
     }

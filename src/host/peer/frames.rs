@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use crate::model::bounds;
 use crate::model::facts::grouped;
 use crate::model::peer::settings::{
     DEFAULT_WINDOW, LARGEST_FRAME, LARGEST_WINDOW, SMALLEST_FRAME, Settings, error_name, id, setting_name,
@@ -20,8 +21,6 @@ const SETTINGS: u8 = 4;
 const GOAWAY_KIND: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
-/// Frames that a server may send unasked. The servers that were looked at send three to five.
-const MOST_FRAMES: usize = 32;
 
 /// What is wrong with what a server sent.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub enum Wrong {
     #[error("it sent a frame of {} bytes, and 16,384 are the most that a client takes by default", grouped(*.0 as i128))]
     TooLong(usize),
     /// Frames without end.
-    #[error("it sent more than {MOST_FRAMES} frames that nobody asked for")]
+    #[error("it sent more than {} frames that nobody asked for", bounds::PEER_FRAMES)]
     TooMany,
     /// A frame that RFC 9113 does not allow here.
     #[error("it sent a {0}")]
@@ -87,7 +86,7 @@ impl Talk {
             }
             let Some(payload) = self.rest.get(HEADER..HEADER + length) else { return Ok(()) };
             self.frames += 1;
-            if self.frames > MOST_FRAMES {
+            if self.frames > bounds::PEER_FRAMES.count() {
                 return Err(Wrong::TooMany);
             }
             let payload = payload.to_vec();

@@ -20,12 +20,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::input;
+use crate::model::bounds;
 use crate::model::peer::{Found, Origin, Peer, Peers, Step, Times, Trouble};
-
-/// Addresses that are asked, at most.
-const MOST: usize = 16;
-/// Largest file of certificates that is read.
-const LARGEST_PEM: u64 = 4 << 20;
 
 /// What to ask, and how.
 #[derive(Clone, Debug)]
@@ -61,8 +57,8 @@ pub fn ask(question: &Question<'_>) -> Result<Peers, UnusableRoots> {
         Err(why) => (Addresses::default(), Some(why)),
     };
     let Addresses { mut routed, unrouted, found } = found;
-    let left_out = routed.len().saturating_sub(MOST);
-    routed.truncate(MOST);
+    let left_out = routed.len().saturating_sub(bounds::ADDRESSES.count());
+    routed.truncate(bounds::ADDRESSES.count());
     let probe = |address: SocketAddr| probe::one(origin, address, config.as_ref(), question.timeout);
     let peers = thread::scope(|scope| {
         let probes: Vec<_> = routed
@@ -126,7 +122,7 @@ fn found(question: &Question<'_>) -> Result<Addresses, String> {
 }
 
 fn pem(path: &Path) -> Result<Vec<u8>, UnusableRoots> {
-    input::read(path, LARGEST_PEM).map_err(|error| UnusableRoots(shown(Some(path)), error.to_string()))
+    input::read(path, bounds::CERTIFICATES.most).map_err(|error| UnusableRoots(shown(Some(path)), error.to_string()))
 }
 
 fn shown(path: Option<&Path>) -> String {

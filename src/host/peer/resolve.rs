@@ -9,13 +9,12 @@ use super::conf::{in_hosts, servers};
 use super::dns::{Kind, Said};
 use super::lookup::lookup;
 use crate::host::{Clock, input};
+use crate::model::bounds;
 use crate::model::peer::Found;
 use crate::model::resolv_conf::{MOST_DOMAINS, ResolvConf};
 
 const HOSTS: &str = "/etc/hosts";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// Largest of these files that is read.
-const LARGEST: u64 = 4 << 20;
 
 /// The addresses of a name, and who told them.
 ///
@@ -93,5 +92,7 @@ pub(super) fn resolve(name: &str, timeout: Duration) -> Result<(Vec<IpAddr>, Fou
 
 /// A file that need not be there.
 fn content(path: &str) -> String {
-    input::read(Path::new(path), LARGEST).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    input::read(Path::new(path), bounds::RESOLVER_FILE.most)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
 }

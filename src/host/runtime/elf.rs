@@ -3,12 +3,9 @@
 //! Sources: elf(5); Go's debug/buildinfo (`.go.buildinfo`: a magic, 32 bytes of head, then two texts, each behind its
 //! length as a varint, since Go 1.18); the compilers' own notes in `.comment`.
 
+use crate::model::bounds;
 use std::io::{Read, Seek, SeekFrom};
 
-/// Most sections that are looked at; a real executable has some forty.
-const SECTIONS: usize = 512;
-/// Most of one section that is read: the list of modules of a large Go program has some 50 kB.
-const LARGEST: u64 = 256 << 10;
 const GO_MAGIC: &[u8] = b"\xff Go buildinf:";
 /// The package that sets GOMAXPROCS to the quota at start, for releases of Go that do not do so themselves.
 const AUTOMAXPROCS: &[u8] = b"go.uber.org/automaxprocs\t";
@@ -22,7 +19,7 @@ pub(super) fn signs(file: &mut (impl Read + Seek)) -> Vec<String> {
     let mut lines = Vec::new();
     let find = |name: &[u8]| sections.iter().find(|section| section.name == name);
     if let Some(section) = find(b".go.buildinfo") {
-        let bytes = at(file, section.offset, section.size.min(LARGEST)).unwrap_or_default();
+        let bytes = at(file, section.offset, section.size.min(bounds::SECTION.most)).unwrap_or_default();
         lines.extend(go(&bytes));
     }
     if lines.is_empty() && find(b".gopclntab").is_some() {
@@ -49,15 +46,15 @@ fn sections(file: &mut (impl Read + Seek)) -> Option<Vec<Section>> {
         return None;
     }
     let (start, size) = (number(&head, 40, 8)?, number(&head, 58, 2)?);
-    let (count, names) = (number(&head, 60, 2)?.min(SECTIONS as u64), number(&head, 62, 2)?);
+    let (count, names) = (number(&head, 60, 2)?.min(bounds::SECTIONS.most), number(&head, 62, 2)?);
     if size < 64 {
         return None;
     }
-    let table = at(file, start, size.checked_mul(count)?.min(LARGEST))?;
+    let table = at(file, start, size.checked_mul(count)?.min(bounds::SECTION.most))?;
     let rows: Vec<&[u8]> = table.chunks_exact(usize::try_from(size).ok()?).collect();
     let place = |row: &[u8]| Some((number(row, 24, 8)?, number(row, 32, 8)?));
     let (offset, length) = place(rows.get(usize::try_from(names).ok()?)?)?;
-    let texts = at(file, offset, length.min(LARGEST))?;
+    let texts = at(file, offset, length.min(bounds::SECTION.most))?;
     let section = |row: &&[u8]| {
         let from = usize::try_from(number(row, 0, 4)?).ok()?;
         let name = texts.get(from..)?.split(|&byte| byte == 0).next()?.to_vec();

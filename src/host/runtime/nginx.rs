@@ -4,9 +4,8 @@ use super::super::below::Below;
 use super::super::{Answer, Ask, Host, Live, Query, Refusal};
 use super::options::line;
 use super::title_of;
+use crate::model::bounds;
 
-/// Most of a configuration that is read.
-const LARGEST: usize = 1 << 20;
 const USUAL: &str = "/etc/nginx/nginx.conf";
 /// Directives, and the block in which each stands.
 const ASKED: [(&str, &str); 3] =
@@ -15,8 +14,13 @@ const ASKED: [(&str, &str); 3] =
 /// `conf DIRECTIVE VALUE`, a line each; `conf include ?` for each file that may hold one of them and is not read.
 pub(super) fn answer(pid: u32) -> Answer {
     let mut text = Below::process(pid)?.ask(Query { ask: Ask::Read, of: &path(pid)? })?;
-    text.truncate(LARGEST);
-    Ok(directives(&String::from_utf8_lossy(&text)).into_bytes())
+    let cut = bounds::SERVER_FILE.is_exceeded_by(text.len());
+    text.truncate(bounds::SERVER_FILE.count());
+    let mut lines = directives(&String::from_utf8_lossy(&text));
+    if cut {
+        lines.push_str("conf include ?\n");
+    }
+    Ok(lines.into_bytes())
 }
 
 /// Where the configuration is: the master's title, `nginx: master process nginx -c FILE`, tells; a worker's parent is it.

@@ -2,10 +2,8 @@
 
 use super::super::{Answer, Ask, Host, Live, Query, Refusal};
 use super::{beginning, nginx, servers};
+use crate::model::bounds;
 use crate::model::java;
-
-/// Most of a command line or an environment that is read.
-const LARGEST: u64 = 1 << 20;
 
 /// One runtime's options.
 struct Runtime {
@@ -144,9 +142,13 @@ pub(in super::super) fn answer(pid: u32, name: &str) -> Answer {
     let Some(runtime) = RUNTIMES.iter().find(|runtime| runtime.name == name) else {
         return Err(Refusal::Unsupported(format!("no option of {name} is asked about")));
     };
-    let words = beginning(&format!("/proc/{pid}/cmdline"), LARGEST)?;
-    let environ = beginning(&format!("/proc/{pid}/environ"), LARGEST);
-    let mut lines = runtime.lines(&words, environ.as_deref().ok());
+    let words = beginning(&format!("/proc/{pid}/cmdline"), bounds::COMMAND_LINE.most)?;
+    let environ = beginning(&format!("/proc/{pid}/environ"), bounds::COMMAND_LINE.most);
+    let whole = |bytes: &Vec<u8>| bytes.len() < bounds::COMMAND_LINE.count();
+    let mut lines = runtime.lines(&words, environ.ok().filter(whole).as_deref());
+    if !whole(&words) {
+        lines.push_str("arg unread ?\n");
+    }
     // It takes this file from the folder in which it was started, without being told.
     let conf = format!("/proc/{pid}/cwd/gunicorn.conf.py");
     let may_be =

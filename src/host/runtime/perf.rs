@@ -5,11 +5,10 @@
 
 use super::super::below::Below;
 use super::super::{Ask, Host, Live, Query};
+use crate::model::bounds;
 
 /// Names begin with it in `/tmp`, and end with the user's.
 const FOLDER: &str = "hsperfdata_";
-/// Folders and entries that are looked at.
-const MOST: usize = 4096;
 /// The policies by which both generations together are the heap.
 const TWO_PARTS: [&str; 2] = ["Copy:MSC", "ParScav:MSC"];
 /// Collectors by the beginning of a name.
@@ -27,7 +26,7 @@ pub(super) fn signs(pid: u32) -> Vec<String> {
     let names = root.ask(Query { ask: Ask::List, of: "/tmp" }).unwrap_or_default();
     let mut files = names
         .split(|&byte| byte == 0)
-        .take(MOST)
+        .take(bounds::PERF_ENTRIES.count())
         .filter_map(|name| std::str::from_utf8(name).ok())
         .filter(|name| name.starts_with(FOLDER))
         .filter_map(|name| Some(format!("/tmp/{name}/{}", number?)));
@@ -91,7 +90,7 @@ impl<'a> Data<'a> {
 
     fn entry(&self, name: &str) -> Option<Entry<'a>> {
         let mut at = self.first;
-        for _ in 0..self.count.min(MOST) {
+        for _ in 0..self.count.min(bounds::PERF_ENTRIES.count()) {
             let length = self.size(at).filter(|length| *length >= 20)?;
             let begins = at.checked_add(self.size(at + 4)?)?;
             let rest = self.bytes.get(begins..)?;

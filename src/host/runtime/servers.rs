@@ -7,10 +7,8 @@ mod command_line;
 use super::super::below::Below;
 use super::super::{Answer, Ask, Query, Refusal};
 use super::options::line;
+use crate::model::bounds;
 
-/// Most of a file that is read, and how many files one configuration may take.
-const LARGEST: usize = 1 << 20;
-const FILES: usize = 64;
 /// The one key that may name a file that is not there.
 const INCLUDE_IF_EXISTS: &str = "include_if_exists";
 /// What stands for several names in a path.
@@ -121,14 +119,14 @@ impl Reading {
     /// It cannot be read.
     fn file(&mut self, path: &str) -> Result<(), Refusal> {
         self.files += 1;
-        if self.files > FILES {
+        if self.files > bounds::SERVER_FILES.count() {
             self.unread();
             return Ok(());
         }
         let mut bytes = self.root.ask(Query { ask: Ask::Read, of: path })?;
-        if bytes.len() > LARGEST {
+        if bytes.len() > bounds::SERVER_FILE.count() {
             self.unread();
-            bytes.truncate(LARGEST);
+            bytes.truncate(bounds::SERVER_FILE.count());
         }
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         for (section, key, value) in pairs(&String::from_utf8_lossy(&bytes), self.server.sections) {
@@ -274,8 +272,12 @@ mod tests {
         let conditional = "global\n.if defined(BIG)\n maxconn 9\n.endif\n";
         assert_eq!(told("haproxy", &[("h.cfg", conditional)]), format!("{UNREAD}conf maxconn 9\n"));
         let own = "include /r.conf\nmaxclients 5\n";
-        assert_eq!(told("redis", &[("r.conf", own)]).matches("maxclients").count(), FILES, "a circle ends");
-        let long = format!("maxclients 5\n{}maxclients 6\n", "#\n".repeat(LARGEST / 2));
+        assert_eq!(
+            told("redis", &[("r.conf", own)]).matches("maxclients").count(),
+            bounds::SERVER_FILES.count(),
+            "a circle ends"
+        );
+        let long = format!("maxclients 5\n{}maxclients 6\n", "#\n".repeat(bounds::SERVER_FILE.count() / 2));
         assert_eq!(told("redis", &[("r.conf", &long)]), format!("{UNREAD}conf maxclients 5\n"));
     }
 }

@@ -1,6 +1,7 @@
 //! SETTINGS of HTTP/2 and what stands for one that was not sent (RFC 9113 6.5.2).
 
 use super::Streams;
+use crate::model::bounds;
 
 /// Numbers of settings that are asked about by name.
 pub mod id {
@@ -28,8 +29,6 @@ pub const DEFAULT_WINDOW: u32 = 65_535;
 pub const LARGEST_WINDOW: u32 = 0x7fff_ffff;
 /// Payload of a frame that everybody takes, in bytes; also the default.
 pub const SMALLEST_FRAME: u32 = 16_384;
-/// Settings without a known name that are kept of one server.
-pub const MOST_UNKNOWN: usize = 32;
 /// Largest payload that can be allowed.
 pub const LARGEST_FRAME: u32 = 16_777_215;
 
@@ -75,7 +74,7 @@ pub fn error_name(code: u32) -> String {
 pub struct Settings {
     /// Number and value of each setting, in the order in which they first came; of several values the last one counts.
     pub sent: Vec<(u16, u32)>,
-    /// How often a setting came that is not kept: one without a known name, beyond [`MOST_UNKNOWN`] of them.
+    /// How often a setting came that is not kept: one without a known name, beyond [`bounds::PEER_SETTINGS`] of them.
     pub left_out: usize,
     /// By how many bytes it widened the connection's window right behind; none if it did not.
     pub window_update: Option<u32>,
@@ -99,7 +98,7 @@ impl Settings {
 
     fn keeps(&self, number: u16) -> bool {
         let unknown = || self.sent.iter().filter(|(sent, _)| setting_name(*sent).is_none()).count();
-        setting_name(number).is_some() || unknown() < MOST_UNKNOWN
+        setting_name(number).is_some() || unknown() < bounds::PEER_SETTINGS.count()
     }
 
     /// The value that was sent.
@@ -144,7 +143,10 @@ mod tests {
         (0x100..0x200).for_each(|number| settings.put(number, 1));
         settings.put(0x100, 7);
         settings.put(id::MAX_CONCURRENT_STREAMS, 100);
-        assert_eq!((settings.sent.len(), settings.left_out), (MOST_UNKNOWN + 1, 0x100 - MOST_UNKNOWN));
+        assert_eq!(
+            (settings.sent.len(), settings.left_out),
+            (bounds::PEER_SETTINGS.count() + 1, 0x100 - bounds::PEER_SETTINGS.count())
+        );
         assert_eq!((settings.get(0x100), settings.get(0x1ff)), (Some(7), None));
         assert_eq!(settings.max_concurrent_streams(), Streams::Limited(100));
     }

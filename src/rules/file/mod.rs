@@ -18,12 +18,8 @@ pub use manual::manual;
 use typed::RuleFile;
 pub use workload::{traffic, workload};
 
+use crate::model::bounds;
 use crate::model::rule::{Doc, Rule};
-
-/// Largest rule or workload file, in bytes. A real one has 5 KiB; nested flow collections cost the parser their square.
-pub const LARGEST: u64 = 64 << 10;
-/// Deepest nesting of brackets and braces; a real rule has 3.
-const DEEPEST: usize = 16;
 
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +66,8 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
                 '}' | ']' => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            if depth > DEEPEST {
-                let what = format!("brackets nest deeper than {DEEPEST}");
+            if depth > bounds::RULE_DEPTH.count() {
+                let what = format!("brackets nest deeper than {}", bounds::RULE_DEPTH);
                 return Err(Problem { line: Some(index + 1), what });
             }
         }
