@@ -351,6 +351,58 @@ fn every_rule_file_lies_one_folder_deep() {
     assert!(count > 30, "{count} rule files");
 }
 
+/// Numbers with such names that bound nothing of what is read: what others take or know, and lengths of what is printed.
+const NO_BOUNDS: &[(&str, &str)] = &[
+    ("host/peer/conf.rs", "MOST_SERVERS"),
+    ("manifest/dns.rs", "MOST_NAMESERVERS"),
+    ("manifest/dns.rs", "MOST_SEARCHES"),
+    ("manifest/dns.rs", "MOST_CHARACTERS"),
+    ("manifest/mod.rs", "LONGEST"),
+    ("rules/file/workload.rs", "MOST"),
+    ("symptoms/near.rs", "MOST"),
+    ("symptoms/fit.rs", "LONGEST_NAME"),
+];
+
+/// `tunecheck help limits` prints the table of bounds, and a number that stands elsewhere is missing there.
+#[test]
+fn every_bound_stands_in_the_table() {
+    let parts = ["host", "facts", "manifest", "watch", "symptoms", "rules", "audit", "compare"];
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| parts.contains(&source.part.as_str())) {
+        let body = source.code.split("mod tests {").next().unwrap_or_default();
+        let shown = source.path.display().to_string();
+        for (_, rest) in body.match_indices("const ").map(|(at, word)| (at, &body[at + word.len()..])) {
+            let Some((name, rest)) = rest.split_once(':') else { continue };
+            let number = ["u32 ", "u64 ", "usize "].iter().any(|kind| rest.trim_start().starts_with(kind));
+            let bounds =
+                ["MOST", "LARGEST", "LONGEST", "DEEPEST", "LINKS", "LIMIT"].iter().any(|word| name.contains(word));
+            if number && bounds && !NO_BOUNDS.contains(&(shown.as_str(), name)) {
+                wrong.push(format!("{shown}: {name}: put it into src/model/bounds.rs"));
+            }
+        }
+        for (at, word) in body.match_indices(".take(").chain(body.match_indices(".truncate(")) {
+            let number: String =
+                body[at + word.len()..].chars().take_while(|c| c.is_ascii_digit() || *c == '_').collect();
+            if number.replace('_', "").parse::<u64>().is_ok_and(|number| number > 64) {
+                wrong.push(format!("{shown}: {word}{number}): put the number into src/model/bounds.rs"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Nothing is in the table that bounds nothing.
+    let table = fs::read_to_string(Path::new(ROOT).join("src/model/bounds.rs")).unwrap();
+    let code: String = sources()
+        .iter()
+        .filter(|source| !source.path.ends_with("model/bounds.rs"))
+        .map(|source| source.code.as_str())
+        .collect();
+    let named = table.lines().filter_map(|line| line.trim_start().split_once(" = ").map(|(name, _)| name));
+    let rows = named.filter(|name| name.len() > 2 && name.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
+    let idle: Vec<&str> =
+        rows.filter(|name| *name != "JSON_DEPTH" && !code.contains(&format!("bounds::{name}"))).collect();
+    assert!(idle.is_empty(), "nothing refers to {idle:?}");
+}
+
 #[test]
 fn a_source_file_is_one_idea() {
     let lines = |path: &Path| fs::read_to_string(Path::new(ROOT).join("src").join(path)).unwrap().lines().count();

@@ -192,7 +192,7 @@ fn explanations_wrap_at_the_width_of_the_terminal() {
 }
 
 /// The commands of the help text.
-const COMMANDS: [&str; 7] = ["audit", "diff", "explain", "snapshot", "rules", "completions", "man"];
+const COMMANDS: [&str; 8] = ["audit", "diff", "explain", "snapshot", "rules", "help", "completions", "man"];
 
 #[test]
 fn every_shell_gets_a_completion_script_that_knows_every_command_and_option() {
@@ -233,6 +233,19 @@ fn the_manual_has_a_page_for_every_command_with_every_option_of_its_help() {
         assert_eq!(missing, Vec::<String>::new(), "{command:?}");
     }
     assert!(options(&done(&["--help"])).len() > 15);
+}
+
+#[test]
+fn help_is_that_of_a_command_or_the_table_of_limits() {
+    assert_eq!(done(&["help", "probe", "h2"]), done(&["probe", "h2", "--help"]));
+    assert_eq!(done(&["help"]), done(&["--help"]));
+    let limits = done(&["help", "limits"]);
+    for told in ["A TARGET", "MANIFESTS", "4 MiB  one file\n", "beyond  "] {
+        assert!(limits.contains(told), "{told}: {limits}");
+    }
+    assert!(limits.lines().all(|line| line.chars().count() <= 100));
+    assert_eq!(run(["help", "nonsense"]).code, Some(2));
+    assert!(done(&["completions", "bash"]).contains("limits"));
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod evidence;
 mod example;
 mod owner;
 
+use std::collections::BTreeMap;
+
 pub use example::{Verdict, run as run_example};
 
 use crate::model::catalogue::Catalogue;
@@ -54,9 +56,9 @@ fn tell_once_of_a_line(findings: &mut [Finding]) {
     let speaks = |finding: &&Finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail);
     let key = |finding: &Finding, end| Some(finding.fact.strip_prefix("boot[")?.strip_suffix(end)?.to_owned());
     let own = |finding: &Finding| finding.subject.is_none().then(|| Some((key(finding, "].value")?, finding.rule)));
-    let told: Vec<(String, &str)> = findings.iter().filter(speaks).filter_map(own).flatten().collect();
+    let told: BTreeMap<String, &str> = findings.iter().filter(speaks).filter_map(own).flatten().rev().collect();
     for finding in findings.iter_mut().filter(|finding| finding.fact.ends_with(IDLE)) {
-        if let Some((_, rule)) = told.iter().find(|(own, _)| finding.subject.as_ref() == Some(own)) {
+        if let Some(rule) = finding.subject.as_ref().and_then(|subject| told.get(subject)) {
             finding.outcome = Outcome::NotApplicable;
             finding.reason = format!("{rule} speaks of this line");
         }

@@ -4,6 +4,8 @@
 //! Sources: runc libcontainer/configs/validate, docs.docker.com/reference/compose-file/services,
 //! docs.aws.amazon.com/AmazonECS/latest/APIReference (SystemControl, Ulimit).
 
+use std::collections::BTreeMap;
+
 use super::pods::fault;
 use super::sysctls::Sysctl;
 use super::tree::Node;
@@ -102,7 +104,7 @@ fn task(root: Node<'_>, name: &str, options: Options<'_>, judged: &mut Judged) {
     let task = get(root, "family").and_then(Node::scalar).unwrap_or(name);
     let mode = get(root, "networkMode").and_then(Node::scalar).unwrap_or_default();
     let ipc = get(root, "ipcMode").and_then(Node::scalar).unwrap_or_default();
-    let mut of_task: Vec<(String, &str)> = Vec::new();
+    let mut of_task: BTreeMap<String, &str> = BTreeMap::new();
     for definition in get(root, "containerDefinitions").into_iter().flat_map(Node::items) {
         let named = get(definition, "name")
             .and_then(Node::scalar)
@@ -124,8 +126,8 @@ fn task(root: Node<'_>, name: &str, options: Options<'_>, judged: &mut Judged) {
         for (_, sysctl) in
             container.sysctls.iter().filter(|(_, sysctl)| mode == "awsvpc" && sysctl.name.starts_with("net."))
         {
-            match of_task.iter().find(|(name, _)| *name == sysctl.name) {
-                Some((_, value)) if *value != sysctl.value => {
+            match of_task.get(&sysctl.name) {
+                Some(value) if *value != sysctl.value => {
                     let says = format!(
                         "{} has another value in another container of this task, and with awsvpc all share one network: the \
                          container that is started last decides",
@@ -141,7 +143,7 @@ fn task(root: Node<'_>, name: &str, options: Options<'_>, judged: &mut Judged) {
                     ));
                 }
                 Some(_) => {}
-                None => of_task.push((sysctl.name.clone(), sysctl.value)),
+                None => _ = of_task.insert(sysctl.name.clone(), sysctl.value),
             }
         }
         for limit in get(definition, "ulimits").into_iter().flat_map(Node::items) {

@@ -33,7 +33,7 @@ mod values;
 mod variables;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub use checks::CHECKS;
@@ -277,10 +277,11 @@ fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     values::judge(&spec.subject(), "the sandbox is never made", &sysctls, faults);
     // A container writes after the sandbox is made; whose it is that one of a patch writes, the base says.
     let written = if spec.is_part() { Vec::new() } else { tuning::judge(spec, options, faults) };
-    for tuning::Own { name, value, mark } in &written {
-        sysctls.retain(|sysctl| sysctl.name != *name);
-        sysctls.push(Sysctl { name: name.clone(), value, mark: *mark });
-    }
+    let mut names = BTreeSet::new();
+    let mut last: Vec<&tuning::Own> = written.iter().rev().filter(|own| names.insert(own.name.as_str())).collect();
+    last.reverse();
+    sysctls.retain(|sysctl| !names.contains(sysctl.name.as_str()));
+    sysctls.extend(last.into_iter().map(|own| Sysctl { name: own.name.clone(), value: &own.value, mark: own.mark }));
     ports::judge(spec, &sysctls, faults);
     dns::judge(spec, faults);
     jvm::judge(spec, faults);

@@ -1,5 +1,7 @@
 //! `spec.securityContext.sysctls`: a list of names and values, and what the API server says to another form.
 
+use std::collections::BTreeMap;
+
 use super::pods::{Spec, fault};
 use super::tree::Node;
 use super::{Options, admission, shown};
@@ -21,7 +23,7 @@ pub(super) fn judge<'a>(spec: &Spec<'a>, options: Options<'_>, faults: &mut Vec<
     let list = spec.node.get("securityContext").and_then(|context| context.get("sysctls"));
     let entries = list.filter(|list| !list.is_null()).map_or_else(Vec::new, |list| entries(list, spec, faults));
     let mut taken: Vec<Sysctl<'a>> = Vec::new();
-    let mut names: Vec<(&str, String)> = Vec::new();
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
     for entry in entries {
         let mut push = |check, outcome, mark, says: String, change: String| {
             faults.push(fault(check, outcome, mark, spec.subject(), [says, change]));
@@ -48,8 +50,8 @@ pub(super) fn judge<'a>(spec: &Spec<'a>, options: Options<'_>, faults: &mut Vec<
             push("name", Outcome::Fail, node.mark(), says, "lower-case words with dots between them".to_owned());
             continue;
         }
-        match names.iter().find(|(_, other)| *other == name) {
-            Some((same, _)) if *same == written => {
+        match names.get(&name) {
+            Some(same) if *same == written => {
                 let says = format!("{} is there twice: the API server refuses it", shown(&name));
                 push("duplicate", Outcome::Fail, node.mark(), says, "keep one of them".to_owned());
                 continue;
@@ -60,7 +62,7 @@ pub(super) fn judge<'a>(spec: &Spec<'a>, options: Options<'_>, faults: &mut Vec<
                 push("duplicate", Outcome::Warn, node.mark(), says, "keep one of them, with dots".to_owned());
                 continue;
             }
-            None => names.push((written, name.clone())),
+            None => _ = names.insert(name.clone(), written),
         }
         if value.is_none_or(|value| value.text().is_some_and(|text| text.trim().is_empty())) {
             let says = format!("{} has no value: nothing is set", shown(&name));

@@ -113,8 +113,8 @@ bounds! {
             "real names have three", "the unit is unknown";
         PROFILES = 64, Things, "files of TuneD's profiles, which include each other", "real ones include two",
             "what TuneD sets is unknown";
-        LINES = 10_000, Things, "lines of sysctl.d", "a machine with every package has some 300", "what a boot sets is unknown";
-        PATTERNS = 256, Things, "lines of sysctl.d that stand for several sysctls", "distributions have some five",
+        LINES = 4_000, Things, "lines of sysctl.d", "a machine with every package has some 300", "what a boot sets is unknown";
+        PATTERNS = 64, Things, "lines of sysctl.d that stand for several sysctls", "distributions have some five",
             "what a boot sets is unknown";
         LEVELS = 16, Things, "nested cgroups that are asked for a CPU quota", "systemd and Kubernetes nest five or six deep",
             "the quota of groups above them is not looked at, and the report says so";

@@ -6,7 +6,7 @@
 //! without `IP_BIND_ADDRESS_NO_PORT`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Drawing, Held};
 
@@ -81,7 +81,12 @@ impl Held {
             }
         }
         // What is bound to no address is taken from every one.
-        for (_, bound) in self.bound.iter().filter(|(address, _)| **address == from || address.is_unspecified()) {
+        let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        for bound in [from]
+            .into_iter()
+            .chain(any.into_iter().filter(|any| *any != from))
+            .filter_map(|address| self.bound.get(&address))
+        {
             bound.iter().for_each(|&port| ports.entry(port).or_insert((1, true)).1 = true);
         }
         let once = |port: &&u16| ports.get(*port).is_some_and(|(destinations, _)| *destinations == 1);
