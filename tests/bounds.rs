@@ -136,7 +136,7 @@ fn an_archive_takes_no_more_memory_than_it_may_whatever_is_in_it() {
     assert_eq!(code, Some(1), "{said}");
 
     let mut many = Archive::new("bounds-many");
-    for at in 0..40 {
+    for at in 0..16 {
         many.entry(tar::EntryType::Regular, &format!("r/{at}"), 1 << 20, zeros().take(1 << 20));
     }
     let (code, said) = replayed(&many.machine([]));
@@ -144,7 +144,7 @@ fn an_archive_takes_no_more_memory_than_it_may_whatever_is_in_it() {
     assert!(said.contains("were not read, since it is larger") || said.contains("too large"), "{said}");
 
     let mut bomb = Archive::new("bounds-bomb");
-    bomb.entry(tar::EntryType::Regular, "r/x", 1 << 30, zeros().take(1 << 30));
+    bomb.entry(tar::EntryType::Regular, "r/x", 200 << 20, zeros().take(200 << 20));
     let (code, said) = replayed(&bomb.machine([]));
     assert!(code == Some(2) && said.contains("ends early"), "{said}");
 
@@ -152,7 +152,7 @@ fn an_archive_takes_no_more_memory_than_it_may_whatever_is_in_it() {
         [(tar::EntryType::GNULongName, "name"), (tar::EntryType::XHeader, "pax"), (tar::EntryType::GNULongLink, "link")]
     {
         let mut long = Archive::new(&format!("bounds-{name}"));
-        for _ in 0..4 {
+        for _ in 0..2 {
             long.entry(kind, "././@LongLink", 30 << 20, zeros().take(30 << 20));
         }
         let (code, said) = replayed(&long.machine([]));
@@ -160,7 +160,7 @@ fn an_archive_takes_no_more_memory_than_it_may_whatever_is_in_it() {
     }
 
     let mut names = Archive::new("bounds-names");
-    for at in 0..15_000 {
+    for at in 0..5000 {
         let name = format!("r/{at}/{}", "n".repeat(4000));
         names.entry(tar::EntryType::GNULongName, "././@LongLink", name.len() as u64, name.as_bytes());
         names.file("r", b"");
@@ -241,10 +241,21 @@ fn a_folder_of_sysctl_files_is_read_up_to_its_bound_and_the_rest_is_unknown() {
     let patterns: String = (0..100).map(|at| format!("net.*.k{at}* = 1\n")).collect();
     for (name, text, says) in [("lines", lines, "4,000 lines"), ("patterns", patterns, "64 patterns")] {
         let folder = recording(&format!("bounds-{name}"), &[("read", "/etc/sysctl.d/99-tune.conf", text.into_bytes())]);
-        let run = confined(&["--snapshot", folder.to_str().unwrap(), "--verbose"]);
-        let said = String::from_utf8(run.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(said.contains(says), "{name}: {said}");
+        let report = report(&["--snapshot", folder.to_str().unwrap()]);
+        let drift = finding(&report, "boot/drift");
+        assert!(drift["outcome"] == "unknown" && drift.to_string().contains(says), "{name}: {drift}");
     }
+}
+
+/// A report that was made under the bound of memory.
+fn report(args: &[&str]) -> Value {
+    let run = confined(&[args, &["--format", "json"]].concat());
+    serde_json::from_slice(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
+}
+
+/// What a rule found.
+fn finding<'a>(report: &'a Value, rule: &str) -> &'a Value {
+    report["findings"].as_array().unwrap().iter().find(|finding| finding["rule"] == rule).unwrap()
 }
 
 /// On the machine itself: a folder of a container with more names than are taken, and more bytes than are.
@@ -256,21 +267,21 @@ fn a_tree_with_folders_without_end_is_cut_and_told() {
     for at in 0..10_100 {
         fs::write(folder.join(format!("{at}.conf")), "").unwrap();
     }
-    let told = |what: &str| {
-        let run = confined(&["--root", root.to_str().unwrap(), "--verbose"]);
-        let said = String::from_utf8([run.stdout, run.stderr].concat()).unwrap();
-        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(matches!(run.status.code(), Some(0..=2)) && said.contains(what), "{what}: {said}");
-    };
+    let told = || report(&["--root", root.to_str().unwrap()]);
     fs::create_dir_all(root.join("proc/sys/net/core")).unwrap();
     fs::write(root.join("proc/sys/net/core/somaxconn"), "128\n").unwrap();
-    told("holds more than 10,000 names");
+    let names = told();
+    let drift = finding(&names, "boot/drift");
+    assert!(drift["outcome"] == "unknown" && drift.to_string().contains("more than 10,000 names"), "{drift}");
     fs::remove_dir_all(&folder).unwrap();
     fs::create_dir_all(&folder).unwrap();
     for at in 0..2000 {
         fs::File::create(folder.join(format!("{at}.conf"))).unwrap().set_len(4 << 20).unwrap();
     }
-    told("questions were not asked");
+    let bytes = told();
+    let drift = finding(&bytes, "boot/drift");
+    assert!(drift["outcome"] == "unknown" && drift.to_string().contains("beyond 16 MiB"), "{drift}");
+    assert!(bytes["notes"].to_string().contains("questions were not asked"), "{}", bytes["notes"]);
 }
 
 /// User time of a run in ticks of the kernel's clock, as /proc counts it for children that ended.
@@ -285,17 +296,20 @@ fn ticks(args: &[&str]) -> u64 {
     spent() - before
 }
 
-/// Four times the input takes at most seven times the work, where the square would take sixteen. Of three runs the best
-/// counts, and time that others take on the machine is not in it.
+/// Four times the input takes at most seven times the work, where the square would take sixteen. Time that others take on
+/// the machine is not in it, and of several runs the best counts.
 fn assert_linear(name: &str, size: usize, args: impl Fn(usize) -> Vec<String>) {
-    let best = |size: usize| {
-        let args = args(size);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        (0..3).map(|_| ticks(&args)).min().unwrap()
-    };
-    let (once, four) = (best(size), best(4 * size));
-    // A run of less than 50 ms says nothing; the larger one is then cheap as well.
-    assert!(four < 7 * once.max(5), "{name}: {once} and {four} ticks for {size} and {}", 4 * size);
+    let (small, large) = (args(size), args(4 * size));
+    let ran = |args: &[String]| ticks(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let (mut once, mut four) = (u64::MAX, u64::MAX);
+    for _ in 0..4 {
+        (once, four) = (once.min(ran(&small)), four.min(ran(&large)));
+        // A run of less than 50 ms says nothing; the larger one is then cheap as well.
+        if four < 7 * once.max(5) {
+            return;
+        }
+    }
+    panic!("{name}: {once} and {four} ticks for {size} and {}", 4 * size);
 }
 
 /// The children of this process are counted together.
@@ -342,7 +356,7 @@ fn what_a_recording_holds_is_judged_in_time_that_is_linear() {
     ];
     for (name, size, ask, of, made) in cases {
         assert_linear(name, size, |size| {
-            let folder = recording(&format!("linear-{name}"), &[(ask, of, made(size))]);
+            let folder = recording(&format!("linear-{name}-{size}"), &[(ask, of, made(size))]);
             vec!["--snapshot".to_owned(), folder.to_str().unwrap().to_owned()]
         });
     }
@@ -393,11 +407,13 @@ fn what_a_manifest_a_dump_or_a_log_holds_is_judged_in_time_that_is_linear() {
         path.to_str().unwrap().to_owned()
     };
     for (name, size, made) in cases {
-        assert_linear(name, size, |size| vec!["manifest".to_owned(), written(&format!("{name}.yaml"), made(size))]);
+        assert_linear(name, size, |size| {
+            vec!["manifest".to_owned(), written(&format!("{name}-{size}.yaml"), made(size))]
+        });
     }
     assert_linear("dump", 40_000, |size| {
         let text = (0..size).map(|at| format!("net.x.k{at} = 1\n")).collect();
-        vec!["--sysctl".to_owned(), written("dump.txt", text)]
+        vec!["--sysctl".to_owned(), written(&format!("{size}.txt"), text)]
     });
 }
 

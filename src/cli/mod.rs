@@ -178,11 +178,22 @@ fn command_of(words: &[String]) -> Result<clap::Command> {
     found.cloned().ok_or_else(|| anyhow!("there is no command {}", words().collect::<Vec<_>>().join(" ")))
 }
 
+/// What `--help` behind these words prints.
+fn help_of(words: &[String]) -> Result<String> {
+    command_of(words)?;
+    let asked = words.iter().flat_map(|words| words.split_whitespace());
+    let asked = std::iter::once("tunecheck").chain(asked).chain(["--help"]);
+    match Cli::try_parse_from(asked) {
+        Err(help) if !help.use_stderr() => Ok(help.render().to_string()),
+        _ => bail!("there is no help of {}", words.join(" ")),
+    }
+}
+
 fn help_verb(topic: Option<HelpTopic>) -> Result<Exit> {
     let text = match topic {
         Some(HelpTopic::Limits) => report::limits(settings::width(Terminal::stdout()).min(explain::WIDEST).into()),
-        Some(HelpTopic::Command(words)) => command_of(&words)?.render_long_help().to_string(),
-        None => command_of(&[])?.render_long_help().to_string(),
+        Some(HelpTopic::Command(words)) => help_of(&words)?,
+        None => help_of(&[])?,
     };
     print(text.as_bytes())?;
     Ok(Exit::Done)
