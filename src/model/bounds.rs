@@ -74,7 +74,7 @@ macro_rules! bounds {
 
 bounds! {
     "A target: the machine, or one process, container or namespace on it" {
-        FILE = 4 << 20, Bytes, "one file", "the largest that an audit reads of a busy node has a tenth of it",
+        FILE = 4 << 20, Bytes, "one file", "nothing that an audit reads is near it",
             "the file is refused, and what it holds is unknown";
         TARGET_BYTES = 96 << 20, Bytes, "all answers of one target, which are kept until its report is made",
             "both dumps of 300,000 sockets of both families fit",
@@ -83,7 +83,7 @@ bounds! {
             "an audit asks some 200, and a few for each unit and each line of sysctl.d",
             "what is asked after it is unknown";
         CONFIGURATION_BYTES = 16 << 20, Bytes, "all files of one target that are not the kernel's: sysctl.d, units, TuneD",
-            "a machine with every package of its distribution has less than 1 MiB",
+            "such files are small, and these are thousands of them",
             "what is asked after it is unknown";
         FOLDER = 10_000, Things, "names in one folder",
             "folders of units and of sysctl.d have hundreds, /sys/class/net one for each pod",
@@ -92,7 +92,7 @@ bounds! {
             "the folder is refused, and what it holds is unknown";
         LINKS = 40, Things, "links in one path", "the kernel's own bound", "the path is refused, as by the kernel (ELOOP)";
         SOCKET_DUMP = 16 << 20, Bytes, "one dump of sockets", "300,000 connections", "who listens or connects is unknown";
-        TORN_DUMPS = 3, Things, "tries to dump sockets while they change", "each is half a second of a busy node at most",
+        TORN_DUMPS = 3, Things, "tries to dump sockets while they change", "a dump is torn where sockets come and go meanwhile",
             "who listens or connects is unknown";
         DESCRIPTORS = 1024, Things, "descriptors of one process that are looked at for the owner of a socket",
             "a server opens its listeners first", "the process is counted as not looked through, and the owner may be unknown";
@@ -113,7 +113,7 @@ bounds! {
             "real names have three", "the unit is unknown";
         PROFILES = 64, Things, "files of TuneD's profiles, which include each other", "real ones include two",
             "what TuneD sets is unknown";
-        LINES = 4_000, Things, "lines of sysctl.d", "a machine with every package has some 300", "what a boot sets is unknown";
+        LINES = 4_000, Things, "lines of sysctl.d", "distributions ship some tens", "what a boot sets is unknown";
         PATTERNS = 64, Things, "lines of sysctl.d that stand for several sysctls", "distributions have some five",
             "what a boot sets is unknown";
         LEVELS = 16, Things, "nested cgroups that are asked for a CPU quota", "systemd and Kubernetes nest five or six deep",
@@ -163,11 +163,11 @@ bounds! {
             "as much as is read of one target", "the rest of it is unknown, and the report says how many files were cut";
         RECORDED_FILE = 16 << 20, Bytes, "one file of such a recording", "a dump of sockets", "what it holds is unknown";
         ARCHIVE = 12 << 20, Bytes, "all files that are kept of a recording that is an archive, and their names",
-            "one of a busy node has 2 MiB, and judging it takes four times as much memory",
+            "recordings that were seen have less than 1 MiB, and judging takes several times as much memory",
             "the rest of it is unknown, and the report says how many files were cut";
         ARCHIVED_FILE = 8 << 20, Bytes, "one file in an archive", "a dump of 100,000 sockets", "what it holds is unknown";
-        RECORDING_MANIFEST = 4 << 20, Bytes, "the manifest.json of a recording", "real ones have 50 KiB", "it is refused";
-        RECORDED_ANSWERS = 20_000, Things, "answers in a recording, and entries in its archive", "real ones have some 500",
+        RECORDING_MANIFEST = 4 << 20, Bytes, "the manifest.json of a recording", "recordings that were seen have 12 KiB", "it is refused";
+        RECORDED_ANSWERS = 20_000, Things, "answers in a recording, and entries in its archive", "recordings that were seen have some 100",
             "a manifest is refused; an archive counts as ending there";
         UNPACKED = 128 << 20, Bytes, "what an archive unpacks to, its padding and what is passed over included",
             "ten times what is kept", "the archive counts as ending there";
@@ -175,12 +175,12 @@ bounds! {
         EXTENSIONS = 64 << 10, Bytes, "the extended header of an entry in an archive", "tar writes some 200 bytes",
             "the archive counts as damaged there";
         DUMP = 16 << 20, Bytes, "the output of sysctl -a, unpacked", "real ones have 100 KiB", "it is refused";
-        REPORT = 64 << 20, Bytes, "a report that is read back", "one of 300 targets has 30 MiB", "it is refused";
+        REPORT = 64 << 20, Bytes, "a report that is read back", "room for a report of a whole machine", "it is refused";
         JSON_DEPTH = 127, Things, "nesting of JSON", "reports and recordings nest some ten deep", "it is refused";
     }
     "Manifests" {
         MANIFEST_FILE = 512 << 20, Bytes, "one file, or standard input", "a whole cluster's objects", "it is not read, and the run ends with 2";
-        MANIFEST_FILES = 100_000, Things, "files of one run", "the largest repositories of manifests have some 20,000",
+        MANIFEST_FILES = 100_000, Things, "files of one run", "far more than a repository is expected to hold",
             "the folder is not read, and the run ends with 2";
         DOCUMENT = 64 << 20, Bytes, "one document", "etcd takes 1.5 MiB", "it is told as unknown";
         VALUES = 3_000_000, Things, "values of one document", "one of 64 MiB has as many", "it is told as unknown";
@@ -188,7 +188,7 @@ bounds! {
         POD_DEPTH = 32, Things, "depth at which a pod is looked for", "operators nest pods some ten deep", "no pod is found below it";
         STEPS = 200_000, Things, "steps through values of a run, beside those for each byte", "for many small files",
             "the file is told as unknown";
-        STEPS_PER_BYTE = 32, Things, "steps through values for each byte of a file", "real files take less than two",
+        STEPS_PER_BYTE = 32, Things, "steps through values for each byte of a file", "a document is walked several times",
             "the file is told as unknown";
         CHARACTERS_PER_STEP = 256, Things, "characters of a value that one step looks at", "real values are shorter",
             "a longer value takes so many steps more";
