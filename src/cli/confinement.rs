@@ -85,7 +85,7 @@ impl<'a> Needs<'a> {
                 RulesCommand::Check { paths } => Self::default().named(paths),
                 RulesCommand::Facts | RulesCommand::Schema { .. } => Self::default(),
             },
-            Command::Completions { .. } | Command::Man { .. } => Self::default(),
+            Command::Completions { .. } | Command::Help { .. } | Command::Man { .. } => Self::default(),
         }
     }
 

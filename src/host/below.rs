@@ -15,9 +15,10 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, makedev};
 use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs};
 
-use super::live::{self, LARGEST, errno, refusal};
+use super::live::{self, errno, refusal};
 use super::steps::{self, Links};
 use super::{Answer, Ask, Host, Live, Query, Refusal};
+use crate::model::bounds;
 
 /// What can be asked of a path without opening what is there: a device may act when it is opened, a FIFO waits.
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
@@ -111,7 +112,7 @@ impl Below {
             Ok((_, stat)) if is_null(&stat) => return Ok(Vec::new()),
             found => self.regular(of, found.map_err(errno)?)?,
         };
-        live::content(file, of.starts_with("/proc/sys/"), LARGEST).map_err(|error| refusal(&error))
+        live::content(file, of.starts_with("/proc/sys/"), bounds::FILE.count()).map_err(|error| refusal(&error))
     }
 
     /// A regular file with at most `most` bytes.

@@ -109,7 +109,7 @@ fn access(path: &str, mode: AccessFlags) -> Answer {
 /// other may stop short of a full buffer where its next record does not fit (seq_file), so only a read of nothing is the
 /// end.
 fn read(path: &str) -> io::Result<Vec<u8>> {
-    content(File::open(path)?, path.starts_with("/proc/sys/"), LARGEST)
+    content(File::open(path)?, path.starts_with("/proc/sys/"), bounds::FILE.count())
 }
 
 /// As [`read`], of a file that is open; one with more than `most` bytes is refused.

@@ -15,14 +15,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::mounts::{self, Remote};
 use super::{Answer, Ask, Query, Refusal, inside};
+use crate::model::bounds;
 
 /// The only argument of such a process.
 pub const READER: &str = "--read-for-another";
 /// How long the answers of one target are waited for, and those of all targets of a run.
-const OF_TARGET: Duration = Duration::from_secs(3);
-const OF_RUN: Duration = Duration::from_secs(30);
-/// More than any answer.
-const LARGEST: usize = 64 << 20;
+const OF_TARGET: Duration = Duration::from_millis(bounds::WAITED.most);
+const OF_RUN: Duration = Duration::from_millis(bounds::WAITED_IN_ALL.most);
 
 /// The readers of a run: one at a time, and another one when it is lost.
 #[derive(Debug, Default)]
@@ -173,5 +172,5 @@ fn framed(what: &impl serde::Serialize) -> io::Result<Vec<u8>> {
 
 fn length_of(bytes: [u8; 4]) -> io::Result<usize> {
     let length = usize::try_from(u32::from_le_bytes(bytes)).map_err(io::Error::other)?;
-    if length <= LARGEST { Ok(length) } else { Err(io::ErrorKind::InvalidData.into()) }
+    if length <= bounds::WAITED_ANSWER.count() { Ok(length) } else { Err(io::ErrorKind::InvalidData.into()) }
 }

@@ -10,9 +10,8 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::geteuid;
 
 use super::below::kind;
+use crate::model::bounds;
 
-/// Links that are followed in one path; the kernel's own bound.
-const MOST: usize = 40;
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW);
 
 /// What becomes of links in a path.
@@ -124,7 +123,7 @@ impl Way {
             Links::Refused => true,
             Links::Trusted => stat.st_uid != geteuid().as_raw() && !is_ours_alone(self.here()),
         };
-        if refused || self.followed > MOST {
+        if refused || bounds::LINKS.is_exceeded_by(self.followed) {
             return Err(self.stop(Errno::ELOOP, Some(part)));
         }
         let target = readlinkat(link, "").map_err(|errno| self.stop(errno, Some(part)))?;

@@ -45,8 +45,8 @@ use crate::model::manifest::{Fault, Judged, Mark};
 use crate::model::pod_sysctl::PodSysctls;
 use crate::model::version::Version;
 
-pub use surroundings::Surroundings;
 pub use budget::Steps;
+pub use surroundings::Surroundings;
 
 use budget::Budget;
 use pods::{Object, Spec};

@@ -6,7 +6,8 @@ use super::budget::Budget;
 use super::pods::{Object, Spec, fault, has_pods};
 use super::surroundings::Around;
 use super::tree::{self, Node, Step, Tree};
-use super::{LARGEST_DOCUMENT, Options, in_text, shown, spec_of};
+use super::{Options, in_text, shown, spec_of};
+use crate::model::bounds;
 use crate::model::finding::Outcome;
 use crate::model::manifest::{Fault, Judged, Mark};
 
@@ -21,9 +22,6 @@ const OF_PODS: [&str; 4] = ["containers", "initContainers", "securityContext", "
 const OF_TEMPLATES: [&str; 3] = ["resources", "ulimits", "rlimits"];
 /// Lists of which one item says something alone, though not all of it is named.
 const OF_ITEMS: [&str; 4] = ["containers", "initContainers", "ephemeralContainers", "ports"];
-/// Deepest place at which a patch is looked for.
-const DEEPEST: usize = 32;
-
 /// Whether a text may have a patch.
 pub(super) fn speaks(text: &str) -> bool {
     [OF_ARGO, "patch:", "patch\":", STRATEGIC, "op:", "op\":"].iter().any(|word| text.contains(word))
@@ -54,7 +52,7 @@ struct Patches<'a> {
 
 impl Patches<'_> {
     fn walk(&mut self, node: Node<'_>, owner: [&str; 2], deep: usize) {
-        if deep > DEEPEST || self.faults.len() > super::MOST_FAULTS {
+        if deep > bounds::POD_DEPTH.count() || self.faults.len() > bounds::FAULTS.count() {
             return;
         }
         for item in node.items() {
@@ -81,9 +79,9 @@ impl Patches<'_> {
 
     /// A patch of a pod's spec as a text; a workflow fills in its own parameters (`{{...}}`) before it is read.
     fn of_argo(&mut self, key: Node<'_>, value: Node<'_>, owner: [&str; 2]) {
-        let Some(text) = value.scalar().filter(|text| text.len() <= LARGEST_DOCUMENT) else { return };
+        let Some(text) = value.scalar().filter(|text| text.len() <= bounds::DOCUMENT.count()) else { return };
         let (before, column) = (self.faults.len(), key.mark().column + 2);
-        let budget = Budget::of(text.len());
+        let budget = Budget::of(text.len(), self.options.steps);
         let (trees, error) = tree::read(text, START, &budget);
         if let Some(error) = error {
             let (outcome, says, change) = match text.contains("{{") {
@@ -105,9 +103,9 @@ impl Patches<'_> {
 
     /// A patch of kustomize as a text: a list of changes, or a part of an object.
     fn text(&mut self, value: Node<'_>, column: usize, target: [&str; 2]) {
-        let Some(text) = value.scalar().filter(|text| text.len() <= LARGEST_DOCUMENT) else { return };
+        let Some(text) = value.scalar().filter(|text| text.len() <= bounds::DOCUMENT.count()) else { return };
         let before = self.faults.len();
-        let budget = Budget::of(text.len());
+        let budget = Budget::of(text.len(), self.options.steps);
         for mut tree in tree::read(text, START, &budget).0 {
             let Some(root) = tree.root() else { continue };
             if is_list_of_changes(root) {

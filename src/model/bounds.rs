@@ -91,6 +91,10 @@ bounds! {
         FOLDER_OF_PROC = 4_000_000, Things, "names in one folder of /proc", "a process with a million open files can be counted",
             "the folder is refused, and what it holds is unknown";
         LINKS = 40, Things, "links in one path", "the kernel's own bound", "the path is refused, as by the kernel (ELOOP)";
+        WAITED = 3_000, Milliseconds, "waiting for file systems that may not answer (NFS, FUSE), for one target",
+            "a mount that works answers in a few", "the files of the target are unknown";
+        WAITED_ANSWER = 64 << 20, Bytes, "one answer of such a file system", "more than any file and folder that is read",
+            "it is unknown";
         SOCKET_DUMP = 16 << 20, Bytes, "one dump of sockets", "300,000 connections", "who listens or connects is unknown";
         TORN_DUMPS = 3, Things, "tries to dump sockets while they change", "a dump is torn where sockets come and go meanwhile",
             "who listens or connects is unknown";
@@ -150,6 +154,8 @@ bounds! {
         SHARED_ANSWERS = 2000, Things, "answers that are kept for all targets", "they are asked again otherwise",
             "the rest is asked for each target";
         SHARED_ANSWER = 64 << 10, Bytes, "one of these", "they are asked again otherwise", "it is asked for each target";
+        WAITED_IN_ALL = 30_000, Milliseconds, "waiting for file systems that may not answer, for all targets",
+            "ten that do not answer", "the files of the rest that lie on such file systems are unknown";
         KEPT_FILES = 200, Things, "files that watch keeps open", "below the usual limit of 1,024", "the rest is opened each time";
         STATE_FILE = 16 << 20, Bytes, "one state file of a container engine", "real ones have some 100 KiB",
             "its containers are called by their id";

@@ -49,7 +49,8 @@ mod tests {
 
     use super::*;
 
-    const READS: Allowed<'_> = Allowed { files: None, makes: None, network: false, terminal: false, processes: false, programs: false };
+    const READS: Allowed<'_> =
+        Allowed { files: None, makes: None, network: false, terminal: false, processes: false, programs: false };
 
     #[test]
     fn what_reading_does_not_need_is_gone_for_good() {

@@ -108,7 +108,8 @@ mod tests {
     use super::super::system_calls::decisions;
     use super::*;
 
-    const NONE: Allowed<'_> = Allowed { files: None, makes: None, network: false, terminal: false, processes: true, programs: false };
+    const NONE: Allowed<'_> =
+        Allowed { files: None, makes: None, network: false, terminal: false, processes: true, programs: false };
 
     /// What a program says of a system call: only what is used here is understood.
     fn said(program: &[sock_filter], number: u32, architecture: u32, arguments: [u64; 6]) -> u32 {

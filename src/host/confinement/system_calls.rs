@@ -189,7 +189,8 @@ mod tests {
 
     use super::*;
 
-    const NONE: Allowed<'_> = Allowed { files: None, makes: None, network: false, terminal: false, processes: true, programs: false };
+    const NONE: Allowed<'_> =
+        Allowed { files: None, makes: None, network: false, terminal: false, processes: true, programs: false };
 
     fn refused<T>(result: io::Result<T>) -> bool {
         result.is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
