@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/model");
     println!("cargo::rerun-if-changed=src/rules/file");
     println!("cargo::rerun-if-changed=src/build.rs");
+    static_or_told()?;
     let root = Path::new("rules");
     let mut rules: Vec<(Rule, Doc)> = Vec::new();
     let mut workloads: Vec<Workload> = Vec::new();
@@ -58,6 +59,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("manual.bin"), postcard::to_stdvec(&manual.0)?)?;
     fs::write(out.join("rules.bin"), postcard::to_stdvec(&(rules, workloads))?)?;
     Ok(())
+}
+
+/// A release for glibc is static by .cargo/config.toml, and cargo reads that only where it is started below this folder.
+fn static_or_told() -> Result<(), &'static str> {
+    println!("cargo::rerun-if-env-changed=TUNECHECK_DYNAMIC");
+    let has = |name: &str, word: &str| env::var(name).is_ok_and(|value| value.split(',').any(|part| part == word));
+    let is_static = has("CARGO_CFG_TARGET_FEATURE", "crt-static") || !has("CARGO_CFG_TARGET_ENV", "gnu");
+    match is_static || !has("PROFILE", "release") || env::var_os("TUNECHECK_DYNAMIC").is_some() {
+        true => Ok(()),
+        false => {
+            Err("this release would not be static: start cargo in the folder of tunecheck (cd there; cargo install \
+                      --path .), or set TUNECHECK_DYNAMIC=1 for a binary that needs the C library of this machine")
+        }
+    }
 }
 
 fn told(path: &Path, problem: &rules::file::Problem) -> String {
