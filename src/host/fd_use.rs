@@ -117,7 +117,7 @@ fn soft(pid: u32) -> io::Result<Option<u64>> {
     Ok(page.get(..count).and_then(soft_in))
 }
 
-fn soft_in(limits: &[u8]) -> Option<u64> {
+pub(super) fn soft_in(limits: &[u8]) -> Option<u64> {
     const TITLE: &[u8] = b"Max open files";
     let line = limits.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(TITLE))?;
     match std::str::from_utf8(line).ok()?.split_whitespace().next()? {

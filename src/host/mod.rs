@@ -13,6 +13,8 @@ mod clock;
 mod confinement;
 mod dump;
 mod fd_use;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guest;
 mod identity;
 mod inotify;

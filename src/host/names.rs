@@ -114,6 +114,15 @@ fn stored(list: &Value) -> Vec<(String, String)> {
     list.as_array().into_iter().flatten().filter_map(entry).collect()
 }
 
+/// Takes any bytes as the state of each runtime.
+#[cfg(fuzzing)]
+pub(super) fn any(bytes: &[u8]) {
+    if let Ok(state) = serde_json::from_slice(bytes) {
+        let _ = (of_docker(&state), of_bundle(&state), stored(&state));
+    }
+    pod_folder(&String::from_utf8_lossy(bytes));
+}
+
 fn json(path: &str) -> Option<Value> {
     serde_json::from_slice(&input::read(Path::new(path), bounds::STATE_FILE.most).ok()?).ok()
 }

@@ -30,6 +30,16 @@ const NAMED: [(&str, &str); 8] = [
     ("wrk:worker_", "envoy"),
 ];
 
+/// Takes any bytes as what a process is made of, and as its configuration.
+#[cfg(fuzzing)]
+pub(super) const PARSERS: [(&str, super::fuzzing::Parser); 5] = [
+    ("elf", |bytes| drop(elf::signs(&mut std::io::Cursor::new(bytes)))),
+    ("hsperfdata", |bytes| drop(perf::lines(bytes))),
+    ("nginx", |bytes| drop(nginx::directives(&String::from_utf8_lossy(bytes)))),
+    ("options", options::any),
+    ("servers", servers::any),
+];
+
 /// What the process of this number is made of, a sign a line, see [`super::Ask::Runtime`].
 pub(super) fn signs(pid: u32) -> Answer {
     let ask = |ask, of: String| Live.ask(Query { ask, of: &of });

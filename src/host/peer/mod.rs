@@ -23,6 +23,18 @@ use super::input;
 use crate::model::bounds;
 use crate::model::peer::{Found, Origin, Peer, Peers, Step, Times, Trouble};
 
+/// Takes any bytes as what stands in the files by which names are looked up, and as what a server of TLS answers.
+#[cfg(fuzzing)]
+pub(super) const PARSERS: [(&str, super::fuzzing::Parser); 3] = [
+    ("hosts-file", |bytes| drop(conf::in_hosts(&String::from_utf8_lossy(bytes), "api.example"))),
+    ("resolv.conf", |bytes| {
+        let conf = crate::model::resolv_conf::ResolvConf::parse(&String::from_utf8_lossy(bytes));
+        conf::servers(&conf);
+        conf.candidates("api.example");
+    }),
+    ("tls", tls::any),
+];
+
 /// What to ask, and how.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {

@@ -165,6 +165,22 @@ pub(super) fn outcome(session: &ClientConnection, sessions: &Sessions) -> Tls {
     }
 }
 
+/// Takes any bytes as the answer of a server. The handshake of a client without its random numbers is always another one,
+/// so no answer goes beyond what can be said without its keys.
+#[cfg(fuzzing)]
+pub(super) fn any(mut bytes: &[u8]) {
+    let origin = Origin { host: "api.example".to_owned(), port: 443, tls: true };
+    let Ok((Some(config), _)) = config(&origin, None, false) else { return };
+    let Ok((mut session, sessions)) = session(&config, &origin.host) else { return };
+    while !bytes.is_empty() && session.read_tls(&mut bytes).is_ok_and(|count| count > 0) {
+        if let Err(error) = session.process_new_packets() {
+            explained(&error, &origin);
+            break;
+        }
+    }
+    outcome(&session, &sessions);
+}
+
 const INSECURE: &str = "or ask it all the same: --insecure";
 
 /// What a failure means, and what to try next.

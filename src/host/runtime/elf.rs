@@ -3,9 +3,12 @@
 //! Sources: elf(5); Go's debug/buildinfo (`.go.buildinfo`: a magic, 32 bytes of head, then two texts, each behind its
 //! length as a varint, since Go 1.18); the compilers' own notes in `.comment`.
 
-use crate::model::bounds;
 use std::io::{Read, Seek, SeekFrom};
 
+use crate::model::bounds;
+
+/// Characters of the name of a section that are told apart: those that are asked for are shorter.
+const SECTION_NAME: usize = 32;
 const GO_MAGIC: &[u8] = b"\xff Go buildinf:";
 /// The package that sets GOMAXPROCS to the quota at start, for releases of Go that do not do so themselves.
 const AUTOMAXPROCS: &[u8] = b"go.uber.org/automaxprocs\t";
@@ -57,7 +60,7 @@ fn sections(file: &mut (impl Read + Seek)) -> Option<Vec<Section>> {
     let texts = at(file, offset, length.min(bounds::SECTION.most))?;
     let section = |row: &&[u8]| {
         let from = usize::try_from(number(row, 0, 4)?).ok()?;
-        let name = texts.get(from..)?.split(|&byte| byte == 0).next()?.to_vec();
+        let name = texts.get(from..)?.iter().copied().take(SECTION_NAME).take_while(|&byte| byte != 0).collect();
         let (offset, size) = place(row)?;
         Some(Section { name, offset, size })
     };

@@ -11,6 +11,9 @@ const USUAL: &str = "/etc/nginx/nginx.conf";
 const ASKED: [(&str, &str); 3] =
     [("worker_processes", ""), ("worker_rlimit_nofile", ""), ("worker_connections", "events")];
 
+/// Stands for every block in another one.
+const DEEPER: &str = "/";
+
 /// `conf DIRECTIVE VALUE`, a line each; `conf include ?` for each file that may hold one of them and is not read.
 pub(super) fn answer(pid: u32) -> Answer {
     let mut text = Below::process(pid)?.ask(Query { ask: Ask::Read, of: &path(pid)? })?;
@@ -45,7 +48,7 @@ fn path(pid: u32) -> Result<String, Refusal> {
     }
 }
 
-fn directives(text: &str) -> String {
+pub(super) fn directives(text: &str) -> String {
     let mut lines = String::new();
     let mut blocks: Vec<String> = Vec::new();
     let mut words: Vec<String> = Vec::new();
@@ -64,9 +67,13 @@ fn directives(text: &str) -> String {
             (None, ';' | '{' | '}') => {
                 words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()));
                 let name = words.first().cloned().unwrap_or_default();
-                let block = blocks.join("/");
+                let block = match blocks.as_slice() {
+                    [] => "",
+                    [block] => block,
+                    _ => DEEPER,
+                };
                 match c {
-                    ';' => tell(&mut lines, &block, &name, words.get(1).map_or("", String::as_str)),
+                    ';' => tell(&mut lines, block, &name, words.get(1).map_or("", String::as_str)),
                     '{' => blocks.push(name),
                     _ => drop(blocks.pop()),
                 }
@@ -97,6 +104,12 @@ fn tell(lines: &mut String, block: &str, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_without_end_cost_what_they_are_long() {
+        // The names of all open blocks for each directive would be 40 GB here.
+        assert_eq!(directives(&"{;".repeat(LARGEST / 4)), "");
+    }
 
     #[test]
     fn directives_count_in_their_own_block_only() {

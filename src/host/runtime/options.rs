@@ -279,6 +279,20 @@ pub(super) fn line(lines: &mut String, place: &str, option: &str, value: &str) {
     lines.push_str(&format!("{place} {option} {value}\n"));
 }
 
+/// Takes any bytes as the command line and the environment of each runtime: what is told of them are numbers and switches.
+#[cfg(fuzzing)]
+pub(super) fn any(bytes: &[u8]) {
+    let (words, environ) = bytes.split_at(bytes.len() / 2);
+    for runtime in RUNTIMES {
+        for environ in [None, Some(environ)] {
+            for told in runtime.lines(words, environ).lines() {
+                let value = told.rsplit(' ').next().unwrap_or_default();
+                assert!(value.len() <= 20, "{told}");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,7 +35,7 @@ pub(super) fn signs(pid: u32) -> Vec<String> {
 }
 
 /// What a file tells; none if it is not of that form.
-fn lines(bytes: &[u8]) -> Option<Vec<String>> {
+pub(super) fn lines(bytes: &[u8]) -> Option<Vec<String>> {
     let data = Data::of(bytes)?;
     let mut lines = Vec::new();
     let parts = [0, 1].map(|number| data.number(&format!("sun.gc.generation.{number}.maxCapacity")).unwrap_or(0));
@@ -63,8 +63,7 @@ struct Data<'a> {
 }
 
 /// An entry: the place of its value, the number of elements (0 for a single one), and their kind.
-struct Entry<'a> {
-    name: &'a [u8],
+struct Entry {
     value: usize,
     elements: usize,
     kind: u8,
@@ -88,19 +87,19 @@ impl<'a> Data<'a> {
         usize::try_from(if self.little { i32::from_le_bytes(word) } else { i32::from_be_bytes(word) }).ok()
     }
 
-    fn entry(&self, name: &str) -> Option<Entry<'a>> {
+    fn entry(&self, name: &str) -> Option<Entry> {
         let mut at = self.first;
         for _ in 0..self.count.min(bounds::PERF_ENTRIES.count()) {
             let length = self.size(at).filter(|length| *length >= 20)?;
             let begins = at.checked_add(self.size(at + 4)?)?;
             let rest = self.bytes.get(begins..)?;
+            let is_it = rest.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0));
             let entry = Entry {
-                name: rest.split(|&byte| byte == 0).next()?,
                 value: at.checked_add(self.size(at + 16)?)?,
                 elements: self.size(at + 8)?,
                 kind: *self.bytes.get(at + 12)?,
             };
-            if entry.name == name.as_bytes() {
+            if is_it {
                 return Some(entry);
             }
             at = at.checked_add(length)?;
@@ -177,6 +176,19 @@ mod tests {
         assert_eq!(serial, ["perf heap 209715200", "perf collector serial"]);
         let g1 = told("GarbageFirst", "G1 young collection pauses", parts(209_715_224, 209_715_208));
         assert_eq!(g1, ["perf heap 209715200", "perf collector g1"]);
+    }
+
+    #[test]
+    fn names_without_end_cost_no_more_than_others() {
+        // Entries whose names all are the rest of the file: to look for their ends would be 17 GB for each that is sought.
+        let mut bytes = file(&[]);
+        bytes[28..32].copy_from_slice(&4096i32.to_le_bytes());
+        for _ in 0..4096 {
+            bytes.extend([20i32, 1 << 17, 0].iter().flat_map(|number| number.to_le_bytes()));
+            bytes.extend([0; 8]);
+        }
+        bytes.resize(4 << 20, b'x');
+        assert_eq!(lines(&bytes), Some(Vec::new()));
     }
 
     #[test]

@@ -131,12 +131,12 @@ impl Reading {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         for (section, key, value) in pairs(&String::from_utf8_lossy(&bytes), self.server.sections) {
             if self.server.keys.iter().any(|(asked, of)| *asked == key && (of.is_empty() || *of == section)) {
-                line(&mut self.lines, "conf", &key, &value);
+                line(&mut self.lines, "conf", key, value);
             }
-            if self.server.includes.contains(&key.as_str()) {
+            if self.server.includes.contains(&key) {
                 match (value.starts_with('/'), self.server.is_relative) {
-                    (true, _) => self.included(&key, &value),
-                    (false, true) => self.included(&key, &format!("{folder}/{value}")),
+                    (true, _) => self.included(key, value),
+                    (false, true) => self.included(key, &format!("{folder}/{value}")),
                     (false, false) => self.unread(),
                 }
             }
@@ -180,18 +180,18 @@ impl Reading {
 }
 
 /// Section, key and value of each line that has them: `key = value`, `key value`, with or without quotes.
-fn pairs(text: &str, sections: &[&str]) -> Vec<(String, String, String)> {
-    let mut section = String::new();
+fn pairs<'a>(text: &'a str, sections: &[&str]) -> Vec<(&'a str, &'a str, &'a str)> {
+    let mut section = "";
     let mut found = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            section = name.trim().to_owned();
+            section = name.trim();
             continue;
         }
         let end = line.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(line.len());
         let (key, rest) = line.split_at_checked(end).unwrap_or((line, ""));
         if sections.contains(&key) {
-            section = key.to_owned();
+            section = key;
             continue;
         }
         let rest = rest.trim_start_matches(|c: char| c == '=' || c.is_whitespace());
@@ -200,10 +200,23 @@ fn pairs(text: &str, sections: &[&str]) -> Vec<(String, String, String)> {
             _ => rest.split(|c: char| c.is_whitespace() || c == '#' || c == ';').next(),
         };
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            found.push((section.clone(), key.to_owned(), value.to_owned()));
+            found.push((section, key, value));
         }
     }
     found
+}
+
+/// Takes any bytes as the configuration and as the command line of each server.
+#[cfg(fuzzing)]
+pub(super) fn any(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let words: Vec<String> = text.split('\0').map(str::to_owned).collect();
+    for server in &SERVERS {
+        for (section, key, value) in pairs(&text, server.sections) {
+            assert!(!value.is_empty() && !section.contains('\n') && !key.contains('\n'));
+        }
+        command_line::settings_in(&words, server);
+    }
 }
 
 #[cfg(test)]
@@ -229,6 +242,13 @@ mod tests {
             ["/include_dir=conf.d", "www/pm.max_children=50"]
         );
         assert_eq!(of("maxclients 10000\nmaxclients\n=\n\u{e9}\n[", &[]), ["/maxclients=10000"]);
+    }
+
+    #[test]
+    fn a_section_with_a_name_without_end_costs_what_it_is_long() {
+        // The name for each line would be 60 GB here.
+        let text = format!("[{}]\n{}", "x".repeat(LARGEST / 2), "a b\n".repeat(LARGEST / 8));
+        assert_eq!(pairs(&text, &[]).len(), LARGEST / 8);
     }
 
     /// What is told of a configuration that begins with the first of these files, below a root of its own.

@@ -44,8 +44,8 @@ pub(super) fn redis(pid: u32) -> Result<Vec<String>, Refusal> {
     for file in ["/etc/redis/redis.conf", "/etc/redis.conf", "/usr/local/etc/redis/redis.conf"] {
         let Ok(bytes) = root.ask(Query { ask: Ask::Read, of: file }) else { continue };
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let own = pairs(&text, &[]).into_iter().rev().find(|(_, key, _)| key == "port").map(|(_, _, port)| port);
-        if own.as_deref().unwrap_or("6379") == port {
+        let own = pairs(&text, &[]).into_iter().rev().find(|(_, key, _)| *key == "port").map(|(_, _, port)| port);
+        if own.unwrap_or("6379") == port {
             return Ok(vec![file.to_owned()]);
         }
     }
@@ -94,7 +94,7 @@ pub(super) fn settings(pid: u32, server: &Server) -> Vec<(String, String)> {
     settings_in(&words(pid), server)
 }
 
-fn settings_in(words: &[String], server: &Server) -> Vec<(String, String)> {
+pub(super) fn settings_in(words: &[String], server: &Server) -> Vec<(String, String)> {
     let short = match server.name {
         "postgres" => ("-N", "max_connections"),
         "haproxy" => ("-n", "maxconn"),
