@@ -328,7 +328,7 @@ fn a_forged_former_value_lowers_nothing() {
     bad["workload"]["outgoing"] = json!(0);
     let services: Vec<String> =
         steps(&folder, &bad, &[]).into_iter().filter(|line| line.starts_with("  service ")).collect();
-    assert_eq!(services, ["  service gateway.service 65535 524288"]);
+    assert_eq!(services, ["  service gateway.service 65535 524288 50-tunecheck.conf"]);
 }
 
 /// What can take half of the memory is for a person to decide.

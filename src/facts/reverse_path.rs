@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use super::boot::Boot;
 use super::sysctl::read_one;
 use super::{Gather, Source};
+use crate::model::bounds;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
 const CONF: &str = "/proc/sys/net/ipv4/conf";
-/// Interfaces that are looked at.
-const MOST: usize = 1024;
 /// Interfaces of one kind that are named.
 const NAMED: usize = 3;
 const CILIUM: &str = "rp_filter.cilium";
@@ -76,8 +75,8 @@ impl Interface {
 fn names(gather: &Gather<'_>) -> Result<Vec<String>, Gap> {
     let mut names = gather.host.list(CONF).map_err(|refusal| refusal.gap(CONF))?;
     names.retain(|name| !["all", "default", "lo"].contains(&name.as_str()));
-    if names.len() > MOST {
-        return Err(Gap::new(Cause::Unsupported, format!("more than {MOST} interfaces are here")));
+    if bounds::INTERFACES.is_exceeded_by(names.len()) {
+        return Err(Gap::new(Cause::Unsupported, format!("more than {} interfaces are here (tunecheck help limits)", bounds::INTERFACES)));
     }
     Ok(names)
 }

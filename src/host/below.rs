@@ -5,7 +5,7 @@
 //! that call, each part of the path is opened by itself.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
@@ -85,7 +85,7 @@ impl Below {
         let of = query.of;
         match query.ask {
             Ask::Read => self.read(of),
-            Ask::List => self.list(of).map_err(errno),
+            Ask::List => self.list(of).map_err(|error| refusal(&error)),
             Ask::Link => {
                 let link = self.open(of, LOOK | OFlag::O_NOFOLLOW).map_err(errno)?;
                 readlinkat(&link, "").map(OsStringExt::into_vec).map_err(|error| match error {
@@ -152,15 +152,10 @@ impl Below {
         }
     }
 
-    fn list(&self, path: &str) -> nix::Result<Vec<u8>> {
+    fn list(&self, path: &str) -> io::Result<Vec<u8>> {
         let mut folder = Dir::from_fd(self.open(path, READ | OFlag::O_DIRECTORY)?)?;
-        let mut names = Vec::new();
-        for entry in folder.iter() {
-            names.push(entry?.file_name().to_bytes().to_vec());
-        }
-        names.retain(|name| !matches!(name.as_slice(), b"." | b".."));
-        names.sort_unstable();
-        Ok(names.join(&0))
+        let names = folder.iter().map(|entry| Ok(entry?.file_name().to_bytes().to_vec()));
+        live::listed(path, names.filter(|name| !matches!(name.as_deref(), Ok(b"." | b".."))))
     }
 
     /// Whether a file that is missing is a link to /dev/null, by which systemd hides one: a tree need not hold a /dev.

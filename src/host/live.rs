@@ -143,10 +143,16 @@ fn read_at_once(file: &mut File) -> io::Result<Vec<u8>> {
 }
 
 fn list(path: &str) -> io::Result<Vec<u8>> {
+    listed(path, std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().into_vec())))
+}
+
+/// The names of a folder, sorted, with zero bytes between them. More than are taken are an error: half a list would pass
+/// for a whole one.
+pub(super) fn listed(path: &str, found: impl Iterator<Item = io::Result<Vec<u8>>>) -> io::Result<Vec<u8>> {
     let most = if is_of_descriptors(path) { bounds::FOLDER_OF_PROC } else { bounds::FOLDER };
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        names.push(entry?.file_name().into_vec());
+    for name in found {
+        names.push(name?);
         if most.is_exceeded_by(names.len()) {
             return Err(io::Error::other(format!("{path} holds more than {most} names (tunecheck help limits)")));
         }

@@ -110,6 +110,8 @@ bounds! {
             "each costs up to a millisecond", "the oldest is audited, and the report says that not all were looked into";
         DEVICES = 256, Things, "interfaces with drops that are looked at", "a node has hundreds of interfaces and few cards",
             "drops of interfaces are unknown";
+        INTERFACES = 1024, Things, "interfaces whose reverse path filter is looked at", "a node has one for each pod",
+            "on which interfaces it is in force is unknown";
         UNITS = 1000, Things, "units whose LimitNOFILE is read", "a machine's own are some ten",
             "the highest limit that a unit asks for is unknown";
         UNIT_ALIASES = 8, Things, "aliases of aliases of a unit", "systemd's own units have one", "the unit is unknown";

@@ -186,7 +186,7 @@ fn a_host() {
     }
     let fixes = fix(&all_of("host-network-pod"), "kubernetes", &["--kubernetes-version", "1.34"]);
     let why = fixes.why("net.core.somaxconn");
-    assert!(why.contains("hostNetwork: true takes no net.* sysctls"), "{why}");
+    assert!(why.contains("hostNetwork: true takes no net.\\* sysctls"), "{why}");
 }
 
 fn every_value_is_text_in_quotes() {

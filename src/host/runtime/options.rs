@@ -323,10 +323,10 @@ mod tests {
             lines("node", &["node", "--max_old_space_size=300", "a.js"], &["NODE_OPTIONS=--max-old-space-size=200"]),
             "NODE_OPTIONS --max-old-space-size 200\narg --max-old-space-size 300\n"
         );
-        let environ = ["GODEBUG=gctrace=1,containermaxprocs=0", "GOMAXPROCS=4"];
-        assert_eq!(lines("go", &["x"], &environ), "GODEBUG containermaxprocs 0\nenviron GOMAXPROCS 4\n");
-        let words = ["node", "-e", "x()", "--max-old-space-size=9", "--", "--max-old-space-size=1"];
-        assert_eq!(lines("node", &words, &[]), "arg --max-old-space-size 9\n");
+        let go = lines("go", &["x"], &["GODEBUG=gctrace=1,containermaxprocs=0", "GOMAXPROCS=4"]);
+        assert_eq!(go, "GODEBUG containermaxprocs 0\nenviron GOMAXPROCS 4\n");
+        let words = &["node", "-e", "x()", "--max-old-space-size=9", "--", "--max-old-space-size=1"];
+        assert_eq!(lines("node", words, &[]), "arg --max-old-space-size 9\n");
         assert_eq!(lines("envoy", &["envoy", "-c", "x", "--concurrency", "4"], &[]), "arg --concurrency 4\n");
     }
 
