@@ -484,7 +484,7 @@ fn limits_of_other_platforms_and_of_nodes_are_held_against_the_load() {
         ("-1h", &["conntrack fail"]),
     ] {
         assert_eq!(
-            told(&proxy(&format!("conntrack: {{tcpEstablishedTimeout: {timeout}}}")), &[]),
+            told(&proxy(&format!("conntrack:\n  tcpEstablishedTimeout: {timeout}")), &[]),
             expected,
             "{timeout}"
         );
@@ -570,7 +570,7 @@ fn what_a_patch_puts_into_a_pod_is_judged_and_nothing_is_missing_in_it() {
         )
     };
     for (patch, expected) in [
-        ("containers:\n- name: main\n  resources: {limits: {memory: 1GB}}", &["8:34 quantity fail"][..]),
+        ("containers:\n- name: main\n  resources: {limits: {memory: 1GB}}", &["8:36 quantity fail"][..]),
         ("containers:\n- name: main\n  ulimits: {nofile: 65536}", &["8:7 no-such-field fail"]),
         ("securityContext:\n  sysctls:\n  - {name: vm.max_map_count, value: '262144'}", &["8:14 impossible fail"]),
         ("containers:\n- name: main\n  env: [{name: JAVA_TOOL_OPTIONS, value: -Xmx2g}]", &[]),
@@ -750,8 +750,8 @@ fn a_command_that_writes_a_sysctl_is_judged_by_whose_it_is() {
 fn the_kernels_own_range_of_ports_is_judged_like_the_same_range_stated() {
     let pod = |sysctls: &str| {
         format!(
-            "apiVersion: v1\nkind: Pod\nspec:\n  securityContext: {{sysctls: [{sysctls}]}}\n  containers: [{{name: c, image: \
-             i, ports: [{{containerPort: 50051}}, {{containerPort: 8080}}]}}]\n"
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  securityContext: {{sysctls: [{sysctls}]}}\n  containers: [{{name: c, \
+             image: i, ports: [{{containerPort: 50051}}, {{containerPort: 8080}}]}}]\n"
         )
     };
     const STATED: &str = "{name: net.ipv4.ip_local_port_range, value: '32768 60999'}";
@@ -1183,7 +1183,7 @@ fn what_is_no_manifest_is_passed_over_and_counted() {
         "{\n  // comments\n  \"group\": {\"kind\": \"build\"}\n}\n",
         "{\"id\": 1}\n{\"id\": 2}\n",
         "owners:\n  - @someone\n",
-        "- op: add\n  path: /spec/template/spec/securityContext\n  value: {sysctls: [{name: vm.swappiness, value: '1'}]}\n",
+        "- op: add\n  path: /metadata/labels/tier\n  value: front\n",
         "a: [\n",
         "\u{0}\u{1}",
     ];

@@ -24,7 +24,7 @@ fn runs() -> Vec<String> {
         formats.iter().map(|format| format!("{verb} --format {format}")).collect()
     };
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let targets = words("plan script sysctl.d systemd limits.d kubernetes ansible");
+    let targets = words("plan script sysctl.d systemd limits.d ansible");
     [
         formats(HOST, &["table", "json"]),
         formats("--all", &["table", "json"]),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::{AuditArgs, Cli, Command, LoadArgs, RulesCommand, SourceArgs, WatchArgs, WatchFormat};
 use super::terminal::{Terminal, complain};
 use super::values::Pid;
-use crate::host::{Allowed, confine};
+use crate::host::{Allowed, confine, own_processes};
 use crate::model::workload::Role;
 
 /// What a verb may do.
@@ -38,7 +38,8 @@ impl<'a> Needs<'a> {
     fn source(mut self, source: &'a SourceArgs) -> Self {
         self.machine = source.snapshot.is_none() && source.sysctl.is_none();
         let process = source.name.is_some() || source.container.is_some() || source.pod.is_some();
-        self.programs = process || matches!(source.pid, Some(Pid::Of(_)));
+        // Inside of a container the process that does the work there is looked for.
+        self.programs = process || matches!(source.pid, Some(Pid::Of(_))) || (self.machine && own_processes());
         // Roots of certificates, name servers and the like are the machine's.
         self.network = source.peer.h2.is_some();
         self.machine |= self.network;

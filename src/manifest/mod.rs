@@ -253,7 +253,12 @@ fn configuration(object: Object<'_>, options: Options<'_>, judged: &mut Judged) 
 /// own is one place.
 fn in_text(value: Node<'_>, column: usize, mark: Mark) -> Mark {
     match value.is_block() {
-        true => Mark { line: value.mark().line + mark.line, column: column - 1 + mark.column },
+        true => {
+            // The block is marked where its first line is that is not empty.
+            let empty = value.scalar().unwrap_or_default().bytes().take_while(|byte| *byte == b'\n').count();
+            let line = (value.mark().line + mark.line).saturating_sub(1 + empty);
+            Mark { line, column: column - 1 + mark.column }
+        }
         false => value.mark(),
     }
 }

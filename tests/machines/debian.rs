@@ -31,8 +31,11 @@ impl Root {
     pub(crate) fn new(scene: &Scene) -> Self {
         const OVERLAY: &str = r#"
             cd "$1"
-            mkdir upper work root
-            mount -t overlay -o "lowerdir=$2,upperdir=upper,workdir=work" none root
+            mkdir memory root
+            # What is written is written to memory: nothing here outlives the trial, and a disk takes its time to keep it.
+            mount -t tmpfs -o size=1g,mode=755 none memory
+            mkdir memory/upper memory/work
+            mount -t overlay -o "lowerdir=$2,upperdir=memory/upper,workdir=memory/work" none root
         "#;
         done(script(OVERLAY, &[&scene.folder, &pristine()]));
         let root = Self(scene.folder.join("root"));

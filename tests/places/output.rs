@@ -86,7 +86,7 @@ fn a_reader_that_goes_away_is_no_error(scene: &Scene) {
     for (gate, code) in [("fail", 1), ("never", 0)] {
         // As with "| head -1": one line is taken, and the rest does not fit into the pipe.
         let (reader, writer) = narrow_pipe();
-        let child = spawn(failing(scene, &format!("--verbose --fail-on {gate}")), writer);
+        let child = spawn(failing(scene, &format!("--fail-on {gate}")), writer);
         let mut line = String::new();
         BufReader::with_capacity(64, reader).read_line(&mut line).unwrap();
         assert!(line.starts_with("tunecheck "), "{line}");

@@ -78,9 +78,9 @@ fn objection(name: &str, rest: &str) -> Option<&'static str> {
         "open" | "openat" => has(&["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND", "O_TMPFILE"]),
         // Standard output and standard error. Decorated with what they are, as -y does: 1</a/path>.
         "write" => !(rest.starts_with("1<") || rest.starts_with("2<")),
-        "socket" => !(has(&["AF_NETLINK"]) && has(&["NETLINK_SOCK_DIAG"])),
+        "socket" => !(has(&["AF_NETLINK"]) && has(&["NETLINK_SOCK_DIAG", "NETLINK_ROUTE"])),
         // strace takes a message apart like this on netlink sockets only.
-        "sendto" => !has(&[", [{nlmsg_len="]),
+        "sendto" => !(has(&[", [{nlmsg_len="]) && has(&["NLM_F_DUMP", "nlmsg_flags=NLM_F_REQUEST|0x300"])),
         "prlimit64" => !has(&[", NULL, {"]),
         "mmap" => has(&["MAP_SHARED"]),
         "fcntl" => !has(&["F_GETFD", "F_GETFL", "F_SETFD", "F_DUPFD"]),
