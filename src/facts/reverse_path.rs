@@ -76,7 +76,10 @@ fn names(gather: &Gather<'_>) -> Result<Vec<String>, Gap> {
     let mut names = gather.host.list(CONF).map_err(|refusal| refusal.gap(CONF))?;
     names.retain(|name| !["all", "default", "lo"].contains(&name.as_str()));
     if bounds::INTERFACES.is_exceeded_by(names.len()) {
-        return Err(Gap::new(Cause::Unsupported, format!("more than {} interfaces are here (tunecheck help limits)", bounds::INTERFACES)));
+        return Err(Gap::new(
+            Cause::Unsupported,
+            format!("more than {} interfaces are here (tunecheck help limits)", bounds::INTERFACES),
+        ));
     }
     Ok(names)
 }

@@ -32,8 +32,7 @@ fn confined(run: &Run) -> Vec<&str> {
 fn each_verb_keeps_only_the_rights_that_it_needs(scene: &Scene) {
     let made = scene.folder.join("made");
     let made = made.display();
-    let live =
-        ["", "--pid self", "--root /", "fix", "plan --solve", "watch --duration 20ms"].map(str::to_owned);
+    let live = ["", "--pid self", "--root /", "fix", "plan --solve", "watch --duration 20ms"].map(str::to_owned);
     let named = [
         "--snapshot RECORDED",
         "fix --snapshot RECORDED",

@@ -260,7 +260,13 @@ fn generated_units_have_what_is_said_of_them_and_no_drop_in_lowers_it(scene: &Sc
             // What is written for root alone is to be read by the user who asks systemd.
             fs::write(&place, fs::read(file).unwrap()).unwrap();
             let after = loaded();
-            assert_eq!(after.get(*unit).map(|(_, limits)| limits), Some(then), "tree {nth}: {unit}\n{}\n{}", fs::read_to_string(&place).unwrap(), described());
+            assert_eq!(
+                after.get(*unit).map(|(_, limits)| limits),
+                Some(then),
+                "tree {nth}: {unit}\n{}\n{}",
+                fs::read_to_string(&place).unwrap(),
+                described()
+            );
             written += 1;
             fs::remove_file(&place).unwrap();
             let _ = fs::rename(&kept, &place);

@@ -247,7 +247,11 @@ mod tests {
     #[test]
     fn a_section_with_a_name_without_end_costs_what_it_is_long() {
         // The name for each line would be 60 GB here.
-        let text = format!("[{}]\n{}", "x".repeat(bounds::SERVER_FILE.count() / 2), "a b\n".repeat(bounds::SERVER_FILE.count() / 8));
+        let text = format!(
+            "[{}]\n{}",
+            "x".repeat(bounds::SERVER_FILE.count() / 2),
+            "a b\n".repeat(bounds::SERVER_FILE.count() / 8)
+        );
         assert_eq!(pairs(&text, &[]).len(), bounds::SERVER_FILE.count() / 8);
     }
 
