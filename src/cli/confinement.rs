@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::{AuditArgs, Cli, Command, LoadArgs, RulesCommand, SourceArgs, WatchArgs, WatchFormat};
 use super::terminal::{Terminal, complain};
 use super::values::Pid;
-use crate::host::{Allowed, confine, own_processes};
+use crate::host::{Allowed, confine, has_procfs, own_processes};
 use crate::model::workload::Role;
 
 /// What a verb may do.
@@ -13,14 +13,15 @@ use crate::model::workload::Role;
 struct Needs<'a> {
     /// Files and folders that were named.
     files: Vec<&'a Path>,
-    /// Whether it reads the machine: any file, and other processes.
-    machine: bool,
+    /// Whether it reads any file.
+    any_file: bool,
     makes: Option<&'a Path>,
     network: bool,
     terminal: bool,
-    /// Whether it starts itself once more: to read files of another process, on a file system that may never answer, or
-    /// to see what is sent to its group.
-    programs: bool,
+    processes: bool,
+    others: bool,
+    command: bool,
+    signals: bool,
 }
 
 impl<'a> Needs<'a> {
@@ -34,29 +35,37 @@ impl<'a> Needs<'a> {
         self.named(workload.filter(|named| Role::of(named).is_none()))
     }
 
-    /// Where the settings come from. A tree is read as the machine is: it may hold a mounted procfs.
+    /// Where the settings come from.
     fn source(mut self, source: &'a SourceArgs) -> Self {
-        self.machine = source.snapshot.is_none() && source.sysctl.is_none();
-        let process = source.name.is_some() || source.container.is_some() || source.pod.is_some();
-        // Inside of a container the process that does the work there is looked for.
-        self.programs = process || matches!(source.pid, Some(Pid::Of(_))) || (self.machine && own_processes());
-        // Roots of certificates, name servers and the like are the machine's.
+        let live = source.snapshot.is_none() && source.sysctl.is_none() && source.root.is_none();
+        // A tree with a mounted procfs shows processes.
+        self.processes = live || source.root.as_deref().is_some_and(has_procfs);
+        // Roots of certificates and name servers are the machine's.
         self.network = source.peer.h2.is_some();
-        self.machine |= self.network;
+        self.any_file = self.processes || self.network;
+        let named = source.name.is_some() || source.container.is_some() || source.pod.is_some();
+        // Inside of a container the process that does the work there is looked for.
+        self.others = live && (named || matches!(source.pid, Some(Pid::Of(_))) || own_processes());
         self.named(source.snapshot.iter().chain(&source.root).chain(&source.sysctl).chain(&source.rules))
     }
 
     fn audit(args: &'a AuditArgs) -> Self {
         let needs = Self::default().source(&args.source).workload(args.load.workload.as_ref());
-        let programs = needs.programs || args.targets.all || args.targets.unit.is_some();
-        Self { programs, ..needs }
+        let others = needs.others || args.targets.all || args.targets.unit.is_some();
+        Self { others, ..needs }
+    }
+
+    /// The machine, as a verb reads it that takes no other source.
+    fn machine() -> Self {
+        Self { any_file: true, processes: true, others: own_processes(), ..Self::default() }
     }
 
     fn watch(args: &'a WatchArgs) -> Self {
         let screen = args.format == WatchFormat::Screen
             || (args.format == WatchFormat::Auto && Terminal::stdout().interactive && args.output.is_none());
-        let programs = !args.command.is_empty();
-        Self { machine: true, makes: args.output.as_deref(), terminal: screen, programs, ..Self::default() }
+        let command = !args.command.is_empty();
+        // Without a command it ends by the signal that ended it.
+        Self { makes: args.output.as_deref(), terminal: screen, command, signals: true, ..Self::machine() }
     }
 
     fn of(command: &'a Command) -> Self {
@@ -65,8 +74,8 @@ impl<'a> Needs<'a> {
             Command::Audit(args) => Self::audit(args),
             Command::Fix(args) => {
                 let needs = Self::default().source(&args.source).workload(load(&args.load)).named(&args.from);
-                let machine = needs.machine && args.from.is_none();
-                Self { machine, makes: args.output.as_deref(), ..needs }
+                let needs = Self { makes: args.output.as_deref(), ..needs };
+                if args.from.is_some() { needs.recorded() } else { needs }
             }
             Command::Watch(args) => Self::watch(args),
             Command::Diff(args) => {
@@ -75,12 +84,12 @@ impl<'a> Needs<'a> {
             Command::Manifest(args) => Self::default().named(&args.paths).workload(load(&args.load)),
             Command::Plan(args) => {
                 let needs = Self::default().source(&args.source).workload(args.traffic.workload.as_ref());
-                let machine = needs.machine && (args.solve || needs.network);
-                Self { machine, programs: needs.programs || args.unit.is_some(), ..needs }
+                let needs = Self { others: needs.others || args.unit.is_some(), ..needs };
+                if args.solve { needs } else { needs.recorded() }
             }
-            Command::Probe { .. } => Self { machine: true, network: true, ..Self::default() },
+            Command::Probe { .. } => Self { any_file: true, network: true, ..Self::default() },
             Command::Explain { rules, .. } => Self::default().named(rules),
-            Command::Snapshot { dir, .. } => Self { machine: true, makes: Some(dir), ..Self::default() },
+            Command::Snapshot { dir, rules, .. } => Self { makes: Some(dir), ..Self::machine() }.named(rules),
             Command::Rules { command } => match command {
                 RulesCommand::List { rules } | RulesCommand::Show { rules, .. } => Self::default().named(rules),
                 RulesCommand::Check { paths } => Self::default().named(paths),
@@ -90,10 +99,15 @@ impl<'a> Needs<'a> {
         }
     }
 
+    /// The same where the machine is not read after all.
+    fn recorded(self) -> Self {
+        Self { any_file: self.network, processes: false, others: false, ..self }
+    }
+
     fn enter(self, verbose: bool) {
-        let Self { files, machine, makes, network, terminal, programs } = self;
-        let files = (!machine).then_some(files.as_slice());
-        let said = confine(Allowed { files, makes, network, terminal, processes: machine, programs });
+        let Self { files, any_file, makes, network, terminal, processes, others, command, signals } = self;
+        let files = (!any_file).then_some(files.as_slice());
+        let said = confine(Allowed { files, makes, network, terminal, processes, others, command, signals });
         if verbose {
             said.iter().for_each(|sentence| complain(&format!("confined: {sentence}")));
         }

@@ -66,7 +66,7 @@ pub use signals::{Came, Signals, end_by};
 pub use snapshot::{Replay, write as write_snapshot};
 pub use survey::{Subject, Survey, survey};
 pub use target::{NoTarget, Target, find};
-pub use tree::Tree;
+pub use tree::{Tree, has_procfs};
 pub use witness::{WITNESS, be_witness};
 pub use workload::{own_processes, workload};
 

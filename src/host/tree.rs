@@ -1,6 +1,9 @@
 //! A foreign tree: a sosreport, a node's root mounted at /host, an unpacked image.
 
 use std::borrow::Cow;
+use std::path::Path;
+
+use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 
 use super::below::Below;
 use super::{Answer, Ask, Dump, Host, Live, Query, Refusal};
@@ -21,6 +24,11 @@ pub struct Tree {
     same_netns: bool,
     /// What `sysctl -a` said, if the tree has it; or why that is no dump.
     dump: Option<Result<Dump, String>>,
+}
+
+/// Whether a mounted procfs lies in a tree.
+pub fn has_procfs(root: &Path) -> bool {
+    statfs(&root.join("proc")).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC)
 }
 
 impl Tree {

@@ -20,23 +20,34 @@ pub(super) fn drop_unneeded(allowed: Allowed<'_>) -> String {
 
 fn kept(allowed: Allowed<'_>) -> Result<CapsHashSet, caps::errors::CapsError> {
     let had = caps::read(None, CapSet::Permitted)?;
-    let kept: CapsHashSet = had.iter().copied().filter(|capability| is_needed(*capability, allowed)).collect();
+    // Without that capability a process may look only into those that have no more than it has (ptrace(2)).
+    if allowed.processes && !had.contains(&Capability::CAP_SYS_PTRACE) {
+        return Ok(had);
+    }
+    let is_needed = |capability: &Capability| is_needed(*capability, allowed, &had);
+    let kept: CapsHashSet = had.iter().copied().filter(is_needed).collect();
     if kept.len() < had.len() {
         caps::set(None, CapSet::Effective, &kept)?;
         caps::set(None, CapSet::Permitted, &kept)?;
-        caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
+        // What it starts has no more.
+        let handed_on = caps::read(None, CapSet::Inheritable)?.intersection(&kept).copied().collect();
+        caps::set(None, CapSet::Inheritable, &handed_on)?;
     }
     Ok(kept)
 }
 
-fn is_needed(capability: Capability, allowed: Allowed<'_>) -> bool {
+fn is_needed(capability: Capability, allowed: Allowed<'_>, had: &CapsHashSet) -> bool {
     match capability {
         // Files of others, and folders on the way to them.
         Capability::CAP_DAC_READ_SEARCH => true,
-        // A folder of another user to write into is named by whoever starts this.
-        Capability::CAP_DAC_OVERRIDE => allowed.makes.is_some(),
-        // Descriptors, limits and namespaces of other processes; joining one.
-        Capability::CAP_SYS_PTRACE | Capability::CAP_SYS_ADMIN => allowed.processes,
+        // The same where that is not there; and a folder of another user, to write into, is named by whoever starts this.
+        Capability::CAP_DAC_OVERRIDE => allowed.makes.is_some() || !had.contains(&Capability::CAP_DAC_READ_SEARCH),
+        // Descriptors and limits of other processes.
+        Capability::CAP_SYS_PTRACE => allowed.processes,
+        // Joining a namespace.
+        Capability::CAP_SYS_ADMIN => allowed.others,
+        // A command may run as another user.
+        Capability::CAP_KILL => allowed.command,
         // Whether sysctls of the network may be written is answered by it where this is not root.
         Capability::CAP_NET_ADMIN => allowed.processes && !geteuid().is_root(),
         _ => false,
@@ -49,8 +60,16 @@ mod tests {
 
     use super::*;
 
-    const READS: Allowed<'_> =
-        Allowed { files: None, makes: None, network: false, terminal: false, processes: false, programs: false };
+    const READS: Allowed<'_> = Allowed {
+        files: None,
+        makes: None,
+        network: false,
+        terminal: false,
+        processes: false,
+        others: false,
+        command: false,
+        signals: false,
+    };
 
     #[test]
     fn what_reading_does_not_need_is_gone_for_good() {

@@ -30,12 +30,20 @@ pub(super) enum Decision {
     OnlyNetlink,
     /// Refused if the third argument, new limits, is not null.
     OnlyToAsk,
+    /// Refused if the first argument makes new namespaces.
+    OnlyThreads,
+    /// Refused if the second argument puts input into a terminal.
+    OnlyOutput,
 }
 
 // Where the kernel puts what it is asked about: struct seccomp_data of linux/seccomp.h.
 const NUMBER: u32 = 0;
 const CALLED_BY: u32 = 4;
 const ARGUMENTS: u32 = 16;
+
+// asm-generic/ioctls.h: input that looks typed, and the selection of a console.
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
 
 const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
 const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
@@ -91,6 +99,24 @@ fn end(decision: Decision) -> Vec<sock_filter> {
             let family = libc::AF_NETLINK.cast_unsigned();
             vec![step(LOAD, argument(0)), branch(IF_EQUAL, family, 1, 0), REFUSE, ALLOW]
         }
+        Decision::OnlyThreads => {
+            let namespaces = (libc::CLONE_NEWNS
+                | libc::CLONE_NEWCGROUP
+                | libc::CLONE_NEWUTS
+                | libc::CLONE_NEWIPC
+                | libc::CLONE_NEWUSER
+                | libc::CLONE_NEWPID
+                | libc::CLONE_NEWNET)
+                .cast_unsigned();
+            vec![step(LOAD, argument(0)), branch(IF_ANY_BIT, namespaces, 0, 1), REFUSE, ALLOW]
+        }
+        Decision::OnlyOutput => vec![
+            step(LOAD, argument(1)),
+            branch(IF_EQUAL, TIOCSTI, 1, 0),
+            branch(IF_EQUAL, TIOCLINUX, 0, 1),
+            REFUSE,
+            ALLOW,
+        ],
         Decision::OnlyToAsk => vec![
             step(LOAD, argument(2)),
             branch(IF_EQUAL, 0, 0, 2),
@@ -108,8 +134,16 @@ mod tests {
     use super::super::system_calls::decisions;
     use super::*;
 
-    const NONE: Allowed<'_> =
-        Allowed { files: None, makes: None, network: false, terminal: false, processes: true, programs: false };
+    const NONE: Allowed<'_> = Allowed {
+        files: None,
+        makes: None,
+        network: false,
+        terminal: false,
+        processes: true,
+        others: false,
+        command: false,
+        signals: false,
+    };
 
     /// What a program says of a system call: only what is used here is understood.
     fn said(program: &[sock_filter], number: u32, architecture: u32, arguments: [u64; 6]) -> u32 {
@@ -153,7 +187,11 @@ mod tests {
                     Decision::Unknown => UNKNOWN.k,
                     // All arguments are zero: reading, no family of addresses, no new limits.
                     Decision::OnlyNetlink => REFUSE.k,
-                    Decision::Allow | Decision::OnlyToRead(_) | Decision::OnlyToAsk => ALLOW.k,
+                    Decision::Allow
+                    | Decision::OnlyToRead(_)
+                    | Decision::OnlyToAsk
+                    | Decision::OnlyThreads
+                    | Decision::OnlyOutput => ALLOW.k,
                 };
                 assert_eq!(said(&program, number, architecture, [0; 6]), expected, "{number} with {allowed:?}");
                 assert_eq!(said(&program, number, 0x4000_0003, [0; 6]), REFUSE.k, "{number} of another architecture");
@@ -167,5 +205,12 @@ mod tests {
         assert_eq!(openat(libc::O_CLOEXEC | libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW), ALLOW.k);
         let limits = |new| said(&program, libc::SYS_prlimit64 as u32, architecture, [0, 0, new, 0, 0, 0]);
         assert_eq!([limits(0), limits(1), limits(1 << 40)], [ALLOW.k, REFUSE.k, REFUSE.k]);
+        let terminal = |request| said(&program, libc::SYS_ioctl as u32, architecture, [1, request, 0, 0, 0, 0]);
+        assert_eq!([0x5412, 0x541c, 0x5413].map(terminal), [REFUSE.k, REFUSE.k, ALLOW.k]);
+        let clone = |flags: i32| said(&program, libc::SYS_clone as u32, architecture, [flags as u64, 0, 0, 0, 0, 0]);
+        assert_eq!([libc::CLONE_NEWUSER, libc::CLONE_VM | libc::CLONE_THREAD].map(clone), [REFUSE.k, ALLOW.k]);
+        for call in [libc::SYS_openat2, libc::SYS_clone3] {
+            assert_eq!(said(&program, call as u32, architecture, [0; 6]), UNKNOWN.k, "{call}");
+        }
     }
 }

@@ -29,10 +29,14 @@ pub struct Allowed<'a> {
     pub network: bool,
     /// Whether it opens a terminal, for a live screen.
     pub terminal: bool,
-    /// Whether it looks into other processes and namespaces.
+    /// Whether it looks into other processes, for who holds a socket.
     pub processes: bool,
-    /// Whether it starts programs.
-    pub programs: bool,
+    /// Whether it audits another process: joins its namespaces, and reads its files by a process of its own.
+    pub others: bool,
+    /// Whether a command runs beside it.
+    pub command: bool,
+    /// Whether it sends signals: to the command, or to itself at its end.
+    pub signals: bool,
 }
 
 /// Where the kernel says which rights this process has.
@@ -45,6 +49,12 @@ pub(super) fn status_before() -> Option<&'static Vec<u8>> {
     BEFORE.get()
 }
 
+/// Whether a seccomp filter was there at the start.
+fn is_filtered() -> bool {
+    let lines = || status_before().into_iter().flat_map(|status| status.split(|byte| *byte == b'\n'));
+    lines().any(|line| line.strip_prefix(b"Seccomp:").is_some_and(|mode| mode.trim_ascii() == b"2"))
+}
+
 /// Gives up, for this thread and all that it will start, what is not allowed. Returns a sentence for each part: what was
 /// given up, or why it was not.
 pub fn confine(allowed: Allowed<'_>) -> Vec<String> {
@@ -52,7 +62,12 @@ pub fn confine(allowed: Allowed<'_>) -> Vec<String> {
         // Of two, the first is that of the start.
         let _ = BEFORE.set(status);
     }
+    let capabilities = capabilities::drop_unneeded(allowed);
+    if is_filtered() {
+        let said =
+            "system calls are filtered by whoever started this: such a filter may end a program that asks for more";
+        return vec![capabilities, said.to_owned()];
+    }
     let files = allowed.files.map(|files| landlock::restrict(files, allowed.makes, allowed.network));
-    let parts = [Some(capabilities::drop_unneeded(allowed)), files, Some(system_calls::restrict(allowed))];
-    parts.into_iter().flatten().collect()
+    [Some(capabilities), files, Some(system_calls::restrict(allowed))].into_iter().flatten().collect()
 }

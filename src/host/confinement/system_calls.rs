@@ -16,7 +16,7 @@ pub(super) fn restrict(allowed: Allowed<'_>) -> String {
         None => "system calls are not confined: the filter does not fit".to_owned(),
         Some(Ok(())) => {
             let mut refused = vec!["modules", "mounts", "tracing"];
-            if !allowed.programs {
+            if !allowed.others && !allowed.command {
                 refused.push("programs");
             }
             if allowed.makes.is_none() && !allowed.terminal {
@@ -50,6 +50,7 @@ const NEVER: &[c_long] = &[
     libc::SYS_fsopen,
     libc::SYS_fspick,
     libc::SYS_init_module,
+    libc::SYS_ioprio_set,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
     libc::SYS_io_uring_setup,
@@ -57,13 +58,16 @@ const NEVER: &[c_long] = &[
     libc::SYS_kexec_load,
     libc::SYS_keyctl,
     libc::SYS_mount,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_msgget,
     libc::SYS_mount_setattr,
     libc::SYS_move_mount,
     libc::SYS_open_by_handle_at,
     libc::SYS_open_tree,
     libc::SYS_perf_event_open,
+    libc::SYS_personality,
     libc::SYS_pidfd_getfd,
-    libc::SYS_pidfd_send_signal,
     libc::SYS_pivot_root,
     libc::SYS_process_madvise,
     libc::SYS_process_vm_readv,
@@ -72,9 +76,16 @@ const NEVER: &[c_long] = &[
     libc::SYS_quotactl,
     libc::SYS_reboot,
     libc::SYS_request_key,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_semget,
     libc::SYS_setdomainname,
     libc::SYS_sethostname,
+    libc::SYS_setpriority,
     libc::SYS_settimeofday,
+    libc::SYS_shmget,
     libc::SYS_swapoff,
     libc::SYS_swapon,
     libc::SYS_umount2,
@@ -134,6 +145,16 @@ const MAKING_BEFORE: &[c_long] = &[];
 /// Needed to start programs.
 const STARTING: &[c_long] = &[libc::SYS_execve, libc::SYS_execveat];
 
+/// Needed to end a process.
+const SIGNALLING: &[c_long] = &[
+    libc::SYS_kill,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_tgkill,
+    libc::SYS_tkill,
+];
+
 /// Needed to talk to others.
 const TALKING: &[c_long] = &[libc::SYS_accept, libc::SYS_accept4, libc::SYS_connect, libc::SYS_listen];
 
@@ -146,17 +167,29 @@ pub(super) fn decisions(allowed: Allowed<'_>) -> Vec<(u32, Decision)> {
         special.extend(refused(MAKING).chain(refused(MAKING_BEFORE)));
     }
     if !to_write {
+        // Its flags lie in memory, where no filter can see them. Who is told that the kernel has it not opens part by part.
+        special.push((libc::SYS_openat2, Decision::Unknown));
         special.push((libc::SYS_openat, Decision::OnlyToRead(2)));
         #[cfg(target_arch = "x86_64")]
         special.push((libc::SYS_open, Decision::OnlyToRead(1)));
     }
-    if !allowed.programs {
+    if !allowed.others && !allowed.command {
         special.extend(refused(STARTING));
+    }
+    if !allowed.others {
+        special.push((libc::SYS_setns, Decision::Refuse));
+    }
+    if !allowed.others && !allowed.signals {
+        special.extend(refused(SIGNALLING));
     }
     if !allowed.network {
         special.extend(refused(TALKING));
         special.push((libc::SYS_socket, Decision::OnlyNetlink));
     }
+    // As of openat2; the C library takes clone instead.
+    special.push((libc::SYS_clone3, Decision::Unknown));
+    special.push((libc::SYS_clone, Decision::OnlyThreads));
+    special.push((libc::SYS_ioctl, Decision::OnlyOutput));
     special.push((libc::SYS_prlimit64, Decision::OnlyToAsk));
     special.sort_unstable_by_key(|(call, _)| *call);
 
@@ -189,8 +222,16 @@ mod tests {
 
     use super::*;
 
-    const NONE: Allowed<'_> =
-        Allowed { files: None, makes: None, network: false, terminal: false, processes: true, programs: false };
+    const NONE: Allowed<'_> = Allowed {
+        files: None,
+        makes: None,
+        network: false,
+        terminal: false,
+        processes: true,
+        others: false,
+        command: false,
+        signals: false,
+    };
 
     fn refused<T>(result: io::Result<T>) -> bool {
         result.is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
