@@ -69,9 +69,11 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
         complain(&report::sanitized(&format!("tunecheck: {}: {why}", path.escape_debug())));
     }
     let nothing = manifests.sum(|file| file.objects + file.configurations) == 0;
-    // What a pipe hands over when the program before it failed, and a folder that is not the one that was meant.
     let is_empty = nothing && manifests.sum(|file| file.not_manifests + file.faults.len()) == 0;
-    if is_empty {
+    // What a pipe hands over when the program before it failed, and a folder that is not the one that was meant. A file
+    // that was named and holds no more than comments is none of them: a commit may have it among others.
+    let is_missed = is_empty && (manifests.files.is_empty() || args.paths.iter().any(|path| is_stream(path)));
+    if is_missed {
         complain("tunecheck: no objects passed: what was named holds no document");
     } else if nothing {
         complain(
@@ -80,7 +82,7 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
     }
     Ok(match manifests.unreadable.is_empty() {
         false => Exit::Failed,
-        true if is_empty => Exit::Failed,
+        true if is_missed => Exit::Failed,
         true if nothing && args.fail_on == FailOn::Unknown => Exit::Tripped,
         true => exit::manifest_gate(&manifests, args.fail_on),
     })
@@ -113,10 +115,15 @@ fn judged(args: &ManifestArgs, options: Options<'_>) -> Manifests {
     manifests
 }
 
+/// Whether it can be read only once.
+fn is_stream(path: &Path) -> bool {
+    path == Path::new(STDIN) || path.starts_with("/dev")
+}
+
 /// What the files of each folder say of pods. Standard input, which can be read once, stands for itself.
 fn surroundings<'a>(files: &'a [PathBuf], steps: &Steps) -> BTreeMap<&'a Path, Surroundings> {
     let mut folders: BTreeMap<&Path, Surroundings> = BTreeMap::new();
-    for file in files.iter().filter(|file| *file != Path::new(STDIN) && !file.starts_with("/dev")) {
+    for file in files.iter().filter(|file| !is_stream(file)) {
         if let (Some(folder), Ok(bytes)) = (file.parent(), input::read(file, bounds::MANIFEST_FILE.most)) {
             folders.entry(folder).or_default().add(Surroundings::of(&bytes, steps));
         }

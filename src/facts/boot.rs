@@ -238,7 +238,7 @@ impl Boot {
         let removed = || known::removed_in(key).is_some_and(|of| self.kernel.is_some_and(|kernel| kernel >= of));
         // Where no sysctl at all is seen, one that is missing says nothing.
         let any = gather.facts.of_family("sysctl.").any(|(_, fact)| fact.reading.is_ok());
-        (!set.quiet && (absent && any || live.is_err() && removed()))
+        (!set.quiet && (absent && any || live.is_err() && (removed() || cause::odd_character(&set.by).is_some())))
             .then(|| cause::of_absence(gather, key, &set.by, &set.at, self.kernel))
             .flatten()
     }

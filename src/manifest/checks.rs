@@ -106,8 +106,12 @@ pub const CHECKS: &[Page] = &[
     },
     Page {
         id: "manifest/ports",
-        title: "The range of local ports is one that the kernel takes, clear of the pod's own ports",
-        symptoms: &[],
+        title: "The range of local ports is one that the kernel takes, clear of the pod's own ports, and those are ports",
+        symptoms: &[
+            "must match `hostPort` when `hostNetwork` is true",
+            "hostPort: Duplicate value: \"<text>\"",
+            "ports[<n>].name: Duplicate value",
+        ],
         why: "The kernel refuses a range that ends before it begins or that begins below net.ipv4.ip_unprivileged_port_start. A range \
               that holds the port of one of the pod's servers lets an outgoing connection take that port before the server binds it.",
         change: "a range such as \"10240 65535\", and the servers' ports in net.ipv4.ip_local_reserved_ports",
@@ -152,8 +156,9 @@ pub const CHECKS: &[Page] = &[
     Page {
         id: "manifest/syntax",
         title: "Every document can be read",
-        symptoms: &["error converting YAML to JSON: yaml"],
-        why: "kubectl cannot read the document, or it is a template that has to be filled in first.",
+        symptoms: &["error converting YAML to JSON: yaml", "failed to load Kubelet config file<text>failed to decode"],
+        why: "kubectl cannot read the document, or it is a template that has to be filled in first. A kubelet or kube-proxy does not start \
+              with a configuration in which a list, a map or a single value stands where another of them belongs.",
         change: "correct it, or: helm template CHART | tunecheck manifest -",
     },
     Page {

@@ -55,6 +55,7 @@ use sysctls::Sysctl;
 use tree::{Broken, Node};
 
 const TOO_MUCH: &str = "it is not looked at here: cut it into several documents";
+const UNFILLED: &str = "it is judged when it is filled in: envsubst < FILE | tunecheck manifest -";
 const TEMPLATE: &str = "a template is judged when it is filled in: helm template CHART | tunecheck manifest -";
 
 /// What the user decided, and what a sysctl is judged by.
@@ -119,7 +120,7 @@ fn text_of(text: &str, options: Options<'_>, judged: &mut Judged) {
             }
         }
         if let Some(error) = error {
-            bad += usize::from(broken(&error, piece.text, judged));
+            bad += usize::from(broken(&error, piece.text, piece.start, judged));
         }
         if let Some(source) = piece.source() {
             for fault in judged.faults.iter_mut().skip(before) {
@@ -140,7 +141,7 @@ fn text_of(text: &str, options: Options<'_>, judged: &mut Judged) {
 }
 
 /// Takes account of a document that cannot be read; whether it is one that should be.
-fn broken(error: &Broken, text: &str, judged: &mut Judged) -> bool {
+fn broken(error: &Broken, text: &str, start: Mark, judged: &mut Judged) -> bool {
     if !documents::is_meant_as_object(text, pods::has_pods) {
         judged.not_manifests += 1;
         return false;
@@ -153,8 +154,11 @@ fn broken(error: &Broken, text: &str, judged: &mut Judged) -> bool {
         }
         return false;
     }
+    let line = error.mark.line.checked_sub(start.line).and_then(|at| text.lines().nth(at));
     let (outcome, change) = match error.is_limit {
         true => (Outcome::Unknown, TOO_MUCH),
+        // A value in braces that is put in first may be no YAML before.
+        false if line.is_some_and(|line| line.contains("${")) => (Outcome::Unknown, UNFILLED),
         false => (Outcome::Fail, "correct it: kubectl cannot read it either"),
     };
     judged.faults.push(of_document(outcome, error.mark, &error.what, change));
@@ -228,7 +232,7 @@ fn configuration(object: Object<'_>, options: Options<'_>, judged: &mut Judged) 
     if object.kind() != "ConfigMap" {
         return;
     }
-    for (key, value) in object.node().get("data").into_iter().flat_map(Node::entries) {
+    for (_, value) in object.node().get("data").into_iter().flat_map(Node::entries) {
         let Some(text) = value
             .scalar()
             .filter(|text| text.contains("KubeletConfiguration") || text.contains("KubeProxyConfiguration"))
@@ -244,23 +248,20 @@ fn configuration(object: Object<'_>, options: Options<'_>, judged: &mut Judged) 
             }
         }
         for fault in judged.faults.iter_mut().skip(before) {
-            fault.mark = in_text(value, key.mark().column + 2, fault.mark);
+            fault.mark = in_text(value, fault.mark);
         }
     }
 }
 
-/// A place of a text that a value holds, as one of the file. A block begins below, at a column; what has no lines of its
-/// own is one place.
-fn in_text(value: Node<'_>, column: usize, mark: Mark) -> Mark {
-    match value.is_block() {
-        true => {
-            // The block is marked where its first line is that is not empty.
-            let empty = value.scalar().unwrap_or_default().bytes().take_while(|byte| *byte == b'\n').count();
-            let line = (value.mark().line + mark.line).saturating_sub(1 + empty);
-            Mark { line, column: column - 1 + mark.column }
-        }
-        false => value.mark(),
+/// A place of a text that a value holds, as one of the file. The mark of a block is where its first line that is not empty
+/// begins; what has no lines of its own is one place.
+fn in_text(value: Node<'_>, mark: Mark) -> Mark {
+    let start = value.mark();
+    if !value.is_block() {
+        return start;
     }
+    let empty = value.scalar().unwrap_or_default().bytes().take_while(|byte| *byte == b'\n').count();
+    Mark { line: (start.line + mark.line).saturating_sub(1 + empty), column: start.column + mark.column - 1 }
 }
 
 fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
@@ -275,13 +276,16 @@ fn spec_of(spec: &Spec<'_>, options: Options<'_>, faults: &mut Vec<Fault>) {
     schema::judge(spec, options, faults);
     resources::judge(spec, faults);
     port_numbers::judge(spec, faults);
+    if spec.is_of_kubernetes() {
+        port_numbers::on_node(spec, faults);
+    }
     if windows::judge(spec, faults) {
         return;
     }
     let mut sysctls = sysctls::judge(spec, options, faults);
     values::judge(&spec.subject(), "the sandbox is never made", &sysctls, faults);
-    // A container writes after the sandbox is made; whose it is that one of a patch writes, the base says.
-    let written = if spec.is_part() { Vec::new() } else { tuning::judge(spec, options, faults) };
+    // A container writes after the sandbox is made.
+    let written = tuning::judge(spec, options, faults);
     let mut names = BTreeSet::new();
     let mut last: Vec<&tuning::Own> = written.iter().rev().filter(|own| names.insert(own.name.as_str())).collect();
     last.reverse();

@@ -60,16 +60,16 @@ impl Patches<'_> {
         }
         for (key, value) in node.entries() {
             match key.scalar() {
-                Some(OF_ARGO) if value.scalar().is_some() => self.of_argo(key, value, owner),
+                Some(OF_ARGO) if value.scalar().is_some() => self.of_argo(value, owner),
                 Some(OF_KUSTOMIZE) if value.scalar().is_some() => {
                     let target = node.get("target");
                     let word = |field| target.and_then(|target| target.get(field)?.scalar());
                     let target = [word("kind").unwrap_or("patch"), word("name").unwrap_or_default()];
-                    self.text(value, key.mark().column + 2, target);
+                    self.text(value, target);
                 }
                 Some(STRATEGIC) => {
                     for item in value.items().filter(|item| item.is_block()) {
-                        self.text(item, item.mark().column, ["patch", ""]);
+                        self.text(item, ["patch", ""]);
                     }
                 }
                 _ => self.walk(value, owner, deep + 1),
@@ -78,9 +78,9 @@ impl Patches<'_> {
     }
 
     /// A patch of a pod's spec as a text; a workflow fills in its own parameters (`{{...}}`) before it is read.
-    fn of_argo(&mut self, key: Node<'_>, value: Node<'_>, owner: [&str; 2]) {
+    fn of_argo(&mut self, value: Node<'_>, owner: [&str; 2]) {
         let Some(text) = value.scalar().filter(|text| text.len() <= bounds::DOCUMENT.count()) else { return };
-        let (before, column) = (self.faults.len(), key.mark().column + 2);
+        let before = self.faults.len();
         let budget = Budget::of(text.len(), self.options.steps);
         let (trees, error) = tree::read(text, START, &budget);
         if let Some(error) = error {
@@ -98,11 +98,11 @@ impl Patches<'_> {
             self.count += 1;
             spec_of(&Spec::part(node, owner, OF_ARGO.to_owned(), self.around), self.options, self.faults);
         }
-        self.place(before, value, column);
+        self.place(before, value);
     }
 
     /// A patch of kustomize as a text: a list of changes, or a part of an object.
-    fn text(&mut self, value: Node<'_>, column: usize, target: [&str; 2]) {
+    fn text(&mut self, value: Node<'_>, target: [&str; 2]) {
         let Some(text) = value.scalar().filter(|text| text.len() <= bounds::DOCUMENT.count()) else { return };
         let before = self.faults.len();
         let budget = Budget::of(text.len(), self.options.steps);
@@ -118,7 +118,7 @@ impl Patches<'_> {
                 }
             }
         }
-        self.place(before, value, column);
+        self.place(before, value);
     }
 
     fn changes(&mut self, tree: &mut Tree<'_>, changes: Vec<Change>, target: [&str; 2]) {
@@ -132,9 +132,9 @@ impl Patches<'_> {
     }
 
     /// Says where in the file the faults of a text are.
-    fn place(&mut self, before: usize, value: Node<'_>, column: usize) {
+    fn place(&mut self, before: usize, value: Node<'_>) {
         for fault in self.faults.iter_mut().skip(before) {
-            fault.mark = in_text(value, column, fault.mark);
+            fault.mark = in_text(value, fault.mark);
         }
     }
 }

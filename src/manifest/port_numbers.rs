@@ -1,5 +1,7 @@
 //! Ports that are none: what the API server says to a number, or a name, where it wants a port.
 
+use std::collections::BTreeSet;
+
 use super::pods::{Object, Spec, fault};
 use super::tree::Node;
 use super::{is_filled_in_later, shown};
@@ -26,9 +28,11 @@ enum Takes {
 pub(super) fn judge(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
     for container in spec.containers() {
         let mut told = Vec::new();
+        let mut names = BTreeSet::new();
         for port in container.node.get("ports").into_iter().flat_map(Node::items) {
             told.extend(wrong(port, "containerPort", Takes::Number));
             told.extend(wrong(port, "hostPort", Takes::NumberOrNone));
+            told.extend(wrong_name(port, &mut names));
         }
         let hooks = HOOKS.into_iter().filter_map(|hook| container.node.get("lifecycle")?.get(hook));
         for handler in PROBES.into_iter().filter_map(|probe| container.node.get(probe)).chain(hooks) {
@@ -43,6 +47,32 @@ pub(super) fn judge(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
             faults.push(fault("ports", Outcome::Fail, node.mark(), spec.subject_of(container), texts));
         }
     }
+}
+
+/// Judges the ports of the node that the containers of a pod take together: those that start one after the other may
+/// have the same.
+pub(super) fn on_node(spec: &Spec<'_>, faults: &mut Vec<Fault>) {
+    let mut taken = BTreeSet::new();
+    let containers = || spec.node.get("containers").into_iter().flat_map(Node::items);
+    let mut ports = containers().filter_map(|container| container.get("ports")).flat_map(Node::items);
+    let word = |port: Node<'_>, field: &str| port.get(field).and_then(Node::scalar).unwrap_or_default().to_owned();
+    let number = |port: Node<'_>, field: &str| port.get(field)?.scalar()?.parse::<u16>().ok().filter(|port| *port > 0);
+    let twice = ports.find_map(|port| {
+        let host = number(port, "hostPort");
+        let field = if host.is_some() { "hostPort" } else { "containerPort" };
+        let number = host.or_else(|| number(port, "containerPort").filter(|_| spec.is("hostNetwork")))?;
+        let protocol = Some(word(port, "protocol")).filter(|name| !name.is_empty()).unwrap_or("TCP".to_owned());
+        let is_new = taken.insert((protocol.clone(), word(port, "hostIP"), number));
+        (!is_new).then(|| (port.get(field).unwrap_or(port), protocol, number))
+    });
+    let Some((node, protocol, number)) = twice else { return };
+    let says = format!(
+        "port {number} of the node is taken twice by this pod ({}): the API server refuses it",
+        shown(&protocol)
+    );
+    let texts =
+        [says, "a port of its own for each container; with hostNetwork: true each containerPort is one".to_owned()];
+    faults.push(fault("ports", Outcome::Fail, node.mark(), spec.subject(), texts));
 }
 
 /// Judges the ports of a Service.
@@ -63,6 +93,25 @@ pub(super) fn service(object: Object<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
+/// What is wrong with the name of a container's port; each may be there once.
+fn wrong_name<'a>(port: Node<'a>, names: &mut BTreeSet<&'a str>) -> Option<(Node<'a>, [String; 2])> {
+    let node = port.get("name")?;
+    let written = node.text().filter(|name| !name.is_empty() && !is_filled_in_later(name))?;
+    if !is_name(written) {
+        return Some((node, no_name("name", written)));
+    }
+    let is_new = names.insert(written);
+    let says = || format!("name: {written} is the name of another port of this container: the API server refuses it");
+    (!is_new).then(|| (node, [says(), "a name of its own for each port".to_owned()]))
+}
+
+fn no_name(field: &str, written: &str) -> [String; 2] {
+    let says = format!("{field}: {} is no name of a port: the API server refuses it", shown(written));
+    let change =
+        "at most 15 lower-case letters, digits and -, one of them a letter, and no - at an end or beside another";
+    [says, change.to_owned()]
+}
+
 /// What is wrong with a port.
 fn wrong<'a>(map: Node<'a>, field: &str, takes: Takes) -> Option<(Node<'a>, [String; 2])> {
     let node = map.get(field).filter(|node| !node.is_null())?;
@@ -77,10 +126,7 @@ fn wrong<'a>(map: Node<'a>, field: &str, takes: Takes) -> Option<(Node<'a>, [Str
         let is_number = written.parse::<u16>().is_ok_and(|port| port > 0);
         return Some(match (is_number, or_name) {
             (true, _) => (node, [says("is text, and no number"), "write it without quotes".to_owned()]),
-            (false, true) => {
-                let change = "a number, or at most 15 lower-case letters, digits and -, one of them a letter";
-                (node, [says("is no name of a port"), change.to_owned()])
-            }
+            (false, true) => (node, no_name(field, written)),
             (false, false) => (node, [says("is no number"), "a number from 1 to 65535".to_owned()]),
         });
     }

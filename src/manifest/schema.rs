@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::Options;
 use super::pods::{Spec, fault};
-use super::shown;
 use super::tree::Node;
+use super::{Options, is_filled_in_later, shown};
 use crate::model::finding::Outcome;
 use crate::model::manifest::Fault;
 use crate::model::text::distance;
@@ -17,8 +16,12 @@ type Fields = BTreeMap<&'static str, Holds>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
-    /// A scalar, or a map whose keys are anybody's.
+    /// A scalar; of a pod also a list of scalars, or a map whose keys are anybody's.
     Anything,
+    /// A list of whatever.
+    List,
+    /// A map whose keys are anybody's.
+    Map,
     One(&'static str),
     Many(&'static str),
 }
@@ -54,6 +57,8 @@ fn types(text: &'static str) -> Types {
         };
         let fields = fields.split_ascii_whitespace().map(|field| match field.split_once(':') {
             None => (field, Holds::Anything),
+            Some((name, "[]")) => (name, Holds::List),
+            Some((name, "{}")) => (name, Holds::Map),
             Some((name, list)) if list.starts_with('[') => (name, Holds::Many(list.trim_matches(['[', ']']))),
             Some((name, one)) => (name, Holds::One(one)),
         });
@@ -83,6 +88,43 @@ pub(super) fn configuration(
     let then = format!("{who} says so in its log, and reads over it");
     let unknown = Unknown { types: &OF_NODES, subject: kind.to_owned(), then: (Outcome::Warn, &then), options };
     unknown.tell(config, kind, &[], faults);
+    let mut push = |value: Node<'_>, path: &str, wanted: &str, is: &str| {
+        let says =
+            format!("{} is {wanted}, and this is {is}: {who} cannot read its file, and does not start", shown(path));
+        let texts = [says, format!("write {wanted}")];
+        faults.push(fault("syntax", Outcome::Fail, value.mark(), kind.to_owned(), texts));
+    };
+    misshapen(config, kind, "", &mut push);
+}
+
+/// Tells the values of a node's configuration that are of another form than their field has.
+fn misshapen<'a>(node: Node<'a>, of: &'static str, path: &str, told: &mut impl FnMut(Node<'a>, &str, &str, &str)) {
+    let Some(fields) = OF_NODES.get(of) else { return };
+    for (key, value) in node.entries() {
+        let name = key.scalar().unwrap_or_default();
+        let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let is = match value.scalar() {
+            _ if value.is_map() => "a map",
+            _ if value.is_list() => "a list",
+            Some(text) if !value.is_null() && !is_filled_in_later(text) => "a single value",
+            _ => continue,
+        };
+        let wanted = match fields.get(name) {
+            Some(Holds::Anything) => "a single value",
+            Some(Holds::List | Holds::Many(_)) => "a list",
+            Some(Holds::Map | Holds::One(_)) => "a map",
+            None => continue,
+        };
+        if wanted != is {
+            told(value, &path, wanted, is);
+        } else if let Some(Holds::One(of)) = fields.get(name) {
+            misshapen(value, of, &path, told);
+        } else if let Some(Holds::Many(of)) = fields.get(name) {
+            for (at, item) in value.items().enumerate() {
+                misshapen(item, of, &format!("{path}[{at}]"), told);
+            }
+        }
+    }
 }
 
 /// How unknown fields are told.
@@ -123,7 +165,7 @@ fn walk<'a>(
     for (key, value) in node.entries() {
         let name = key.scalar().unwrap_or_default();
         match fields.get(name) {
-            Some(Holds::Anything) => {}
+            Some(Holds::Anything | Holds::List | Holds::Map) => {}
             Some(Holds::One(of)) => {
                 path.push(name.to_owned());
                 walk(types, value, of, path, unknown);

@@ -85,6 +85,11 @@ fn one(
     }
     let known = kernel_sysctls::find(&write.name);
     let is_of_network = write.name.starts_with("net.");
+    // Whose namespaces the pod of a patch has, and whether it may write, its base says where the patch does not.
+    let is_of_node = !is_of_network && known.is_some_and(|sysctl| sysctl.whose == Whose::Node);
+    if spec.is_part() && !(is_of_node && is_privileged(container)) {
+        return None;
+    }
     let on_node = write.is_on_node || (is_of_network && spec.is("hostNetwork"));
     let can_write = is_privileged(container) || write.is_on_node;
     if !can_write && spec.is_whole() && !is_unmasked(container) {
@@ -238,7 +243,7 @@ fn ulimit(spec: &Spec<'_>, container: Container<'_>, run: &Run, faults: &mut Vec
     let added = capabilities.and_then(|all| all.get("add")).into_iter().flat_map(Node::items).filter_map(Node::scalar);
     let may_raise = is_privileged(container)
         || added.into_iter().any(|name| ["SYS_RESOURCE", "CAP_SYS_RESOURCE", "ALL"].contains(&name));
-    if value.contains('$') || may_raise || (letters.contains('S') && !letters.contains('H')) {
+    if spec.is_part() || value.contains('$') || may_raise || (letters.contains('S') && !letters.contains('H')) {
         return;
     }
     let says = format!(

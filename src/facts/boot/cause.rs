@@ -25,13 +25,7 @@ const LOADED: &str = "/proc/modules";
 pub(super) fn of_absence(gather: &Gather<'_>, name: &str, by: &str, at: &str, kernel: Option<Version>) -> Option<Told> {
     let told = |why: String, mend: String| Some([why, mend]);
     let delete = || format!("take the line out: {at}");
-    if let Some(odd) = by.chars().find(|c| !c.is_ascii_graphic()) {
-        let odd = match odd {
-            '\u{a0}' => "a no-break space".to_owned(),
-            '\u{feff}' => "a byte order mark".to_owned(),
-            ' ' | '\t' => "a blank".to_owned(),
-            odd => format!("U+{:04X}", u32::from(odd)),
-        };
+    if let Some(odd) = odd_character(by) {
         return told(format!("its name holds {odd}, so it names no sysctl"), format!("write the name anew: {at}"));
     }
     if let Some(rest) = name.strip_prefix("proc.sys.") {
@@ -60,6 +54,16 @@ pub(super) fn of_absence(gather: &Gather<'_>, name: &str, by: &str, at: &str, ke
         return told(format!("the module {module}, which brings it, is not loaded"), mend);
     }
     told(format!("kernel {release} has no {name}"), format!("look for a slip in the name, or {}", delete()))
+}
+
+/// The character in a name by which it names no sysctl of any kernel, in words; none where there is no such.
+pub(super) fn odd_character(name: &str) -> Option<String> {
+    Some(match name.chars().find(|c| !c.is_ascii_graphic())? {
+        '\u{a0}' => "a no-break space".to_owned(),
+        '\u{feff}' => "a byte order mark".to_owned(),
+        ' ' | '\t' => "a blank".to_owned(),
+        odd => format!("U+{:04X}", u32::from(odd)),
+    })
 }
 
 fn is_absent(gather: &Gather<'_>, name: &str) -> bool {

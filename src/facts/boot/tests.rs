@@ -126,6 +126,15 @@ fn a_line_that_sets_nothing_says_why() {
 }
 
 #[test]
+fn a_name_that_no_kernel_can_have_sets_nothing_whatever_was_read() {
+    let line = ("/etc/sysctl.d/a.conf", "net.core.somaxconn\u{a0}= 1024\n");
+    for files in [&[line][..], &[SYSTEMD, line]] {
+        let why = facts(files);
+        assert!(why.text("boot[net.core.somaxconn\u{a0}].idle").unwrap().contains("a no-break space"), "{files:?}");
+    }
+}
+
+#[test]
 fn a_tree_without_etc_tells_nothing() {
     let facts = facts(&[(SOMAXCONN, "4096\n")]);
     assert!(facts.family(VALUE).unwrap_err().why.contains("no /etc"));

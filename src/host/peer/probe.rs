@@ -14,8 +14,10 @@ use crate::host::Clock;
 use crate::model::peer::settings::{Settings, error_name};
 use crate::model::peer::{Origin, Peer, Step, Times, Tls, Trouble};
 
-/// How long to listen on after SETTINGS, for what comes right behind: a WINDOW_UPDATE, tickets.
-const LINGER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// How long to listen on after SETTINGS, for what comes right behind: a WINDOW_UPDATE, tickets, SETTINGS that lower a limit.
+const LINGER: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(500));
+/// How long to wait for a peer to close after goodbye.
+const CLOSING: Duration = Duration::from_millis(50);
 
 type Secured = StreamOwned<rustls::ClientConnection, Wire>;
 
@@ -154,7 +156,7 @@ fn conversation(
     while let Ok(count @ 1..) = channel.read(&mut buffer) {
         talk.take(buffer.get(..count).unwrap_or_default()).map_err(|wrong| broken(&wrong, origin))?;
     }
-    channel.wire().end = clock.elapsed() + LINGER.0;
+    channel.wire().end = clock.elapsed() + CLOSING;
     channel.close(&[&SETTINGS_ACK.repeat(talk.unacknowledged()), GOAWAY].concat());
     Ok(talk.settings().cloned().unwrap_or_default())
 }
