@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use nix::pty::{Winsize, openpty};
 use serde_json::Value;
-use support::{BINARY, PARTIAL_DUMP, ROOT, Run, WHOLE_DUMP, ended, json, recorded_hosts, run, scratch, tunecheck};
+use support::{
+    BINARY, PARTIAL_DUMP, ROOT, Run, WHOLE_DUMP, case, ended, json, recorded_hosts, run, scratch, tunecheck,
+};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -825,4 +827,20 @@ fn a_key_of_the_machine_is_compared_and_never_shown() {
     for secret in ["01020304", "090a0b0c", "db8::a0b", "0a0b"] {
         assert!(!report.to_string().contains(secret), "{secret}: {report}");
     }
+}
+
+#[test]
+fn a_key_in_a_recording_is_compared_and_never_shown() {
+    let recording = case("16-key-in-recording");
+    let recording = recording.to_str().unwrap();
+    let report = json(&["--snapshot", recording]);
+    let mut findings = report["findings"].as_array().unwrap().iter();
+    let drift = findings.find(|one| one["subject"] == "net.ipv4.tcp_fastopen_key").unwrap();
+    assert_eq!((&drift["rule"], &drift["outcome"]), (&"boot/drift".into(), &"warn".into()));
+    for args in [&["-v"][..], &["--format", "json"]] {
+        let told = run(["--snapshot", recording].iter().chain(args)).stdout;
+        assert!(!told.contains("5ec2e7") && !told.contains("44444444"), "{told}");
+    }
+    let plan = run(["fix", "--snapshot", recording]).stdout;
+    assert!(plan.contains("# Plan") && !plan.contains("5ec2e7"), "{plan}");
 }

@@ -21,7 +21,7 @@ pub(super) const SOURCE: Source = Source {
         entry("unix[*].backlog", "effective backlog: the lesser of what listen() asked for and somaxconn then"),
         entry("unix[*].queue", "connections that wait for accept() now"),
         Entry {
-            read: "sock_diag, AF_UNIX, state CLOSE",
+            read: "sock_diag, AF_UNIX, those that do not listen and have no peer",
             ..entry(RECEIVERS, "AF_UNIX datagram sockets with a name, which others write to")
         },
     ],
@@ -59,18 +59,21 @@ fn ask(host: &dyn Host, of: &str) -> Result<Vec<u8>, Gap> {
     })
 }
 
-/// Whether a `unix_diag_msg` is of a datagram socket that somebody gave a name. One that the kernel names (autobind) is a
-/// sender's, for its answers.
+/// Whether a `unix_diag_msg` is of a datagram socket that somebody gave a name, and that writes to none of its own. One that
+/// the kernel names (autobind) is a sender's, for its answers.
 fn is_receiver(body: &[u8]) -> bool {
     const SOCK_DGRAM: u8 = 2;
-    let name = body.get(MESSAGE..).and_then(|attributes| sock_diag::attribute(attributes, UNIX_DIAG_NAME));
+    let told = |kind| body.get(MESSAGE..).and_then(|attributes| sock_diag::attribute(attributes, kind));
     let by_kernel = |name: &[u8]| name.len() == 6 && name.first() == Some(&0);
-    body.get(1) == Some(&SOCK_DGRAM) && name.is_some_and(|name| !by_kernel(name))
+    body.get(1) == Some(&SOCK_DGRAM)
+        && told(UNIX_DIAG_NAME).is_some_and(|name| !by_kernel(name))
+        && told(UNIX_DIAG_PEER).is_none()
 }
 
 /// Bytes of `unix_diag_msg` (linux/unix_diag.h), behind which its attributes begin.
 const MESSAGE: usize = 16;
 const UNIX_DIAG_NAME: u16 = 0;
+const UNIX_DIAG_PEER: u16 = 2;
 
 #[derive(Debug, PartialEq)]
 struct Listener {
@@ -137,6 +140,10 @@ mod tests {
         };
         assert!(of_kind(2, b"/run/systemd/journal/dev-log\0") && of_kind(2, b"\0collector"));
         assert!(!of_kind(1, b"/run/a\0"), "a stream");
+        let mut sender = message(b"/run/mine\0", 0, 0);
+        sender[1] = 2;
+        sender.extend([8, 0, 2, 0, 7, 0, 0, 0]);
+        assert!(!is_receiver(&sender), "it writes to another one");
         assert!(!of_kind(2, b"\x000002a"), "named by the kernel");
         assert!(!is_receiver(&[1, 2, 7]) && !is_receiver(&[]));
     }

@@ -95,7 +95,7 @@ pub enum Ask {
     /// Node name, release and machine of uname(2), a line each.
     Uname,
     /// The netlink messages that answer a sock_diag dump of listening sockets: TCP ones of `inet` or `inet6`, or those of
-    /// `unix`; of `unix-bound`, those of AF_UNIX sockets that neither listen nor are connected.
+    /// `unix`; of `unix-bound`, those of AF_UNIX sockets that do not listen.
     SockDiag,
     /// The netlink messages that answer a sock_diag dump of all other TCP sockets, bound ones included, cut behind
     /// state, ports and addresses; of `inet/LOW-HIGH` or `inet6/LOW-HIGH`, the local ports they are on.

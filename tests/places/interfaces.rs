@@ -170,6 +170,10 @@ fn a_receiver_of_datagrams(scene: &Scene) {
     assert_eq!((&few.finding(rule)["outcome"], &few.finding(rule)["now"]), (&"warn".into(), &10.into()));
     assert_same(&few.at_rest().without(&["source"]), &replayed(scene).at_rest().without(&["source"]));
 
+    // As syslog(3) does it. The receiver is one all the same, and who connects with a name of its own is none.
+    let own = UnixDatagram::bind(scene.folder.join("answers")).unwrap();
+    own.connect(&path).unwrap();
+    assert_eq!(report(scene.tunecheck(), &[]).finding(rule)["outcome"], "warn");
     fs::write("/proc/sys/net/unix/max_dgram_qlen", "512").unwrap();
     assert_eq!(report(scene.tunecheck(), &[]).finding(rule)["outcome"], "pass");
     // What was there before keeps its queue.

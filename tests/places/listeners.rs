@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, socket};
 use serde_json::Value;
 
 use crate::harness::{NETWORK, Need, Place, Scene, done, program, script};
@@ -12,6 +14,12 @@ use crate::namespaces::{as_nobody, but_for_the_user, loopback_up, report};
 use crate::report::{Report, Run, assert_same};
 
 pub(crate) const PLACES: &[Place] = &[
+    Place {
+        name: "many_listeners_are_judged_each_and_told_together",
+        needs: &[Need::Root, Need::Program("ip")],
+        own: NETWORK,
+        trial: many_listeners,
+    },
     Place {
         name: "who_listens_is_named_with_what_limits_the_queue_and_what_to_change",
         needs: &[Need::Root, Need::Program("ip"), Need::Program("python3")],
@@ -109,6 +117,29 @@ fn somaxconn(number: u32) {
 fn text_of(mut command: Command) -> String {
     command.env("COLUMNS", "200").env("NO_COLOR", "1");
     Run::of(command).stdout
+}
+
+fn many_listeners(scene: &Scene) {
+    const EACH: usize = 150;
+    loopback_up();
+    done(script("ip addr add 10.9.9.1/24 dev lo", &[]));
+    let listening = |backlog: i32| {
+        let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(socket.as_raw_fd(), &SockaddrIn::new(10, 9, 9, 1, 0)).unwrap();
+        listen(&socket, Backlog::new(backlog).unwrap()).unwrap();
+        socket
+    };
+    let _held: Vec<OwnedFd> = (0..EACH).flat_map(|_| [listening(16), listening(4096)]).collect();
+    let found = report(scene.tunecheck(), &["--burst", "600"]);
+    let told = |outcome: &str| {
+        found.findings().filter(|one| one["rule"] == "listen/backlog" && one["outcome"] == outcome).count()
+    };
+    assert_eq!((told("warn"), told("pass")), (EACH, EACH), "each is judged");
+    let mut table = scene.tunecheck();
+    table.args(["--burst", "600"]);
+    let table = text_of(table);
+    assert!(table.contains(&format!("and {} more", EACH - 3)), "what is alike is told together: {table}");
+    assert!(table.lines().count() < 250, "{} lines", table.lines().count());
 }
 
 fn who_listens_is_named(scene: &Scene) {
