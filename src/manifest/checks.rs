@@ -109,7 +109,7 @@ pub const CHECKS: &[Page] = &[
         title: "The range of local ports is one that the kernel takes, clear of the pod's own ports, and those are ports",
         symptoms: &[
             "must match `hostPort` when `hostNetwork` is true",
-            "hostPort: Duplicate value: \"<text>\"",
+            "hostPort: Duplicate value",
             "ports[<n>].name: Duplicate value",
         ],
         why: "The kernel refuses a range that ends before it begins or that begins below net.ipv4.ip_unprivileged_port_start. A range \

@@ -54,7 +54,7 @@ impl Pool {
                     "Arrays.setAll(clients, i -> HttpAsyncClients.customHttp2().build());".to_owned(),
                     "for (CloseableHttpAsyncClient client : clients) client.start();".to_owned(),
                 ],
-                "Each of these clients keeps one connection for each host, so spread the requests over them; the pooling async client lends an HTTP/2 connection to one request at a time, unless setMessageMultiplexing is on (5.5, experimental).",
+                "Each of these clients keeps one connection for each host, so spread the requests over them; the pooling async client lends an HTTP/2 connection to one request at a time, unless setMessageMultiplexing is on (since 5.5; from 5.7 on by default).",
             ),
         };
         Setting { program: "Apache HttpClient 5", lines, note }
