@@ -56,11 +56,19 @@ pub fn read<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload
 }
 
 /// Whether tunecheck itself is in a container.
-pub(crate) fn in_container() -> bool {
+///
+/// # Errors
+/// Why nobody knows, a clause.
+pub(crate) fn in_container() -> Result<bool, String> {
     let wanted = place::WANTED.iter().copied().map(Name::from).collect();
     let mut facts = Facts::default();
     facts::gather(&Live, wanted, &mut facts);
-    matches!(place::of(&facts).kind, Kind::Container | Kind::Pod | Kind::HostNetworkPod)
+    let place = place::of(&facts);
+    match place.kind {
+        Kind::Container | Kind::Pod | Kind::HostNetworkPod => Ok(true),
+        Kind::Unknown if place.is_guess() => Err(place.because.join("; ")),
+        Kind::Host | Kind::Namespace | Kind::Unknown => Ok(false),
+    }
 }
 
 /// What a place and the header of a report rest on, and these.
@@ -190,10 +198,9 @@ pub(crate) fn audit_over(
     facts::gather(&once, wanted(asked.iter().flat_map(|rule| rule.judged_by())), &mut facts);
     let mut read = read_of(facts, workload);
     let window = seen.map(|seen| seen.close(&mut read.facts));
-    // What links and directories tell needs no file to be opened, and judges nothing.
-    let opened = |name: &str| name != "process.fds" && !name.starts_with("namespace.");
-    let readable =
-        |(name, fact): (&str, &Fact)| fact.reading.is_ok() && fact.source.starts_with("/proc/") && opened(name);
+    // What a process has of its own can be read where nothing else of /proc is there (subset=pid).
+    let of_machine = |source: &str| source.starts_with("/proc/") && !source.starts_with("/proc/self/");
+    let readable = |(_, fact): (&str, &Fact)| fact.reading.is_ok() && of_machine(&fact.source);
     // A tree that has values of a kernel is a machine, whichever they are: what it lacks is unknown.
     let is_machine = || host.source() != "live" && host.list("/proc/sys").is_ok_and(|names| !names.is_empty());
     if !read.facts.iter().any(readable) && !is_machine() {
@@ -312,7 +319,9 @@ fn nothing_readable(host: &dyn Host) -> NothingReadable {
     let gap = host.read(TRIED).err().map(|refusal| refusal.gap(TRIED));
     let why = gap.as_ref().map(|gap| gap.why.as_str()).unwrap_or_default();
     NothingReadable(match (host.source().as_str(), gap.as_ref().map(|gap| gap.cause)) {
-        ("live", Some(Cause::Absent)) => format!("{why}. Is /proc mounted here? (mount -t proc proc /proc)"),
+        ("live", Some(Cause::Absent)) => {
+            format!("{why}. Is /proc mounted here, and whole? (mount -t proc proc /proc, without subset=pid)")
+        }
         ("live", _) => why.to_owned(),
         (source, _) => format!("{source} holds nothing that an audit reads ({why})"),
     })

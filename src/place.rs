@@ -6,7 +6,7 @@
 
 use crate::model::fact::{Cause, Gap, Value};
 use crate::model::facts::Facts;
-use crate::model::place::{Kind, Netns, Place, Writable, service_of};
+use crate::model::place::{Kind, NOBODY, Netns, Place, Writable, service_of};
 
 /// Facts that a place rests on.
 pub const WANTED: &[&str] = &[
@@ -72,6 +72,10 @@ pub fn of(facts: &Facts) -> Place {
         because.push(format!("what would tell a container from a host could not be read: {}", gap.why));
     }
     let kubernetes = container && kubernetes(facts, &mut because);
+    let unsigned = failed(facts, &OF_KUBERNETES).filter(|_| container && !kubernetes);
+    if let Some(gap) = &unsigned {
+        because.push(format!("what would tell a pod from a container could not be read: {}", gap.why));
+    }
     let node = !container && facts.holds("sign.kubelet");
     if node {
         because.push(match facts.get("sign.kubelet").map(|sign| sign.source.as_ref()) {
@@ -80,7 +84,15 @@ pub fn of(facts: &Facts) -> Place {
             None => "a kubelet is here".to_owned(),
         });
     }
+    if facts.text("process.name") == Some(NOBODY) {
+        because.push(unknown("which process does the work here".to_owned()));
+    }
+    for name in WANTED.iter().chain(&SIGNS).chain(&["sign.procsys_writable"]) {
+        let why = facts.value(name).err().filter(Gap::is_failure).map(|gap| gap.why);
+        because.extend(why.filter(|why| !because.iter().any(|known| known.contains(why.as_str()))).map(unknown));
+    }
     let kind = match (container, kubernetes, netns) {
+        _ if unsigned.is_some() => Kind::Unknown,
         (true, true, Netns::Init) => Kind::HostNetworkPod,
         (true, true, _) => Kind::Pod,
         (true, false, _) => Kind::Container,
@@ -122,6 +134,13 @@ pub fn describe(place: &Place, facts: &mut Facts) {
     };
     let container = matches!(place.kind, Kind::Container | Kind::Pod | Kind::HostNetworkPod);
     facts.put("namespace.net.init", netns, "host-wide sysctls");
+    if place.is_guess() {
+        let why = format!("where this is could not be told: {}", place.because.join("; "));
+        for name in ["kubernetes.node", "kubernetes.pod", "container"] {
+            facts.put(name, Err(Gap::new(Cause::Failed, why.clone())), "place");
+        }
+        return;
+    }
     let node = match (place.netns, facts.value("sign.kubelet")) {
         (Netns::Init, _) if place.node => Ok(Value::Number(1)),
         (Netns::Init, Err(gap)) if !container => Err(gap),
@@ -137,14 +156,41 @@ pub fn describe(place: &Place, facts: &mut Facts) {
 
 /// Why a sign of containers is missing, where others could be read: without all of them a host is a guess.
 fn unreadable(facts: &Facts) -> Option<Gap> {
-    const SIGNS: [&str; 4] = ["namespace.pid.init", "sign.mount", "sign.dockerenv", "sign.containerenv"];
+    const SURE: [&str; 4] = ["namespace.pid.init", "sign.mount", "sign.dockerenv", "sign.containerenv"];
     let read = |name: &&str| facts.value(name).map_or_else(|gap| gap.cause == Cause::Absent, |_| true);
     let gap = |name: &&str| {
         let gap = facts.value(name).err()?;
         (![Cause::Absent, Cause::NotVisibleHere].contains(&gap.cause)).then_some(gap)
     };
-    let known = SIGNS.iter().filter(|name| facts.get(name).is_some());
-    if known.clone().any(read) { known.clone().find_map(gap) } else { None }
+    let known = SURE.iter().filter(|name| facts.get(name).is_some());
+    let unsure = if known.clone().any(read) { known.clone().find_map(gap) } else { None };
+    unsure.or_else(|| failed(facts, &SIGNS))
+}
+
+/// Signs of a container, each of which may be the only one.
+const SIGNS: [&str; 8] = [
+    "cgroup.path",
+    "namespace.pid.init",
+    "sign.containerenv",
+    "sign.dockerenv",
+    "sign.manager",
+    "sign.mount",
+    "sign.procsys_readonly",
+    "sign.root",
+];
+/// Signs of a pod, each of which may be the only one.
+const OF_KUBERNETES: [&str; 4] = ["cgroup.path", "sign.kubernetes_env", "sign.mount", "sign.service_account"];
+
+/// Why the first of these is missing that was there to be read.
+fn failed(facts: &Facts, names: &[&str]) -> Option<Gap> {
+    names
+        .iter()
+        .filter(|name| facts.get(name).is_some())
+        .find_map(|name| facts.value(name).err().filter(Gap::is_failure))
+}
+
+fn unknown(why: String) -> String {
+    format!("not known: {why}")
 }
 
 fn netns(facts: &Facts, because: &mut Vec<String>) -> Netns {
@@ -292,6 +338,7 @@ fn capabilities(mask: i128, init_userns: Option<bool>) -> Vec<&'static str> {
 fn writable(facts: &Facts) -> Writable {
     match (facts.holds("sign.procsys_readonly"), facts.value("sign.procsys_writable")) {
         (true, _) => Writable::ReadOnly,
+        _ if failed(facts, &["sign.procsys_readonly"]).is_some() => Writable::Unknown,
         (false, Ok(Value::Number(1))) => Writable::Yes,
         (false, Ok(_)) => Writable::NotPermitted,
         (false, Err(_)) => Writable::Unknown,

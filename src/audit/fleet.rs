@@ -24,14 +24,23 @@ pub(crate) fn fleet(
         host,
         sections: Vec::new(),
         ended: 0,
+        failed: 0,
         left_out: survey.left_out,
         partial: survey.is_partial(),
         notes: notes(survey),
     };
     for subject in &survey.subjects {
-        let Some(of) = subject.open() else {
-            fleet.ended += 1;
-            continue;
+        let of = match subject.open() {
+            Ok(Some(of)) => of,
+            Ok(None) => {
+                fleet.ended += 1;
+                continue;
+            }
+            Err(refusal) => {
+                fleet.failed += 1;
+                fleet.notes.push(format!("{} was not audited: {refusal}.", subject.name));
+                continue;
+            }
         };
         let report = audit_over(&of, rules, workload, Beside::default(), told);
         match report {
@@ -46,7 +55,10 @@ pub(crate) fn fleet(
                     None => fleet.sections.push(Section { names: vec![name], report }),
                 }
             }
-            Err(nothing) => fleet.notes.push(format!("{}: {nothing}.", subject.name)),
+            Err(nothing) => {
+                fleet.failed += 1;
+                fleet.notes.push(format!("{} was not audited: {nothing}.", subject.name));
+            }
         }
     }
     fleet.sort();
@@ -77,8 +89,14 @@ fn notes(survey: &Survey) -> Vec<String> {
     }
     if survey.unseen > 0 {
         notes.push(format!(
-            "Of {} processes the network namespace may not be seen by this user: root sees it.",
-            survey.unseen
+            "Of {} processes the network namespace may not be seen by this user{}.",
+            survey.unseen,
+            if survey.as_root { "" } else { ": root sees it" }
+        ));
+    }
+    if let Some(refusal) = &survey.nameless {
+        notes.push(format!(
+            "The names of network namespaces could not be read ({refusal}): those in which no process runs are not in this report."
         ));
     }
     if !survey.empty.is_empty() {

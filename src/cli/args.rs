@@ -175,9 +175,10 @@ pub(super) struct AuditArgs {
     /// Show everything, with where each value was read; on standard error, what this run is confined to
     #[arg(short, long, global = true, help_heading = "Output")]
     pub(super) verbose: bool,
-    /// Exit 1 on: a fail; warn, also a warn; unknown, also what could not be checked; never
-    #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Output")]
-    pub(super) fail_on: FailOn,
+    /// Exit 1 on: a fail, as without this; warn, also a warn; unknown, also what could not be checked; never. Says on
+    /// standard error how much that was
+    #[arg(long, value_enum, value_name = "OUTCOME", help_heading = "Output")]
+    pub(super) fail_on: Option<FailOn>,
 }
 
 /// The declared load.

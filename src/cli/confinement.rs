@@ -45,7 +45,7 @@ impl<'a> Needs<'a> {
         self.any_file = self.processes || self.network;
         let named = source.name.is_some() || source.container.is_some() || source.pod.is_some();
         // Inside of a container the process that does the work there is looked for.
-        self.others = live && (named || matches!(source.pid, Some(Pid::Of(_))) || own_processes());
+        self.others = live && (named || matches!(source.pid, Some(Pid::Of(_))) || own_processes().unwrap_or(true));
         self.named(source.snapshot.iter().chain(&source.root).chain(&source.sysctl).chain(&source.rules))
     }
 
@@ -57,7 +57,7 @@ impl<'a> Needs<'a> {
 
     /// The machine, as a verb reads it that takes no other source.
     fn machine() -> Self {
-        Self { any_file: true, processes: true, others: own_processes(), ..Self::default() }
+        Self { any_file: true, processes: true, others: own_processes().unwrap_or(true), ..Self::default() }
     }
 
     fn watch(args: &'a WatchArgs) -> Self {

@@ -51,9 +51,21 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Whether a report trips the gate.
-pub(super) fn gate(report: &Report, fail_on: FailOn) -> Exit {
-    tripped(fail_on, |outcome| report.count(outcome))
+/// Whether any of these reports trips the gate; with how much no gate could judge, where one was asked for.
+pub(super) fn gate<'a>(
+    reports: impl Iterator<Item = &'a Report> + Clone,
+    fail_on: Option<FailOn>,
+) -> (Exit, Option<String>) {
+    let count = |outcome| reports.clone().map(|report| report.count(outcome)).sum::<usize>();
+    let exit = tripped(fail_on.unwrap_or_default(), count);
+    let all = reports.clone().map(|report| report.findings.len()).sum::<usize>();
+    let (unknown, asked) = (count(Outcome::Unknown), all - count(Outcome::NotApplicable));
+    let passed_over = match fail_on {
+        Some(FailOn::Unknown) => "",
+        _ => "; --fail-on unknown counts them",
+    };
+    let told = format!("{unknown} of {asked} checks could not be made{passed_over}");
+    (exit, fail_on.filter(|_| unknown > 0).map(|_| told))
 }
 
 /// Whether manifests trip the gate.

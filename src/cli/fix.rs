@@ -21,7 +21,7 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     let rules = settings::rules(&args.source.rules)?;
     let (mut report, host) = match &args.from {
         None => {
-            let (host, _) = settings::audited(&args.source, None)?;
+            let host = settings::audited(&args.source, None)?;
             let workload = settings::workload(&args.load, &rules)?;
             let (peers, note) = probe::ask_for(workload.role, &args.source.peer)?;
             note.iter().for_each(|note| complain(&report::sanitized(note)));

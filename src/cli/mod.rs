@@ -32,6 +32,7 @@ use terminal::{Terminal, complain, print};
 
 use crate::audit::{self, Beside, Told, audit_over, read, read_more};
 use crate::host::{Live, READER, Recorder, WITNESS, be_witness, room, serve_reader, survey, write_snapshot};
+use crate::model::report::Report;
 use crate::model::workload::{Role, Workload};
 use crate::report;
 use crate::rules::RuleSet;
@@ -109,7 +110,7 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     if args.targets.all {
         return fleet(args, &rules, &workload, told);
     }
-    let (host, note) = settings::audited(&args.source, args.targets.unit.as_deref())?;
+    let host = settings::audited(&args.source, args.targets.unit.as_deref())?;
     let (peers, of_peer) = probe::ask_for(workload.role, &args.source.peer)?;
     let peers = ManuallyDrop::new(peers);
     let beside = Beside { sampling: settings::sampling(&args.sample), peers: peers.as_ref(), service: None };
@@ -117,7 +118,7 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     if host.is_gone() {
         bail!("{} ended while it was read: what was missing then is no answer", host.source());
     }
-    report.notes.extend(note.into_iter().chain(of_peer));
+    report.notes.extend(of_peer);
     report.waive(&args.source.waive);
     let terminal = Terminal::stdout();
     let text = match args.format {
@@ -125,7 +126,7 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
         Format::Json => report::json(&report, terminal.interactive, args.only_failed)?,
     };
     print(text.as_bytes()).context("cannot write the report")?;
-    Ok(exit::gate(&report, args.fail_on))
+    Ok(gated(std::iter::once(&*report), args))
 }
 
 /// The machine and everything on it.
@@ -142,16 +143,23 @@ fn fleet(args: &AuditArgs, rules: &RuleSet, workload: &Workload, told: Told) -> 
         Format::Json => report::fleet_json(&fleet, terminal.interactive, args.only_failed)?,
     };
     print(text.as_bytes()).context("cannot write the report")?;
-    let trips = fleet.reports().any(|report| exit::gate(report, args.fail_on) == Exit::Tripped);
-    Ok(if trips { Exit::Tripped } else { Exit::Done })
+    let reports: Vec<&Report> = fleet.reports().collect();
+    Ok(gated(reports.into_iter(), args))
+}
+
+/// How an audit ends, after the last line about it.
+fn gated<'a>(reports: impl Iterator<Item = &'a Report> + Clone, args: &AuditArgs) -> Exit {
+    let (exit, unknown) = exit::gate(reports, args.fail_on);
+    unknown.iter().for_each(|told| complain(told));
+    exit
 }
 
 fn snapshot_verb(dir: &std::path::Path, paths: &[std::path::PathBuf], itself: bool) -> Result<Exit> {
     let rules = settings::rules(paths)?;
     let source = args::SourceArgs { pid: itself.then_some(values::Pid::Own), ..Default::default() };
     // What an audit here would read.
-    let (host, note) = settings::audited(&source, None)?;
-    let notes: Vec<String> = host.notes().into_iter().chain(note).collect();
+    let host = settings::audited(&source, None)?;
+    let notes = host.notes();
     let recorder = Recorder::new(host.as_ref());
     // Everything that any role and any outcome could want, so that every replay finds it.
     let mut all = read(&recorder, rules.iter(), &rules.workload(Role::Server));

@@ -95,7 +95,7 @@ fn caveats(traffic: &Traffic, facts: &Facts, chosen: bool) -> Vec<String> {
 }
 
 fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity> {
-    let (host, note) = settings::audited(&args.source, args.unit.as_deref())?;
+    let host = settings::audited(&args.source, args.unit.as_deref())?;
     let workload = traffic.workload();
     let mut declared = facts::looking_for(0, host.process().is_some(), None);
     facts::declare(&mut declared, &workload);
@@ -107,6 +107,6 @@ fn solve(args: &PlanArgs, rules: &RuleSet, traffic: &Traffic) -> Result<Capacity
     }
     let found = capacity::solve(traffic, &read.facts);
     let caveats = caveats(traffic, &read.facts, host.process().is_some());
-    let notes = host.notes().into_iter().chain(note).chain(caveats).chain(found.notes).collect();
+    let notes = host.notes().into_iter().chain(caveats).chain(found.notes).collect();
     Ok(Capacity { source: host.source(), notes, ..found })
 }

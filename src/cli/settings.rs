@@ -12,7 +12,8 @@ use super::values::Pid;
 use crate::audit::{Sampling, Service, in_container};
 use crate::facts;
 use crate::host::{
-    Dump, Host, Itself, Live, Of, Replay, Target, Tree, find, input, own_processes, workload as workload_process,
+    Dump, Host, Itself, Live, Nobody, Of, Replay, Target, Tree, find, input, own_processes,
+    workload as workload_process,
 };
 use crate::model::bounds;
 use crate::model::catalogue::Catalogue;
@@ -203,18 +204,20 @@ pub(super) fn is_named(args: &SourceArgs) -> bool {
 }
 
 /// What to audit: as [`host`]. Where nothing is named and this is inside of a container, the process that does the work
-/// there; with a sentence where it may not be looked into.
-pub(super) fn audited(args: &SourceArgs, unit: Option<&str>) -> Result<(Box<dyn Host>, Option<String>)> {
+/// there, or nobody where it may not be looked into.
+pub(super) fn audited(args: &SourceArgs, unit: Option<&str>) -> Result<Box<dyn Host>> {
     if let Some(unit) = unit {
-        return Ok((Box::new(find(Target::Unit(unit))?), None));
+        return Ok(Box::new(find(Target::Unit(unit))?));
     }
-    if is_named(args) || !own_processes() || !in_container() {
-        return Ok((host(args)?, None));
+    if is_named(args) {
+        return host(args);
     }
-    Ok(match workload_process() {
-        Ok(Some(of)) => (Box::new(of), None),
-        Ok(None) => (Box::new(Live), None),
-        Err(why) => (Box::new(Live), Some(why)),
+    let of_others = own_processes().map_err(|refusal| format!("nothing says whether this is a container: {refusal}"));
+    let inside = of_others.and_then(|some| if some { in_container() } else { Ok(false) });
+    Ok(match inside.and_then(|inside| if inside { workload_process() } else { Ok(None) }) {
+        Ok(Some(of)) => Box::new(of),
+        Ok(None) => Box::new(Live),
+        Err(why) => Box::new(Nobody::because(why)),
     })
 }
 

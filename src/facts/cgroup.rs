@@ -40,7 +40,8 @@ fn read(gather: &mut Gather<'_>) {
             return;
         }
     };
-    gather.put("cgroup.version", Ok(Value::Text(version(gather, &groups).into())), SELF);
+    let version = version(gather, &groups).map(|version| Value::Text(version.into()));
+    gather.put("cgroup.version", version, SELF);
     let named = groups.0.iter().max_by_key(|group| group.pathname.len());
     let path = named.map(|group| group.pathname.clone()).unwrap_or_default();
     gather.put("cgroup.qos", qos(&path), SELF);
@@ -126,7 +127,11 @@ fn cpu_max(file: &str, text: &str) -> Result<Option<i128>, Gap> {
 }
 
 fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
-    let mut folders = Folders::of(gather, groups, "cpu");
+    let names = ["cgroup.cpu.limit", "cgroup.cpu.periods", "cgroup.cpu.throttled", "cgroup.cpu.throttled_usec"];
+    let mut folders = match Folders::of(gather, groups, "cpu") {
+        Ok(folders) => folders,
+        Err(gap) => return put(gather, "cgroup.cpu", names, Err(gap)),
+    };
     let whole = folders.paths.len();
     folders.paths.truncate(bounds::LEVELS.count());
     let quota = |path: &str| -> Result<Option<i128>, Gap> {
@@ -138,7 +143,6 @@ fn cpu(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
         let period = limit(gather, &format!("{path}/cpu.cfs_period_us"))?.filter(|&period| period > 0);
         Ok(quota.zip(period).map(|(quota, period)| quota.saturating_mul(1000) / period))
     };
-    let names = ["cgroup.cpu.limit", "cgroup.cpu.periods", "cgroup.cpu.throttled", "cgroup.cpu.throttled_usec"];
     let deeper = || {
         Gap::new(Cause::Unsupported, format!("{whole} cgroups lie in each other, and {} are looked at", bounds::LEVELS))
     };
@@ -220,7 +224,10 @@ const PIDS: Counted = Counted {
 };
 
 fn counted(gather: &mut Gather<'_>, groups: &ProcessCGroups, of: &Counted) {
-    let folders = Folders::of(gather, groups, of.controller);
+    let folders = match Folders::of(gather, groups, of.controller) {
+        Ok(folders) => folders,
+        Err(gap) => return put(gather, of.family, of.names, Err(gap)),
+    };
     let file = |path: &str, [v1, v2]: [&str; 2]| folders.file(path, v1, v2);
     let used = |path: &str| {
         let used = amount(gather, &file(path, of.used))?;
@@ -228,11 +235,17 @@ fn counted(gather: &mut Gather<'_>, groups: &ProcessCGroups, of: &Counted) {
             let stat = format!("{path}/memory.stat");
             keyed(&stat, &content(gather, &stat)?, if folders.v2 { v2 } else { v1 })
         });
-        Ok(used.saturating_sub(cache.and_then(Result::ok).unwrap_or(0)).max(0))
+        let cache = match cache {
+            Some(Err(gap)) if gap.is_failure() => return Err(gap),
+            cache => cache.and_then(Result::ok).unwrap_or(0),
+        };
+        Ok(used.saturating_sub(cache).max(0))
     };
     let share = |path: &str, limit: i128| Ok(used(path)?.saturating_mul(10_000) / limit.max(1));
     let found = limits(gather, &folders, |path| limit(gather, &file(path, of.limit)));
-    let binding = found.as_ref().ok().and_then(|found| binding(found, share));
+    let binding = found.as_ref().map_err(Gap::clone).and_then(|found| binding(found, share));
+    let found = binding.as_ref().map_err(Gap::clone).and_then(|_| found);
+    let binding = binding.ok().flatten();
     let readings = found.as_ref().map_err(Gap::clone).map(|_| match binding {
         None => without_limit(of.none, &folders),
         Some((path, limit)) => {
@@ -260,10 +273,26 @@ fn counted(gather: &mut Gather<'_>, groups: &ProcessCGroups, of: &Counted) {
 }
 
 /// The limit that is nearest to being reached; among equals, and where no share can be told, the least.
-fn binding<'a>(limits: &[(&'a str, i128)], share: impl Fn(&str, i128) -> Result<i128, Gap>) -> Option<(&'a str, i128)> {
-    let rank = |&(path, limit): &(&str, i128)| (share(path, limit).unwrap_or(-1), std::cmp::Reverse(limit));
-    // Of two that tie the process's own comes first, and max_by_key would take the last.
-    limits.iter().rev().max_by_key(|limit| rank(limit)).copied()
+///
+/// # Errors
+/// A share that could be told could not be read: that limit may be the one.
+fn binding<'a>(
+    limits: &[(&'a str, i128)],
+    share: impl Fn(&str, i128) -> Result<i128, Gap>,
+) -> Result<Option<(&'a str, i128)>, Gap> {
+    let mut nearest: Option<((i128, std::cmp::Reverse<i128>), (&str, i128))> = None;
+    for &(path, limit) in limits {
+        let share = match share(path, limit) {
+            Err(gap) if gap.is_failure() => return Err(gap),
+            share => share.unwrap_or(-1),
+        };
+        let rank = (share, std::cmp::Reverse(limit));
+        // Of two that tie the process's own comes first.
+        if nearest.is_none_or(|(other, _)| rank > other) {
+            nearest = Some((rank, (path, limit)));
+        }
+    }
+    Ok(nearest.map(|(_, limit)| limit))
 }
 
 /// Readings of facts, each with its source.

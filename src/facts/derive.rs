@@ -210,7 +210,11 @@ fn explain(facts: &mut Facts) {
             facts.put(name, Err(gap), source);
         }
     }
-    if facts.holds("container") {
+    let unknown = |name: &str| facts.value(name).err().filter(Gap::is_failure);
+    let (unplaced, pidns) = (unknown("container"), unknown("namespace.pid.init"));
+    if let Some(gap) = unplaced {
+        take_back_boot(facts, "boot[", &gap.why);
+    } else if facts.holds("container") {
         take_back_boot(facts, "boot[", "the sysctl.d files here belong to the image; the node boots with its own");
     } else if is_child_netns(facts) {
         take_back_boot(
@@ -226,6 +230,9 @@ fn explain(facts: &mut Facts) {
     if matches!(facts.value("namespace.pid.init"), Ok(Value::Number(0))) && own_pid_max {
         let why = "a pid namespace has a kernel.pid_max of its own since Linux 6.14; the host's binds as well";
         facts.put("sysctl.kernel.pid_max", Err(Gap::new(Cause::NotVisibleHere, why)), "");
+    }
+    if let Some(gap) = pidns.filter(|_| own_pid_max) {
+        facts.put("sysctl.kernel.pid_max", Err(gap), "");
     }
 }
 
@@ -278,6 +285,9 @@ fn reason(facts: &Facts, name: &str, entry: Option<&Entry>) -> Option<Gap> {
         return Some(Gap::new(Cause::Absent, "module nf_conntrack is not loaded"));
     }
     let of_net = name.starts_with("neigh.") || sysctl.is_some_and(|key| key.starts_with("net."));
+    if let Some(gap) = facts.value("container").err().filter(|gap| of_net && gap.is_failure()) {
+        return Some(gap);
+    }
     if of_net && is_child_netns(facts) {
         let own = "visible only in the host's own network namespace";
         match entry {

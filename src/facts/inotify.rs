@@ -77,7 +77,10 @@ fn elsewhere() -> Gap {
 fn is_shared(facts: &Facts) -> bool {
     let inside = facts.number("namespace.pid.init") == Ok(0) || facts.text("sign.mount").is_some();
     // Where nobody can tell, it may be a node.
-    inside || facts.holds("sign.engine") || !matches!(facts.value("sign.kubelet"), Ok(Value::Number(0)))
+    let hidden = ["namespace.pid.init", "sign.mount", "sign.engine"]
+        .iter()
+        .any(|name| facts.value(name).is_err_and(|gap| gap.is_failure()));
+    inside || hidden || facts.holds("sign.engine") || !matches!(facts.value("sign.kubelet"), Ok(Value::Number(0)))
 }
 
 /// What a pass over all descriptors found.

@@ -83,8 +83,13 @@ fn read(gather: &mut Gather<'_>) {
     if gather.wants("sign.engine") {
         let found = ENGINES.iter().map(|path| gather.host.exists(path).map_err(|refusal| refusal.gap(path)));
         // One that may not be asked for is as good as none; one that is there decides.
-        let found = found.reduce(|found, next| if found == Ok(true) { found } else { next });
-        gather.put("sign.engine", yes_no(found.unwrap_or(Ok(false))), ENGINES_READ);
+        let found = found.fold(Ok(false), |found, next| match (&found, &next) {
+            (Ok(true), _) => found,
+            (_, Ok(true)) => next,
+            (Ok(_), Err(gap)) if gap.cause != Cause::Denied => next,
+            _ => found,
+        });
+        gather.put("sign.engine", yes_no(found), ENGINES_READ);
     }
     let manager = "/run/systemd/container";
     let reading = match gather.host.read(manager) {
@@ -105,7 +110,7 @@ fn read(gather: &mut Gather<'_>) {
     let writable = match gather.host.ask(Query { ask: Ask::Writable, of: PROBE }) {
         Ok(_) => Ok(true),
         Err(refusal) if refusal.is_denied() => Ok(false),
-        Err(refusal @ crate::host::Refusal::Errno(_)) if !refusal.is_absent() => Ok(false),
+        Err(refusal) if refusal.is_read_only() => Ok(false),
         Err(refusal) => Err(refusal.gap(PROBE)),
     };
     gather.put("sign.procsys_writable", yes_no(writable), format!("faccessat {PROBE}"));

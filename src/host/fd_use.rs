@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 
-use super::processes;
+use super::again::again;
+use super::{folder, processes};
 use crate::model::bounds;
 
 /// Share of a limit in millionths, so that two large tables can be told apart.
@@ -43,21 +44,23 @@ struct Pass {
 /// With a pid namespace, as the link /proc/PID/ns/pid names it, only the processes in it.
 ///
 /// # Errors
-/// Those of listing /proc.
+/// Those of listing /proc, and of looking for a process that hidepid hides.
 pub(super) fn answer(pidns: Option<&[u8]>) -> io::Result<Vec<u8>> {
-    let counted = fs::metadata("/proc/self/fd").is_ok_and(|meta| meta.len() > 0);
+    let counted = again(|| fs::metadata("/proc/self/fd")).is_ok_and(|meta| meta.len() > 0);
     let mut pass = Pass::default();
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = std::str::from_utf8(name.as_bytes()).ok().and_then(|name| name.parse().ok()) else { continue };
+    for pid in processes::pids()? {
         let inside = |pidns: &[u8]| {
-            fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|link| link.as_os_str().as_bytes() == pidns)
+            let link = again(|| fs::read_link(format!("/proc/{pid}/ns/pid")))?;
+            Ok(link.as_os_str().as_bytes() == pidns)
         };
-        if pidns.is_none_or(inside) {
-            pass.look(pid, counted);
+        match pidns.map_or(Ok(true), inside) {
+            Ok(true) => pass.look(pid, counted),
+            Ok(false) => {}
+            // One that may not be looked into may be in any.
+            Err(error) => pass.miss(&error),
         }
     }
-    Ok(pass.into_bytes())
+    pass.into_bytes()
 }
 
 impl Pass {
@@ -73,8 +76,14 @@ impl Pass {
                     self.keep(pid, used, soft);
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.denied += 1,
-            Err(_) => {}
+            Err(error) => self.miss(&error),
+        }
+    }
+
+    /// Counts a process that could not be looked into, unless it ended.
+    fn miss(&mut self, error: &io::Error) {
+        if !processes::has_ended(error) {
+            self.denied += 1;
         }
     }
 
@@ -86,13 +95,13 @@ impl Pass {
         }
     }
 
-    fn into_bytes(self) -> Vec<u8> {
-        let hidden = if processes::are_hidden() { " hidden" } else { "" };
+    fn into_bytes(self) -> io::Result<Vec<u8>> {
+        let hidden = if processes::are_hidden()? { " hidden" } else { "" };
         let mut text = format!("looked={} denied={}{hidden}\n", self.looked, self.denied);
         for Process { used, pid: Reverse(pid), soft, .. } in self.top.iter().rev() {
             text.push_str(&format!("{pid} {used} {soft} {}\n", comm(*pid)));
         }
-        text.into_bytes()
+        Ok(text.into_bytes())
     }
 }
 
@@ -101,16 +110,17 @@ impl Pass {
 fn used(pid: u32, counted: bool) -> io::Result<u64> {
     let folder = format!("/proc/{pid}/fd");
     if counted {
-        return Ok(fs::metadata(folder)?.len());
+        return Ok(again(|| fs::metadata(&folder))?.len());
     }
-    fs::read_dir(folder)?.try_fold(0, |count, name| name.map(|_| count + 1))
+    folder::entries(folder)?.try_fold(0, |count, name| name.map(|_| count + 1))
 }
 
 /// The soft limit on open files. `None` for a file without it, as of a process that has just ended.
 fn soft(pid: u32) -> io::Result<Option<u64>> {
     let mut page = [0u8; 4096];
     // The kernel builds this file as one record, so one read has it whole.
-    let count = match File::open(format!("/proc/{pid}/limits"))?.read(&mut page) {
+    let mut limits = File::open(format!("/proc/{pid}/limits"))?;
+    let count = match again(|| limits.read(&mut page)) {
         Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => return Ok(None),
         other => other?,
     };

@@ -8,8 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 
+use super::again::again;
 use super::fd_use::comm;
-use super::processes;
+use super::{folder, processes};
 use crate::model::bounds;
 
 const INSTANCE: &[u8] = b"anon_inode:inotify";
@@ -62,14 +63,14 @@ pub(super) fn answer() -> io::Result<Vec<u8>> {
                 holders.extend(found);
             }
             // Ended meanwhile.
-            Err(error) if [Some(Errno::ENOENT), Some(Errno::ESRCH)].contains(&errno(&error)) => {}
+            Err(error) if processes::has_ended(&error) => {}
             Err(_) => denied += 1,
         }
     }
     let first = |name: &str, of: &[u8]| {
-        fs::read_link(format!("/proc/self/ns/{name}")).is_ok_and(|link| link.as_os_str().as_bytes() == of)
+        again(|| fs::read_link(format!("/proc/self/ns/{name}"))).is_ok_and(|link| link.as_os_str().as_bytes() == of)
     };
-    let hidden = !first("pid", FIRST_PIDNS) || !first("user", FIRST_USERNS) || processes::are_hidden();
+    let hidden = !first("pid", FIRST_PIDNS) || !first("user", FIRST_USERNS) || processes::are_hidden()?;
     let mut text = format!("looked={looked} denied={denied} hidden={}\n", u8::from(hidden));
     let mut users: Vec<(u32, Held)> = by_user(&holders).into_iter().collect();
     users.sort_by_key(|(user, held)| (std::cmp::Reverse(held.instances), *user));
@@ -89,13 +90,14 @@ fn errno(error: &io::Error) -> Option<Errno> {
 /// The instances of a process; none if it holds none.
 fn holder(pid: u32) -> io::Result<Option<Holder>> {
     let mut instances = Vec::new();
-    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        let entry = entry?;
-        // Closed meanwhile, or the process has ended.
-        let Ok(target) = fs::read_link(entry.path()) else { continue };
-        if target.as_os_str().as_bytes() == INSTANCE
-            && let Some(descriptor) = entry.file_name().to_str().and_then(|name| name.parse().ok())
-        {
+    for entry in folder::entries(format!("/proc/{pid}/fd"))? {
+        let Some(descriptor) = folder::number(&entry?) else { continue };
+        let target = match again(|| fs::read_link(format!("/proc/{pid}/fd/{descriptor}"))) {
+            // Closed meanwhile, or the process has ended.
+            Err(error) if processes::has_ended(&error) => continue,
+            other => other?,
+        };
+        if target.as_os_str().as_bytes() == INSTANCE {
             match instance(pid, descriptor) {
                 // Closed meanwhile.
                 Err(error) if errno(&error) == Some(Errno::ENOENT) => {}
@@ -130,7 +132,7 @@ fn instance(pid: u32, descriptor: u32) -> io::Result<Instance> {
 /// Who made the user namespace of a process, as seen from the first one; none in that one itself. A user without rights can
 /// map nobody but himself to its root, and whoever maps others has the rights of root.
 fn maker(pid: u32) -> io::Result<Option<u32>> {
-    let link = fs::read_link(format!("/proc/{pid}/ns/user"))?;
+    let link = again(|| fs::read_link(format!("/proc/{pid}/ns/user")))?;
     if link.as_os_str().as_bytes() == FIRST_USERNS {
         return Ok(None);
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+use super::folder::{entries, name};
 use crate::model::bounds;
 
 /// Reads a file that the user named, or standard input for `-`, up to `cap` bytes.
@@ -68,10 +69,9 @@ pub fn files(path: &Path, endings: &[&str]) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let path = entry.path();
-            if entry.file_type()?.is_dir() {
+        for entry in entries(&folder)? {
+            let path = folder.join(name(&entry?));
+            if fs::symlink_metadata(&path)?.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| endings.iter().any(|ending| end == *ending)) {
                 found.push(path);

@@ -12,8 +12,10 @@ use nix::sys::statfs::statfs;
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::again::again;
 use super::{
-    Answer, Ask, Host, Query, Refusal, confinement, fd_use, inotify, owners, processes, qdiscs, sock_diag, unix_diag,
+    Answer, Ask, Host, Query, Refusal, confinement, fd_use, folder, inotify, owners, processes, qdiscs, sock_diag,
+    unix_diag,
 };
 use crate::model::bounds;
 
@@ -41,55 +43,57 @@ impl Host for Itself {
 
 impl Host for Live {
     fn ask(&self, query: Query<'_>) -> Answer {
-        let of = query.of;
-        match query.ask {
-            Ask::Read => match (of == confinement::STATUS).then(confinement::status_before).flatten() {
-                Some(status) => Ok(status.clone()),
-                None => read(of).map_err(|error| refusal(&error)),
-            },
-            Ask::List => list(of).map_err(|error| refusal(&error)),
-            Ask::Link => match std::fs::read_link(of) {
-                Ok(target) => Ok(target.into_os_string().into_vec()),
-                Err(error) => Err(refusal(&error)),
-            },
-            Ask::Size => match std::fs::metadata(of) {
-                Ok(metadata) => Ok(metadata.len().to_string().into_bytes()),
-                Err(error) => Err(refusal(&error)),
-            },
-            Ask::Exists => access(of, AccessFlags::F_OK),
-            Ask::Writable => access(of, AccessFlags::W_OK),
-            Ask::Statfs => {
-                let fs = statfs(of).map_err(errno)?;
-                let readonly = u8::from(fs.flags().contains(FsFlags::ST_RDONLY));
-                Ok(format!("magic={:x} readonly={readonly}", fs.filesystem_type().0).into_bytes())
-            }
-            Ask::PageSize => match nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE) {
-                Ok(Some(bytes)) => Ok(bytes.to_string().into_bytes()),
-                Ok(None) => Err(Refusal::Unsupported("this system names no page size".into())),
-                Err(error) => Err(errno(error)),
-            },
-            Ask::Uname => {
-                let name = nix::sys::utsname::uname().map_err(errno)?;
-                Ok([name.nodename(), name.release(), name.machine()].map(OsStr::as_bytes).join(&b'\n'))
-            }
-            Ask::SockDiag if of == "unix" => unix_diag::listening().map_err(errno),
-            Ask::SockDiag if of == "unix-bound" => unix_diag::bound().map_err(errno),
-            Ask::SockDiag => sock_diag::listening(of).map_err(errno),
-            Ask::Qdiscs => qdiscs::answer().map_err(errno),
-            Ask::FdUse => fd_use::answer(None).map_err(|error| refusal(&error)),
-            Ask::Inotify => inotify::answer().map_err(|error| refusal(&error)),
-            Ask::SocketOwners => owners::find(of).map_err(|error| refusal(&error)),
-            Ask::Connections => sock_diag::connections(of).map_err(errno),
-            Ask::UserTasks => user_tasks(of),
-            Ask::Mappings | Ask::Runtime | Ask::Options => {
-                Err(Refusal::Unsupported("no other process is audited".into()))
-            }
-            Ask::Env => std::env::var_os(of).map(|_| Vec::new()).ok_or(Refusal::Errno(Errno::ENOENT as i32)),
-        }
+        again(|| answer(query))
     }
 
     fn source(&self) -> String {
         "live".into()
+    }
+}
+
+fn answer(query: Query<'_>) -> Answer {
+    let of = query.of;
+    match query.ask {
+        Ask::Read => match (of == confinement::STATUS).then(confinement::status_before).flatten() {
+            Some(status) => status.clone(),
+            None => read(of).map_err(|error| refusal(&error)),
+        },
+        Ask::List => list(of).map_err(|error| refusal(&error)),
+        Ask::Link => match std::fs::read_link(of) {
+            Ok(target) => Ok(target.into_os_string().into_vec()),
+            Err(error) => Err(refusal(&error)),
+        },
+        Ask::Size => match std::fs::metadata(of) {
+            Ok(metadata) => Ok(metadata.len().to_string().into_bytes()),
+            Err(error) => Err(refusal(&error)),
+        },
+        Ask::Exists => access(of, AccessFlags::F_OK),
+        Ask::Writable => access(of, AccessFlags::W_OK),
+        Ask::Statfs => {
+            let fs = statfs(of).map_err(errno)?;
+            let readonly = u8::from(fs.flags().contains(FsFlags::ST_RDONLY));
+            Ok(format!("magic={:x} readonly={readonly}", fs.filesystem_type().0).into_bytes())
+        }
+        Ask::PageSize => match nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE) {
+            Ok(Some(bytes)) => Ok(bytes.to_string().into_bytes()),
+            Ok(None) => Err(Refusal::Unsupported("this system names no page size".into())),
+            Err(error) => Err(errno(error)),
+        },
+        Ask::Uname => {
+            let name = nix::sys::utsname::uname().map_err(errno)?;
+            Ok([name.nodename(), name.release(), name.machine()].map(OsStr::as_bytes).join(&b'\n'))
+        }
+        Ask::SockDiag if of == "unix" => unix_diag::listening().map_err(errno),
+        Ask::SockDiag if of == "unix-bound" => unix_diag::bound().map_err(errno),
+        Ask::SockDiag => sock_diag::listening(of).map_err(errno),
+        Ask::Qdiscs => qdiscs::answer().map_err(errno),
+        Ask::FdUse => fd_use::answer(None).map_err(|error| refusal(&error)),
+        Ask::Inotify => inotify::answer().map_err(|error| refusal(&error)),
+        Ask::SocketOwners => owners::find(of).map_err(|error| refusal(&error)),
+        Ask::Connections => sock_diag::connections(of).map_err(errno),
+        Ask::UserTasks => user_tasks(of),
+        Ask::Mappings | Ask::Runtime | Ask::Options => Err(Refusal::Unsupported("no other process is audited".into())),
+        Ask::Env => std::env::var_os(of).map(|_| Vec::new()).ok_or(Refusal::Errno(Errno::ENOENT as i32)),
     }
 }
 
@@ -137,13 +141,13 @@ pub(super) fn content(mut file: File, whole_at_once: bool, most: usize) -> io::R
 /// A long list of ports is at most 32,768 numbers of five digits, each with a comma.
 fn read_at_once(file: &mut File) -> io::Result<Vec<u8>> {
     let mut content = vec![0; 256 << 10];
-    let count = file.read_at(&mut content, 0)?;
+    let count = again(|| file.read_at(&mut content, 0))?;
     content.truncate(count);
     Ok(content)
 }
 
 fn list(path: &str) -> io::Result<Vec<u8>> {
-    listed(path, std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().into_vec())))
+    listed(path, folder::entries(path)?.map(|entry| Ok(folder::name(&entry?).as_bytes().to_vec())))
 }
 
 /// The names of a folder, sorted, with zero bytes between them. More than are taken are an error: half a list would pass

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the module that touches the machine")]
 
+mod again;
 mod archive;
 mod below;
 mod child;
@@ -13,6 +14,7 @@ mod clock;
 mod confinement;
 mod dump;
 mod fd_use;
+mod folder;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod guest;
@@ -25,6 +27,7 @@ mod live;
 mod member;
 mod mounts;
 mod names;
+mod nobody;
 mod of;
 mod output;
 mod owners;
@@ -56,9 +59,9 @@ pub use confinement::{Allowed, confine};
 pub use dump::{Dump, NoDump};
 pub use kept::Kept;
 pub use live::{Itself, Live};
+pub use nobody::Nobody;
 pub use of::Of;
 pub use output::{Output, write_new};
-pub use processes::are_hidden as processes_are_hidden;
 pub use reader::{READER, serve as serve_reader};
 pub use recorder::Recorder;
 pub use room::{NoRoom, room};
@@ -175,6 +178,11 @@ impl Refusal {
         matches!(self, Self::Errno(number) if nix::errno::Errno::from_raw(*number) == nix::errno::Errno::EINVAL)
     }
 
+    /// Whether it lies on what is mounted read-only.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Errno(number) if nix::errno::Errno::from_raw(*number) == nix::errno::Errno::EROFS)
+    }
+
     /// Whether this user may not ask.
     pub fn is_denied(&self) -> bool {
         use nix::errno::Errno;
@@ -182,6 +190,14 @@ impl Refusal {
             Self::Errno(number) => [Errno::EACCES, Errno::EPERM].contains(&Errno::from_raw(*number)),
             other => matches!(other, Self::DeniedAt(_)),
         }
+    }
+
+    /// Whether the kernel has no such call, or not for this.
+    fn is_no_call(&self) -> bool {
+        use nix::errno::Errno;
+        const NO_CALL: [Errno; 5] =
+            [Errno::ENOSYS, Errno::EOPNOTSUPP, Errno::EINVAL, Errno::EAFNOSUPPORT, Errno::EPROTONOSUPPORT];
+        matches!(self, Self::Errno(number) if NO_CALL.contains(&Errno::from_raw(*number)))
     }
 
     /// With the path that was looked at for another one.
@@ -197,7 +213,8 @@ impl Refusal {
             Self::DeniedAt(_) => Gap::new(Cause::Denied, self.to_string()),
             Self::Errno(_) if self.is_absent() => Gap::new(Cause::Absent, format!("{what} does not exist")),
             Self::Errno(_) if self.is_denied() => Gap::new(Cause::Denied, format!("{what}: {self}")),
-            Self::Errno(_) => Gap::new(Cause::Unsupported, format!("{what}: {self}")),
+            Self::Errno(_) if self.is_no_call() => Gap::new(Cause::Unsupported, format!("{what}: {self}")),
+            Self::Errno(_) => Gap::new(Cause::Failed, format!("{what}: {self}")),
         }
     }
 }

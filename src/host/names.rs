@@ -2,13 +2,12 @@
 //! these folders has to be there: names only make a report easier to read.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::input;
 use super::processes::shown;
+use super::{folder, input};
 use crate::model::bounds;
 
 const DOCKER: &str = "/var/lib/docker/containers";
@@ -128,8 +127,8 @@ fn json(path: &str) -> Option<Value> {
 }
 
 fn folders(path: &str) -> Vec<String> {
-    let entries = fs::read_dir(path).into_iter().flatten();
-    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+    let entries = folder::entries(path).into_iter().flatten();
+    entries.filter_map(|entry| Some(folder::name(&entry.ok()?).to_str()?.to_owned())).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! One process of this machine: its limits, its namespaces, its cgroup, its files.
 
+use std::io;
 use std::rc::Rc;
 
+use nix::unistd::geteuid;
+
 use super::guest::Guest;
+use super::live::refusal;
 use super::processes::{self, Process};
 use super::reader::{Patience, Readers};
 use super::shared::Shared;
@@ -44,30 +48,35 @@ impl Of {
     pub fn pid(pid: u32) -> Result<Self, Refusal> {
         // Says why, where there is no such process.
         Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/comm") }).map_err(|refusal| {
-            match refusal.is_absent() && processes::are_hidden() {
+            match refusal.is_absent() && processes::are_hidden().unwrap_or(false) {
                 true => Refusal::NotVisibleHere("hidden from this user, if it exists (hidepid): root sees it".into()),
                 false => refusal,
             }
         })?;
-        let process =
-            processes::look(pid).ok_or_else(|| Refusal::Unsupported("it is a kernel thread, or ends".into()))?;
+        let process = processes::look(pid)
+            .map_err(|error| refusal(&error))?
+            .ok_or_else(|| Refusal::Unsupported("it is a kernel thread, or ends".into()))?;
         Self::process(&process, String::new())
     }
 
     /// A process that was seen before, and why it is that one.
     ///
     /// # Errors
-    /// It ended since.
+    /// It ended since, or whether it did cannot be read.
     pub(super) fn process(process: &Process, why: String) -> Result<Self, Refusal> {
         let pid = process.pid;
-        let ours = processes::netns(std::process::id());
+        let ours = processes::netns(std::process::id()).map_err(|error| refusal(&error))?;
         let same = process.netns.is_some() && process.netns == ours;
         let netns = if same { Netns::Same } else { Guest::of(pid).map_or_else(Netns::Closed, Netns::Joined) };
         let (name, began) = (process.name.clone(), process.began);
         let (readers, patience) = (Rc::default(), Patience::default());
         let of = Self { pid, name, began, netns, why, shared: None, readers, patience };
         // A number that was given to another process since would lead to that one's namespace.
-        if of.lives() { Ok(of) } else { Err(Refusal::Errno(nix::errno::Errno::ESRCH as i32)) }
+        match of.is_still_it() {
+            Ok(true) => Ok(of),
+            Ok(false) => Err(Refusal::Errno(nix::errno::Errno::ESRCH as i32)),
+            Err(error) => Err(refusal(&error)),
+        }
     }
 
     /// The same process, which reads what is the same for all of them from here.
@@ -75,9 +84,13 @@ impl Of {
         Self { shared: Some(Rc::clone(shared)), readers: Rc::clone(&shared.readers), ..self }
     }
 
-    /// Whether it is still the same process.
+    /// Whether it is still the same process, as far as nothing says that it is not.
     pub fn lives(&self) -> bool {
-        processes::look(self.pid).is_some_and(|process| process.began == self.began)
+        self.is_still_it().unwrap_or(true)
+    }
+
+    fn is_still_it(&self) -> io::Result<bool> {
+        Ok(processes::look(self.pid)?.is_some_and(|process| process.began == self.began))
     }
 
     /// Asks about the machine, not about the process.
@@ -110,9 +123,10 @@ impl Host for Of {
                 let pidns = |process: &str| at_link(&format!("/proc/{process}/ns/pid"));
                 match (pidns(&self.pid.to_string()), pidns("self")) {
                     (Ok(theirs), Ok(ours)) if theirs != ours => {
-                        fd_use::answer(Some(&theirs)).map_err(|error| super::live::refusal(&error))
+                        fd_use::answer(Some(&theirs)).map_err(|error| refusal(&error))
                     }
-                    _ => self.of_machine(query),
+                    (Ok(_), Ok(_)) => self.of_machine(query),
+                    (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
                 }
             }
             _ => {
@@ -170,7 +184,15 @@ impl Host for Of {
             notes.push(format!("Files and environment of process {} could not be read: {refusal}.", self.pid));
         }
         if let Netns::Closed(refusal) = &self.netns {
-            notes.push(format!("Its network namespace could not be joined ({refusal}): root can."));
+            // Root that may not is in a user namespace or under a filter.
+            let who = match (refusal.is_denied(), geteuid().is_root()) {
+                (true, true) => {
+                    ", although this is root: that takes CAP_SYS_ADMIN also in the user namespace that it belongs to"
+                }
+                (true, false) => ": root can",
+                (false, _) => "",
+            };
+            notes.push(format!("Its network namespace could not be joined ({refusal}){who}."));
         }
         notes
     }

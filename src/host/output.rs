@@ -99,13 +99,17 @@ fn is_empty(folder: OwnedFd) -> nix::Result<bool> {
     Ok(true)
 }
 
-/// Writes files, each as its path and its text, into a folder, which is made if it is missing and has to be empty.
+/// Writes files, each as its path and its text, into a folder, which is made if it is missing and has to be empty. A part
+/// of them could pass for all: where one cannot be written none stays.
 ///
 /// # Errors
 /// A folder that holds something already, or is another user's, and those of writing.
 pub fn write_new(path: &Path, files: &[(String, String)]) -> Result<()> {
     let folder = Folder::new(path)?;
-    files.iter().try_for_each(|(name, text)| folder.write(name, text.as_bytes()))
+    files.iter().try_for_each(|(name, text)| folder.write(name, text.as_bytes())).inspect_err(|_| {
+        // Where one cannot be taken away either, the first error is what is told.
+        files.iter().for_each(|(name, _)| _ = unlinkat(&folder.folder, Path::new(name), UnlinkatFlags::NoRemoveDir));
+    })
 }
 
 /// A file that the user named, open for writing.

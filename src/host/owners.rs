@@ -8,10 +8,13 @@ use crate::model::bounds;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use nix::dir::Type;
+
+use super::again::again;
+use super::{folder, processes};
 /// The owners of sockets, by inode numbers with commas between them; behind an `@` the number of the cgroup in which a socket
 /// was made, whose processes are looked at before all others. A line each, `INODE PID NAME`, where NAME is the command's with
 /// every byte that is not printable ASCII, and every backslash, as `\xHH`. Where not all were found, `denied N` and `cut N`
@@ -33,7 +36,7 @@ pub(super) fn find(sockets: &str) -> io::Result<Vec<u8>> {
     if !search.sought.is_empty() {
         // These are among all processes, too.
         (search.denied, search.cut) = (0, 0);
-        search.through(processes()?);
+        search.through(all()?);
     }
     Ok(search.into_bytes())
 }
@@ -61,16 +64,15 @@ impl Search {
                 break;
             }
             // Half of the processes of a machine are threads of the kernel, which have none.
-            if self.counted && fs::metadata(format!("/proc/{pid}/fd")).is_ok_and(|folder| folder.len() == 0) {
+            if self.counted && again(|| fs::metadata(format!("/proc/{pid}/fd"))).is_ok_and(|folder| folder.len() == 0) {
                 continue;
             }
             let (found, end) = look(pid, &self.sought, &mut self.room);
             // One that ended meanwhile holds nothing any more.
             if !found.is_empty()
-                && let Ok(name) = fs::read(format!("/proc/{pid}/comm"))
+                && let Some(name) = name_of(pid)
             {
-                let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-                let name = escaped(&called(name.strip_suffix(b"\n").unwrap_or(&name), &exe));
+                let name = escaped(&name);
                 for inode in found {
                     self.sought.remove(&inode);
                     // Writing to a String cannot fail.
@@ -79,7 +81,7 @@ impl Search {
             }
             match end {
                 End::Whole => {}
-                End::Denied => self.denied += 1,
+                End::Closed(_) => self.denied += 1,
                 End::Cut => self.cut += 1,
             }
         }
@@ -92,6 +94,18 @@ impl Search {
             }
         }
         self.answer.into_bytes()
+    }
+}
+
+/// What a process is called; `?` where that cannot be read, and none where it has ended.
+fn name_of(pid: u32) -> Option<Vec<u8>> {
+    match fs::read(format!("/proc/{pid}/comm")) {
+        Ok(name) => {
+            let exe = again(|| fs::read_link(format!("/proc/{pid}/exe"))).unwrap_or_default();
+            Some(called(name.strip_suffix(b"\n").unwrap_or(&name), &exe))
+        }
+        Err(error) if processes::has_ended(&error) => None,
+        Err(_) => Some(b"?".to_vec()),
     }
 }
 
@@ -119,9 +133,10 @@ fn of_cgroups(mut cgroups: BTreeSet<u64>) -> Vec<u32> {
     let mut folders = VecDeque::from_iter(cgroup2());
     for _ in 0..bounds::CGROUP_FOLDERS.count() {
         let Some(folder) = folders.pop_front().filter(|_| !cgroups.is_empty()) else { break };
-        let below = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
-        for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-            let path = entry.path();
+        // Where a part of them cannot be read, all processes are looked through.
+        let below = folder::entries(&folder).into_iter().flatten().filter_map(Result::ok);
+        for entry in below.filter(|entry| entry.file_type() == Some(Type::Directory)) {
+            let path = folder.join(folder::name(&entry));
             if cgroups.remove(&entry.ino()) {
                 let inside = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
                 pids.extend(inside.lines().filter_map(|pid| pid.parse::<u32>().ok()));
@@ -134,27 +149,26 @@ fn of_cgroups(mut cgroups: BTreeSet<u64>) -> Vec<u32> {
 }
 
 /// Every process that is visible, by number.
-fn processes() -> io::Result<Vec<u32>> {
-    let names = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let mut pids: Vec<u32> = names.collect();
+fn all() -> io::Result<Vec<u32>> {
+    let mut pids = processes::pids()?;
     pids.sort_unstable();
     Ok(pids)
 }
 
 /// Whether the size of a process's folder of descriptors is their number, as it is since Linux 6.2.
 fn counts() -> bool {
-    fs::metadata("/proc/self/fd").is_ok_and(|folder| folder.len() > 0)
+    again(|| fs::metadata("/proc/self/fd")).is_ok_and(|folder| folder.len() > 0)
 }
 
 /// Whether a process holds one of these sockets.
 ///
 /// # Errors
-/// This user may not look.
-pub(super) fn holds(pid: u32, sockets: &BTreeSet<u64>) -> Result<bool, ()> {
+/// Those of looking into it.
+pub(super) fn holds(pid: u32, sockets: &BTreeSet<u64>) -> io::Result<bool> {
     let mut room = bounds::DESCRIPTORS.count();
     match look(pid, sockets, &mut room) {
         (found, _) if !found.is_empty() => Ok(true),
-        (_, End::Denied) => Err(()),
+        (_, End::Closed(error)) => Err(error),
         _ => Ok(false),
     }
 }
@@ -163,8 +177,8 @@ pub(super) fn holds(pid: u32, sockets: &BTreeSet<u64>) -> Result<bool, ()> {
 enum End {
     /// Every descriptor was looked at, or the process is gone.
     Whole,
-    /// This user may not look.
-    Denied,
+    /// It cannot be looked into.
+    Closed(io::Error),
     /// It has more descriptors than are looked at.
     Cut,
 }
@@ -172,24 +186,25 @@ enum End {
 /// The sockets of these that a process holds. The kernel lists descriptors by number.
 fn look(pid: u32, sought: &BTreeSet<u64>, room: &mut usize) -> (BTreeSet<u64>, End) {
     let mut found = BTreeSet::new();
-    let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-    let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
+    // A process may end while it is listed, and close what was listed.
+    let end = |error: io::Error| if processes::has_ended(&error) { End::Whole } else { End::Closed(error) };
+    let path = format!("/proc/{pid}/fd");
+    let descriptors = match folder::entries(&path) {
         Ok(descriptors) => descriptors,
-        Err(error) if denied(&error) => return (found, End::Denied),
-        Err(_) => return (found, End::Whole),
+        Err(error) => return (found, end(error)),
     };
     for (index, descriptor) in descriptors.enumerate() {
-        // A process may end while it is listed.
-        let Ok(descriptor) = descriptor else { break };
         if index == bounds::DESCRIPTORS.count() || *room == 0 {
             return (found, End::Cut);
         }
         *room -= 1;
-        match fs::read_link(descriptor.path()) {
+        let link = descriptor.and_then(|entry| again(|| fs::read_link(Path::new(&path).join(folder::name(&entry)))));
+        match link {
             Ok(target) => found.extend(socket(&target).filter(|inode| sought.contains(inode))),
-            Err(error) if denied(&error) => return (found, End::Denied),
-            // It was closed meanwhile.
-            Err(_) => {}
+            Err(error) => match end(error) {
+                End::Whole => {}
+                closed => return (found, closed),
+            },
         }
         if found.len() == sought.len() {
             break;

@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 
+use super::again::again;
+use super::folder;
 use super::member::Member;
 use crate::model::bounds;
 
@@ -43,7 +45,7 @@ pub(super) struct All {
 pub(super) fn all() -> io::Result<All> {
     let mut all = All { processes: Vec::new(), unread: 0 };
     for pid in pids()? {
-        match read(pid) {
+        match look(pid) {
             Ok(found) => all.processes.extend(found),
             Err(_) => all.unread += 1,
         }
@@ -57,31 +59,52 @@ pub(super) fn all() -> io::Result<All> {
 /// # Errors
 /// Those of listing /proc: half a list would pass for a whole one.
 pub(super) fn pids() -> io::Result<Vec<u32>> {
-    let mut pids = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        pids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
-    }
-    Ok(pids)
+    again(|| {
+        let mut pids = Vec::new();
+        for entry in folder::entries("/proc")? {
+            pids.extend(folder::number(&entry?));
+        }
+        Ok(pids)
+    })
 }
 
 /// Whether other users' processes are hidden from this one (hidepid of proc(5)): every pid namespace has a first process.
-pub fn are_hidden() -> bool {
-    fs::metadata("/proc/1").is_err()
+///
+/// # Errors
+/// Those of looking at it.
+pub(super) fn are_hidden() -> io::Result<bool> {
+    match again(|| fs::metadata("/proc/1")) {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says that a process has ended.
+pub(super) fn has_ended(error: &io::Error) -> bool {
+    [Some(Errno::ENOENT as i32), Some(Errno::ESRCH as i32)].contains(&error.raw_os_error())
 }
 
 /// Threads of all processes whose real user is this one.
 ///
 /// # Errors
-/// Those of listing /proc.
+/// Those of listing /proc, and of reading a process that has not ended.
 pub(super) fn tasks_of(uid: u32) -> io::Result<u64> {
-    let threads = |pid: u32| -> Option<u64> {
-        let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-        let status = String::from_utf8_lossy(&status);
+    let threads = |status: &[u8]| -> Option<u64> {
+        let status = String::from_utf8_lossy(status);
         let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next());
         let real: u32 = field("Uid:")?.parse().ok()?;
         if real == uid { field("Threads:")?.parse().ok() } else { None }
     };
-    Ok(pids()?.into_iter().filter_map(threads).sum())
+    let mut sum = 0;
+    for pid in pids()? {
+        match fs::read(format!("/proc/{pid}/status")) {
+            Ok(status) => sum += threads(&status).unwrap_or(0),
+            Err(error) if has_ended(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sum)
 }
 
 /// Lines of /proc/PID/maps, of which each is a mapping.
@@ -105,22 +128,26 @@ pub(super) fn mappings(pid: u32) -> io::Result<u64> {
     }
 }
 
-/// One process; none if it has ended, cannot be read, or is a kernel thread.
-pub(super) fn look(pid: u32) -> Option<Process> {
-    read(pid).ok().flatten()
-}
-
 /// One process; none if it has ended, or is a kernel thread.
-fn read(pid: u32) -> io::Result<Option<Process>> {
-    match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(stat) => Ok(parsed(pid, &String::from_utf8_lossy(&stat))),
-        Err(error) if [Some(Errno::ENOENT as i32), Some(Errno::ESRCH as i32)].contains(&error.raw_os_error()) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
+///
+/// # Errors
+/// Those of reading what is there.
+pub(super) fn look(pid: u32) -> io::Result<Option<Process>> {
+    match read(pid) {
+        Err(error) if has_ended(&error) => Ok(None),
+        other => other,
     }
 }
 
+fn read(pid: u32) -> io::Result<Option<Process>> {
+    let stat = fs::read(format!("/proc/{pid}/stat"))?;
+    let Some(process) = parsed(pid, &String::from_utf8_lossy(&stat)) else { return Ok(None) };
+    let cgroup = fs::read(format!("/proc/{pid}/cgroup"))?;
+    let netns = netns(pid)?;
+    Ok(Some(Process { netns, member: Member::of(&String::from_utf8_lossy(&cgroup)), ..process }))
+}
+
+/// What `stat` says; none of a kernel thread or a process that has ended.
 fn parsed(pid: u32, stat: &str) -> Option<Process> {
     // The name may hold blanks, brackets and line feeds.
     let (before, after) = stat.rsplit_once(") ")?;
@@ -129,26 +156,34 @@ fn parsed(pid: u32, stat: &str) -> Option<Process> {
     if field(9)? & KERNEL_THREAD != 0 || after.starts_with('Z') {
         return None;
     }
-    let cgroup = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     Some(Process {
         pid,
         parent: u32::try_from(field(4)?).ok()?,
         began: field(22)?,
         name: shown(name),
-        netns: netns(pid),
-        member: Member::of(&String::from_utf8_lossy(&cgroup)),
+        netns: None,
+        member: Member::default(),
     })
 }
 
 /// The inode number of /proc/PID/net/dev. Each network namespace has files of its own there, and unlike the link
-/// /proc/PID/ns/net they are open to every user.
-pub(super) fn netns(pid: u32) -> Option<u64> {
-    Some(fs::metadata(format!("/proc/{pid}/net/dev")).ok()?.ino())
+/// /proc/PID/ns/net they are open to every user. None where this user may not see it all the same.
+///
+/// # Errors
+/// Those of looking at it.
+pub(super) fn netns(pid: u32) -> io::Result<Option<u64>> {
+    match again(|| fs::metadata(format!("/proc/{pid}/net/dev"))) {
+        Ok(file) => Ok(Some(file.ino())),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        // A process that ends has left it.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The number of a process's network namespace as `lsns` shows it. None without the right to look into the process.
 pub(super) fn namespace(pid: u32) -> Option<u64> {
-    Some(fs::metadata(format!("/proc/{pid}/ns/net")).ok()?.ino())
+    Some(again(|| fs::metadata(format!("/proc/{pid}/ns/net"))).ok()?.ino())
 }
 
 /// The program of a process: the last part of the first argument. Empty if there is none, or it may not be seen.
@@ -183,8 +218,8 @@ mod tests {
 
     #[test]
     fn this_process_is_seen_as_it_is() {
-        let own = look(std::process::id()).unwrap();
-        assert_eq!(own.netns, netns(own.pid));
+        let own = look(std::process::id()).unwrap().unwrap();
+        assert_eq!(own.netns, netns(own.pid).unwrap());
         assert!(own.netns.is_some() && own.began > 0 && own.parent > 0);
         assert!(all().unwrap().processes.iter().any(|process| process.pid == own.pid && process.began == own.began));
         let program = program(own.pid);
@@ -204,9 +239,9 @@ mod tests {
 
     #[test]
     fn kernel_threads_and_processes_that_ended_are_passed_over() {
-        assert!(look(u32::MAX).is_none());
+        assert!(look(u32::MAX).unwrap().is_none());
         let kernel = |pid: &u32| fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"kthreadd\n");
-        assert!(pids().unwrap().iter().filter(|pid| kernel(pid)).all(|&pid| look(pid).is_none()));
+        assert!(pids().unwrap().iter().filter(|pid| kernel(pid)).all(|&pid| look(pid).unwrap().is_none()));
     }
 
     #[test]

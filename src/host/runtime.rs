@@ -10,10 +10,12 @@ mod perf;
 mod servers;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
+use super::again::again;
 use super::live::refusal;
-use super::{Answer, Ask, Host, Live, Query};
+use super::{Answer, Ask, Host, Live, Query, Refusal, folder, processes};
 use crate::model::bounds;
 pub(super) use options::answer as options;
 
@@ -49,31 +51,29 @@ pub(super) fn signs(pid: u32) -> Answer {
     let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-+".contains(*c)).take(64).collect();
     let mut lines = vec![format!("exe {plain}")];
     // A library is mapped whether or not it is still on disk.
-    if let Ok(maps) = File::open(format!("/proc/{pid}/maps")) {
-        for line in
-            BufReader::new(maps.take(bounds::FILE.most)).lines().take(bounds::MAPPINGS.count()).map_while(Result::ok)
-        {
-            // OpenJ9 has a library of this name as well, and other rules for its heap.
-            let library = if line.contains("/libcoreclr.so") {
-                "lib coreclr"
-            } else if line.contains("/libjvm.so") {
-                "lib jvm"
-            } else if line.contains("/libj9vm") {
-                "lib j9"
-            } else {
-                continue;
-            };
-            if !lines.iter().any(|line| line == library) {
-                lines.push(library.to_owned());
-            }
+    let maps = File::open(format!("/proc/{pid}/maps")).map_err(|error| refusal(&error))?;
+    for line in BufReader::new(maps.take(bounds::FILE.most)).split(b'\n').take(bounds::MAPPINGS.count()) {
+        let line = line.map_err(|error| refusal(&error))?;
+        let line = String::from_utf8_lossy(&line);
+        // OpenJ9 has a library of this name as well, and other rules for its heap.
+        let library = if line.contains("/libcoreclr.so") {
+            "lib coreclr"
+        } else if line.contains("/libjvm.so") {
+            "lib jvm"
+        } else if line.contains("/libj9vm") {
+            "lib j9"
+        } else {
+            continue;
+        };
+        if !lines.iter().any(|line| line == library) {
+            lines.push(library.to_owned());
         }
     }
-    if let Ok(mut file) = File::open(format!("/proc/{pid}/exe")) {
-        lines.extend(elf::signs(&mut file));
-    }
-    lines.extend(threads(pid));
+    let mut exe = File::open(format!("/proc/{pid}/exe")).map_err(|error| refusal(&error))?;
+    lines.extend(elf::signs(&mut exe).map_err(|error| refusal(&error))?);
+    lines.extend(threads(pid).map_err(|error| refusal(&error))?);
     if plain.starts_with("python") {
-        lines.extend(python_server(pid).map(|server| format!("server {server}")));
+        lines.extend(python_server(pid)?.map(|server| format!("server {server}")));
     }
     if lines.iter().any(|line| line == "lib jvm") {
         lines.extend(perf::signs(pid));
@@ -82,15 +82,18 @@ pub(super) fn signs(pid: u32) -> Answer {
 }
 
 /// How many threads there are of each kind.
-fn threads(pid: u32) -> Vec<String> {
+fn threads(pid: u32) -> io::Result<Vec<String>> {
     let mut counts = [0u32; NAMED.len()];
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let folder = format!("/proc/{pid}/task");
     let mut seen = 0usize;
-    for task in tasks.take(bounds::THREADS.count()).flatten() {
+    for task in folder::entries(&folder)?.take(bounds::THREADS.count()) {
+        let task = Path::new(&folder).join(folder::name(&task?)).join("comm");
         seen += 1;
         let mut name = [0u8; 16];
-        let Ok(count) = File::open(task.path().join("comm")).and_then(|mut file| file.read(&mut name)) else {
-            continue;
+        let count = match File::open(task).and_then(|mut file| again(|| file.read(&mut name))) {
+            // It has ended.
+            Err(error) if processes::has_ended(&error) => continue,
+            other => other?,
         };
         let name = String::from_utf8_lossy(name.get(..count).unwrap_or_default()).into_owned();
         let kind = NAMED.iter().zip(&mut counts).find(|((start, _), _)| name.starts_with(start));
@@ -101,7 +104,7 @@ fn threads(pid: u32) -> Vec<String> {
     let mut lines = vec![format!("threads {seen}")];
     let kinds = NAMED.iter().zip(counts).filter(|(_, count)| *count > 0);
     lines.extend(kinds.map(|((_, kind), count)| format!("thread {kind} {count}")));
-    lines
+    Ok(lines)
 }
 
 /// The title that a process wrote over its command line; that of its parent, where only that one has these words.
@@ -122,16 +125,16 @@ fn title_of(pid: u32, words: &str) -> String {
 
 /// The server of a Python program: the script that the interpreter runs, the module after `-m`, or the title that it gave
 /// itself.
-fn python_server(pid: u32) -> Option<&'static str> {
+fn python_server(pid: u32) -> Result<Option<&'static str>, Refusal> {
     const SERVERS: [&str; 2] = ["gunicorn", "uvicorn"];
-    let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).ok()?;
+    let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10)?;
     let words: Vec<String> =
         bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     let named = |word: &str| {
         let name = word.rsplit('/').next().unwrap_or_default();
         SERVERS.into_iter().find(|server| name == *server || name.starts_with(&format!("{server}: ")))
     };
-    words.iter().take(3).find_map(|word| named(word))
+    Ok(words.iter().take(3).find_map(|word| named(word)))
 }
 
 /// A whole file, or as much of it as `most` bytes.

@@ -5,14 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::rc::Rc;
 
+use nix::errno::Errno;
+use nix::unistd::geteuid;
+
+use super::again::again;
 use super::choice::choose;
+use super::live::refusal;
 use super::names::{Named, Names};
 use super::of::Of;
 use super::processes::{self, Process, shown};
 use super::shared::Shared;
 use super::target::{called, goes_by};
+use super::{Refusal, folder};
 use crate::model::bounds;
 
 /// Where `ip netns` keeps the namespaces that it names.
@@ -33,6 +40,10 @@ pub struct Survey {
     pub unread: usize,
     /// Whether this /proc hides those of other users.
     pub hidden: bool,
+    /// Why the names of network namespaces could not be read, if so.
+    pub nameless: Option<Refusal>,
+    /// Whether this is root.
+    pub as_root: bool,
 }
 
 /// A container, or a network namespace without one.
@@ -57,38 +68,51 @@ enum Key {
 impl Survey {
     /// Whether there may be more than was found.
     pub fn is_partial(&self) -> bool {
-        self.hidden || self.unread > 0 || self.unseen > 0
+        self.hidden || self.unread > 0 || self.unseen > 0 || self.nameless.is_some()
     }
 }
 
 impl Subject {
     /// The process that stands for it. None if its processes ended meanwhile.
-    pub fn open(&self) -> Option<Of> {
+    ///
+    /// # Errors
+    /// Which one that is, or whether it ended, cannot be read.
+    pub fn open(&self) -> Result<Option<Of>, Refusal> {
         let mut left: Vec<&Process> = self.processes.iter().collect();
         for _ in 0..bounds::SUCCESSORS.count() {
-            let (process, why) = choose(&left)?;
-            if let Ok(of) = Of::process(process, why) {
-                return Some(of.sharing(&self.shared));
-            }
+            let Some((process, why)) = choose(&left).or_else(none_if_ended)? else { return Ok(None) };
+            match Of::process(process, why) {
+                Ok(of) => return Ok(Some(of.sharing(&self.shared))),
+                Err(refusal) => none_if_ended::<Of>(refusal)?,
+            };
             let ended = process.pid;
             left.retain(|process| process.pid != ended);
         }
-        None
+        Ok(None)
     }
+}
+
+fn none_if_ended<T>(refusal: Refusal) -> Result<Option<T>, Refusal> {
+    if refusal == Refusal::Errno(Errno::ESRCH as i32) { Ok(None) } else { Err(refusal) }
 }
 
 /// Looks at every process once. With a name, only those of that name count, those of the machine itself by cgroup.
 ///
 /// # Errors
-/// Those of listing /proc.
+/// Those of listing /proc, and of looking at tunecheck itself.
 pub fn survey(name: Option<&str>) -> io::Result<Survey> {
     let all = processes::all()?;
-    let own = processes::look(std::process::id());
-    let survey = grouped(all.processes, own.as_ref(), name);
-    Ok(Survey { unread: all.unread, hidden: processes::are_hidden(), ..survey })
+    let own = processes::look(std::process::id())?;
+    let (named, nameless) = match named_namespaces() {
+        Ok(named) => (named, None),
+        Err(error) => (BTreeMap::new(), Some(refusal(&error))),
+    };
+    let survey = grouped(all.processes, own.as_ref(), name, &named);
+    let (hidden, as_root) = (processes::are_hidden()?, geteuid().is_root());
+    Ok(Survey { unread: all.unread, hidden, nameless, as_root, ..survey })
 }
 
-fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>) -> Survey {
+fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>, named: &BTreeMap<u64, String>) -> Survey {
     let mut survey = Survey::default();
     let one_of_each: BTreeMap<u64, u32> =
         all.iter().filter_map(|process| Some((process.netns?, process.pid))).collect();
@@ -114,7 +138,6 @@ fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>) -> Surv
     }
     without_keepers(&mut groups);
     let names = OnceCell::new();
-    let named = named_namespaces();
     let shared = Rc::new(Shared::default());
     let mut groups: Vec<(Key, Vec<Process>)> = groups.into_iter().collect();
     groups.sort_by_key(|(_, processes)| processes.iter().map(|process| (process.began, process.pid)).min());
@@ -135,7 +158,7 @@ fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>) -> Surv
         survey.subjects.push(Subject { name, processes, shared: Rc::clone(&shared) });
     }
     if name.is_none() {
-        survey.empty = unused(&named, &one_of_each);
+        survey.empty = unused(named, &one_of_each);
     }
     survey
 }
@@ -172,13 +195,22 @@ fn in_words(id: &str, processes: &[Process], names: &Names) -> String {
 }
 
 /// Names that `ip netns` gave, by inode number.
-fn named_namespaces() -> BTreeMap<u64, String> {
-    let entries = fs::read_dir(NAMED).into_iter().flatten();
-    let named = |entry: io::Result<fs::DirEntry>| {
-        let entry = entry.ok()?;
-        Some((fs::metadata(entry.path()).ok()?.ino(), shown(&entry.file_name().to_string_lossy())))
+fn named_namespaces() -> io::Result<BTreeMap<u64, String>> {
+    let mut named = BTreeMap::new();
+    let entries = match folder::entries(NAMED) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(named),
+        other => other?,
     };
-    entries.filter_map(named).collect()
+    for entry in entries {
+        let name = folder::name(&entry?).to_os_string();
+        match again(|| fs::metadata(Path::new(NAMED).join(&name))) {
+            Ok(file) => _ = named.insert(file.ino(), shown(&name.to_string_lossy())),
+            // Taken away meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(named)
 }
 
 /// Named namespaces in which no process is, by one process of each. None where one may not be looked into: it could be
@@ -188,8 +220,8 @@ fn unused(named: &BTreeMap<u64, String>, one_of_each: &BTreeMap<u64, u32>) -> Ve
     for pid in one_of_each.values().filter(|_| !named.is_empty()) {
         match fs::metadata(format!("/proc/{pid}/ns/net")) {
             Ok(link) => _ = used.insert(link.ino()),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Vec::new(),
-            Err(_) => {}
+            Err(error) if processes::has_ended(&error) => {}
+            Err(_) => return Vec::new(),
         }
     }
     named.iter().filter(|(inode, _)| !used.contains(inode)).map(|(_, name)| name.clone()).collect()
@@ -223,7 +255,7 @@ mod tests {
             process(31, "db", 1, "/machine.slice/libpod-ID.scope".replace("ID", &"a".repeat(64)).as_str()),
             own.clone(),
         ];
-        let survey = grouped(all, Some(&own), None);
+        let survey = grouped(all, Some(&own), None, &BTreeMap::new());
         let pids: Vec<Vec<u32>> = survey
             .subjects
             .iter()
@@ -241,7 +273,7 @@ mod tests {
     fn what_is_too_much_is_counted_and_what_cannot_be_placed_as_well() {
         let mut all: Vec<Process> = (10..10 + 400).map(|pid| process(pid, "x", u64::from(pid), "/")).collect();
         all.push(Process { netns: None, ..process(5, "y", 0, "/") });
-        let survey = grouped(all, Some(&process(1, "tunecheck", 1, "/")), None);
+        let survey = grouped(all, Some(&process(1, "tunecheck", 1, "/")), None, &BTreeMap::new());
         assert_eq!((survey.subjects.len(), survey.left_out, survey.unseen), (bounds::TARGETS.count(), 100, 1));
     }
 }

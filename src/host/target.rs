@@ -49,7 +49,7 @@ pub fn find(target: Target<'_>) -> Result<Of, NoTarget> {
 
 /// What is not among the processes that were looked at, as a clause.
 fn beyond(unread: usize) -> String {
-    match (processes::are_hidden(), unread) {
+    match (processes::are_hidden().unwrap_or(false), unread) {
         (true, _) => ". Processes of other users are hidden from this one (hidepid): root sees them".to_owned(),
         (false, 0) => String::new(),
         (false, unread) => format!(". {unread} processes could not be read, and may be meant"),
@@ -62,7 +62,10 @@ struct Found<'a> {
 }
 
 fn found<'a>(of: &[&'a Process], what: &str) -> Result<Found<'a>, NoTarget> {
-    let (process, why) = choose(of).ok_or_else(|| NoTarget(format!("{what} has no process")))?;
+    let chosen = choose(of).map_err(|refusal| {
+        NoTarget(format!("which process of {what} does the work cannot be told: {refusal}. --pid takes one"))
+    })?;
+    let (process, why) = chosen.ok_or_else(|| NoTarget(format!("{what} has no process")))?;
     let why = if why.is_empty() { format!("the only process of {what}") } else { format!("{why}, of {what}") };
     Ok(Found { process, why })
 }

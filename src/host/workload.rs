@@ -1,14 +1,16 @@
 //! Inside of a container or a pod: the process that does the work there, which is not the shell that asks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+
+use nix::unistd::geteuid;
 
 use super::choice::choose;
 use super::of::Of;
 use super::processes::{self, Process};
+use super::{Ask, Host, Live, Query, Refusal};
 
 /// The first pid namespace: include/linux/proc_ns.h of the kernel.
-const INIT: &str = "pid:[4026531836]";
+const INIT: &[u8] = b"pid:[4026531836]";
 /// Programs that start another one and wait for it, or only hold the namespaces of a pod.
 const KEEPERS: [&str; 8] =
     ["tini", "docker-init", "dumb-init", "catatonit", "s6-svscan", "pause", "podman-init", "conmon"];
@@ -17,42 +19,47 @@ const KEEPERS: [&str; 8] =
 const SYSTEMS: [&str; 4] = ["systemd", "init", "openrc-init", "runit"];
 
 /// Whether the processes here are only some of the machine's.
-pub fn own_processes() -> bool {
-    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link != Path::new(INIT))
+///
+/// # Errors
+/// Nothing says so.
+pub fn own_processes() -> Result<bool, Refusal> {
+    let link = Live.ask(Query { ask: Ask::Link, of: "/proc/self/ns/pid" })?;
+    Ok(link != INIT)
 }
 
 /// The process that does the work here: of process 1 and those below it the one that listens, else the oldest. None
 /// where nothing but tunecheck and what started it is there, or where process 1 runs a whole system, as on a machine.
 ///
 /// # Errors
-/// A sentence: it may not be looked into.
+/// A clause: which one it is cannot be read, or it may not be looked into.
 pub fn workload() -> Result<Option<Of>, String> {
     let all = processes::all().map_err(|error| {
-        format!("Limits are those of tunecheck itself: the processes here cannot be listed ({error}), so nothing says which one does the work.")
+        format!("the processes here cannot be listed ({error}), so nothing says which one does the work")
     })?;
     if all.unread > 0 {
         return Err(format!(
-            "Limits are those of tunecheck itself: {} processes here could not be read, and one of them may do the work. \
-             --pid N audits one.",
+            "{} processes here could not be read, and one of them may do the work. --pid N audits one",
             all.unread
         ));
     }
     let all = all.processes;
     let tree = candidates(&all, std::process::id());
-    let Some((process, why)) = choose(&tree) else { return Ok(None) };
+    let chosen = choose(&tree).map_err(|refusal| {
+        format!("which process does the work here cannot be told ({refusal}). --pid N audits one")
+    })?;
+    let Some((process, why)) = chosen else { return Ok(None) };
     let what = if process.pid == 1 { "process 1 of this container" } else { "the workload of this container" };
     let why = if why.is_empty() { what.to_owned() } else { format!("{what}, {why}") };
     let why = format!("{why}; --pid self audits tunecheck's own limits instead");
     // Without the right to look into it, its files and its network namespace stay unknown, and those of tunecheck do not.
-    if let Err(error) = std::fs::read_link(format!("/proc/{}/ns/net", process.pid)) {
-        return Err(format!(
-            "Limits are those of tunecheck itself: process {}, which does the work here, may not be looked into ({}). Run \
-             tunecheck as its user or as root.",
-            process.words(),
-            error.kind()
-        ));
-    }
-    Ok(Of::process(process, why).ok())
+    let closed = |refusal: Refusal| {
+        let who =
+            if refusal.is_denied() && !geteuid().is_root() { ". Run tunecheck as its user or as root" } else { "" };
+        let words = process.words();
+        format!("process {words}, which does the work here, may not be looked into ({refusal}){who}")
+    };
+    Live.ask(Query { ask: Ask::Link, of: &format!("/proc/{}/ns/net", process.pid) }).map_err(closed)?;
+    Of::process(process, why).map(Some).map_err(closed)
 }
 
 /// Processes that may be the workload, seen from the process `own`.

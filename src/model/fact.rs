@@ -57,6 +57,8 @@ pub enum Cause {
     NotVisibleHere,
     /// This host, tree or dump has no way to tell.
     Unsupported,
+    /// It is there, and the kernel could not give it now: an error of a device, no memory, too many open files.
+    Failed,
 }
 
 impl fmt::Display for Cause {
@@ -67,6 +69,7 @@ impl fmt::Display for Cause {
             Self::Unparsable => "unparsable",
             Self::NotVisibleHere => "not visible here",
             Self::Unsupported => "unsupported",
+            Self::Failed => "failed",
         })
     }
 }
@@ -84,6 +87,11 @@ impl Gap {
     /// A gap of this cause.
     pub fn new(cause: Cause, why: impl Into<String>) -> Self {
         Self { cause, why: why.into() }
+    }
+
+    /// Whether it may well be there: the kernel gave an error, or this user may not see it.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.cause, Cause::Failed | Cause::Denied)
     }
 
     /// A reading that is not in its documented form. The text is cut to what a person reads.

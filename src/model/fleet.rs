@@ -22,6 +22,8 @@ pub struct Fleet {
     pub sections: Vec<Section>,
     /// Targets that ended while they were read: nothing is said of them.
     pub ended: usize,
+    /// Targets that could not be audited, for the reasons in the notes.
+    pub failed: usize,
     /// Targets beyond those that are audited at once.
     pub left_out: usize,
     /// Whether there may be more that could not be seen.

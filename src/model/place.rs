@@ -2,6 +2,9 @@
 
 use super::version::Version;
 
+/// Stands for the audited process where nobody knows which one is meant.
+pub const NOBODY: &str = "?";
+
 /// What kind of place it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -15,7 +18,7 @@ pub enum Kind {
     Pod,
     /// A Kubernetes pod in the network namespace of its node.
     HostNetworkPod,
-    /// Files that stand for a machine: nothing says where they were taken.
+    /// Files that stand for a machine, and nothing says where they were taken; or a sign of it could not be read.
     Unknown,
 }
 
@@ -104,6 +107,17 @@ impl Place {
             netns_inode: None,
             cgroup_path: None,
         }
+    }
+
+    /// Whether a process stands there, and a sign of where that is could not be read. What would be changed, and by whom, is
+    /// then a guess.
+    pub fn is_guess(&self) -> bool {
+        let seen = self.uid.is_some()
+            || self.init_pidns.is_some()
+            || self.init_userns.is_some()
+            || self.netns_inode.is_some()
+            || self.cgroup_path.is_some();
+        self.kind == Kind::Unknown && seen
     }
 
     /// The number of the audited process, where it is another one than tunecheck.

@@ -104,6 +104,9 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
     if !is_urgent(finding) {
         return Vec::new();
     }
+    if situation.place.is_guess() {
+        return vec![nowhere(rule, situation.place)];
+    }
     let subject = finding.subject.as_deref();
     let filled = |words: &str| situation.catalogue.filled(words, situation.facts, subject);
     let mut actions = Vec::new();
@@ -145,6 +148,15 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
         actions.push(told(Site::Owner, place::owner_of(rule.fact, situation.place), rule.fix.ask));
     }
     actions
+}
+
+/// What to do where nobody knows what this place is.
+fn nowhere(rule: &Rule, place: &Place) -> Action {
+    let words = format!(
+        "run tunecheck again first: where this is could not be told ({}), and a change for another place may do harm",
+        place.because.join("; ")
+    );
+    Action { safety: Safety::Manual, ..advice(rule, Site::Owner, "whoever ran this audit", words) }
 }
 
 /// The module's parameter, where a kernel shows a size and takes it by that alone.

@@ -38,6 +38,9 @@ fn rest(out: &mut String, fleet: &Fleet, style: Style) -> fmt::Result {
     if fleet.ended > 0 {
         words.push(format!("{} ended while they were read", fleet.ended));
     }
+    if fleet.failed > 0 {
+        words.push(format!("{} could not be audited", fleet.failed));
+    }
     if fleet.left_out > 0 {
         words.push(format!("{} more were not looked at", fleet.left_out));
     }

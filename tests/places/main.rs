@@ -23,6 +23,7 @@ mod descriptors;
 mod diff;
 mod engine;
 mod engines;
+mod faults;
 mod fix;
 mod fleet;
 #[allow(dead_code, reason = "whole machines use the rest")]
@@ -66,6 +67,7 @@ fn main() {
     let mut places = vec![
         namespaces::PLACES,
         confinement::PLACES,
+        faults::PLACES,
         containers::PLACES,
         fix::PLACES,
         screen::PLACES,

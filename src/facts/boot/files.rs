@@ -65,21 +65,26 @@ impl Files {
 /// Who applies them, as far as it shows: systemd where it runs or lies, or a script of init that calls `sysctl --system`.
 /// Of others, such as those of busybox and OpenWrt, the order is not known here.
 pub(super) fn reader(host: &dyn Host) -> Option<Reader> {
-    let exists = |path: &str| host.exists(path).unwrap_or(false);
-    if exists("/run/systemd/system") {
+    // What may be there, for all that is known, leaves it open.
+    let exists = |path: &str| match host.exists(path) {
+        Err(refusal) if refusal.gap(path).is_failure() => None,
+        other => Some(other.unwrap_or(false)),
+    };
+    if exists("/run/systemd/system")? {
         return Some(Reader::Systemd);
     }
     match host.link("/sbin/init") {
         Ok(init) if init.contains("systemd") => return Some(Reader::Systemd),
         // Of another init the files of systemd say nothing.
         Ok(_) => {}
-        Err(_) if exists("/sbin/init") => {}
+        Err(_) if exists("/sbin/init")? => {}
         Err(_) => {
-            let folders = ["/usr/lib/systemd", "/lib/systemd"];
-            if folders.iter().any(|folder| exists(&format!("{folder}/systemd-sysctl"))) {
-                return Some(Reader::Systemd);
+            for folder in ["/usr/lib/systemd", "/lib/systemd"] {
+                if exists(&format!("{folder}/systemd-sysctl"))? {
+                    return Some(Reader::Systemd);
+                }
             }
         }
     }
-    exists("/etc/init.d/procps").then_some(Reader::Procps)
+    exists("/etc/init.d/procps")?.then_some(Reader::Procps)
 }

@@ -2,7 +2,7 @@
 
 use procfs::ProcessCGroups;
 
-use super::folders::{Folders, version};
+use super::folders::{Folders, exists, version};
 use super::{Gather, ROOT, amount, content, keyed, limit};
 use crate::facts::pressure;
 use crate::model::fact::{Cause, Gap, Reading, Value};
@@ -51,8 +51,10 @@ fn refused_in(gather: &Gather<'_>, v2: bool, folder: &str) -> Result<(i128, Stri
         Ok((keyed(&path, &content(gather, &path)?, "max")?, path))
     };
     // Older kernels have no other file, and recordings of them no answer for it.
-    let local = if v2 { count("pids.events.local").ok() } else { None };
-    local.map_or_else(|| count("pids.events"), Ok)
+    match if v2 { count("pids.events.local") } else { count("pids.events") } {
+        Err(gap) if v2 && !gap.is_failure() => count("pids.events"),
+        other => other,
+    }
 }
 
 /// Fills the wanted events of memory.
@@ -136,35 +138,37 @@ const OF_THE_HOST: &str = "this is the root cgroup, and its pressure is that of 
 /// Fills the wanted pressure figures of the process's own cgroup, whatever controllers it has.
 pub(super) fn pressure(gather: &mut Gather<'_>, groups: &ProcessCGroups) {
     // No hierarchy of version 1 has this name.
-    let folders = Folders::of(gather, groups, "pressure");
-    let seen = |root: &String| gather.host.exists(&format!("{root}/cgroup.controllers")).unwrap_or(false);
-    let gap = if version(gather, groups) == "v1" {
-        Gap::new(Cause::Absent, "cgroup version 1 keeps no PSI")
-    } else {
-        Gap::new(Cause::NotVisibleHere, format!("{ROOT} is not mounted here"))
-    };
-    let own = folders.paths.first().filter(|_| folders.paths.last().is_some_and(seen));
-    // In a cgroup namespace `/` may be any group; only the root of all has no such file.
-    let is_root = |own: &String| {
-        folders.paths.len() == 1 && !gather.host.exists(&format!("{own}/cgroup.events")).unwrap_or(false)
-    };
-    match own {
-        Some(own) if is_root(own) => {
-            for name in gather.wanted("cgroup.pressure") {
-                gather.put(name, Err(Gap::new(Cause::Absent, OF_THE_HOST)), own.clone());
-            }
-        }
-        Some(own) => {
+    match own_folder(gather, groups) {
+        Ok(own) => {
             gather.put("cgroup.pressure.folder", Ok(Value::Text(own.clone())), own.clone());
             for resource in ["cpu", "memory", "io"] {
                 let path = format!("{own}/{resource}.pressure");
                 pressure::fill(gather, &format!("cgroup.pressure.{resource}"), &path, OFF);
             }
         }
-        None => {
+        Err(gap) => {
             for name in gather.wanted("cgroup.pressure") {
                 gather.put(name, Err(gap.clone()), ROOT);
             }
         }
     }
+}
+
+/// The process's own folder of version 2, unless it is the root of all.
+fn own_folder(gather: &Gather<'_>, groups: &ProcessCGroups) -> Result<String, Gap> {
+    let folders = Folders::of(gather, groups, "pressure")?;
+    let (Some(own), Some(root)) = (folders.paths.first(), folders.paths.last()) else {
+        return Err(Gap::new(Cause::NotVisibleHere, format!("{ROOT} is not mounted here")));
+    };
+    if !exists(gather, &format!("{root}/cgroup.controllers"))? {
+        return Err(match version(gather, groups)? {
+            "v1" => Gap::new(Cause::Absent, "cgroup version 1 keeps no PSI"),
+            _ => Gap::new(Cause::NotVisibleHere, format!("{ROOT} is not mounted here")),
+        });
+    }
+    // In a cgroup namespace `/` may be any group; only the root of all has no such file.
+    if folders.paths.len() == 1 && !exists(gather, &format!("{own}/cgroup.events"))? {
+        return Err(Gap::new(Cause::Absent, OF_THE_HOST));
+    }
+    Ok(own.clone())
 }

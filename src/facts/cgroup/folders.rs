@@ -8,12 +8,23 @@ use crate::model::bounds;
 use crate::model::fact::{Cause, Gap};
 
 /// A `0::` line alone does not mean version 2: it is there as soon as the kernel has it.
-pub(super) fn version(gather: &Gather<'_>, groups: &ProcessCGroups) -> &'static str {
+///
+/// # Errors
+/// Whether both are there cannot be read.
+pub(super) fn version(gather: &Gather<'_>, groups: &ProcessCGroups) -> Result<&'static str, Gap> {
     let on_v1 = |group: &ProcessCGroup| group.controllers.iter().any(|name| !name.starts_with("name="));
     match (groups.0.iter().any(on_v1), groups.0.iter().any(|group| group.hierarchy == 0)) {
-        (true, true) if gather.host.exists(UNIFIED).unwrap_or(false) => "hybrid",
-        (true, _) => "v1",
-        (false, _) => "v2",
+        (true, true) if exists(gather, UNIFIED)? => Ok("hybrid"),
+        (true, _) => Ok("v1"),
+        (false, _) => Ok("v2"),
+    }
+}
+
+/// Whether a file is there; what a recording or a tree cannot tell is not.
+pub(super) fn exists(gather: &Gather<'_>, path: &str) -> Result<bool, Gap> {
+    match gather.host.exists(path).map_err(|refusal| refusal.gap(path)) {
+        Err(gap) if !gap.is_failure() => Ok(false),
+        other => other,
     }
 }
 
@@ -24,13 +35,13 @@ pub(super) struct Folders {
 }
 
 impl Folders {
-    pub(super) fn of(gather: &Gather<'_>, groups: &ProcessCGroups, controller: &str) -> Self {
+    pub(super) fn of(gather: &Gather<'_>, groups: &ProcessCGroups, controller: &str) -> Result<Self, Gap> {
         let v1 = groups.0.iter().find(|group| group.controllers.iter().any(|name| name == controller));
         let v2 = || groups.0.iter().find(|group| group.hierarchy == 0);
         // The kernel's own paths are no longer; one of a recording may be.
         let group = v1.or_else(v2).filter(|group| !bounds::PATH.is_exceeded_by(group.pathname.len()));
-        let Some(group) = group else { return Self { v2: false, paths: Vec::new() } };
-        let root = match (v1, version(gather, groups)) {
+        let Some(group) = group else { return Ok(Self { v2: false, paths: Vec::new() }) };
+        let root = match (v1, version(gather, groups)?) {
             (Some(_), _) => format!("{ROOT}/{controller}"),
             // Beside version 1 the tree of version 2 is mounted one level down.
             (None, "hybrid") => UNIFIED.to_owned(),
@@ -45,7 +56,7 @@ impl Folders {
             below = below.rsplit_once('/').map_or("", |(above, _)| above);
         }
         paths.push(root);
-        Self { v2: v1.is_none(), paths }
+        Ok(Self { v2: v1.is_none(), paths })
     }
 
     /// The file of a folder by its name on the version that the controller is on.
@@ -74,7 +85,8 @@ pub(super) fn limits<'a>(
         seen = true;
     }
     // A root cgroup has no limit files: its presence is enough to say that there is no limit.
-    let root = folders.paths.last().map(|root| folders.file(root, "", "cgroup.controllers"));
-    seen = seen || root.is_some_and(|root| gather.host.exists(root.trim_end_matches('/')).unwrap_or(false));
+    if let Some(root) = folders.paths.last().filter(|_| !seen) {
+        seen = exists(gather, folders.file(root, "", "cgroup.controllers").trim_end_matches('/'))?;
+    }
     if seen { Ok(found) } else { Err(Gap::new(Cause::NotVisibleHere, format!("{ROOT} is not mounted here"))) }
 }

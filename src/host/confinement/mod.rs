@@ -12,7 +12,7 @@ mod system_calls;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::{Ask, Host, Live, Query};
+use super::{Answer, Ask, Host, Live, Query};
 
 /// What a run may still do.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,26 +42,25 @@ pub struct Allowed<'a> {
 /// Where the kernel says which rights this process has.
 pub(super) const STATUS: &str = "/proc/self/status";
 /// What it said before rights were given up.
-static BEFORE: OnceLock<Vec<u8>> = OnceLock::new();
+static BEFORE: OnceLock<Answer> = OnceLock::new();
 
 /// What [`STATUS`] said before rights were given up, if they were: an audit reports those that it was given.
-pub(super) fn status_before() -> Option<&'static Vec<u8>> {
+pub(super) fn status_before() -> Option<&'static Answer> {
     BEFORE.get()
 }
 
 /// Whether a seccomp filter was there at the start.
 fn is_filtered() -> bool {
-    let lines = || status_before().into_iter().flat_map(|status| status.split(|byte| *byte == b'\n'));
-    lines().any(|line| line.strip_prefix(b"Seccomp:").is_some_and(|mode| mode.trim_ascii() == b"2"))
+    let status = status_before().and_then(|status| status.as_deref().ok()).unwrap_or_default();
+    let mut lines = status.split(|byte| *byte == b'\n');
+    lines.any(|line| line.strip_prefix(b"Seccomp:").is_some_and(|mode| mode.trim_ascii() == b"2"))
 }
 
 /// Gives up, for this thread and all that it will start, what is not allowed. Returns a sentence for each part: what was
 /// given up, or why it was not.
 pub fn confine(allowed: Allowed<'_>) -> Vec<String> {
-    if let Ok(status) = Live.ask(Query { ask: Ask::Read, of: STATUS }) {
-        // Of two, the first is that of the start.
-        let _ = BEFORE.set(status);
-    }
+    // Of two, the first is that of the start. Where it cannot be read, what is left would pass for what was given.
+    BEFORE.get_or_init(|| Live.ask(Query { ask: Ask::Read, of: STATUS }));
     let capabilities = capabilities::drop_unneeded(allowed);
     if is_filtered() {
         let said =

@@ -3,7 +3,7 @@
 //! Sources: elf(5); Go's debug/buildinfo (`.go.buildinfo`: a magic, 32 bytes of head, then two texts, each behind its
 //! length as a varint, since Go 1.18); the compilers' own notes in `.comment`.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::model::bounds;
 
@@ -17,24 +17,27 @@ const OLD_MAXPROCS: &[u8] = b"containermaxprocs=0";
 
 /// `go VERSION` (or `go ?`), `automaxprocs`, `containermaxprocs=0`, `rustc`: a line for each that holds. Of what is no 64-bit little-endian ELF
 /// file, none.
-pub(super) fn signs(file: &mut (impl Read + Seek)) -> Vec<String> {
-    let Some(sections) = sections(file) else { return Vec::new() };
+///
+/// # Errors
+/// Those of reading it.
+pub(super) fn signs(file: &mut (impl Read + Seek)) -> io::Result<Vec<String>> {
+    let Some(sections) = sections(file)? else { return Ok(Vec::new()) };
     let mut lines = Vec::new();
     let find = |name: &[u8]| sections.iter().find(|section| section.name == name);
     if let Some(section) = find(b".go.buildinfo") {
-        let bytes = at(file, section.offset, section.size.min(bounds::SECTION.most)).unwrap_or_default();
+        let bytes = at(file, section.offset, section.size.min(bounds::SECTION.most))?;
         lines.extend(go(&bytes));
     }
     if lines.is_empty() && find(b".gopclntab").is_some() {
         lines.push("go ?".to_owned());
     }
     if let Some(section) = find(b".comment") {
-        let bytes = at(file, section.offset, section.size.min(4096)).unwrap_or_default();
+        let bytes = at(file, section.offset, section.size.min(4096))?;
         if holds(&bytes, b"rustc version ") {
             lines.push("rustc".to_owned());
         }
     }
-    lines
+    Ok(lines)
 }
 
 struct Section {
@@ -43,20 +46,14 @@ struct Section {
     size: u64,
 }
 
-fn sections(file: &mut (impl Read + Seek)) -> Option<Vec<Section>> {
+fn sections(file: &mut (impl Read + Seek)) -> io::Result<Option<Vec<Section>>> {
     let head = at(file, 0, 64)?;
-    if !head.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let (start, size) = (number(&head, 40, 8)?, number(&head, 58, 2)?);
-    let (count, names) = (number(&head, 60, 2)?.min(bounds::SECTIONS.most), number(&head, 62, 2)?);
-    if size < 64 {
-        return None;
-    }
-    let table = at(file, start, size.checked_mul(count)?.min(bounds::SECTION.most))?;
-    let rows: Vec<&[u8]> = table.chunks_exact(usize::try_from(size).ok()?).collect();
+    let Some(Table { start, size, count, names }) = Table::of(&head) else { return Ok(None) };
+    let table = at(file, start, size.saturating_mul(count).min(bounds::SECTION.most))?;
+    let rows: Vec<&[u8]> = table.chunks_exact(usize::try_from(size).unwrap_or(usize::MAX)).collect();
     let place = |row: &[u8]| Some((number(row, 24, 8)?, number(row, 32, 8)?));
-    let (offset, length) = place(rows.get(usize::try_from(names).ok()?)?)?;
+    let texts = usize::try_from(names).ok().and_then(|names| place(rows.get(names)?));
+    let Some((offset, length)) = texts else { return Ok(None) };
     let texts = at(file, offset, length.min(bounds::SECTION.most))?;
     let section = |row: &&[u8]| {
         let from = usize::try_from(number(row, 0, 4)?).ok()?;
@@ -64,7 +61,25 @@ fn sections(file: &mut (impl Read + Seek)) -> Option<Vec<Section>> {
         let (offset, size) = place(row)?;
         Some(Section { name, offset, size })
     };
-    Some(rows.iter().filter_map(section).collect())
+    Ok(Some(rows.iter().filter_map(section).collect()))
+}
+
+/// Where the table of sections is, how large each of its rows, how many, and which holds the names.
+struct Table {
+    start: u64,
+    size: u64,
+    count: u64,
+    names: u64,
+}
+
+impl Table {
+    /// From the head of a 64-bit little-endian file.
+    fn of(head: &[u8]) -> Option<Self> {
+        let is_known = head.starts_with(b"\x7fELF\x02\x01");
+        let (start, size) = (number(head, 40, 8)?, number(head, 58, 2)?);
+        let (count, names) = (number(head, 60, 2)?.min(bounds::SECTIONS.most), number(head, 62, 2)?);
+        (is_known && size >= 64).then_some(Self { start, size, count, names })
+    }
 }
 
 /// The release of Go that built it, and whether it sets GOMAXPROCS by itself.
@@ -107,11 +122,15 @@ fn holds(bytes: &[u8], what: &[u8]) -> bool {
     bytes.windows(what.len()).any(|window| window == what)
 }
 
-fn at(file: &mut (impl Read + Seek), offset: u64, size: u64) -> Option<Vec<u8>> {
-    file.seek(SeekFrom::Start(offset)).ok()?;
+/// As much of this part as there is.
+fn at(file: &mut (impl Read + Seek), offset: u64, size: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(size).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    // Nothing lies beyond what a file can have.
+    if i64::try_from(offset).is_ok() {
+        file.seek(SeekFrom::Start(offset))?;
+        file.take(size).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 fn number(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
@@ -150,7 +169,7 @@ mod tests {
     #[test]
     fn this_test_was_written_in_rust() {
         let mut file = std::fs::File::open("/proc/self/exe").unwrap();
-        assert_eq!(signs(&mut file), ["rustc"]);
+        assert_eq!(signs(&mut file).unwrap(), ["rustc"]);
     }
 
     #[test]
@@ -160,7 +179,7 @@ mod tests {
         for cut in 0..64 {
             let mut odd = head.to_vec();
             odd.truncate(cut);
-            signs(&mut Cursor::new(&odd));
+            signs(&mut Cursor::new(&odd)).unwrap();
         }
         for at in 16..64 {
             for byte in [0, 1, 0x7f, 0xff] {
@@ -168,7 +187,7 @@ mod tests {
                 if let Some(place) = odd.get_mut(at) {
                     *place = byte;
                 }
-                signs(&mut Cursor::new(&odd));
+                signs(&mut Cursor::new(&odd)).unwrap();
             }
         }
         for length in [&[0xff; 5][..], &[0xff, 0xff, 0xff, 0xff, 0x7f], &[0x80], &[]] {

@@ -38,6 +38,8 @@ struct FleetSummaryV1 {
     sections: usize,
     /// Targets that ended while they were read.
     ended: usize,
+    /// Targets that could not be audited, for the reasons in the notes.
+    failed: usize,
     /// Targets beyond those that are audited at once.
     left_out: usize,
 }
@@ -62,6 +64,7 @@ pub fn print(fleet: &Fleet, indent: bool, only_failed: bool) -> serde_json::Resu
             targets: fleet.targets(),
             sections: fleet.sections.len(),
             ended: fleet.ended,
+            failed: fleet.failed,
             left_out: fleet.left_out,
         },
         notes: &fleet.notes,

@@ -157,7 +157,7 @@ pub(super) struct ListensV1<'a> {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct GapV1<'a> {
-    /// `absent`, `denied`, `unparsable`, `not-visible-here` or `unsupported`.
+    /// `absent`, `denied`, `unparsable`, `not-visible-here`, `unsupported` or `failed`.
     pub(super) cause: String,
     pub(super) why: &'a str,
 }

@@ -1,0 +1,431 @@
+//! Each system call of a run fails once, with the errors that a machine in trouble gives.
+//!
+//! From where `main` begins, at every position of every kind of call; which error it is goes round with the position.
+//! With `TUNECHECK_FAULTS=all` every position gets every error, which takes some ten minutes for each verb:
+//! `TUNECHECK_FAULTS=all cargo test --test places each_system_call`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{NETWORK, Need, Place, Running, Scene, done, eventually, program, script, timed};
+use crate::report::Run;
+
+/// Namespaces in which nothing else runs.
+const ALONE: &[&str] =
+    &["--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
+
+/// A verb takes a minute in CI; this bounds the long run.
+const NEEDS: &[Need] = &[Need::Root, Need::Program("strace"), Need::Program("unshare"), Need::Minutes(30)];
+
+pub(crate) const PLACES: &[Place] = &[
+    Place { name: "each_system_call_of_an_audit_fails_once", needs: NEEDS, own: NETWORK, trial: audit },
+    Place {
+        name: "each_system_call_of_an_audit_in_a_container_fails_once",
+        needs: NEEDS,
+        own: ALONE,
+        trial: container,
+    },
+    Place { name: "each_system_call_of_an_audit_of_all_fails_once", needs: NEEDS, own: ALONE, trial: all },
+    Place { name: "each_system_call_of_a_watch_fails_once", needs: NEEDS, own: ALONE, trial: watch },
+    Place { name: "each_system_call_of_a_snapshot_fails_once", needs: NEEDS, own: ALONE, trial: snapshot },
+    Place { name: "each_system_call_of_a_fix_fails_once", needs: NEEDS, own: ALONE, trial: fix },
+];
+
+const ERRORS: [&str; 8] = ["EIO", "EACCES", "ENOMEM", "EMFILE", "ENFILE", "EINTR", "EAGAIN", "ENOSPC"];
+
+/// Calls that are left alone, and why.
+const SPARED: &[(&str, &str)] = &[
+    ("execve", "nothing of the program runs yet"),
+    ("arch_prctl", "the C library, before main"),
+    ("brk", "the allocator takes another way, or the program ends as by any lack of memory"),
+    ("exit_group", "it does not return"),
+    (
+        "clock_nanosleep",
+        "of other errors than EINTR, which the kernel does not give, the standard library makes a panic",
+    ),
+    ("getrandom", "as above: keys of the standard library's hash tables"),
+    ("fcntl", "the standard library's own check, in a build for tests only, that a descriptor is open"),
+    ("futex", "an error that the kernel does not give: a thread that is not woken waits for ever"),
+    ("getpid", "it has no errors: any number is a process"),
+    ("gettid", "as above"),
+    ("geteuid", "as above"),
+];
+
+/// How one run goes beside that without a fault: what is wrong with it.
+type Judge<'a> = &'a dyn Fn(&Run) -> Vec<String>;
+
+/// Lets each call of this command fail in turn.
+fn each_call_fails(
+    scene: &Scene,
+    turn: usize,
+    arguments: &[&str],
+    before: &dyn Fn(),
+    judge: &dyn Fn(&Run) -> Box<dyn Fn(&Run) -> Vec<String>>,
+) {
+    before();
+    let (base, log) = traced(scene, &[], arguments);
+    assert!(matches!(base.code, Some(0 | 1)), "{base:?}");
+    let judge = judge(&base);
+    let every = env::var("TUNECHECK_FAULTS").is_ok_and(|all| all == "all");
+    let (mut runs, mut failed, mut wrong) = (0, 0, BTreeMap::<String, Vec<String>>::new());
+    for (call, positions) in positions(&log) {
+        for (at, position) in positions.iter().enumerate() {
+            let errors = ERRORS.iter().cycle().skip(turn + at).take(if every { ERRORS.len() } else { 1 });
+            for error in errors {
+                before();
+                let inject = format!("inject={call}:error={error}:when={position}");
+                let only = format!("trace={call}");
+                let (run, log) = traced(scene, &["--seccomp-bpf", "-e", &only, "-e", &inject], arguments);
+                runs += 1;
+                failed += usize::from(log.contains("(INJECTED)"));
+                let line = log.lines().find(|line| line.contains("(INJECTED)")).unwrap_or(&inject);
+                for what in sound(&run).into_iter().chain(judge_if_answered(&run, &*judge)) {
+                    wrong.entry(what).or_default().push(line.to_owned());
+                }
+            }
+        }
+    }
+    println!("{runs} runs, {failed} calls failed");
+    let told: Vec<String> =
+        wrong.iter().map(|(what, lines)| format!("{what}\n    {} times, as {}", lines.len(), lines[0])).collect();
+    assert!(wrong.is_empty(), "{} faults of {runs} runs:\n{}", wrong.len(), told.join("\n"));
+    assert!(runs > 100 && failed * 10 > runs * 9, "of {runs} calls {failed} failed");
+}
+
+fn judge_if_answered(run: &Run, judge: Judge<'_>) -> Vec<String> {
+    if matches!(run.code, Some(0..=2)) { judge(run) } else { Vec::new() }
+}
+
+/// A run, with what strace wrote of it.
+fn traced(scene: &Scene, options: &[&str], arguments: &[&str]) -> (Run, String) {
+    let log = scene.folder.join("trace");
+    let mut command = timed(30, "strace");
+    command.args(["-f", "-qq", "-o"]).arg(&log).args(options).arg(&scene.tunecheck).args(arguments);
+    let run = Run::of(command);
+    (run, fs::read_to_string(log).unwrap())
+}
+
+/// The positions of each kind of call from where main begins, in any thread: strace counts for each of them. A position
+/// that comes before main in the first thread is left out, also for others: the runtime of the standard library aborts
+/// where a stack for signals cannot be had.
+fn positions(log: &str) -> BTreeMap<&str, BTreeSet<usize>> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut before: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut positions: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    // What the runtime of the standard library does last is to catch SIGBUS.
+    let mut begun = false;
+    for line in log.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let Some((call, arguments)) = rest.trim_start().split_once('(') else { continue };
+        if call.starts_with(['<', '+', '-']) {
+            continue;
+        }
+        let count = counts.entry((thread, call)).or_default();
+        *count += 1;
+        if !begun {
+            before.insert(call, *count);
+        } else if *count > before.get(call).copied().unwrap_or(0) && !SPARED.iter().any(|(spared, _)| *spared == call) {
+            positions.entry(call).or_default().insert(*count);
+        }
+        begun = begun || (call == "rt_sigaction" && arguments.starts_with("SIGBUS, {"));
+    }
+    assert!(begun, "{log}");
+    positions
+}
+
+/// What is wrong with the way in which a run ended.
+fn sound(run: &Run) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if !matches!(run.code, Some(0..=2)) {
+        wrong.push(format!("exit code {:?}", run.code));
+    }
+    if let Some(line) = run.stderr.lines().find(|line| line.contains("panicked")) {
+        wrong.push(format!("a panic: {}", line.split(" panicked").last().unwrap_or_default()));
+    }
+    if run.code == Some(2) && !run.stderr.contains("tunecheck: ") {
+        wrong.push(format!("exit code 2 with {:?}", run.stderr));
+    }
+    wrong
+}
+
+fn parsed(text: &str) -> Result<Value, Vec<String>> {
+    serde_json::from_str(text).map_err(|error| vec![format!("no whole report: {error}")])
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value[key].as_array().into_iter().flatten()
+}
+
+/// What is judged, by its rule and its subject.
+fn findings(report: &Value) -> BTreeMap<(String, String), &Value> {
+    let name = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    list(report, "findings").map(|finding| ((name(finding, "rule"), name(finding, "subject")), finding)).collect()
+}
+
+/// Figures that change by themselves.
+fn is_restless(rule: &str) -> bool {
+    rule.starts_with("pressure/") || rule == "kernel/keyrings"
+}
+
+/// What a report says otherwise than that of a run without a fault, but for what it does not know.
+fn contradictions(base: &Value, other: &Value) -> Vec<String> {
+    let mut wrong = places(base, other);
+    let (were, are) = (findings(base), findings(other));
+    let outcome = |finding: &Value| finding["outcome"].as_str().unwrap_or_default().to_owned();
+    let unknown = |rule: &str| are.iter().any(|((other, _), finding)| other == rule && finding["outcome"] == "unknown");
+    for (name, was) in were.iter().filter(|((rule, _), _)| !is_restless(rule)) {
+        let was = outcome(was);
+        match are.get(name).map(|finding| outcome(finding)) {
+            None if unknown(&name.0) => {}
+            None => wrong.push(format!("{name:?} was {was} and is gone")),
+            // What does not apply here is judged where nobody can tell that it does not.
+            Some(is) if is == was || is == "unknown" || (was == "not-applicable" && is == "pass") => {}
+            Some(is) => wrong.push(format!("{name:?} was {was} and is {is}")),
+        }
+    }
+    for (name, finding) in are {
+        if finding["outcome"] == "unknown" && finding["gap"]["why"].as_str().unwrap_or_default().is_empty() {
+            wrong.push(format!("{name:?} is unknown without a cause"));
+        }
+        if !were.contains_key(&name) && finding["outcome"] != "unknown" && !is_restless(&name.0) {
+            wrong.push(format!("{name:?} is new, and {}", finding["outcome"]));
+        }
+        let again =
+            |action: &Value| action["edit"]["kind"] == "advice" && action["lines"][0].to_string().contains("again");
+        if other["place"]["kind"] == "unknown" && !list(finding, "fix").all(again) {
+            wrong.push(format!("{name:?} is to be mended in a place that is a guess: {}", finding["fix"]));
+        }
+    }
+    wrong
+}
+
+/// Where a place is said to be another one. What could not be read is null, and why stands beside it.
+fn places(base: &Value, other: &Value) -> Vec<String> {
+    let (was, is) = (&base["place"], &other["place"]);
+    let said = list(is, "because").any(|why| {
+        let why = why.as_str().unwrap_or_default();
+        why.contains("not known: ") || why.contains("could not be read: ")
+    });
+    let nothing = |value: &Value| {
+        value.is_null()
+            || ["unknown", "?"].iter().any(|word| value == word)
+            || value.as_array().is_some_and(Vec::is_empty)
+    };
+    let Some(fields) = was.as_object() else { return vec!["no place".to_owned()] };
+    // Of targets that are alike the report is that of the first.
+    let own = ["because", "network_namespace_inode"];
+    let alike = |key: &str| {
+        key == "process"
+            && is[key].is_string()
+            && is[key] != "?"
+            && base["source"] != "live"
+            && other["source"] != "live"
+    };
+    let differing =
+        fields.iter().filter(|(key, was)| !own.contains(&key.as_str()) && !alike(key) && is[key.as_str()] != **was);
+    let wrong = differing.filter(|(key, _)| !(said && nothing(&is[key.as_str()])));
+    wrong
+        .map(|(key, was)| format!("the place's {key} was {was} and is {}: {}", is[key.as_str()], is["because"]))
+        .collect()
+}
+
+fn judge_report(base: &Run) -> Box<dyn Fn(&Run) -> Vec<String>> {
+    let base: Value = serde_json::from_str(&base.stdout).unwrap();
+    Box::new(move |run| match run.code {
+        Some(2) => Vec::new(),
+        _ => parsed(&run.stdout).map_or_else(|wrong| wrong, |report| contradictions(&base, &report)),
+    })
+}
+
+fn audit(scene: &Scene) {
+    each_call_fails(scene, 0, &["--format", "json"], &|| {}, &judge_report);
+}
+
+/// What looks like a container: namespaces of its own, a read-only /proc/sys, and a process that does the work.
+fn container(scene: &Scene) {
+    done(script("mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys", &[]));
+    let _worker = Running::start(script("ulimit -n 300; exec sleep 3000", &[]));
+    let judge = |base: &Run| {
+        let report: Value = serde_json::from_str(&base.stdout).unwrap();
+        assert_eq!(report["place"]["kind"], "container", "{}", report["place"]);
+        assert!(report["place"]["process"].as_str().unwrap_or_default().ends_with(" sleep"), "{}", report["place"]);
+        assert_eq!(report["summary"]["fail"].as_u64().map(|fails| fails > 0), Some(true));
+        judge_report(base)
+    };
+    assert!(eventually(|| Run::of({
+        let mut command = scene.tunecheck();
+        command.args(["--format", "json"]);
+        command
+    })
+    .stdout
+    .contains(" sleep\"")));
+    each_call_fails(scene, 3, &["--format", "json"], &|| {}, &judge);
+}
+
+fn all(scene: &Scene) {
+    let start = || {
+        let mut unshare = program("unshare");
+        unshare.args(["--net", "sleep", "3000"]);
+        Running::start(unshare)
+    };
+    let _subjects = [start(), start()];
+    let arguments = ["--all", "--format", "json"];
+    let found = || {
+        let mut command = scene.tunecheck();
+        command.args(arguments);
+        let fleet: Value = serde_json::from_str(&Run::of(command).stdout).unwrap();
+        let names: Vec<&str> =
+            list(&fleet, "sections").flat_map(|section| list(section, "names")).filter_map(Value::as_str).collect();
+        names.len() == 2 && names.iter().all(|name| name.ends_with(" sleep"))
+    };
+    assert!(eventually(found));
+    each_call_fails(scene, 5, &arguments, &|| {}, &|base| {
+        let base: Value = serde_json::from_str(&base.stdout).unwrap();
+        Box::new(move |run| match run.code {
+            Some(2) => Vec::new(),
+            _ => parsed(&run.stdout).map_or_else(|wrong| wrong, |fleet| lost(&base, &fleet)),
+        })
+    });
+}
+
+/// Targets of a machine that are gone without a word, and what is said of those that are there.
+fn lost(base: &Value, fleet: &Value) -> Vec<String> {
+    let mut wrong = contradictions(&base["host"], &fleet["host"]);
+    // Without the number of the namespace, which is only a name.
+    let process = |name: &Value| name.as_str().and_then(|name| name.rsplit_once(" of ")).map(|(_, of)| of.to_owned());
+    let reports = |fleet: &Value| -> BTreeMap<String, Value> {
+        let named = |section: &Value| {
+            list(section, "names").filter_map(process).map(|name| (name, section["report"].clone())).collect::<Vec<_>>()
+        };
+        list(fleet, "sections").flat_map(named).collect()
+    };
+    let (were, are) = (reports(base), reports(fleet));
+    for (name, report) in &are {
+        match were.get(name) {
+            Some(was) => wrong.extend(contradictions(was, report).into_iter().map(|what| format!("{name}: {what}"))),
+            None => wrong.push(format!("{name} is new")),
+        }
+    }
+    let counted = ["ended", "failed", "left_out"].iter().filter_map(|key| fleet["summary"][*key].as_u64()).sum::<u64>();
+    let partial = fleet["notes"].to_string().contains("could not be read");
+    let missing = were.keys().filter(|name| !are.contains_key(*name)).count();
+    if missing as u64 > counted && !partial {
+        wrong.push(format!(
+            "{missing} targets are gone, and {counted} counted: {} {}",
+            fleet["summary"], fleet["notes"]
+        ));
+    }
+    if fleet["summary"]["ended"] != 0 {
+        wrong.push(format!("nothing ended here: {}", fleet["notes"]));
+    }
+    wrong
+}
+
+fn watch(scene: &Scene) {
+    let arguments = ["watch", "--duration", "20ms", "--interval", "10ms", "--format", "json"];
+    each_call_fails(scene, 1, &arguments, &|| {}, &|base| {
+        let base: Value = serde_json::from_str(&base.stdout).unwrap();
+        Box::new(move |run| match run.code {
+            Some(2) => Vec::new(),
+            _ => parsed(&run.stdout).map_or_else(|wrong| wrong, |verdict| untold(&base, &verdict)),
+        })
+    });
+}
+
+/// Limits that a verdict no longer tells of, or tells of for the first time.
+fn untold(base: &Value, verdict: &Value) -> Vec<String> {
+    let rules = |verdict: &Value, keys: &[&str]| -> BTreeSet<String> {
+        let all = keys.iter().flat_map(|key| list(verdict, key));
+        all.filter_map(|told| told["rule"].as_str()).filter(|rule| !is_restless(rule)).map(str::to_owned).collect()
+    };
+    const KEYS: [&str; 3] = ["hit", "standing", "saturated"];
+    let (were, are) = (rules(base, &KEYS), rules(verdict, &KEYS));
+    let (unknown_before, unknown) = (rules(base, &["unknown"]), rules(verdict, &["unknown"]));
+    let gone = were.iter().filter(|rule| !are.contains(*rule) && !unknown.contains(*rule));
+    let new = are.difference(&were);
+    let guessed = unknown_before.difference(&unknown);
+    gone.map(|rule| format!("{rule} is told no more"))
+        .chain(new.map(|rule| format!("{rule} is told of")))
+        .chain(guessed.map(|rule| format!("{rule} was unknown and is not")))
+        .collect()
+}
+
+/// An empty place for what is written.
+fn cleared(out: &Path) {
+    if out.exists() {
+        fs::remove_dir_all(out).unwrap();
+    }
+}
+
+/// Files below a folder, by their path.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(folder).unwrap().display().to_string(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn snapshot(scene: &Scene) {
+    let out = scene.folder.join("out");
+    let (tunecheck, recorded) = (scene.tunecheck.clone(), out.clone());
+    let replayed = move || {
+        let mut command = Command::new(&tunecheck);
+        command.args(["--format", "json", "--snapshot"]).arg(&recorded);
+        Run::of(command)
+    };
+    let arguments = ["snapshot", out.to_str().unwrap()];
+    each_call_fails(scene, 2, &arguments, &|| cleared(&out), &|_| {
+        let judge = judge_report(&replayed());
+        let (out, replayed) = (out.clone(), replayed.clone());
+        Box::new(move |run| {
+            let whole = replayed();
+            match run.code {
+                // What is not whole is refused.
+                Some(2) if whole.code == Some(2) => Vec::new(),
+                Some(2) => vec![format!("it failed, and {} replays", out.display())],
+                _ if whole.code == Some(2) => vec![format!("it does not replay: {}", whole.stderr)],
+                _ => {
+                    let note = whole.stdout.contains("missing from the snapshot");
+                    judge(&whole).into_iter().chain(note.then(|| "files of it are missing".to_owned())).collect()
+                }
+            }
+        })
+    });
+}
+
+fn fix(scene: &Scene) {
+    let out = scene.folder.join("out");
+    let arguments = ["fix", "--output", out.to_str().unwrap()];
+    each_call_fails(scene, 4, &arguments, &|| cleared(&out), &|_| {
+        let base = files(&out);
+        assert!(base.len() > 1, "{:?}", base.keys());
+        let out = out.clone();
+        Box::new(move |run| {
+            let found = files(&out);
+            if run.code == Some(2) {
+                return found.keys().map(|name| format!("it failed and left {name}")).collect();
+            }
+            let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+            if names(&base) != names(&found) {
+                return vec![format!("it made {:?}", names(&found))];
+            }
+            let last = |text: &[u8]| String::from_utf8_lossy(text).lines().last().map(str::to_owned);
+            let cut = base.iter().zip(found.values()).filter(|((_, whole), text)| last(whole) != last(text));
+            cut.map(|((name, _), text)| format!("{name} ends with {:?}", last(text))).collect()
+        })
+    });
+}
