@@ -4,9 +4,12 @@
 //! root do not make a container; what decides is the runtime's own mounts, the cgroup path, or a pid namespace of its
 //! own together with a read-only /proc/sys or a marker.
 
+mod unread;
+
 use crate::model::fact::{Cause, Gap, Value};
 use crate::model::facts::Facts;
 use crate::model::place::{Kind, NOBODY, Netns, Place, Writable, service_of};
+use unread::{OF_KUBERNETES, SIGNS, failed, unreadable};
 
 /// Facts that a place rests on.
 pub const WANTED: &[&str] = &[
@@ -152,41 +155,6 @@ pub fn describe(place: &Place, facts: &mut Facts) {
     let pod = matches!(place.kind, Kind::Pod | Kind::HostNetworkPod);
     facts.put("kubernetes.pod", Ok(Value::Number(i128::from(pod))), "place");
     facts.put("container", Ok(Value::Number(i128::from(container))), "place");
-}
-
-/// Why a sign of containers is missing, where others could be read: without all of them a host is a guess.
-fn unreadable(facts: &Facts) -> Option<Gap> {
-    const SURE: [&str; 4] = ["namespace.pid.init", "sign.mount", "sign.dockerenv", "sign.containerenv"];
-    let read = |name: &&str| facts.value(name).map_or_else(|gap| gap.cause == Cause::Absent, |_| true);
-    let gap = |name: &&str| {
-        let gap = facts.value(name).err()?;
-        (![Cause::Absent, Cause::NotVisibleHere].contains(&gap.cause)).then_some(gap)
-    };
-    let known = SURE.iter().filter(|name| facts.get(name).is_some());
-    let unsure = if known.clone().any(read) { known.clone().find_map(gap) } else { None };
-    unsure.or_else(|| failed(facts, &SIGNS))
-}
-
-/// Signs of a container, each of which may be the only one.
-const SIGNS: [&str; 8] = [
-    "cgroup.path",
-    "namespace.pid.init",
-    "sign.containerenv",
-    "sign.dockerenv",
-    "sign.manager",
-    "sign.mount",
-    "sign.procsys_readonly",
-    "sign.root",
-];
-/// Signs of a pod, each of which may be the only one.
-const OF_KUBERNETES: [&str; 4] = ["cgroup.path", "sign.kubernetes_env", "sign.mount", "sign.service_account"];
-
-/// Why the first of these is missing that was there to be read.
-fn failed(facts: &Facts, names: &[&str]) -> Option<Gap> {
-    names
-        .iter()
-        .filter(|name| facts.get(name).is_some())
-        .find_map(|name| facts.value(name).err().filter(Gap::is_failure))
 }
 
 fn unknown(why: String) -> String {

@@ -76,7 +76,7 @@ pub(super) fn signs(pid: u32) -> Answer {
         lines.extend(python_server(pid)?.map(|server| format!("server {server}")));
     }
     if lines.iter().any(|line| line == "lib jvm") {
-        lines.extend(perf::signs(pid));
+        lines.extend(perf::signs(pid)?);
     }
     Ok((lines.join("\n") + "\n").into_bytes())
 }
@@ -108,19 +108,22 @@ fn threads(pid: u32) -> io::Result<Vec<String>> {
 }
 
 /// The title that a process wrote over its command line; that of its parent, where only that one has these words.
-fn title_of(pid: u32, words: &str) -> String {
-    let title = |pid: u32| {
-        let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).replace('\0', " ")
+fn title_of(pid: u32, words: &str) -> Result<String, Refusal> {
+    let title = |pid: u32| -> Result<String, Refusal> {
+        let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10)?;
+        Ok(String::from_utf8_lossy(&bytes).replace('\0', " "))
     };
-    let own = title(pid);
+    let own = title(pid)?;
     if own.contains(words) {
-        return own;
+        return Ok(own);
     }
-    let status = Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/status") }).unwrap_or_default();
+    let status = Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/status") })?;
     let status = String::from_utf8_lossy(&status).into_owned();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
-    parent.map(title).filter(|title| title.contains(words)).unwrap_or(own)
+    match parent.filter(|parent| *parent != 0).map(title) {
+        Some(title) => Ok(Some(title?).filter(|title| title.contains(words)).unwrap_or(own)),
+        None => Ok(own),
+    }
 }
 
 /// The server of a Python program: the script that the interpreter runs, the module after `-m`, or the title that it gave

@@ -1,8 +1,9 @@
 //! Each system call of a run fails once, with the errors that a machine in trouble gives.
 //!
 //! From where `main` begins, at every position of every kind of call; which error it is goes round with the position.
-//! With `TUNECHECK_FAULTS=all` every position gets every error, which takes some ten minutes for each verb:
-//! `TUNECHECK_FAULTS=all cargo test --test places each_system_call`.
+//! CI takes a release, named by `TUNECHECK_BINARY`. With `TUNECHECK_FAULTS=all` every position gets every error, which
+//! takes minutes for each verb:
+//! `TUNECHECK_FAULTS=all TUNECHECK_BINARY=$PWD/target/.../release/tunecheck cargo test --test places each_system_call`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -12,7 +13,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{NETWORK, Need, Place, Running, Scene, done, eventually, program, script, timed};
+use crate::harness::{MOUNTS, NETWORK, Need, Place, Running, Scene, done, eventually, program, script, timed};
 use crate::report::Run;
 
 /// Namespaces in which nothing else runs.
@@ -33,10 +34,54 @@ pub(crate) const PLACES: &[Place] = &[
     Place { name: "each_system_call_of_an_audit_of_all_fails_once", needs: NEEDS, own: ALONE, trial: all },
     Place { name: "each_system_call_of_a_watch_fails_once", needs: NEEDS, own: ALONE, trial: watch },
     Place { name: "each_system_call_of_a_snapshot_fails_once", needs: NEEDS, own: ALONE, trial: snapshot },
+    Place {
+        name: "root_that_may_not_join_a_namespace_is_told_why",
+        needs: NEEDS,
+        own: &[],
+        trial: why_a_namespace_could_not_be_joined,
+    },
+    Place {
+        name: "where_nothing_can_be_read_no_gate_holds",
+        needs: &[Need::Root],
+        own: MOUNTS,
+        trial: where_nothing_can_be_read_no_gate_holds,
+    },
     Place { name: "each_system_call_of_a_fix_fails_once", needs: NEEDS, own: ALONE, trial: fix },
 ];
 
 const ERRORS: [&str; 8] = ["EIO", "EACCES", "ENOMEM", "EMFILE", "ENFILE", "EINTR", "EAGAIN", "ENOSPC"];
+
+/// Root is told why it could not, and not that root can.
+fn why_a_namespace_could_not_be_joined(scene: &Scene) {
+    let mut unshare = program("unshare");
+    unshare.args(["--net", "sleep", "3000"]);
+    let subject = Running::start(unshare);
+    let (pid, own) = (subject.0.id().to_string(), fs::read_link("/proc/self/ns/net").unwrap());
+    assert!(eventually(|| fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|other| other != own)));
+    for (calls, error, why) in [
+        ("setns", "EPERM", "(Operation not permitted), although this is root"),
+        ("clone,clone3", "EAGAIN", "(Try again)."),
+        ("setns", "ENOMEM", "(Out of memory)."),
+    ] {
+        let inject = format!("inject={calls}:error={error}");
+        let (run, _) = traced(scene, &["-e", &inject], &["--pid", &pid, "--format", "json"]);
+        let report: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+        let notes = report["notes"].to_string();
+        assert!(notes.contains(why) && !notes.contains("root can"), "{calls} {error}: {notes}");
+        assert_eq!(findings(&report)[&("listen/somaxconn".to_owned(), String::new())]["outcome"], "unknown");
+    }
+}
+
+/// A /proc that shows processes and nothing else leaves nothing to judge.
+fn where_nothing_can_be_read_no_gate_holds(scene: &Scene) {
+    done(script("mount -t proc -o subset=pid proc /proc", &[]));
+    for arguments in [&[][..], &["--fail-on", "never"], &["--all"], &["fix"]] {
+        let mut command = scene.tunecheck();
+        command.args(arguments);
+        let run = Run::of(command);
+        assert!(run.complaint().contains("subset=pid"), "{arguments:?}: {run:?}");
+    }
+}
 
 /// Calls that are left alone, and why.
 const SPARED: &[(&str, &str)] = &[

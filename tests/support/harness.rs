@@ -19,6 +19,8 @@ use crate::needs::{self, find};
 const TRIAL: &str = "TUNECHECK_PLACES_TRIAL";
 /// The folder of that trial. Every process that it starts inherits it, so what stays behind is known by it.
 pub(crate) const FOLDER: &str = "TUNECHECK_PLACES_FOLDER";
+/// Names another binary to test than the one that was built with the tests: a release.
+const BINARY: &str = "TUNECHECK_BINARY";
 /// A trial that takes longer hangs, unless it said before that it takes time.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -202,7 +204,8 @@ fn run_folder() -> &'static Path {
         let folder = env::temp_dir().join(format!("tunecheck-places-{}", std::process::id()));
         fs::create_dir(&folder).unwrap();
         // Not where cargo built it: another user may not be able to enter those folders.
-        fs::copy(env!("CARGO_BIN_EXE_tunecheck"), folder.join("tunecheck")).unwrap();
+        let built = env::var_os(BINARY).map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_tunecheck")), PathBuf::from);
+        fs::copy(built, folder.join("tunecheck")).unwrap();
         for path in [&folder, &folder.join("tunecheck")] {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }

@@ -31,13 +31,13 @@ pub(super) fn answer(pid: u32) -> Answer {
 /// # Errors
 /// It was built, or started, to look for it elsewhere.
 fn path(pid: u32) -> Result<String, Refusal> {
-    let words = title_of(pid, "master process");
+    let words = title_of(pid, "master process")?;
     let words: Vec<&str> = words.split_whitespace().collect();
     let after = |option: &str| {
         let at = words.iter().position(|word| *word == option)?;
         words.get(at + 1).copied()
     };
-    let exe = Live.ask(Query { ask: Ask::Link, of: &format!("/proc/{pid}/exe") }).unwrap_or_default();
+    let exe = Live.ask(Query { ask: Ask::Link, of: &format!("/proc/{pid}/exe") })?;
     let distributed = exe.starts_with(b"/usr/sbin/nginx") || exe.starts_with(b"/usr/bin/nginx");
     match (after("-c"), after("-p")) {
         (Some(file), _) if file.starts_with('/') => Ok(file.to_owned()),

@@ -4,9 +4,11 @@
 //! `jvmstat` of OpenJDK, version 2.0; sizes and names as seen with JDK 17.
 
 use super::super::below::Below;
-use super::super::{Ask, Host, Live, Query};
+use super::super::{Answer, Ask, Host, Live, Query, Refusal};
 use crate::model::bounds;
+use crate::model::fact::Cause;
 
+const LOOP: Refusal = Refusal::Errno(nix::errno::Errno::ELOOP as i32);
 /// Names begin with it in `/tmp`, and end with the user's.
 const FOLDER: &str = "hsperfdata_";
 /// The policies by which both generations together are the heap.
@@ -15,23 +17,36 @@ const TWO_PARTS: [&str; 2] = ["Copy:MSC", "ParScav:MSC"];
 const COLLECTORS: [(&str, &str); 5] =
     [("Serial", "serial"), ("Parallel", "parallel"), ("G1", "g1"), ("Z ", "z"), ("Shenandoah", "shenandoah")];
 
-/// Lines `perf heap BYTES` and `perf collector WORD`; none where the JVM keeps no such file, or keeps it elsewhere.
-pub(super) fn signs(pid: u32) -> Vec<String> {
-    let status = Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/status") }).unwrap_or_default();
+/// Lines `perf heap BYTES` and `perf collector WORD`; none where the JVM keeps no such file, keeps it elsewhere, or shows it
+/// to others than this user.
+///
+/// # Errors
+/// Those of reading it.
+pub(super) fn signs(pid: u32) -> Result<Vec<String>, Refusal> {
+    let status = Live.ask(Query { ask: Ask::Read, of: &format!("/proc/{pid}/status") })?;
     let status = String::from_utf8_lossy(&status).into_owned();
     // The number that the process has in its own pid namespace.
     let number = status.lines().find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().next_back());
     let number: Option<u32> = number.and_then(|number| number.parse().ok());
-    let Ok(root) = Below::process(pid) else { return Vec::new() };
-    let names = root.ask(Query { ask: Ask::List, of: "/tmp" }).unwrap_or_default();
-    let mut files = names
+    let shown = |answer: Answer| match answer {
+        // Anybody may put something into /tmp that is no such file.
+        Err(refusal) if refusal == LOOP || refusal.gap("").cause != Cause::Failed => Ok(None),
+        other => other.map(Some),
+    };
+    let root = Below::process(pid)?;
+    let names = shown(root.ask(Query { ask: Ask::List, of: "/tmp" }))?.unwrap_or_default();
+    let files = names
         .split(|&byte| byte == 0)
         .take(bounds::PERF_ENTRIES.count())
         .filter_map(|name| std::str::from_utf8(name).ok())
         .filter(|name| name.starts_with(FOLDER))
         .filter_map(|name| Some(format!("/tmp/{name}/{}", number?)));
-    let file = files.find_map(|path| root.ask(Query { ask: Ask::Read, of: &path }).ok());
-    file.and_then(|bytes| lines(&bytes)).unwrap_or_default()
+    for path in files {
+        if let Some(bytes) = shown(root.ask(Query { ask: Ask::Read, of: &path }))? {
+            return Ok(lines(&bytes).unwrap_or_default());
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// What a file tells; none if it is not of that form.

@@ -99,7 +99,7 @@ pub(super) fn answer(pid: u32, name: &str) -> Answer {
         reading.file(&file)?;
     }
     let mut lines = reading.lines;
-    for (key, value) in command_line::settings(pid, server) {
+    for (key, value) in command_line::settings(pid, server)? {
         line(&mut lines, "arg", &key, &value);
     }
     Ok(lines.into_bytes())

@@ -6,13 +6,13 @@ use super::{Server, pairs};
 use crate::host::below::Below;
 use crate::host::{Ask, Query, Refusal};
 
-fn words(pid: u32) -> Vec<String> {
-    let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10).unwrap_or_default();
-    bytes
+fn words(pid: u32) -> Result<Vec<String>, Refusal> {
+    let bytes = beginning(&format!("/proc/{pid}/cmdline"), 64 << 10)?;
+    let words = bytes
         .split(|&byte| byte == 0)
         .map(|word| String::from_utf8_lossy(word).into_owned())
-        .filter(|word| !word.is_empty())
-        .collect()
+        .filter(|word| !word.is_empty());
+    Ok(words.collect())
 }
 
 fn elsewhere(why: &str) -> Refusal {
@@ -20,7 +20,7 @@ fn elsewhere(why: &str) -> Refusal {
 }
 
 pub(super) fn haproxy(pid: u32) -> Result<Vec<String>, Refusal> {
-    let words = words(pid);
+    let words = words(pid)?;
     let files: Vec<String> = words
         .windows(2)
         .filter(|pair| pair.first().is_some_and(|word| word == "-f"))
@@ -34,7 +34,7 @@ pub(super) fn haproxy(pid: u32) -> Result<Vec<String>, Refusal> {
 
 /// It writes its address over its command line, so a file counts only if it has that port.
 pub(super) fn redis(pid: u32) -> Result<Vec<String>, Refusal> {
-    let words = words(pid);
+    let words = words(pid)?;
     if let Some(file) = words.get(1).filter(|word| word.starts_with('/')) {
         return Ok(vec![file.clone()]);
     }
@@ -54,7 +54,7 @@ pub(super) fn redis(pid: u32) -> Result<Vec<String>, Refusal> {
 
 /// What ALTER SYSTEM wrote comes after the file of the administrator.
 pub(super) fn postgres(pid: u32) -> Result<Vec<String>, Refusal> {
-    let words = words(pid);
+    let words = words(pid)?;
     let folder = words
         .windows(2)
         .find(|pair| pair.first().is_some_and(|word| word == "-D"))
@@ -72,7 +72,7 @@ pub(super) fn postgres(pid: u32) -> Result<Vec<String>, Refusal> {
 }
 
 pub(super) fn pgbouncer(pid: u32) -> Result<Vec<String>, Refusal> {
-    match words(pid).into_iter().skip(1).find(|word| word.starts_with('/')) {
+    match words(pid)?.into_iter().skip(1).find(|word| word.starts_with('/')) {
         Some(file) => Ok(vec![file]),
         None => Err(elsewhere("its command line names no configuration by a whole path")),
     }
@@ -80,7 +80,7 @@ pub(super) fn pgbouncer(pid: u32) -> Result<Vec<String>, Refusal> {
 
 /// `php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)`; a child's parent is the master.
 pub(super) fn php_fpm(pid: u32) -> Result<Vec<String>, Refusal> {
-    let title = title_of(pid, "master process");
+    let title = title_of(pid, "master process")?;
     let file = title.split_once('(').and_then(|(_, rest)| rest.split(')').next());
     match file.filter(|file| file.starts_with('/')) {
         Some(file) => Ok(vec![file.to_owned()]),
@@ -90,8 +90,8 @@ pub(super) fn php_fpm(pid: u32) -> Result<Vec<String>, Refusal> {
 
 /// Settings that a command line gives, which win over those of files: `-c max_connections=N`, `--max-connections=N` and `-N N`
 /// of PostgreSQL, `-n N` of HAProxy.
-pub(super) fn settings(pid: u32, server: &Server) -> Vec<(String, String)> {
-    settings_in(&words(pid), server)
+pub(super) fn settings(pid: u32, server: &Server) -> Result<Vec<(String, String)>, Refusal> {
+    Ok(settings_in(&words(pid)?, server))
 }
 
 pub(super) fn settings_in(words: &[String], server: &Server) -> Vec<(String, String)> {
