@@ -244,7 +244,7 @@ fn counted(gather: &mut Gather<'_>, groups: &ProcessCGroups, of: &Counted) {
     let share = |path: &str, limit: i128| Ok(used(path)?.saturating_mul(10_000) / limit.max(1));
     let found = limits(gather, &folders, |path| limit(gather, &file(path, of.limit)));
     let binding = found.as_ref().map_err(Gap::clone).and_then(|found| binding(found, share));
-    let found = binding.as_ref().map_err(Gap::clone).and_then(|_| found);
+    let found = binding.as_ref().map_err(Gap::clone).and(found);
     let binding = binding.ok().flatten();
     let readings = found.as_ref().map_err(Gap::clone).map(|_| match binding {
         None => without_limit(of.none, &folders),
@@ -280,19 +280,16 @@ fn binding<'a>(
     limits: &[(&'a str, i128)],
     share: impl Fn(&str, i128) -> Result<i128, Gap>,
 ) -> Result<Option<(&'a str, i128)>, Gap> {
-    let mut nearest: Option<((i128, std::cmp::Reverse<i128>), (&str, i128))> = None;
+    let mut ranked = Vec::new();
     for &(path, limit) in limits {
         let share = match share(path, limit) {
             Err(gap) if gap.is_failure() => return Err(gap),
             share => share.unwrap_or(-1),
         };
-        let rank = (share, std::cmp::Reverse(limit));
-        // Of two that tie the process's own comes first.
-        if nearest.is_none_or(|(other, _)| rank > other) {
-            nearest = Some((rank, (path, limit)));
-        }
+        ranked.push(((share, std::cmp::Reverse(limit)), (path, limit)));
     }
-    Ok(nearest.map(|(_, limit)| limit))
+    // Of two that tie the process's own comes first, and max_by_key would take the last.
+    Ok(ranked.into_iter().rev().max_by_key(|(rank, _)| *rank).map(|(_, limit)| limit))
 }
 
 /// Readings of facts, each with its source.

@@ -82,13 +82,19 @@ fn read(gather: &mut Gather<'_>) {
     gather.put("sign.kubelet", yes_no(found), by);
     if gather.wants("sign.engine") {
         let found = ENGINES.iter().map(|path| gather.host.exists(path).map_err(|refusal| refusal.gap(path)));
-        // One that may not be asked for is as good as none; one that is there decides.
-        let found = found.fold(Ok(false), |found, next| match (&found, &next) {
-            (Ok(true), _) => found,
-            (_, Ok(true)) => next,
-            (Ok(_), Err(gap)) if gap.cause != Cause::Denied => next,
-            _ => found,
-        });
+        let found: Vec<Result<bool, Gap>> = found.collect();
+        // One that is there decides; one that may not be asked for is as good as none.
+        let asked = |found: &&Result<bool, Gap>| !matches!(found, Err(gap) if gap.cause == Cause::Denied);
+        let found = match found.iter().find(|found| **found == Ok(true)) {
+            Some(there) => there,
+            None => found
+                .iter()
+                .filter(asked)
+                .find(|found| found.is_err())
+                .or(found.iter().find(asked))
+                .unwrap_or(&Ok(false)),
+        }
+        .clone();
         gather.put("sign.engine", yes_no(found), ENGINES_READ);
     }
     let manager = "/run/systemd/container";

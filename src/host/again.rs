@@ -5,9 +5,7 @@ use std::io;
 use nix::errno::Errno;
 
 use super::Refusal;
-
-/// How often: a file system of somebody else's may answer so for ever.
-const MOST: usize = 100;
+use crate::model::bounds;
 
 /// What says that a call was broken off by a signal (EINTR), and had no effect.
 pub(super) trait BrokenOff {
@@ -32,9 +30,9 @@ impl BrokenOff for Refusal {
     }
 }
 
-/// The result of a call, which is made until no signal breaks it off.
+/// The result of a call, which is made until no signal breaks it off: a file system of somebody else's may say so for ever.
 pub(super) fn again<T, E: BrokenOff>(mut call: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-    for _ in 1..MOST {
+    for _ in 1..bounds::AGAIN.count() {
         match call() {
             Err(error) if error.is_broken_off() => {}
             other => return other,

@@ -106,6 +106,8 @@ bounds! {
             "a machine without containers has some fifty", "owners are looked for among all processes";
         LISTENING_PROCESSES = 64, Things, "processes that listen whose open files are judged", "a machine has some ten",
             "the open files of the rest are unknown";
+        AGAIN = 100, Things, "times that a call is made which signals break off", "one that is broken off is rare",
+            "what it asks for is unknown";
         CANDIDATES = 200, Things, "processes of one container or namespace that are looked into for who listens",
             "each costs up to a millisecond", "the oldest is audited, and the report says that not all were looked into";
         DEVICES = 256, Things, "interfaces with drops that are looked at", "a node has hundreds of interfaces and few cards",

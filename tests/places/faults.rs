@@ -101,17 +101,11 @@ const SPARED: &[(&str, &str)] = &[
     ("geteuid", "as above"),
 ];
 
-/// How one run goes beside that without a fault: what is wrong with it.
-type Judge<'a> = &'a dyn Fn(&Run) -> Vec<String>;
+/// What is wrong with a run beside that without a fault.
+type Judge = Box<dyn Fn(&Run) -> Vec<String>>;
 
 /// Lets each call of this command fail in turn.
-fn each_call_fails(
-    scene: &Scene,
-    turn: usize,
-    arguments: &[&str],
-    before: &dyn Fn(),
-    judge: &dyn Fn(&Run) -> Box<dyn Fn(&Run) -> Vec<String>>,
-) {
+fn each_call_fails(scene: &Scene, turn: usize, arguments: &[&str], before: &dyn Fn(), judge: &dyn Fn(&Run) -> Judge) {
     before();
     let (base, log) = traced(scene, &[], arguments);
     assert!(matches!(base.code, Some(0 | 1)), "{base:?}");
@@ -129,20 +123,19 @@ fn each_call_fails(
                 runs += 1;
                 failed += usize::from(log.contains("(INJECTED)"));
                 let line = log.lines().find(|line| line.contains("(INJECTED)")).unwrap_or(&inject);
-                for what in sound(&run).into_iter().chain(judge_if_answered(&run, &*judge)) {
+                for what in sound(&run).into_iter().chain(judge_if_answered(&run, &judge)) {
                     wrong.entry(what).or_default().push(line.to_owned());
                 }
             }
         }
     }
-    println!("{runs} runs, {failed} calls failed");
     let told: Vec<String> =
         wrong.iter().map(|(what, lines)| format!("{what}\n    {} times, as {}", lines.len(), lines[0])).collect();
     assert!(wrong.is_empty(), "{} faults of {runs} runs:\n{}", wrong.len(), told.join("\n"));
     assert!(runs > 100 && failed * 10 > runs * 9, "of {runs} calls {failed} failed");
 }
 
-fn judge_if_answered(run: &Run, judge: Judge<'_>) -> Vec<String> {
+fn judge_if_answered(run: &Run, judge: &Judge) -> Vec<String> {
     if matches!(run.code, Some(0..=2)) { judge(run) } else { Vec::new() }
 }
 
@@ -279,7 +272,7 @@ fn places(base: &Value, other: &Value) -> Vec<String> {
         .collect()
 }
 
-fn judge_report(base: &Run) -> Box<dyn Fn(&Run) -> Vec<String>> {
+fn judge_report(base: &Run) -> Judge {
     let base: Value = serde_json::from_str(&base.stdout).unwrap();
     Box::new(move |run| match run.code {
         Some(2) => Vec::new(),
