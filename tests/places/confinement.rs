@@ -64,7 +64,7 @@ fn each_verb_keeps_only_the_rights_that_it_needs(scene: &Scene) {
         (format!("snapshot {made}-too"), "writing to files"),
         ("--all".to_owned(), "programs"),
         ("--pid 1".to_owned(), "programs"),
-        ("watch -- true".to_owned(), "programs"),
+        ("watch -v -- true".to_owned(), "programs"),
         ("probe h2 http://127.0.0.1:1".to_owned(), "connections"),
         ("--workload client --h2 http://127.0.0.1:1".to_owned(), "connections"),
     ] {
