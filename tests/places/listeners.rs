@@ -50,6 +50,12 @@ pub(crate) const PLACES: &[Place] = &[
         own: NETWORK,
         trial: a_queue_that_is_full_before_a_watch_is_no_calm,
     },
+    Place {
+        name: "a_plan_is_held_against_the_open_files_of_who_listens",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("python3")],
+        own: NETWORK,
+        trial: a_plan_is_held_against_the_open_files_of_who_listens,
+    },
 ];
 
 /// Listens on a port of its own with this backlog and never accepts, until its standard input ends.
@@ -246,6 +252,29 @@ fn a_queue_that_is_full_before_a_watch_is_no_calm(scene: &Scene) {
     assert!(run.code == Some(1) && standing.contains(&server.address.as_str()), "{verdict:#}");
     let text = watched(&["--format", "table"]).stdout;
     assert!(text.contains("used up before it began, and all the while: ") && text.contains("accept queue"), "{text}");
+    // What a load drops there was short before it came.
+    let client = "import socket, sys, time\nhost, port = sys.argv[1].split(':')\nfor _ in range(9):\n    s = socket.socket()\n    \
+                  s.setblocking(False)\n    s.connect_ex((host, int(port)))\ntime.sleep(1.3)";
+    let mut under_load = scene.tunecheck();
+    under_load.args(["watch", "--", "python3", "-c", client, &server.address]);
+    let verdict = Run::of(under_load).stderr;
+    assert!(verdict.contains("tunecheck   used up before it began: accept queue"), "{verdict}");
+    assert!(!verdict.contains("hit first"), "{verdict}");
+}
+
+fn a_plan_is_held_against_the_open_files_of_who_listens(scene: &Scene) {
+    loopback_up();
+    let server = Server::listening(&["5"]);
+    let port = format!("--port={}", server.port());
+    let audit = report(scene.tunecheck(), &[&port]);
+    let mut plan = scene.tunecheck();
+    plan.args(["plan", "--solve", "--role", "server", "--concurrency", "5000", "--format", "json", &port]);
+    let run = Run::of(plan);
+    let sizing: Value = serde_json::from_str(&run.stdout).unwrap();
+    let limits = sizing["capacity"]["limits"].as_array().unwrap();
+    let of_process = limits.iter().find(|limit| limit["limit"] == "open files of the process");
+    let now = &of_process.unwrap_or_else(|| panic!("{:#}", sizing["capacity"]))["now"];
+    assert_eq!(now, &audit.finding("files/nofile-soft")["now"]);
 }
 
 fn processes_that_come_and_go(scene: &Scene) {

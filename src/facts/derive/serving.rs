@@ -22,7 +22,7 @@ pub(super) const FORMULAS: &[Formula] = &[
             "limit.nofile.soft of the audited process, else listener[*].nofile.soft",
             "open files at which the process that carries the load fails",
         ),
-        needs: &["process.meant", "limit.nofile.soft", INODE, SOFT],
+        needs: &["process.meant", "limit.nofile.soft", INODE, SOFT, HARD],
         compute: |facts, _| of(facts, "limit.nofile.soft", SOFT),
     },
     Formula {
@@ -42,7 +42,7 @@ pub(super) const FORMULAS: &[Formula] = &[
             "process.fds of the audited process, else listener[*].fds",
             "files that this process has open",
         ),
-        needs: &["process.meant", "process.fds", INODE, SOFT, FDS],
+        needs: &["process.meant", "process.fds", INODE, SOFT, HARD, FDS],
         compute: |facts, _| of(facts, "process.fds", FDS),
     },
     Formula {
@@ -52,7 +52,7 @@ pub(super) const FORMULAS: &[Formula] = &[
             "listener[*].cgroup",
             "cgroup of this process, where none was named",
         ),
-        needs: &["process.meant", INODE, SOFT, CGROUP],
+        needs: &["process.meant", INODE, SOFT, HARD, CGROUP],
         compute: |facts, _| of(facts, "cgroup.path", CGROUP),
     },
     Formula {
@@ -62,7 +62,7 @@ pub(super) const FORMULAS: &[Formula] = &[
             "process.name, else listener[*].owner",
             "the process that carries the load, in words",
         ),
-        needs: &["process.meant", INODE, SOFT],
+        needs: &["process.meant", INODE, SOFT, HARD],
         compute: |facts, _| match least(facts)? {
             None => Ok(Value::Text("this process".into())),
             Some(subject) => Ok(Value::Text(owner(facts, &subject)?)),
@@ -75,7 +75,7 @@ pub(super) const FORMULAS: &[Formula] = &[
             "workload.files_at_least, 0 where no declared port says that the process carries the load; more than its limit where 95 % of that are open",
             "files without which this process does not carry the load",
         ),
-        needs: &["serving.nofile.soft", "serving.fds", "process.meant", INODE, SOFT],
+        needs: &["serving.nofile.soft", "serving.fds", "process.meant", INODE, SOFT, HARD],
         compute: |facts, _| {
             let declared =
                 |subject: &str| facts.ports("workload.ports").is_ok_and(|ports| is_declared(facts, subject, ports));
