@@ -81,7 +81,7 @@ impl Planned<'_> {
             cost: words::with_danger(&self.edit.name, words::cost(self.rule, &self.edit, memory)),
             safety: self.safety(),
             takes_effect: self.rule.takes_effect,
-            prove: words::prove(self.rule, &self.edit.name),
+            prove: words::prove(self.rule, &self.edit.name, self.situation),
             undo,
             edit: Edit::Sysctl(self.edit),
         }
@@ -210,8 +210,13 @@ impl Planned<'_> {
             "and have whoever makes the namespace do it: it is lost with the namespace".to_owned(),
         ];
         let undo = entered(words::unwrite(&self.edit));
+        let shown = self.rule.fix.prove.is_empty().then(|| entered(format!("sysctl -n {}", self.edit.name)).into());
         let who = place::writer_in_netns(self.situation.place);
-        self.act(Site::Here, who, lines, &whose, undo)
+        let action = self.act(Site::Here, who, lines, &whose, undo);
+        match shown {
+            Some(prove) => Action { prove, ..action },
+            None => action,
+        }
     }
 
     fn on_node(self, who: &str) -> Action {

@@ -123,7 +123,7 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
             // What follows may rest on this one: ports are reserved before a range is widened over them.
             Err(gap) => {
                 let words = format!("first find out what {} needs: {}", fix.name, gap.why);
-                actions.push(advice(rule, Site::Owner, place::owner(situation.place), words));
+                actions.push(advice(rule, Site::Owner, place::owner(situation.place), words, situation));
                 break;
             }
         }
@@ -138,8 +138,8 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
         actions.extend(resolver(rule, ndots, situation));
     }
     let told = |site, who: &str, words: &str| Action {
-        prove: words::command(rule.fix.prove, situation),
-        ..advice(rule, site, who, filled(words))
+        prove: words::in_netns(rule, words::command(rule.fix.prove, situation), situation.place),
+        ..advice(rule, site, who, filled(words), situation)
     };
     if !rule.fix.application.is_empty() {
         actions.push(told(Site::Application, "the application's owner", rule.fix.application));
@@ -168,7 +168,7 @@ fn parameter(rule: &Rule, fix: &SysctlFix, subject: Option<&str>, situation: Sit
         "this kernel takes {} from the module alone, so as root: echo {wanted} > /sys/module/nf_conntrack/parameters/hashsize; and for the next boot in /etc/modprobe.d: options nf_conntrack hashsize={wanted}",
         fix.name
     );
-    (live < wanted).then(|| advice(rule, Site::Owner, place::owner(situation.place), words))
+    (live < wanted).then(|| advice(rule, Site::Owner, place::owner(situation.place), words, situation))
 }
 
 /// A pod's resolver that asks for a name as it stands before it tries the search list. It is only ever brought down to
@@ -198,7 +198,7 @@ fn resolver(rule: &Rule, ndots: u32, situation: Situation<'_>) -> Option<Action>
     })
 }
 
-fn advice(rule: &Rule, site: Site, who: &str, words: String) -> Action {
+fn advice(rule: &Rule, site: Site, who: &str, words: String, situation: Situation<'_>) -> Action {
     Action {
         site,
         who: who.to_owned(),
@@ -209,7 +209,7 @@ fn advice(rule: &Rule, site: Site, who: &str, words: String) -> Action {
         cost: if rule.fix.sysctl.is_empty() && rule.fix.nofile.is_none() { rule.fix.cost } else { "" }.to_owned(),
         safety: rule.fix.safety,
         takes_effect: rule.takes_effect,
-        prove: rule.fix.prove.into(),
+        prove: words::in_netns(rule, rule.fix.prove.into(), situation.place),
         undo: "put the former setting back".to_owned(),
     }
 }

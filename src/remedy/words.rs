@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use super::{Situation, quoted};
 use crate::model::action::SysctlEdit;
-use crate::model::fact::{Unit, Value};
+use crate::model::fact::{Scope, Unit, Value};
 use crate::model::facts::{grouped, humane, placeholders_filled};
+use crate::model::fix::Effect;
+use crate::model::place::{Netns, Place};
 use crate::model::rule::Rule;
 use crate::model::sysctl::danger::danger;
 
@@ -64,8 +66,24 @@ pub(super) fn command(command: &'static str, situation: Situation<'_>) -> Cow<'s
 }
 
 /// The command that shows a sysctl's new value, or the rule's own proof.
-pub(super) fn prove(rule: &Rule, name: &str) -> Cow<'static, str> {
-    if rule.fix.prove.is_empty() { format!("sysctl -n {}", quoted(name)).into() } else { rule.fix.prove.into() }
+pub(super) fn prove(rule: &Rule, name: &str, situation: Situation<'_>) -> Cow<'static, str> {
+    match rule.fix.prove {
+        "" => format!("sysctl -n {}", quoted(name)).into(),
+        own => in_netns(rule, own.into(), situation.place),
+    }
+}
+
+/// A rule's proof in the network namespace that it speaks of: where that is another process's, one that enters it. Where the
+/// change starts the process anew, its number is not known yet.
+pub(super) fn in_netns(rule: &Rule, command: Cow<'static, str>, place: &Place) -> Cow<'static, str> {
+    let of_netns = !command.is_empty() && (rule.scope == Scope::Netns || command.starts_with("ss "));
+    match place.pid().filter(|_| of_netns && place.netns == Netns::Child) {
+        None => command,
+        Some(_) if matches!(rule.takes_effect, Effect::Relisten | Effect::Restart | Effect::NewPods) => {
+            format!("nsenter -t PID -n {command}").into()
+        }
+        Some(pid) => format!("nsenter -t {pid} -n {command}").into(),
+    }
 }
 
 /// The proof of new limits on open files.
