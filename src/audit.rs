@@ -134,6 +134,8 @@ pub(crate) struct Beside<'a> {
     pub(crate) peers: Option<&'a Peers>,
     /// A service that carries the load, whether or not it runs.
     pub(crate) service: Option<&'a Service>,
+    /// Whether the audited process was taken for all that are where it is, and named by nobody.
+    pub(crate) unnamed: bool,
 }
 
 /// A service by its configuration.
@@ -173,13 +175,16 @@ pub(crate) fn audit_over(
     beside: Beside<'_>,
     told: Told,
 ) -> Result<Report, NothingReadable> {
-    let Beside { sampling, peers, service } = beside;
+    let Beside { sampling, peers, service, unnamed } = beside;
     // What several stages need is asked once, so that all of them judge one moment.
     let once = Recorder::new(host);
     let window = sampling.map_or(0, Sampling::milliseconds);
     let mut facts = facts::looking_for(window, host.process().is_some(), peers);
     if let Some(service) = service {
         service.describe(&mut facts);
+    }
+    if unnamed {
+        facts.put("process.meant", Ok(Value::Number(0)), "");
     }
     let mut declared = facts.clone();
     facts::declare(&mut declared, workload);

@@ -42,7 +42,8 @@ pub(crate) fn fleet(
                 continue;
             }
         };
-        let report = audit_over(&of, rules, workload, Beside::default(), told);
+        let beside = Beside { unnamed: !survey.named, ..Beside::default() };
+        let report = audit_over(&of, rules, workload, beside, told);
         match report {
             // What is read of a process that ends is not what it was.
             _ if !of.lives() => fleet.ended += 1,

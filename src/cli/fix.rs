@@ -26,7 +26,7 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
             let (peers, note) = probe::ask_for(workload.role, &args.source.peer)?;
             note.iter().for_each(|note| complain(&report::sanitized(note)));
             let service = settings::service(&args.unit, host.as_ref());
-            let beside = Beside { sampling: None, peers: peers.as_ref(), service: service.as_ref() };
+            let beside = Beside { sampling: None, peers: peers.as_ref(), service: service.as_ref(), unnamed: false };
             (audit_over(host.as_ref(), &rules, &workload, beside, Told::Wrong)?, Some(host))
         }
         Some(path) => (recorded(path, &rules).with_context(|| format!("--from {}", path.display()))?, None),

@@ -113,7 +113,8 @@ fn audit_verb(args: &AuditArgs) -> Result<Exit> {
     let host = settings::audited(&args.source, args.targets.unit.as_deref())?;
     let (peers, of_peer) = probe::ask_for(workload.role, &args.source.peer)?;
     let peers = ManuallyDrop::new(peers);
-    let beside = Beside { sampling: settings::sampling(&args.sample), peers: peers.as_ref(), service: None };
+    let beside =
+        Beside { sampling: settings::sampling(&args.sample), peers: peers.as_ref(), service: None, unnamed: false };
     let mut report = ManuallyDrop::new(audit_over(host.as_ref(), &rules, &workload, beside, told)?);
     if host.is_gone() {
         bail!("{} ended while it was read: what was missing then is no answer", host.source());

@@ -64,7 +64,10 @@ fn tuned(context: Context<'_>, key: &str) -> Option<String> {
 
 /// Whether the process is one that was found by what it listens on.
 fn is_found(context: Context<'_>) -> bool {
-    let named = context.facts.holds("process.meant") || context.place.process.is_some();
+    let named = match context.facts.value("process.meant") {
+        Ok(meant) => *meant == Value::Number(1),
+        Err(_) => context.place.process.is_some(),
+    };
     !named && context.facts.text("serving.process").is_some()
 }
 

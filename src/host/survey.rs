@@ -44,6 +44,8 @@ pub struct Survey {
     pub nameless: Option<Refusal>,
     /// Whether this is root.
     pub as_root: bool,
+    /// Whether the processes that stand for the subjects are those of a name that was asked for.
+    pub named: bool,
 }
 
 /// A container, or a network namespace without one.
@@ -113,7 +115,7 @@ pub fn survey(name: Option<&str>) -> io::Result<Survey> {
 }
 
 fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>, named: &BTreeMap<u64, String>) -> Survey {
-    let mut survey = Survey::default();
+    let mut survey = Survey { named: name.is_some(), ..Survey::default() };
     let one_of_each: BTreeMap<u64, u32> =
         all.iter().filter_map(|process| Some((process.netns?, process.pid))).collect();
     let mut groups: BTreeMap<Key, Vec<Process>> = BTreeMap::new();

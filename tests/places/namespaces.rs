@@ -209,6 +209,29 @@ fn listeners_are_those_of_the_own_network_namespace(scene: &Scene) {
     let mut inside = program("nsenter");
     inside.arg("--net").arg(format!("--target={}", neighbour.process.id())).arg(&scene.tunecheck);
     assert_eq!(report(inside, &[]).subjects("listen/backlog"), [neighbour.port.as_str()]);
+    // Seen from outside, what shows that a change acts is run in there as well.
+    let pid = neighbour.process.id().to_string();
+    let outside = report(scene.tunecheck(), &["--pid", &pid, "--burst", "5000"]);
+    let of_netns = outside.findings().filter(|finding| finding["scope"] == "netns");
+    let proofs: Vec<&str> = of_netns
+        .flat_map(|finding| finding["fix"].as_array().unwrap())
+        .map(|fix| fix["prove"].as_str().unwrap())
+        .collect();
+    let enter = ["nsenter -t PID -n ".to_owned(), format!("nsenter -t {pid} -n ")];
+    assert!(
+        !proofs.is_empty() && proofs.iter().all(|proof| enter.iter().any(|start| proof.starts_with(start))),
+        "{proofs:?}"
+    );
+    // Nobody named it, nor a port, so what it is given fails no load.
+    let mut all = scene.tunecheck();
+    all.args(["--all", "--format", "json", "--connections", "100000000"]);
+    let fleet: serde_json::Value = serde_json::from_str(&Run::of(all).stdout).unwrap();
+    let sections = fleet["sections"].as_array().unwrap().iter();
+    let namespaces = sections.filter(|section| section["report"]["place"]["kind"] == "namespace");
+    let findings: Vec<_> = namespaces.flat_map(|section| section["report"]["findings"].as_array().unwrap()).collect();
+    let soft = |finding: &&&serde_json::Value| finding["rule"] == "files/nofile-soft";
+    assert!(findings.iter().any(|finding| soft(&finding)), "{fleet:#}");
+    assert!(findings.iter().filter(soft).all(|finding| finding["outcome"] != "fail"), "{fleet:#}");
 }
 
 fn without_proc_it_says_one_line(scene: &Scene) {
