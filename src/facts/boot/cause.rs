@@ -3,6 +3,8 @@
 use super::super::kernel::{ONLINE, cpu_list};
 use super::super::signs::PODS;
 use super::super::{Gather, text, tuned};
+use super::files::{RUNNING, reader};
+use super::lines::Reader;
 use super::read_one;
 use crate::host::Host;
 use crate::model::fact::{Cause, Value};
@@ -83,6 +85,22 @@ fn is_of_interface(name: &str) -> bool {
 
 /// Why the value now is another one than a line sets.
 pub(super) fn of_drift(gather: &Gather<'_>, name: &str, at: &str, live: &Value) -> String {
+    let why = of_overwriting(gather, name, at, live);
+    match were_applied(gather.host) {
+        true => why,
+        false => format!(
+            "nothing here shows that systemd ran (there is no {RUNNING}), so the boot files may never have been applied; if they were: {why}"
+        ),
+    }
+}
+
+/// Whether the boot files were applied, as far as it shows: a script of init applies them without a trace.
+fn were_applied(host: &dyn Host) -> bool {
+    reader(host) == Some(Reader::Procps) || !matches!(host.exists(RUNNING), Ok(false))
+}
+
+/// Why, if the line was applied.
+fn of_overwriting(gather: &Gather<'_>, name: &str, at: &str, live: &Value) -> String {
     let shown = live.plain();
     if let Some((_, profile)) = tuned::written_over(gather.host, name, at).filter(|(value, _)| value == live) {
         return format!(

@@ -62,6 +62,9 @@ impl Files {
     }
 }
 
+/// There while systemd is the init.
+pub(super) const RUNNING: &str = "/run/systemd/system";
+
 /// Who applies them, as far as it shows: systemd where it runs or lies, or a script of init that calls `sysctl --system`.
 /// Of others, such as those of busybox and OpenWrt, the order is not known here.
 pub(super) fn reader(host: &dyn Host) -> Option<Reader> {
@@ -70,7 +73,7 @@ pub(super) fn reader(host: &dyn Host) -> Option<Reader> {
         Err(refusal) if refusal.gap(path).is_failure() => None,
         other => Some(other.unwrap_or(false)),
     };
-    if exists("/run/systemd/system")? {
+    if exists(RUNNING)? {
         return Some(Reader::Systemd);
     }
     match host.link("/sbin/init") {

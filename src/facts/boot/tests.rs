@@ -250,6 +250,19 @@ fn a_key_of_the_machine_is_compared_and_shown_to_nobody() {
 }
 
 #[test]
+fn where_no_systemd_ran_nobody_knows_whether_the_files_were_applied() {
+    let cause = |by: (&'static str, &'static str)| {
+        let told = facts(&[by, (SOMAXCONN, "128\n"), ("/etc/sysctl.d/50-site.conf", "net.core.somaxconn = 65535\n")]);
+        told.text("boot[net.core.somaxconn].cause").unwrap().to_owned()
+    };
+    let never = "may never have been applied";
+    assert!(cause(("/usr/lib/systemd/systemd-sysctl", "")).contains(never));
+    for by in [SYSTEMD, ("/etc/init.d/procps", "")] {
+        assert!(!cause(by).contains(never) && cause(by).starts_with("it was set by hand"), "{by:?}");
+    }
+}
+
+#[test]
 fn a_line_of_sysctl_conf_that_systemd_does_not_read_sets_nothing() {
     let live = (SOMAXCONN, "4096\n");
     let line = ("/etc/sysctl.conf", "# site\nnet.core.somaxconn = 65535\n");
