@@ -91,12 +91,16 @@ fn unknown(verdict: &Verdict) -> BTreeMap<&str, Vec<&str>> {
 }
 
 fn headline(verdict: &Verdict) -> String {
-    let first = match verdict.hit.first() {
-        Some(trace) => format!("hit first: {}, {}", named(trace), at(trace.hit)),
-        None => match verdict.standing.first() {
-            Some(trace) => format!("used up before it began, and all the while: {}", named(trace)),
-            None => "no limit was hit".to_owned(),
-        },
+    let first = match (verdict.hit.first(), verdict.standing.first()) {
+        (Some(trace), _) if trace.standing => {
+            format!("used up before it began: {}, which first refused {}", named(trace), at(trace.hit))
+        }
+        (Some(trace), None) => format!("hit first: {}, {}", named(trace), at(trace.hit)),
+        (Some(trace), Some(stood)) => {
+            format!("hit first: {}, {}; used up before it began: {}", named(trace), at(trace.hit), named(stood))
+        }
+        (None, Some(trace)) => format!("used up before it began, and all the while: {}", named(trace)),
+        (None, None) => "no limit was hit".to_owned(),
     };
     let end = match (&verdict.command, verdict.exit, verdict.signal) {
         (None, _, _) => String::new(),
@@ -113,7 +117,10 @@ fn of_stage(verdict: &Verdict, stage: Stage) -> String {
         traces
             .iter()
             .filter(|trace| trace.last.stage == stage)
-            .map(|trace| format!("{} {}", named(trace), at(trace.hit)))
+            .map(|trace| match trace.standing {
+                true => format!("{}, used up before it began, first refused {}", named(trace), at(trace.hit)),
+                false => format!("{} {}", named(trace), at(trace.hit)),
+            })
             .collect()
     };
     let mut hit = at_stage(&verdict.hit);
