@@ -112,13 +112,17 @@ fn read(gather: &mut Gather<'_>) {
     gather.put("sign.kubernetes_env", yes_no(set), variable);
     let fs = gather.host.ask(Query { ask: Ask::Statfs, of: "/proc/sys" });
     let readonly = fs.map(|bytes| bytes.ends_with(b"readonly=1")).map_err(|refusal| refusal.gap("/proc/sys"));
-    gather.put("sign.procsys_readonly", yes_no(readonly), "statfs /proc/sys");
     let writable = match gather.host.ask(Query { ask: Ask::Writable, of: PROBE }) {
         Ok(_) => Ok(true),
+        // Who does not get as far as the mount learns nothing of the file in it.
+        Err(refusal) if refusal.is_denied() && readonly.as_ref().is_err_and(|gap| gap.cause == Cause::Denied) => {
+            Err(refusal.gap(PROBE))
+        }
         Err(refusal) if refusal.is_denied() => Ok(false),
         Err(refusal) if refusal.is_read_only() => Ok(false),
         Err(refusal) => Err(refusal.gap(PROBE)),
     };
+    gather.put("sign.procsys_readonly", yes_no(readonly), "statfs /proc/sys");
     gather.put("sign.procsys_writable", yes_no(writable), format!("faccessat {PROBE}"));
 }
 

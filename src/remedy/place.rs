@@ -5,7 +5,7 @@ use crate::model::place::{Kind, Place, Writable};
 /// Who can write a sysctl of the machine, a file or a limit where the audit stands.
 pub(super) fn writer(place: &Place) -> &'static str {
     match (place.kind, place.writable) {
-        (Kind::Unknown, _) => "root on that machine",
+        (Kind::Unknown, _) if place.process.is_none() => "root on that machine",
         (Kind::Namespace, _) if place.uid.is_none() => "whoever makes that network namespace, or root in it",
         _ if place.uid == Some(0) && !place.is_root() => "root of this machine, not root of this user namespace",
         (_, Writable::Yes) if place.is_root() => "root, as this audit ran",
@@ -34,6 +34,7 @@ pub(super) fn owner(place: &Place) -> &'static str {
         Kind::Pod | Kind::HostNetworkPod => "the pod's owner or the node's administrator",
         Kind::Container => "whoever starts the container",
         Kind::Host | Kind::Namespace => "the administrator of this machine",
+        Kind::Unknown if place.process.is_some() => "the administrator of this machine",
         Kind::Unknown => "the administrator of that machine",
     }
 }
