@@ -328,7 +328,9 @@ fn nothing_readable(host: &dyn Host) -> NothingReadable {
             format!("{why}. Is /proc mounted here, and whole? (mount -t proc proc /proc, without subset=pid)")
         }
         ("live", _) => why.to_owned(),
-        (source, _) => format!("{source} holds nothing that an audit reads ({why})"),
+        (source, _) => format!(
+            "{source} holds nothing that an audit reads: no {TRIED} and nothing else of a running kernel ({why}). Files below /etc alone are not judged; tunecheck snapshot DIR on the machine records what is needed"
+        ),
     })
 }
 

@@ -218,7 +218,7 @@ fn shortfall(actions: &[Action], need: i128) -> Option<String> {
     let usable = i128::from(reserved.map_or(range.count(), |reserved| range.difference(reserved).count()));
     (usable < need).then(|| {
         format!(
-            "even so {} ports, and connect() is quick with {} or more: the rest takes more destination or source addresses, fewer connections, or connections that are kept",
+            "there are {} ports even then, and connect() is quick with {} or more: what is missing takes more destination or source addresses, fewer connections, or connections that are kept open",
             grouped(usable),
             grouped(need)
         )
