@@ -205,7 +205,7 @@ fn line(sheet: &mut Sheet<'_>, y: u16, layout: Layout, row: &Row, selected: bool
     put(sheet, &right(&when, hit), hit, base);
     put(sheet, "", 1, base);
     let signs = sheet.signs;
-    put(sheet, &signs.fit(&name(&row.key), named), named, base);
+    put(sheet, &signs.fit(&name(row), named), named, base);
     if let Some(gap) = row.gap.as_ref().filter(|_| row.state == State::Unknown) {
         let room = figures + bar + 6 + speed + course;
         // A few letters of a sentence say nothing: Enter shows it.

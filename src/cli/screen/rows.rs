@@ -1,7 +1,7 @@
 //! One row for each limit, from one reading and from what came before it. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::fact::Unit;
 use crate::model::watch::{Meter, Rise, State, Tick};
@@ -22,6 +22,8 @@ pub(super) struct Row {
     pub(super) rule: &'static str,
     /// How near it is.
     pub(super) state: State,
+    /// Whether it speaks of all subjects together, and some have a row of their own.
+    pub(super) of_all: bool,
     /// Whether it was hit before and is not there any more, such as a listener that was closed.
     pub(super) gone: bool,
     /// What is in use; of a counter, its total.
@@ -50,6 +52,7 @@ impl Row {
             key: (meter.limit, meter.subject.clone()),
             rule: meter.rule,
             state: meter.state,
+            of_all: false,
             gone: false,
             used: meter.used,
             of: meter.of,
@@ -182,6 +185,11 @@ impl Past {
         for trace in course.traces().filter(|trace| trace.hit.is_some()) {
             let row = Row { gone: true, ..Row::of(&trace.last, None, trace.hit) };
             found.entry(row.key.clone()).or_insert(row);
+        }
+        let of_one: BTreeSet<&str> =
+            found.keys().filter(|(_, subject)| subject.is_some()).map(|(limit, _)| *limit).collect();
+        for ((limit, subject), row) in &mut found {
+            row.of_all = subject.is_none() && of_one.contains(limit);
         }
         found.into_values().collect()
     }

@@ -29,11 +29,11 @@ course   the last readings, the newest at the right
 
 up down j k PgUp PgDn Home End   select a row, scroll
 Enter     what the row's limit means and what to change
-Esc       back; quits where there is nothing to go back to
+q Esc     back; quits where there is nothing to go back to
 s         sort by worst, name, rate
 Space p   hold the picture; readings go on, and what is hit is kept
 Ctrl-Z    suspend
-q Ctrl-C  quit
+Ctrl-C    quit
 ";
 
 /// What a key asks the loop to do.
@@ -216,7 +216,7 @@ impl<'a> View<'a> {
 
     fn explain(&mut self) {
         let Some(row) = self.picture.rows.get(self.selected()) else { return };
-        let title = format!("{}  {}", row.rule, name(&row.key));
+        let title = format!("{}  {}", row.rule, name(row));
         let about = Some((row.rule, row.key.clone(), row.gap.clone()));
         let pane = Pane { title, lines: Vec::new(), scroll: 0, about };
         self.pane = Some(self.laid_out(pane));
@@ -270,9 +270,10 @@ impl<'a> View<'a> {
 }
 
 /// A limit with its subject.
-pub(super) fn name(key: &Key) -> String {
-    match &key.1 {
-        Some(subject) => format!("{} {}", key.0, safe(subject)),
-        None => key.0.to_owned(),
+pub(super) fn name(row: &Row) -> String {
+    match &row.key {
+        (limit, Some(subject)) => format!("{limit} {}", safe(subject)),
+        (limit, None) if row.of_all => format!("{limit} (all)"),
+        (limit, None) => (*limit).to_owned(),
     }
 }

@@ -103,7 +103,7 @@ tunecheck watch  node-a  host, init network namespace                      at 3s
 workload server  6,000 connections, burst 600               every 1 s, reading 2
       hit at limit                       used/limit         use   rate   course
 >HIT      3s accept queue 127.0.0.1:8080        9/9 █████  100%              ▁█
- HIT      3s accept queue                     1,234               15/s       ▁█
+ HIT      3s accept queue (all)               1,234               15/s       ▁█
  ok          accept queue 127.0.0.1:9090      1/129 ░░░░░    0%              ▁▁
  ?           neighbour table (IPv4)      host-wide, and visi… network namespace";
     assert_eq!(lines.join("\n"), expected);
@@ -119,7 +119,7 @@ node-a  host, in…etwork namespace  at 3s
 server  6,000 …ons, burst 600  every 1 s
       hit at limit                  use
 >HIT      3s accept que….0.1:8080  100%
- HIT      3s accept queue          15/s
+ HIT      3s accept queue (all)    15/s
  ok          accept que….0.1:9090    0%
  ?           neighbour …le (IPv4)
 
