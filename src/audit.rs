@@ -51,8 +51,18 @@ pub struct Read {
 /// Reads what judging these rules needs, and derives what follows.
 pub fn read<'a>(host: &dyn Host, rules: impl Iterator<Item = &'a Rule>, workload: &Workload) -> Read {
     let mut facts = facts::looking_for(0, host.process().is_some(), None);
+    say_who_serves(&mut facts, workload);
     facts::gather(host, wanted(rules.flat_map(Rule::judged_by)), &mut facts);
     read_of(facts, workload)
+}
+
+/// Who may carry the load decides who is looked at.
+fn say_who_serves(facts: &mut Facts, workload: &Workload) {
+    let mut declared = facts.clone();
+    facts::declare(&mut declared, workload);
+    for name in ["workload.ports", "workload.role"] {
+        facts.put(name, declared.value(name).cloned(), "");
+    }
 }
 
 /// Whether tunecheck itself is in a container.
@@ -188,10 +198,7 @@ pub(crate) fn audit_over(
     }
     let mut declared = facts.clone();
     facts::declare(&mut declared, workload);
-    // Who may carry the load decides who is looked at.
-    for name in ["workload.ports", "workload.role"] {
-        facts.put(name, declared.value(name).cloned(), "");
-    }
+    say_who_serves(&mut facts, workload);
     let mut asked: Vec<&Rule> = rules.iter().filter(|rule| may_apply(rule, workload.role, &declared)).collect();
     // What the place or a cheap fact rules out is not read. While counters are watched that is too early to tell.
     if sampling.is_none() {

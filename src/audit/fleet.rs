@@ -42,7 +42,7 @@ pub(crate) fn fleet(
                 continue;
             }
         };
-        let beside = Beside { unnamed: !survey.named, ..Beside::default() };
+        let beside = Beside { unnamed: !subject.meant, ..Beside::default() };
         let report = audit_over(&of, rules, workload, beside, told);
         match report {
             // What is read of a process that ends is not what it was.

@@ -44,8 +44,6 @@ pub struct Survey {
     pub nameless: Option<Refusal>,
     /// Whether this is root.
     pub as_root: bool,
-    /// Whether the processes that stand for the subjects are those of a name that was asked for.
-    pub named: bool,
 }
 
 /// A container, or a network namespace without one.
@@ -53,6 +51,8 @@ pub struct Survey {
 pub struct Subject {
     /// What it is called.
     pub name: String,
+    /// Whether the process that stands for it is one that is meant: of a container, or of a name that was asked for.
+    pub meant: bool,
     processes: Vec<Process>,
     shared: Rc<Shared>,
 }
@@ -115,7 +115,7 @@ pub fn survey(name: Option<&str>) -> io::Result<Survey> {
 }
 
 fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>, named: &BTreeMap<u64, String>) -> Survey {
-    let mut survey = Survey { named: name.is_some(), ..Survey::default() };
+    let mut survey = Survey::default();
     let one_of_each: BTreeMap<u64, u32> =
         all.iter().filter_map(|process| Some((process.netns?, process.pid))).collect();
     let mut groups: BTreeMap<Key, Vec<Process>> = BTreeMap::new();
@@ -146,6 +146,7 @@ fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>, named: 
     survey.left_out = groups.len().saturating_sub(bounds::TARGETS.count());
     groups.truncate(bounds::TARGETS.count());
     for (key, processes) in groups {
+        let meant = name.is_some() || !matches!(key, Key::Netns(_));
         let name = match &key {
             Key::Container(id) => in_words(id, &processes, names.get_or_init(Names::read)),
             Key::Cgroup(path) => format!("cgroup {}", shown(path)),
@@ -157,7 +158,7 @@ fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>, named: 
                 format!("network namespace {called}of {}", first.map(Process::words).unwrap_or_default())
             }
         };
-        survey.subjects.push(Subject { name, processes, shared: Rc::clone(&shared) });
+        survey.subjects.push(Subject { name, meant, processes, shared: Rc::clone(&shared) });
     }
     if name.is_none() {
         survey.empty = unused(named, &one_of_each);
