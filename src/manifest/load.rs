@@ -10,6 +10,7 @@ use crate::model::finding::Outcome;
 use crate::model::kernel_sysctls::SOMAXCONN;
 use crate::model::manifest::{Fault, Mark};
 use crate::model::pod_sysctl::RANGE;
+use crate::model::sysctl::known::CONNTRACK_MAX;
 use crate::model::workload::Workload;
 
 const SOMAXCONN_NAME: &str = "net.core.somaxconn";
@@ -134,7 +135,17 @@ impl Load<'_> {
                 (if stated.is_some() { Outcome::Warn } else { Outcome::Unknown }, says)
             }
         };
-        let change = format!("maxPerCore: 1 with min: {}", self.workload.entries(None).max(MIN));
+        let entries = self.workload.entries(None).max(MIN);
+        let change = match each {
+            0 => format!("{CONNTRACK_MAX} {entries} or more on the node; kube-proxy then leaves it as it is"),
+            // The product is bounded there, so that no node has more than such a min.
+            2.. if is_bounded && entries > MOST_CONNTRACK.unsigned_abs() => format!(
+                "min: {entries}; where every kube-proxy is 1.36 or later with maxPerCore: 1, else with maxPerCore as it is"
+            ),
+            _ => format!(
+                "min: {entries}, and maxPerCore as it is: a smaller one cuts the table of nodes with many cores"
+            ),
+        };
         let subject = "KubeProxyConfiguration".to_owned();
         faults.push(fault("load", outcome, stated.unwrap_or(whole), subject, [says, change]));
     }

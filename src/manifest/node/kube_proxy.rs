@@ -80,8 +80,7 @@ pub(super) fn judge(config: Node<'_>, options: Options<'_>, faults: &mut Vec<Fau
         0 => {
             let says =
                 format!("conntrack.min {min} is not read where maxPerCore is 0: the node keeps its nf_conntrack_max");
-            let change =
-                "maxPerCore: 1, so that min counts on every node; or delete min, and set the sysctl on the node";
+            let change = "delete min, and set the sysctl on the node; or maxPerCore: 1, which gives every node this min, also where it has more";
             push(Outcome::Warn, node, says, change);
         }
         per_core if per_core > 1 && min > MOST_CONNTRACK && MOST_CONNTRACK / per_core < MOST_CORES && is_bounded => {
@@ -90,7 +89,12 @@ pub(super) fn judge(config: Node<'_>, options: Options<'_>, faults: &mut Vec<Fau
                  maxPerCore x cores is bounded by it, and min is not read above it",
                 MOST_CONNTRACK / per_core
             );
-            push(Outcome::Warn, node, says, "maxPerCore: 1 with this min");
+            push(
+                Outcome::Warn,
+                node,
+                says,
+                "maxPerCore: 1 with this min, where every kube-proxy is 1.36 or later: an older one would cut the table of larger nodes",
+            );
         }
         _ => {}
     }
