@@ -7,6 +7,7 @@ use super::shell::Then;
 use super::tree::Node;
 use super::{Options, admission, shown};
 use crate::model::finding::Outcome;
+use crate::model::fix::Pod;
 use crate::model::kernel_sysctls::{self, Whose};
 use crate::model::manifest::{Fault, Mark};
 use crate::model::sysctl::{self, dotted};
@@ -92,12 +93,17 @@ fn one(
     }
     let on_node = write.is_on_node || (is_of_network && spec.is("hostNetwork"));
     let can_write = is_privileged(container) || write.is_on_node;
+    let whose = known.map(|sysctl| sysctl.whose);
+    let of_pod = match is_of_network {
+        true => !on_node,
+        false => whose == Some(Whose::IpcNamespace) && !spec.is("hostIPC") && !write.is_on_node,
+    };
     if !can_write && spec.is_whole() && !is_unmasked(container) {
         let why = format!("{name}: /proc/sys is read-only in a container that is not privileged");
-        push(Outcome::Fail, fails(&why), elsewhere(&write.name, options));
+        let in_spec = if of_pod { in_spec(&write.name, options) } else { None };
+        push(Outcome::Fail, fails(&why), in_spec.unwrap_or_else(|| elsewhere(&write.name, options)));
         return None;
     }
-    let whose = known.map(|sysctl| sysctl.whose);
     if is_of_network && !on_node && matches!(whose, Some(Whose::Node | Whose::ReadOnly)) {
         let why = format!("{name} is the node's, and the pod's network namespace lacks it or cannot write it");
         push(outcome, fails(&why), elsewhere(&write.name, options));
@@ -108,10 +114,6 @@ fn one(
         push(outcome, fails(&why), sysctl.in_words());
         return None;
     }
-    let of_pod = match is_of_network {
-        true => !on_node,
-        false => whose == Some(Whose::IpcNamespace) && !spec.is("hostIPC") && !write.is_on_node,
-    };
     let lowered = kernel_sysctls::lowers(&write.name, &write.value);
     if of_pod {
         if tunes_the_node(spec, container, runs) {
@@ -140,6 +142,19 @@ fn one(
     );
     push(Outcome::Warn, says, elsewhere(&write.name, options));
     None
+}
+
+/// How a pod asks for a value of its own namespaces, if it can.
+fn in_spec(name: &str, options: Options<'_>) -> Option<String> {
+    const FIELD: &str = "securityContext.sysctls of the pod, in place of the command";
+    match (options.known.pod(name), options.kubernetes) {
+        (Pod::Safe { since, .. }, Some(kubelet)) if kubelet >= since => Some(FIELD.to_owned()),
+        (Pod::Safe { since, .. }, _) => Some(format!("{FIELD}: safe for kubelets from {since} on")),
+        (Pod::Unsafe, _) => Some(format!(
+            "{FIELD}: unsafe, so the kubelets of its nodes have to allow it first (allowedUnsafeSysctls), or they reject the pod"
+        )),
+        (Pod::Impossible, _) => None,
+    }
 }
 
 /// Where a value of the node is set.
