@@ -9,7 +9,7 @@ pub const CHECKS: &[Page] = &[
         title: "kube-proxy sets the conntrack limit that its configuration names",
         symptoms: &[],
         why: "kube-proxy takes maxPerCore x cores, or min where that is more. With maxPerCore 0 it sets nothing and does not read min; since 1.36 the product is bounded by 1048576, and above the bound min is not read.",
-        change: "maxPerCore: 1 with the min that every node should have",
+        change: "the min that every node should have, and maxPerCore as it is: a smaller one cuts the table of large nodes. For a min above 1048576 kube-proxy 1.36 and later needs maxPerCore: 1 beside it",
     },
     Page {
         id: "manifest/dns",
@@ -62,7 +62,7 @@ pub const CHECKS: &[Page] = &[
         ],
         why: "Heap, metaspace, thread stacks and direct buffers share the container's memory. -Xmx at the limit ends with the OOM killer \
               before the heap is full; a percentage without a limit is one of the node's memory.",
-        change: "resources.limits.memory, and -XX:MaxRAMPercentage=75 in place of -Xmx",
+        change: "resources.limits.memory, and -XX:MaxRAMPercentage=75 in place of -Xmx: less where MaxDirectMemorySize is stated, which has to fit beside it",
     },
     Page {
         id: "manifest/kubelet",

@@ -24,6 +24,8 @@ const MOST_REST: f64 = 2048.0 * MEBIBYTE;
 /// Up to this heap the share of small containers counts, which is half by default (measured on 17, the same on 25).
 const SMALL_HEAP: f64 = 126.0 * MEBIBYTE;
 const SHARE_OF_SMALL: f64 = 50.0;
+/// The least share that is worth to be proposed.
+const LEAST_SHARE: f64 = 10.0;
 /// The share that is the heap where nothing is told.
 const DEFAULT_SHARE: f64 = 25.0;
 
@@ -127,7 +129,11 @@ fn one(memory: Memory, heap: &Heap, push: &mut impl FnMut(Outcome, Mark, String,
 
 /// The heap within a limit.
 fn within(heap: &Heap, limit: f64, push: &mut impl FnMut(Outcome, Mark, String, &str)) {
-    const CHANGE: &str = "-XX:MaxRAMPercentage=75 in place of -Xmx, or a higher limit";
+    let change = |place: &str| match fitting(heap, limit) {
+        Some(share) => format!("-XX:MaxRAMPercentage={share}{place}, or a higher limit"),
+        None if beside(heap) > 0.0 => "a higher limit, or less of what is told beside the heap".to_owned(),
+        None => "a higher limit".to_owned(),
+    };
     let is_small = limit * SHARE_OF_SMALL / 100.0 < SMALL_HEAP;
     let default = limit * if is_small { SHARE_OF_SMALL } else { DEFAULT_SHARE } / 100.0;
     // Without -Xmx a heap that begins larger than the default is as large as it begins.
@@ -138,15 +144,15 @@ fn within(heap: &Heap, limit: f64, push: &mut impl FnMut(Outcome, Mark, String, 
     };
     if let Some((most, mark)) = told {
         let share = |bytes: f64| (bytes / limit * 100.0).round();
-        let sum = most + amount(heap.direct) + amount(heap.metaspace);
+        let sum = most + beside(heap);
         if most >= limit {
             let says = format!(
                 "{name} is {}, and the container gets {}: it is killed before the heap is full",
                 shown(most),
                 shown(limit)
             );
-            push(Outcome::Fail, mark, says, CHANGE);
-        } else if sum > limit {
+            push(Outcome::Fail, mark, says, &change(" in place of -Xmx"));
+        } else if does_not_fit(heap, sum, limit) {
             let says = format!(
                 "{name}, MaxDirectMemorySize and MaxMetaspaceSize are {} together, {} % of the container's {}",
                 shown(sum),
@@ -162,7 +168,7 @@ fn within(heap: &Heap, limit: f64, push: &mut impl FnMut(Outcome, Mark, String, 
                 shown(limit),
                 shown(limit - most)
             );
-            push(Outcome::Warn, mark, says, if limit < 4.0 * LEAST_REST { "a higher limit" } else { CHANGE });
+            push(Outcome::Warn, mark, says, &change(" in place of -Xmx"));
         }
         return;
     }
@@ -189,21 +195,21 @@ fn within(heap: &Heap, limit: f64, push: &mut impl FnMut(Outcome, Mark, String, 
         return;
     }
     let most = limit * percent / 100.0;
-    let sum = most + amount(heap.direct) + amount(heap.metaspace);
+    let sum = most + beside(heap);
     if limit - most < rest(limit) {
         let says = format!(
             "MaxRAMPercentage is {percent} of the container's {}: metaspace, threads and direct buffers have to live in \
              the rest",
             shown(limit)
         );
-        push(Outcome::Warn, mark, says, "70 to 75");
-    } else if sum > limit {
+        push(Outcome::Warn, mark, says, &change(""));
+    } else if does_not_fit(heap, sum, limit) {
         let says = format!(
             "MaxRAMPercentage, MaxDirectMemorySize and MaxMetaspaceSize are {} together, and the container gets {}",
             shown(sum),
             shown(limit)
         );
-        push(Outcome::Warn, mark, says, "less of them, or a higher limit");
+        push(Outcome::Warn, mark, says, &change(""));
     }
 }
 
@@ -233,6 +239,24 @@ fn runs_with_others(spec: &Spec<'_>, container: Container<'_>) -> bool {
 
 fn amount(told: Setting) -> f64 {
     told.map_or(0.0, |(bytes, _)| bytes)
+}
+
+/// What is told of the memory beside the heap.
+fn beside(heap: &Heap) -> f64 {
+    amount(heap.direct) + amount(heap.metaspace)
+}
+
+/// Whether what is told of heap and direct buffers leaves no room for threads and code.
+fn does_not_fit(heap: &Heap, sum: f64, limit: f64) -> bool {
+    sum > limit || (heap.direct.is_some() && sum + LEAST_REST > limit)
+}
+
+/// The share for the heap, in steps of five and no more than 75, beside which everything else has room; none where there is
+/// none, or where the share of small containers counts.
+fn fitting(heap: &Heap, limit: f64) -> Option<f64> {
+    let others = (beside(heap) + LEAST_REST).max(rest(limit));
+    let share = (((limit - others) / limit * 20.0).floor() * 5.0).min(75.0);
+    (share >= LEAST_SHARE && limit * SHARE_OF_SMALL / 100.0 >= SMALL_HEAP).then_some(share)
 }
 
 /// What has to remain beside the heap.
