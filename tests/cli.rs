@@ -76,6 +76,9 @@ fn a_symptom_leads_to_the_rules_that_explain_it() {
         ("table full, dropping packet", &["conntrack/drops", "conntrack/fill", "conntrack/max"]),
         ("somaxconn", &["listen/somaxconn"]),
         ("net.ipv4.tcp_tw_recycle", &["time-wait/tw-recycle"]),
+        ("net.ipv4.tcp_mem", &["memory/tcp-mem", "memory/tcp-mem-size"]),
+        ("tcp_mem", &["memory/tcp-mem"]),
+        ("Failed to connect to api port 443 after 130000 ms: Connection timed out", &["listen/overflows"]),
         ("conntrack", &["conntrack/fill", "conntrack/max"]),
         ("LISTEN/backlog", &["listen/backlog"]),
     ] {
@@ -146,6 +149,8 @@ fn what_is_not_known_is_said_and_ends_with_1() {
         ("manifest/jmv", "Did you mean manifest/jvm?"),
         ("OOMKiled", "Did you mean OOMKilled?"),
         ("somaxcon", "Did you mean somaxconn?"),
+        ("net.ipv4.tcp_rmem", "a sysctl of the kernel, and no rule is about it"),
+        ("", "tunecheck explain lists"),
         ("listen tcp 10.9.9.9:80: bind: cannot assign requested address", "is not on this machine"),
     ] {
         let run = run(["explain", words]);

@@ -10,9 +10,11 @@ use super::exit::Exit;
 use super::settings;
 use super::terminal::{Terminal, print};
 use crate::capacity::PAGES;
+use crate::facts;
 use crate::host::input;
 use crate::manifest::CHECKS;
 use crate::model::bounds;
+use crate::model::kernel_sysctls;
 use crate::model::manual::is_at;
 use crate::model::page::Page;
 use crate::report;
@@ -23,11 +25,13 @@ use crate::symptoms::{Answer, Symptoms, Topic};
 pub(super) const WIDEST: u16 = 110;
 
 /// Explains what these words name or are a symptom of; without words, lists what can be asked.
-pub(super) fn run(words: &str, paths: &[PathBuf]) -> Result<Exit> {
+pub(super) fn run(words: &[String], paths: &[PathBuf]) -> Result<Exit> {
     let rules = settings::rules(paths)?;
     let width = settings::width(Terminal::stdout()).min(WIDEST);
     let said = Said { rules: &rules, symptoms: symptoms(&rules), width };
-    let (text, exit) = if words.trim().is_empty() {
+    let is_asked = !words.is_empty();
+    let words = &words.join(" ");
+    let (text, exit) = if !is_asked {
         let listed = topics(&rules).into_iter().map(|topic| (topic.id, topic.title, topic.symptoms));
         (report::topics(listed, width), Exit::Done)
     } else if let Some(tops) = of_manual(words) {
@@ -68,10 +72,18 @@ fn topics(rules: &RuleSet) -> Vec<Topic<'_>> {
         let symptoms = rules.doc(rule.id).map(|doc| doc.symptoms.as_slice()).unwrap_or_default();
         let fixed = rule.fix.sysctl.iter().map(|fix| fix.name).chain(rule.fix.remove);
         let settings = rule.fact.strip_prefix("sysctl.").into_iter().chain(fixed).collect();
-        Topic { id: rule.id, title: rule.title, symptoms, settings }
+        let judged = || std::iter::once(rule.fact).chain(rule.check.facts());
+        let behind = judged().chain(judged().flat_map(facts::inputs).copied());
+        let behind = behind.filter_map(|fact| fact.strip_prefix("sysctl.")).collect();
+        Topic { id: rule.id, title: rule.title, symptoms, settings, behind }
     });
-    let of_page =
-        |page: &'static Page| Topic { id: page.id, title: page.title, symptoms: page.symptoms, settings: Vec::new() };
+    let of_page = |page: &'static Page| Topic {
+        id: page.id,
+        title: page.title,
+        symptoms: page.symptoms,
+        settings: Vec::new(),
+        behind: Vec::new(),
+    };
     of_rules.chain(pages().map(of_page)).collect()
 }
 
@@ -117,7 +129,9 @@ impl Said<'_> {
             }
             Answer::Unknown { meant, nearest } => {
                 let mut text = format!("not known: {}\n", report::sanitized(words.trim()));
-                if let Some(meant) = meant {
+                if is_sysctl(words.trim()) {
+                    text.push_str("It is a sysctl of the kernel, and no rule is about it.\n");
+                } else if let Some(meant) = meant {
                     let _ = writeln!(text, "Did you mean {meant}?");
                 }
                 if !nearest.is_empty() {
@@ -191,6 +205,11 @@ impl Said<'_> {
         let of_rule = self.rules.get(id).map(|rule| rule.title);
         of_rule.or_else(|| page(id).map(|page| page.title)).unwrap_or_default()
     }
+}
+
+/// Whether the kernel has a sysctl of this name, whole or its last part.
+fn is_sysctl(text: &str) -> bool {
+    kernel_sysctls::all().any(|(name, _)| name == text || name.rsplit('.').next() == Some(text))
 }
 
 /// The sections and rows that are asked for, if it is the manual that is asked for: its name comes before any symptom.

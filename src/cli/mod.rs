@@ -86,7 +86,7 @@ fn told(args: Vec<OsString>) -> Exit {
         Some(Command::Manifest(args)) => manifest::run(&args),
         Some(Command::Plan(args)) => plan::run(&args),
         Some(Command::Probe { command }) => probe::run(&command),
-        Some(Command::Explain { words, rules }) => explain::run(&words.join(" "), &rules),
+        Some(Command::Explain { words, rules }) => explain::run(&words, &rules),
         Some(Command::Snapshot { dir, rules, pid }) => snapshot_verb(&dir, &rules, pid.is_some()),
         Some(Command::Rules { command }) => rules::run(command),
         Some(Command::Help { topic }) => help_verb(topic),

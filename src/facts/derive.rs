@@ -138,6 +138,11 @@ pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
     formulas().map(|formula| &formula.entry).chain(PLACE)
 }
 
+/// What a derived fact is computed from; nothing for another one.
+pub fn inputs(name: &str) -> &'static [&'static str] {
+    formulas().find(|formula| formula.entry.name == name).map_or(&[], |formula| formula.needs)
+}
+
 /// The wanted names and those that they are computed from.
 pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
     let mut all = wanted;

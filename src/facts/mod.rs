@@ -49,7 +49,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::LazyLock;
 
-pub use derive::derive;
+pub use derive::{derive, inputs};
 pub use over::{narrow, parts_of};
 pub use sysctl::parse as parse_sysctl;
 pub use units::{UnitLimits, nofile as unit_nofile};

@@ -23,6 +23,8 @@ pub struct Topic<'a> {
     pub symptoms: &'a [&'static str],
     /// The settings that it is about, with dots.
     pub settings: Vec<&'a str>,
+    /// Those that what it judges follows from.
+    pub behind: Vec<&'a str>,
 }
 
 /// What is said to a message.
@@ -162,8 +164,9 @@ impl<'a> Symptoms<'a> {
         };
         let parts = ids(&|topic| topic.id.split('/').any(|part| part == text));
         let settings = ids(&|topic| topic.settings.iter().any(|setting| near::is_setting(setting, &text)));
+        let behind = ids(&|topic| topic.behind.iter().any(|setting| near::is_setting(setting, &text)));
         let beginnings = ids(&|topic| topic.id.split('/').any(|part| part.split('-').next() == Some(&text)));
-        let best = [parts, settings, beginnings].into_iter().find(|ids| !ids.is_empty())?;
+        let best = [parts, settings, behind, beginnings].into_iter().find(|ids| !ids.is_empty())?;
         Some(Answer::Known { other: Vec::new(), best, less: Vec::new() })
     }
 
@@ -213,11 +216,22 @@ mod tests {
     const TABLE: &[&str] = &["table full, dropping packet", "^ECONNREFUSED$"];
 
     fn ask(text: &str) -> Answer<'static> {
-        let topic =
-            |id, title, symptoms, settings: &[&'static str]| Topic { id, title, symptoms, settings: settings.to_vec() };
+        let topic = |id, title, symptoms, settings: &[&'static str], behind: &[&'static str]| Topic {
+            id,
+            title,
+            symptoms,
+            settings: settings.to_vec(),
+            behind: behind.to_vec(),
+        };
         let topics = vec![
-            topic("listen/backlog", "Every listener asks for a backlog", QUEUE, &["net.core.somaxconn"]),
-            topic("conntrack/max", "The conntrack table holds the load", TABLE, &[]),
+            topic("listen/backlog", "Every listener asks for a backlog", QUEUE, &["net.core.somaxconn"], &[]),
+            topic(
+                "conntrack/max",
+                "The conntrack table holds the load",
+                TABLE,
+                &[],
+                &["net.core.somaxconn", "net.x.wood"],
+            ),
         ];
         let other =
             Lookalike { line: "the guest table full, dropping packet", is: "about dinner", is_one_of_several: false };
@@ -249,6 +263,8 @@ mod tests {
         assert_eq!(best("conntrack"), ["conntrack/max"]);
         assert_eq!(best("somaxconn"), ["listen/backlog"]);
         assert_eq!(best("net.core.somaxconn"), ["listen/backlog"]);
+        // What it follows from counts where nothing is about it.
+        assert_eq!(best("net.x.wood"), ["conntrack/max"]);
     }
 
     #[test]
