@@ -465,6 +465,15 @@ fn limits_of_other_platforms_and_of_nodes_are_held_against_the_load() {
         |rest: &str| format!("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n{rest}\n");
     assert_eq!(told(&proxy("conntrack: {maxPerCore: 1000, min: 1000}"), &load), ["load warn"]);
     assert_eq!(told(&proxy("conntrack: {maxPerCore: 1000, min: 30000}"), &load), Vec::<String>::new());
+    // The table of a node with many cores is not to become smaller: where nothing bounds it, min alone is raised.
+    let change = |connections: &str, args: &[&str]| {
+        let text = proxy("conntrack: {maxPerCore: 32768, min: 131072}");
+        given(&text, &[&["--connections", connections], args].concat()).stdout.replace("\n", " ")
+    };
+    let kept = change("200000", &[]);
+    assert!(kept.contains("min: 400000, and maxPerCore as it is") && !kept.contains("maxPerCore: 1"), "{kept}");
+    assert!(!change("2000000", &["--kubernetes-version", "1.35"]).contains("maxPerCore: 1"));
+    assert!(change("2000000", &["--kubernetes-version", "1.36"]).contains("maxPerCore: 1"));
     assert_eq!(told(&proxy("conntrack: {maxPerCore: 0}"), &load), ["load unknown"]);
     assert_eq!(told(&proxy("mode: ipvs"), &load), Vec::<String>::new());
     assert_eq!(told(&proxy("mode: ipvs"), &["--connections", "200000"]), ["load unknown"]);
@@ -681,6 +690,11 @@ fn what_a_patch_puts_into_a_pod_is_judged_and_nothing_is_missing_in_it() {
     ] {
         assert_eq!(found_in(added(command, context), &[]).len(), expected, "{command} {context}");
     }
+    // Patches alone are counted as what they are, and are something that was judged.
+    let alone = "- {op: add, path: /spec/template/spec/containers/0/ulimits, value: {nofile: 1}}\n";
+    let run = given(alone, &[]);
+    assert!(run.stdout.contains("0 pod specs, 1 change by patches judged in 1 file"), "{}", run.stdout);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""));
     let policy = "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  rules:\n  - mutate:\n      patch: |-\n        - {op: add, path: /spec/containers/0/ulimits, value: 1}\n";
     assert_eq!(found_in(policy, &[]), Vec::<String>::new());
 }
@@ -952,7 +966,16 @@ fn exit_codes_say_whether_the_gate_holds_and_whether_the_work_was_done() {
         assert!(run.code == Some(0) && run.stderr.contains("nothing was judged"), "{name}: {}", run.stderr);
         assert_eq!(manifest(&[file.to_str().unwrap(), "--fail-on", "unknown"]).code, Some(1), "{name}");
     }
-    for nothing in ["hello", "[1, 2", "\u{0}", "[]", "{\"a\": 1}\n{\"a\": 2}\n"] {
+    // What was named and is no YAML is not what was meant; in a folder it is something else, and so is a template.
+    let broken = folder.join("broken.yaml");
+    for (text, code) in [("a: [\n", 2), ("a: [{% if x %}\n", 0), ("{\n  // b\n  \"a\": 1\n}\n", 0)] {
+        fs::write(&broken, text).unwrap();
+        let run = manifest(&[broken.to_str().unwrap()]);
+        assert_eq!((run.code, run.stderr.contains("broken.yaml: ")), (Some(code), code == 2), "{text}: {}", run.stderr);
+        assert_eq!(manifest(&[folder.to_str().unwrap()]).code, Some(0), "{text}");
+    }
+    assert_eq!(given("[1, 2", &[]).code, Some(2));
+    for nothing in ["hello", "[]", "{\"a\": 1}\n{\"a\": 2}\n"] {
         let run = given(nothing, &[]);
         assert_eq!(run.code, Some(0), "{nothing:?}: {}", run.stdout);
         assert_eq!(given(nothing, &["--fail-on", "unknown"]).code, Some(1));
@@ -1501,4 +1524,51 @@ fn no_change_is_looked_up_at_a_place_that_holds_another_one() {
     assert_eq!(told.matches("change   set it where the node is made").count(), 2, "{told}");
     assert!(!told.contains("as under"), "{told}");
     assert!(told.contains("net.ipv4.tcp_timestamps 0: the kernel's default is 1"), "{told}");
+}
+
+#[test]
+fn direct_memory_that_is_told_has_to_fit_beside_the_heap() {
+    let told = |options: &str| {
+        let pod = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n  - {{name: c, image: i, env: [{{name: JAVA_TOOL_OPTIONS, value: \
+             '{options}'}}], resources: {{limits: {{memory: 2Gi}}}}}}\n"
+        );
+        given(&pod, &[]).stdout
+    };
+    const DIRECT: &str = "-XX:MaxDirectMemorySize=512m";
+    let heap = told(&format!("-Xmx2g {DIRECT}"));
+    assert!(heap.contains("change   -XX:MaxRAMPercentage=70 in place of -Xmx"), "{heap}");
+    // What is proposed is found to be right, and what it replaces is not.
+    let share = told(&format!("-XX:MaxRAMPercentage=75 {DIRECT}"));
+    assert!(
+        share.contains("are 2048 MiB together") && share.contains("change   -XX:MaxRAMPercentage=70, or"),
+        "{share}"
+    );
+    assert!(told(&format!("-XX:MaxRAMPercentage=70 {DIRECT}")).contains("nothing wrong found"));
+    assert!(told("-XX:MaxRAMPercentage=75").contains("nothing wrong found"));
+    let most = told("-Xmx2g -XX:MaxDirectMemorySize=2g");
+    assert!(most.contains("change   a higher limit, or less of what is told beside the heap"), "{most}");
+}
+
+#[test]
+fn a_command_that_cannot_write_a_sysctl_of_the_pod_is_sent_to_the_pods_own_spec() {
+    let told = |name: &str, network: &str| {
+        let pod = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  {network}\n  containers:\n  - {{name: c, image: i, command: [sysctl, -w, \
+             {name}=1024]}}\n"
+        );
+        given(&pod, &[]).stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let own = told("net.core.somaxconn", "hostname: h");
+    assert!(own.contains("change securityContext.sysctls of the pod") && own.contains("allowedUnsafeSysctls"), "{own}");
+    let safe = told("net.ipv4.tcp_keepalive_time", "hostname: h");
+    assert!(safe.contains("safe for kubelets from 1.29") && !safe.contains("allowedUnsafe"), "{safe}");
+    for (name, network) in [
+        ("net.core.somaxconn", "hostNetwork: true"),
+        ("vm.max_map_count", "hostname: h"),
+        ("net.core.rmem_max", "hostname: h"),
+    ] {
+        let node = told(name, network);
+        assert!(node.contains("set it where the node is made") && !node.contains("securityContext.sysctls"), "{node}");
+    }
 }

@@ -68,7 +68,7 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
     for (path, why) in &manifests.unreadable {
         complain(&report::sanitized(&format!("tunecheck: {}: {why}", path.escape_debug())));
     }
-    let nothing = manifests.sum(|file| file.objects + file.configurations) == 0;
+    let nothing = manifests.is_without_objects();
     let is_empty = nothing && manifests.sum(|file| file.not_manifests + file.faults.len()) == 0;
     // What a pipe hands over when the program before it failed, and a folder that is not the one that was meant. A file
     // that was named and holds no more than comments is none of them: a commit may have it among others.
@@ -112,6 +112,16 @@ fn judged(args: &ManifestArgs, options: Options<'_>) -> Manifests {
         }
     }
     tell_templates_once(&mut manifests.files);
+    if manifests.is_without_objects() {
+        // In a folder such a file is one of something else; one that was named is not the one that was meant.
+        let named = manifests.files.iter().filter(|file| args.paths.iter().any(|path| path == Path::new(&file.file)));
+        let broken = named.filter_map(|file| {
+            let (mark, why) = file.broken.as_ref()?;
+            let why = format!("{}:{}: {why}: correct it, nothing of it was judged", mark.line, mark.column);
+            Some((file.file.clone(), why))
+        });
+        manifests.unreadable.extend(broken.collect::<Vec<_>>());
+    }
     manifests
 }
 

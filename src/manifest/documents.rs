@@ -137,6 +137,12 @@ pub(super) fn is_meant_as_object(text: &str, kinds: impl Fn(&str) -> bool) -> bo
     })
 }
 
+/// Whether a text that is no YAML may be right all the same: a template, or JSON with comments.
+pub(super) fn is_of_another_form(text: &str) -> bool {
+    let is_template = ["{{", "{%", "<%", "${"].iter().any(|mark| text.contains(mark));
+    is_template || text.lines().any(|line| ["//", "/*"].iter().any(|comment| line.trim_start().starts_with(comment)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -144,6 +144,9 @@ fn text_of(text: &str, options: Options<'_>, judged: &mut Judged) {
 fn broken(error: &Broken, text: &str, start: Mark, judged: &mut Judged) -> bool {
     if !documents::is_meant_as_object(text, pods::has_pods) {
         judged.not_manifests += 1;
+        if judged.broken.is_none() && !error.is_limit && !documents::is_of_another_form(text) {
+            judged.broken = Some((error.mark, error.what.clone()));
+        }
         return false;
     }
     if text.contains("{{") && !error.is_limit {

@@ -39,7 +39,7 @@ pub(super) fn judge(tree: &mut Tree<'_>, around: Around<'_>, options: Options<'_
         let owner = Object::of(root).map_or(["", ""], |object| [object.kind(), object.name()]);
         patches.walk(root, owner, 0);
     }
-    judged.pods += patches.count;
+    judged.patches += patches.count;
     is_patch && patches.count > 0
 }
 

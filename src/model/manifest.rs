@@ -51,6 +51,10 @@ pub struct Judged {
     pub templates: usize,
     /// Pods and pod templates.
     pub pods: usize,
+    /// Patches, or single changes of one, that put something into a pod's spec.
+    pub patches: usize,
+    /// Where and why the first document could not be read that is neither an object nor a template.
+    pub broken: Option<(Mark, String)>,
 }
 
 impl Judged {
@@ -70,6 +74,11 @@ pub struct Manifests {
 }
 
 impl Manifests {
+    /// Whether nothing that could be read is something that is judged.
+    pub fn is_without_objects(&self) -> bool {
+        self.sum(|file| file.objects + file.configurations + file.patches) == 0
+    }
+
     /// How many faults have an outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.files.iter().flat_map(|file| &file.faults).filter(|fault| fault.outcome == outcome).count()

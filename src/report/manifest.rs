@@ -29,17 +29,21 @@ fn write(out: &mut String, manifests: &Manifests, style: Style) -> fmt::Result {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    let (pods, configurations) = (manifests.sum(|file| file.pods), manifests.sum(|file| file.configurations));
-    let found = match (counts.is_empty(), pods + configurations) {
+    let (pods, patches) = (manifests.sum(|file| file.pods), manifests.sum(|file| file.patches));
+    let configurations = manifests.sum(|file| file.configurations);
+    let found = match (counts.is_empty(), pods + patches + configurations) {
         (true, 0) => "nothing to judge".to_owned(),
         (true, _) => "nothing wrong found".to_owned(),
         (false, _) => counts.join(" · "),
     };
-    let judged = match configurations {
-        0 => counted(pods, "pod spec"),
-        count => format!("{}, {}", counted(pods, "pod spec"), counted(count, "configuration")),
-    };
-    let told = [judged, "judged in".to_owned(), counted(manifests.files.len(), "file")].join(" ");
+    let mut judged = vec![counted(pods, "pod spec")];
+    if patches > 0 {
+        judged.push(format!("{} by patches", counted(patches, "change")));
+    }
+    if configurations > 0 {
+        judged.push(counted(configurations, "configuration"));
+    }
+    let told = [judged.join(", "), "judged in".to_owned(), counted(manifests.files.len(), "file")].join(" ");
     let mut sums = format!("{found} · {told} · {}", passed_over(&manifests.passed_over()));
     for (count, what) in [
         (manifests.sum(|file| file.templates), "template"),

@@ -38,6 +38,8 @@ struct ManifestSummaryV1<'a> {
     objects: usize,
     /// Pods and pod templates that were judged.
     pods: usize,
+    /// Patches, or single changes of one, that put something into a pod's spec and were judged.
+    patches: usize,
     /// Configurations of kubelets and of kube-proxy, services of Compose files and ECS tasks that were judged.
     configurations: usize,
     /// Objects without a pod or a pod template.
@@ -116,6 +118,7 @@ impl<'a> From<&'a Manifests> for ManifestV1<'a> {
                 files: manifests.files.len(),
                 objects: manifests.sum(|file| file.objects),
                 pods: manifests.sum(|file| file.pods),
+                patches: manifests.sum(|file| file.patches),
                 configurations: manifests.sum(|file| file.configurations),
                 passed_over: manifests.passed_over().iter().map(|(_, count)| count).sum(),
                 passed_over_kinds: manifests.passed_over().into_iter().collect(),
