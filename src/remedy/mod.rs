@@ -105,7 +105,7 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
         return Vec::new();
     }
     if situation.place.is_guess() {
-        return vec![nowhere(rule, situation.place)];
+        return vec![nowhere(rule, situation)];
     }
     let subject = finding.subject.as_deref();
     let filled = |words: &str| situation.catalogue.filled(words, situation.facts, subject);
@@ -151,12 +151,12 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
 }
 
 /// What to do where nobody knows what this place is.
-fn nowhere(rule: &Rule, place: &Place) -> Action {
+fn nowhere(rule: &Rule, situation: Situation<'_>) -> Action {
     let words = format!(
         "run tunecheck again first: where this is could not be told ({}), and a change for another place may do harm",
-        place.because.join("; ")
+        situation.place.because.join("; ")
     );
-    Action { safety: Safety::Manual, ..advice(rule, Site::Owner, "whoever ran this audit", words) }
+    Action { safety: Safety::Manual, ..advice(rule, Site::Owner, "whoever ran this audit", words, situation) }
 }
 
 /// The module's parameter, where a kernel shows a size and takes it by that alone.
