@@ -477,6 +477,7 @@ fn limits_of_other_platforms_and_of_nodes_are_held_against_the_load() {
     assert_eq!(told(&proxy("conntrack: {maxPerCore: 0}"), &load), ["load unknown"]);
     assert_eq!(told(&proxy("mode: ipvs"), &load), Vec::<String>::new());
     assert_eq!(told(&proxy("mode: ipvs"), &["--connections", "200000"]), ["load unknown"]);
+    assert_eq!(told(&proxy("conntrack: {tcpEstablishedTimeout: ${TIMEOUT}}"), &[]), ["syntax unknown"]);
     for (timeout, expected) in [
         ("20m", &["conntrack warn"][..]),
         ("2h11m14s", &["conntrack warn"]),
@@ -486,7 +487,7 @@ fn limits_of_other_platforms_and_of_nodes_are_held_against_the_load() {
         ("\"0\"", &[]),
         ("null", &[]),
         ("$TIMEOUT", &[]),
-        ("${TIMEOUT}", &["syntax unknown"]),
+        ("${TIMEOUT}", &[]),
         ("86400", &["conntrack fail"]),
         ("soon", &["conntrack fail"]),
         ("\"1.5\"", &["conntrack fail"]),
