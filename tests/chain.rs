@@ -167,7 +167,7 @@ fn a_workload_file_with_impossible_traffic_is_refused_with_its_line() {
     let path = folder.join("load.yaml");
     for (text, told) in [
         ("role: client\ntraffic:\n  pods: 0\n", ":3: pods is a number from 1 to 1000000000"),
-        ("role: client\ntraffic:\n  speed: 9\n", "unknown field `speed`"),
+        ("role: client\ntraffic:\n  speed: 9\n", ":3: unknown field, expected one of"),
         ("traffic: fast\n", "invalid type"),
         (
             "role: client\nconnections: 5\ntraffic:\n  requests_in_flight: 900\n",

@@ -258,7 +258,7 @@ fn a_report_of_another_kind_is_refused() {
     let cases = [
         ("/findings/0/rule", json!("site/unheard-of"), "there is no rule \"site/unheard-of\""),
         ("/schema", json!("tunecheck.report/v9"), "this tunecheck reads tunecheck.report/v1"),
-        ("/workload/role", json!("jester"), "there is no role \"jester\""),
+        ("/workload/role", json!("jester"), "no role that there is"),
         ("/workload", json!(null), "this is no tunecheck report"),
     ];
     for (path, value, says) in cases {
@@ -367,6 +367,62 @@ fn a_forged_boot_file_takes_no_ports_and_asks_for_nothing_absurd() {
                 steps.iter().map(|step| step.rsplit_once("/proc/sys/").unwrap_or(("", step)).1.to_owned()).collect()
             };
             assert_eq!(values(&steps(&folder, &bad, &[])), values(&honest), "{value}");
+        }
+    }
+}
+
+/// The user may have named a wrong file, with secrets in it, and errors go into logs that others read.
+#[test]
+fn no_error_shows_what_a_file_holds() {
+    const SECRET: &str = "hunter2";
+    let folder = scratch("secrets");
+    let texts = [
+        "hunter2\n",
+        "root:hunter2:0:0:root:/root:/bin/sh\nother:hunter2:1:1::/:/bin/sh\n",
+        "hunter2: 1\n",
+        "role: hunter2\n",
+        "connections: hunter2\n",
+        "traffic: { hunter2: 1 }\n",
+        "hunter2: 1\nhunter2: 2\n",
+        "- hunter2\n- [hunter2\n",
+        "a: 'hunter2\n",
+        "key: &hunter2 1\nother: *hunter2\n",
+        "!hunter2 x\n",
+        "? hunter2\n: [\n",
+        "title: hunter2\nscope: hunter2\n",
+        "examples: [{ given: { hunter2: { a: hunter2 } }, expect: hunter2 }]\n",
+        "\"hunter2\"",
+        "{\"schema\": \"hunter2\"}",
+        "{\"hunter2\": {",
+        "{\"schema\": \"tunecheck.report/v1\", \"place\": \"hunter2\", \"findings\": \"hunter2\"}",
+        "{\"schema\": \"tunecheck.snapshot/v1\", \"tunecheck\": 1, \"identity\": \"hunter2\", \"answers\": \"hunter2\"}",
+        "{\"schema\": \"tunecheck.snapshot/v1\", \"tunecheck\": \"\", \"recorded\": \"hunter2\"}",
+        "PASSWORD=hunter2\nA=1\nPASSWORD=hunter2 hunter2\n",
+    ];
+    for (number, text) in texts.into_iter().enumerate() {
+        let file = folder.join(format!("{number}.yaml"));
+        let recording = folder.join(number.to_string());
+        fs::create_dir_all(&recording).unwrap();
+        fs::write(&file, text).unwrap();
+        fs::write(recording.join("manifest.json"), text).unwrap();
+        let file = file.to_str().unwrap();
+        for arguments in [
+            vec!["--workload", file],
+            vec!["plan", "--workload", file],
+            vec!["--rules", file],
+            vec!["rules", "check", file],
+            vec!["--sysctl", file],
+            vec!["--snapshot", file],
+            vec!["--snapshot", recording.to_str().unwrap()],
+            vec!["fix", "--from", file],
+            vec!["diff", file, file],
+            vec!["manifest", file],
+        ] {
+            let made = run(&folder, BINARY, &arguments);
+            let said = String::from_utf8_lossy(&made.stderr).into_owned();
+            assert!(!said.contains(SECRET), "{arguments:?} of {text:?}: {said}");
+            let refuses = !["--sysctl", "manifest"].contains(&arguments[0]);
+            assert!(!refuses || made.status.code() == Some(2), "{arguments:?} of {text:?}: {made:?}");
         }
     }
 }

@@ -184,7 +184,9 @@ fn command_of(words: &[String]) -> Result<clap::Command> {
     main.build();
     let words = || words.iter().flat_map(|words| words.split_whitespace());
     let found = words().try_fold(&main, below);
-    found.cloned().ok_or_else(|| anyhow!("there is no command {}", words().collect::<Vec<_>>().join(" ")))
+    found.cloned().ok_or_else(|| {
+        anyhow!("there is no command {} (tunecheck help lists them)", words().collect::<Vec<_>>().join(" "))
+    })
 }
 
 /// What `--help` behind these words prints.

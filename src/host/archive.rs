@@ -2,7 +2,7 @@
 //! entries, so each of them has a bound, and so has their sum.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -15,6 +15,9 @@ use crate::model::bounds::{self, Bound};
 
 /// What a name and its place in memory take beside their bytes.
 const BESIDE: u64 = 128;
+
+/// How a file begins that gzip packed: RFC 1952.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The files of a recording.
 #[derive(Debug, Default)]
@@ -38,6 +41,8 @@ pub(super) enum Missing {
     Lost,
     /// It is a link, which may lead anywhere.
     Link,
+    /// This user may not read it.
+    Denied,
 }
 
 impl Store {
@@ -70,6 +75,7 @@ impl Store {
         match folder.file(name, most) {
             Ok(content) => Ok(self.keep(name.to_owned(), content)),
             Err(Refusal::Errno(number)) if Errno::from_raw(number) == Errno::ELOOP => Err(Missing::Link),
+            Err(refusal) if refusal.is_denied() => Err(Missing::Denied),
             Err(refusal) => {
                 self.cut += usize::from(refusal == Refusal::Errno(Errno::EFBIG as i32));
                 Err(Missing::Lost)
@@ -88,7 +94,12 @@ impl Store {
 
     fn unpacked(path: &Path) -> io::Result<Self> {
         // Deflate has blocks that hold nothing, and a stream of them never ends.
-        let packed = BufReader::new(input::open(path)?).take(bounds::UNPACKED.most);
+        let mut packed = BufReader::new(input::open(path)?);
+        if !packed.fill_buf()?.starts_with(&GZIP) {
+            let what = "it is no directory and no .tar.gz of one; gzip makes one of a .tar";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        let packed = packed.take(bounds::UNPACKED.most);
         let unpacked = flate2::read::GzDecoder::new(packed).take(bounds::UNPACKED.most);
         let mut archive = tar::Archive::new(unpacked);
         let mut store = Self::default();

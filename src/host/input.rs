@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
+use nix::unistd::{AccessFlags, access};
 
 use super::folder::{entries, name};
 use crate::model::bounds;
@@ -16,7 +17,7 @@ use crate::model::bounds;
 /// Those of reading; a file larger than `cap` is refused, and so is a FIFO or a device.
 pub fn read(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    let reader: Box<dyn Read> = if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(regular(path)?) };
+    let reader: Box<dyn Read> = if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(permitted(path)?) };
     reader.take(cap + 1).read_to_end(&mut content)?;
     if content.len() as u64 > cap {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {} KiB", cap >> 10)));
@@ -30,6 +31,24 @@ pub fn read(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
 /// Those of opening; a FIFO or a device is refused.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     regular(path)
+}
+
+/// As [`regular`]. What this user may read and tunecheck gave up to read is a link's target outside of what was named: the error
+/// says which.
+fn permitted(path: &Path) -> io::Result<File> {
+    regular(path).map_err(|error| {
+        let is_given_up = error.kind() == io::ErrorKind::PermissionDenied && access(path, AccessFlags::R_OK).is_ok();
+        let target = || Some(fs::canonicalize(path).ok()?.display().to_string());
+        match is_given_up.then(target).flatten() {
+            Some(target) => io::Error::new(
+                error.kind(),
+                format!(
+                    "a link to {target}, outside of what was named, and tunecheck confined itself (Landlock) to that: name {target} too"
+                ),
+            ),
+            None => error,
+        }
+    })
 }
 
 /// Opens a regular file. Another kind may keep its reader waiting for ever, and a device may act when it is opened. What the

@@ -3,13 +3,15 @@
 //! Whoever may write where the user names a path could put a link there, or another folder in its place: root would write
 //! for him. So everything is made new, and by the descriptor of the folder that it is made in.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
@@ -17,7 +19,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::below::kind;
-use super::steps::{self, Links, Place, is_ours_alone};
+use super::steps::{self, Place, is_ours_alone};
 
 const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 const NEW: OFlag =
@@ -30,6 +32,22 @@ const OURS: Mode = Mode::S_IRWXU;
 pub(super) struct Folder {
     folder: OwnedFd,
     path: PathBuf,
+    /// Where it lies, if it was made here.
+    made: Option<Place>,
+    /// What was made in it, in this order, each below the folder; folders end in a slash.
+    within: RefCell<Vec<PathBuf>>,
+}
+
+/// Makes a folder with what `fill` writes into it: all of it, or nothing.
+///
+/// # Errors
+/// Those of [`Folder::new`] and of `fill`, which say what is left where it cannot be taken away again.
+pub(super) fn filled<T>(path: &Path, fill: impl FnOnce(&Folder) -> Result<T>) -> Result<T> {
+    let folder = Folder::new(path)?;
+    fill(&folder).map_err(|error| match folder.remove() {
+        Ok(()) => anyhow!("{error:#}: what was written of {} is removed again", path.display()),
+        Err(errno) => anyhow!("{error:#}: {} is left half made ({}): remove it", path.display(), errno.desc()),
+    })
 }
 
 impl Folder {
@@ -37,14 +55,15 @@ impl Folder {
     ///
     /// # Errors
     /// Another one is there, and those of making it.
-    pub(super) fn new(path: &Path) -> Result<Self> {
+    fn new(path: &Path) -> Result<Self> {
         let shown = path.display();
         let place = place(path)?;
         let name = place.name.as_os_str();
-        match mkdirat(&place.folder, name, OURS) {
-            Ok(()) | Err(Errno::EEXIST) => {}
+        let is_new = match mkdirat(&place.folder, name, OURS) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => false,
             Err(errno) => return Err(io::Error::from(errno)).with_context(|| format!("cannot make {shown}")),
-        }
+        };
         let folder = openat(&place.folder, name, FOLDER, Mode::empty());
         let folder = folder.map_err(io::Error::from).with_context(|| format!("cannot open {shown} as a directory"))?;
         if fstat(&folder)?.st_uid != geteuid().as_raw() || !is_ours_alone(&folder) {
@@ -54,7 +73,24 @@ impl Folder {
             bail!("{shown} is not empty: name a new directory");
         }
         fchmod(&folder, OURS)?;
-        Ok(Self { folder, path: path.to_owned() })
+        Ok(Self { folder, path: path.to_owned(), made: is_new.then_some(place), within: RefCell::default() })
+    }
+
+    /// Takes away what was made, the last first.
+    fn remove(&self) -> nix::Result<()> {
+        for made in self.within.borrow().iter().rev() {
+            let (parts, kind) = (made.iter().collect::<Vec<_>>(), removal(made.as_os_str().as_bytes().ends_with(b"/")));
+            let Some((name, above)) = parts.split_last() else { continue };
+            let mut folder = openat(&self.folder, ".", FOLDER, Mode::empty())?;
+            for part in above {
+                folder = openat(&folder, *part, FOLDER, Mode::empty())?;
+            }
+            unlinkat(&folder, *name, kind)?;
+        }
+        match &self.made {
+            Some(place) => unlinkat(&place.folder, place.name.as_os_str(), UnlinkatFlags::RemoveDir),
+            None => Ok(()),
+        }
     }
 
     /// Writes a new file at a path below the folder. Folders on the way are made.
@@ -75,19 +111,28 @@ impl Folder {
         let is_script = Path::new(name).extension().is_some_and(|ending| ending == "sh");
         let mode = if is_script { OURS } else { Mode::S_IRUSR | Mode::S_IWUSR };
         let made = openat(&folder, file, NEW, mode).map_err(io::Error::from).with_context(shown)?;
+        self.within.borrow_mut().push(PathBuf::from(name));
         File::from(made).write_all(bytes).with_context(shown)
     }
 
     fn below(&self, parts: &[&OsStr]) -> nix::Result<OwnedFd> {
         let mut folder = openat(&self.folder, ".", FOLDER, Mode::empty())?;
+        let mut path = PathBuf::new();
         for part in parts {
+            path.push(part);
             match mkdirat(&folder, *part, OURS) {
-                Ok(()) | Err(Errno::EEXIST) => folder = openat(&folder, *part, FOLDER, Mode::empty())?,
+                Ok(()) => self.within.borrow_mut().push(path.join("")),
+                Err(Errno::EEXIST) => {}
                 Err(errno) => return Err(errno),
             }
+            folder = openat(&folder, *part, FOLDER, Mode::empty())?;
         }
         Ok(folder)
     }
+}
+
+fn removal(is_folder: bool) -> UnlinkatFlags {
+    if is_folder { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir }
 }
 
 fn is_empty(folder: OwnedFd) -> nix::Result<bool> {
@@ -105,11 +150,7 @@ fn is_empty(folder: OwnedFd) -> nix::Result<bool> {
 /// # Errors
 /// A folder that holds something already, or is another user's, and those of writing.
 pub fn write_new(path: &Path, files: &[(String, String)]) -> Result<()> {
-    let folder = Folder::new(path)?;
-    files.iter().try_for_each(|(name, text)| folder.write(name, text.as_bytes())).inspect_err(|_| {
-        // Where one cannot be taken away either, the first error is what is told.
-        files.iter().for_each(|(name, _)| _ = unlinkat(&folder.folder, Path::new(name), UnlinkatFlags::NoRemoveDir));
-    })
+    filled(path, |folder| files.iter().try_for_each(|(name, text)| folder.write(name, text.as_bytes())))
 }
 
 /// A file that the user named, open for writing.
@@ -212,10 +253,11 @@ impl Drop for Output {
 
 /// The folder in which a path that the user named lies, and its last part.
 fn place(path: &Path) -> Result<Place> {
+    let named = if path.is_absolute() { PathBuf::from("/") } else { std::env::current_dir().unwrap_or_default() };
     let start = if path.is_absolute() { "/" } else { "." };
     let start = open(start, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let start = start.map_err(io::Error::from).context("cannot open the current directory")?;
-    let found = steps::place(&start, path.as_os_str(), Links::Trusted);
+    let found = steps::place(&start, named, path.as_os_str());
     found.map_err(|stop| match stop.errno {
         Errno::ELOOP => anyhow::anyhow!(
             "{}: {} is a link, or leads through one, where another user may put one: it is not followed; name a path without it",
@@ -224,4 +266,40 @@ fn place(path: &Path) -> Result<Place> {
         ),
         errno => anyhow::Error::from(io::Error::from(errno)).context(format!("cannot write {}", path.display())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_filled_is_as_it_was_before() {
+        let above = std::env::temp_dir().join(format!("tunecheck-filled-{}", std::process::id()));
+        fs::create_dir_all(above.join("empty")).unwrap();
+        for (name, stays) in [("new", false), ("empty", true)] {
+            let path = above.join(name);
+            let failed = filled(&path, |folder| -> Result<()> {
+                folder.write("a/b/file", b"x")?;
+                folder.write("a/other", b"x")?;
+                folder.write("a/b/file", b"x")
+            });
+            let said = format!("{:#}", failed.unwrap_err());
+            assert!(said.contains("File exists") && said.ends_with("is removed again"), "{said}");
+            assert_eq!((path.exists(), fs::read_dir(&path).is_ok_and(|mut all| all.next().is_none())), (stays, stays));
+        }
+        let left = above.join("left");
+        let failed = filled(&left, |folder| -> Result<()> {
+            folder.write("a/file", b"x")?;
+            fs::write(left.join("a/of-another"), "x")?;
+            bail!("full")
+        });
+        let said = format!("{:#}", failed.unwrap_err());
+        assert!(
+            said.starts_with("full: ") && said.ends_with("is left half made (Directory not empty): remove it"),
+            "{said}"
+        );
+        fs::remove_dir_all(&above).unwrap();
+    }
 }

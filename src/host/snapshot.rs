@@ -13,9 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::archive::{Missing, Store};
 use super::identity::Identity;
-use super::output::Folder;
+use super::output::{Folder, filled};
 use super::{Answer, Ask, Host, Query, Recorder, Refusal, redacted};
 use crate::model::bounds;
+use crate::model::mismatch::without_content;
 use crate::model::sysctl::{self, known};
 
 /// The version of the format. A reader refuses another.
@@ -91,7 +92,10 @@ pub fn write(recorder: Recorder<'_>, path: &Path) -> Result<usize> {
     if path.extension().is_some_and(|ending| ending == "gz" || ending == "tgz") {
         bail!("{}: name a directory; tar czf makes an archive of it", path.display());
     }
-    let folder = Folder::new(path)?;
+    filled(path, |folder| fill(folder, recorder))
+}
+
+fn fill(folder: &Folder, recorder: Recorder<'_>) -> Result<usize> {
     let itself = recorder.judges_itself();
     let mut answers = Vec::new();
     for ((ask, of), answer) in recorder.into_answers() {
@@ -140,6 +144,8 @@ pub struct Replay {
     lost: usize,
     /// Files of it that are links.
     links: usize,
+    /// Files of it that this user may not read.
+    denied: usize,
     cut: usize,
     truncated: bool,
 }
@@ -158,6 +164,9 @@ impl Replay {
         let mut store = Store::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         let text = store.get(MANIFEST).map_err(|missing| {
             let why = match (missing, store.damaged, store.cut) {
+                (Missing::Denied, ..) => {
+                    return anyhow!("{MANIFEST} of {}: permission denied: run as its owner or as root", path.display());
+                }
                 (Missing::Link, ..) => "a link, which is not followed, stands for its",
                 (Missing::Lost, true, _) => "the .tar.gz ends early or is damaged, before its",
                 (Missing::Lost, false, 1..) => "it is too large (tunecheck help limits) to have a",
@@ -168,12 +177,14 @@ impl Replay {
         if bounds::RECORDING_MANIFEST.is_exceeded_by(text.len()) {
             bail!("{MANIFEST} of {} is larger than {}", path.display(), bounds::RECORDING_MANIFEST);
         }
-        let manifest: Manifest = serde_json::from_slice(&text)
-            .with_context(|| format!("{MANIFEST} of {} does not parse", path.display()))?;
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
+            let (shown, why) = (path.display(), without_content(&error.to_string()));
+            anyhow!("{MANIFEST} of {shown} does not parse: {why}; copy the snapshot again, or record a new one (tunecheck snapshot DIR)")
+        })?;
         if manifest.schema != SCHEMA {
-            bail!("{} has schema {:?}; this tunecheck reads {SCHEMA}", path.display(), manifest.schema);
+            bail!("{} is of another schema; this tunecheck reads {SCHEMA}: record a new one", path.display());
         }
-        let (mut lost, mut links) = (0, 0);
+        let (mut lost, mut links, mut denied) = (0, 0, 0);
         let answers = manifest.answers.into_iter().map(|entry| {
             let answer = match entry.answer {
                 Stored::Refused(refusal) => Err(refusal),
@@ -182,6 +193,10 @@ impl Replay {
                     Missing::Lost => {
                         lost += 1;
                         Refusal::Unsupported(format!("{name} is missing from this snapshot"))
+                    }
+                    Missing::Denied => {
+                        denied += 1;
+                        Refusal::Unsupported(format!("{name} of this snapshot may not be read by this user"))
                     }
                     Missing::Link => {
                         links += 1;
@@ -198,6 +213,7 @@ impl Replay {
             answers,
             lost,
             links,
+            denied,
             cut: store.cut,
             truncated: store.damaged,
         })
@@ -241,6 +257,12 @@ impl Host for Replay {
             notes.push(format!(
                 "{} recorded files are missing from the snapshot; what they held is unknown.",
                 self.lost
+            ));
+        }
+        if self.denied > 0 {
+            notes.push(format!(
+                "{} files of the snapshot may not be read by this user; what they held is unknown. Run as its owner or as root.",
+                self.denied
             ));
         }
         if self.links > 0 {

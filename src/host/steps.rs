@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
@@ -30,7 +31,7 @@ pub(super) enum Links {
 #[derive(Debug)]
 pub(super) struct Stop {
     pub(super) errno: Errno,
-    /// The whole path below the folder, as far as links were followed.
+    /// The whole path, as far as links were followed: below the folder, or, of [`place`], of the machine.
     pub(super) at: String,
 }
 
@@ -52,16 +53,20 @@ pub(super) fn open(folder: &OwnedFd, path: &str, flags: OFlag, links: Links) -> 
     opened.map_err(|errno| way.stop(errno, Some(&place.name)))
 }
 
-/// The place of what is at a path, whether or not it is there. A link at its end is followed.
+/// The place of what is at a path, whether or not it is there. A link at its end is followed. The folder is the one of the
+/// name `named`.
 ///
 /// # Errors
 /// As [`open`].
-pub(super) fn place(folder: &OwnedFd, path: &OsStr, links: Links) -> Result<Place, Stop> {
-    Way::new(folder, path, links)?.walk(false)
+pub(super) fn place(folder: &OwnedFd, named: PathBuf, path: &OsStr) -> Result<Place, Stop> {
+    let way = Way::new(folder, path, Links::Trusted)?;
+    Way { above: named, ..way }.walk(false)
 }
 
 struct Way {
     root: OwnedFd,
+    /// How the root is called.
+    above: PathBuf,
     links: Links,
     /// Folders on the way, each with its name.
     passed: Vec<(OwnedFd, OsString)>,
@@ -74,7 +79,7 @@ impl Way {
     fn new(folder: &OwnedFd, path: &OsStr, links: Links) -> Result<Self, Stop> {
         let root = folder.try_clone();
         let root = root.map_err(|_| Stop { errno: Errno::EMFILE, at: String::new() })?;
-        Ok(Self { root, links, passed: Vec::new(), rest: parts(path), followed: 0 })
+        Ok(Self { root, above: PathBuf::from("/"), links, passed: Vec::new(), rest: parts(path), followed: 0 })
     }
 
     fn here(&self) -> &OwnedFd {
@@ -111,6 +116,7 @@ impl Way {
             (None, Links::Refused) => Err(self.stop(Errno::EXDEV, None)),
             (None, Links::Trusted) => {
                 self.root = openat(&self.root, "..", LOOK, Mode::empty()).map_err(|errno| self.stop(errno, None))?;
+                self.above.pop();
                 Ok(())
             }
         }
@@ -131,6 +137,7 @@ impl Way {
             self.passed.clear();
             if self.links == Links::Trusted {
                 self.root = nix::fcntl::open("/", LOOK, Mode::empty()).map_err(|errno| self.stop(errno, None))?;
+                self.above = PathBuf::from("/");
             }
         }
         self.rest.extend(parts(&target));
@@ -145,7 +152,8 @@ impl Way {
     fn stop(&self, errno: Errno, part: Option<&OsStr>) -> Stop {
         let names = self.passed.iter().map(|(_, name)| name.as_os_str());
         let all = names.chain(part).chain(self.rest.iter().rev().map(OsString::as_os_str));
-        Stop { errno, at: all.map(|name| format!("/{}", name.to_string_lossy())).collect() }
+        let at = all.fold(self.above.clone(), |path, name| path.join(name));
+        Stop { errno, at: at.to_string_lossy().into_owned() }
     }
 }
 

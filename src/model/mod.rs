@@ -16,6 +16,7 @@ pub mod kernel_sysctls;
 pub mod listener;
 pub mod manifest;
 pub mod manual;
+pub mod mismatch;
 pub mod page;
 pub mod peer;
 pub mod place;

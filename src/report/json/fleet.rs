@@ -7,6 +7,8 @@ use super::text;
 use super::v1::{OutcomeV1, ReportV1};
 use crate::model::fleet::{Fleet, Section};
 
+pub(super) const SCHEMA: &str = "tunecheck.fleet/v1";
+
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "tunecheck fleet")]
 struct FleetV1<'a> {
@@ -56,7 +58,7 @@ impl<'a> From<&'a Section> for SectionV1<'a> {
 /// None that these structures can cause; the type is that of the serializer.
 pub fn print(fleet: &Fleet, indent: bool, only_failed: bool) -> serde_json::Result<String> {
     let mut document = FleetV1 {
-        schema: "tunecheck.fleet/v1",
+        schema: SCHEMA,
         tunecheck: env!("CARGO_PKG_VERSION"),
         host: ReportV1::from(&fleet.host),
         sections: fleet.sections.iter().map(SectionV1::from).collect(),

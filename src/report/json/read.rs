@@ -6,11 +6,13 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::convert::SCHEMA;
+use super::fleet;
 use super::measured::{ProofIn, SummaryIn, unit};
 use super::placed::PlaceIn;
 use crate::model::fact::Value;
 use crate::model::finding::Outcome;
 use crate::model::listener::Limit;
+use crate::model::mismatch::without_content;
 use crate::model::place::Place;
 use crate::model::recorded::{Figures, Recorded, RecordedFinding, RecordedProof};
 use crate::model::workload::{Role, Workload};
@@ -20,19 +22,26 @@ use crate::model::workload::{Role, Workload};
 pub enum Unreadable {
     /// It is no JSON, or not of this shape.
     #[error("this is no tunecheck report: {0} (tunecheck --format json > FILE records one)")]
-    Shape(serde_json::Error),
+    Shape(String),
     /// It is what people read.
     #[error("this is no tunecheck report but the table of one: tunecheck --format json > FILE records one")]
     Table,
     /// It stops before its end.
     #[error("this is no whole tunecheck report: it ends early ({0}); copy it again, or record a new one")]
-    Cut(serde_json::Error),
+    Cut(String),
     /// Another format, or another version of it.
-    #[error("the format is {0:?}; this tunecheck reads {SCHEMA} (tunecheck --format json)")]
-    Format(String),
+    #[error(
+        "it is of another format or version; this tunecheck reads {SCHEMA} (tunecheck --format json > FILE records one)"
+    )]
+    Format,
+    /// Of a machine and everything on it.
+    #[error(
+        "this is a report of --all, of many places: record the one that is meant, as tunecheck --pid N --format json > FILE"
+    )]
+    Fleet,
     /// A role that there is not.
-    #[error("there is no role {0:?}")]
-    Role(String),
+    #[error("its workload has no role that there is (client, server, gateway): record a new report")]
+    Role,
 }
 
 /// Reads a report back.
@@ -42,12 +51,15 @@ pub enum Unreadable {
 pub fn read(bytes: &[u8]) -> Result<Recorded, Unreadable> {
     let shape = |error: serde_json::Error| match () {
         () if bytes.starts_with(b"tunecheck ") => Unreadable::Table,
-        () if error.is_eof() => Unreadable::Cut(error),
-        () => Unreadable::Shape(error),
+        () if error.is_eof() => Unreadable::Cut(without_content(&error.to_string())),
+        () => Unreadable::Shape(without_content(&error.to_string())),
     };
     let format: FormatIn = serde_json::from_slice(bytes).map_err(shape)?;
+    if format.schema == fleet::SCHEMA {
+        return Err(Unreadable::Fleet);
+    }
     if format.schema != SCHEMA {
-        return Err(Unreadable::Format(format.schema.chars().take(60).collect()));
+        return Err(Unreadable::Format);
     }
     let report: ReportIn = serde_json::from_slice(bytes).map_err(shape)?;
     let findings: Vec<RecordedFinding> = report.findings.into_iter().filter_map(FindingIn::meaning).collect();
@@ -124,7 +136,7 @@ fn one() -> u64 {
 
 impl WorkloadIn<'_> {
     fn meaning(self) -> Result<Workload, Unreadable> {
-        let role = Role::of(&self.role).ok_or_else(|| Unreadable::Role(self.role.chars().take(60).collect()))?;
+        let role = Role::of(&self.role).ok_or(Unreadable::Role)?;
         Ok(Workload {
             role,
             connections: self.connections.min(MOST),

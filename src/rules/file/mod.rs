@@ -19,6 +19,7 @@ use typed::RuleFile;
 pub use workload::{traffic, workload};
 
 use crate::model::bounds;
+use crate::model::mismatch::without_content;
 use crate::model::rule::{Doc, Rule};
 
 /// What is wrong with a file.
@@ -89,7 +90,7 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
             let lines = text.lines().enumerate().skip(from - 1);
             lines.filter(|(_, line)| line.trim_start().starts_with(&format!("{key}:"))).nth(1)
         });
-        Problem { line: again.map(|(index, _)| index + 1).or(line), what: what.to_owned() }
+        Problem { line: again.map(|(index, _)| index + 1).or(line), what: without_content(what) }
     };
     // The untyped pass refuses duplicate keys, which a typed map would take silently.
     serde_yaml::from_str::<serde_yaml::Value>(text).map_err(problem)?;
