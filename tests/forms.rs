@@ -88,9 +88,11 @@ fn words_of_others_stand_in_comments_alone() {
 fn a_host_says_nothing_of_containers() {
     let (files, _) = written("host", &report("debian-systemd"), &[]);
     assert!(!files.keys().any(|path| path.starts_with("docker/") || path.starts_with("podman/")), "{files:?}");
-    for words in
-        ["Audit inside the container", "--to script, --to sysctl.d (the host's own)", "--to systemd, with --unit NAME"]
-    {
+    for words in [
+        "Audit inside the container",
+        "--to script; what is not of a network namespace of its own also --to sysctl.d",
+        "--to systemd, with --unit NAME",
+    ] {
         assert!(files["README.md"].contains(words), "{words}: {}", files["README.md"]);
     }
 }

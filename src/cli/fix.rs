@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::args::FixArgs;
 use super::exit::Exit;
-use super::terminal::{complain, print};
+use super::terminal::{Terminal, complain, print};
 use super::{probe, settings};
 use crate::audit::{Beside, Told, audit_over, recalled};
 use crate::host::{input, write_new};
@@ -56,11 +56,18 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     };
     let rendered: Vec<(&str, Rendered)> = asked.iter().map(render).collect::<Result<_>>()?;
     match (&args.output, rendered.as_slice()) {
+        (Some(_), all) if !args.to.is_empty() && plan.urgent > 0 && all.iter().all(|(_, one)| one.files.is_empty()) => {
+            let told: Vec<String> = all.iter().flat_map(|(name, one)| told_of_nothing(name, one)).collect();
+            bail!("{}", told.join("\n"));
+        }
         (Some(folder), _) => {
             let files = target::folder(order, &rendered);
             write_new(folder, &files).with_context(|| format!("--output {}", folder.display()))?;
             let (count, folder) = (files.len(), folder.display());
-            complain(&report::sanitized(&format!("{count} files written; read {folder}/README.md")));
+            complain(&report::sanitized(&format!(
+                "{count} {} written; read {folder}/README.md",
+                if count == 1 { "file" } else { "files" }
+            )));
         }
         (None, [(name, one)]) => single(name, one, &plan)?,
         (None, _) => bail!("several targets need --output DIR, which takes their files"),
@@ -70,13 +77,8 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
 
 /// One target goes to standard output. What is not in it is told beside it.
 fn single(name: &str, rendered: &Rendered, plan: &Plan) -> Result<()> {
-    let left_out: Vec<String> =
-        rendered.left_out.iter().map(|(what, why)| format!("left out: {what}: {why}")).collect();
     match rendered.files.len() {
-        0 if plan.urgent > 0 => {
-            let what = format!("--to {name}: nothing of this plan can be written in that form");
-            bail!("{}", [vec![what], left_out].concat().join("\n"));
-        }
+        0 if plan.urgent > 0 => bail!("{}", told_of_nothing(name, rendered).join("\n")),
         0 => complain("Nothing to fix: no rule warns or fails."),
         count => {
             print(target::joined(rendered).as_bytes()).context("cannot write the fix")?;
@@ -85,8 +87,21 @@ fn single(name: &str, rendered: &Rendered, plan: &Plan) -> Result<()> {
             }
         }
     }
-    left_out.iter().for_each(|line| complain(&report::sanitized(line)));
+    left_out(rendered).iter().for_each(|line| complain(&report::sanitized(line)));
     Ok(())
+}
+
+/// Each on a line of its own, which a terminal gets wrapped.
+fn left_out(rendered: &Rendered) -> Vec<String> {
+    let stderr = Terminal::stderr();
+    let width = stderr.columns.filter(|_| stderr.interactive).map_or(usize::MAX, usize::from);
+    let line = |(what, why): &(String, String)| report::hanging("left out: ", &format!("{what}: {why}"), width);
+    rendered.left_out.iter().map(line).collect()
+}
+
+/// What is said where a target can write nothing of a plan.
+fn told_of_nothing(name: &str, rendered: &Rendered) -> Vec<String> {
+    [vec![format!("--to {name}: nothing of this plan can be written in that form")], left_out(rendered)].concat()
 }
 
 /// A report that was recorded, with its changes worked out anew.

@@ -40,8 +40,11 @@ impl Fixes {
 
     /// Every reason for what is left out.
     pub(crate) fn reasons(&self) -> Vec<&str> {
-        let (_, below) = self.readme.split_once("\nNot in them:\n").unwrap_or_default();
-        below.lines().filter(|line| line.starts_with("- ")).collect()
+        let (below, mark) = match self.readme.split_once("\nNot in them:\n") {
+            Some((_, below)) => (below, "- "),
+            None => (self.readme.as_str(), "left out: "),
+        };
+        below.lines().filter(|line| line.starts_with(mark)).collect()
     }
 }
 

@@ -148,6 +148,12 @@ pub(crate) const PLACES: &[Place] = &[
         trial: a_forged_state_is_refused,
     },
     Place {
+        name: "a_script_that_cannot_tell_what_it_did_or_may_not_do_it_fails",
+        needs: &[Need::Root, Need::Machine],
+        own: MOUNTS,
+        trial: a_script_that_cannot_tell_or_act,
+    },
+    Place {
         name: "a_full_disk_stops_apply_before_the_first_change",
         needs: &[Need::Root, Need::Machine, Need::Minutes(3)],
         own: MOUNTS,
@@ -635,6 +641,36 @@ fn a_forged_state_is_refused(scene: &Scene) {
             assert!(!Path::new(file).exists(), "{file}");
         }
     }
+}
+
+fn a_script_that_cannot_tell_or_act(scene: &Scene) {
+    stand_ins(scene);
+    let path = made(scene, &["--waive", "boot/drift"]);
+    let theirs = scene.folder.join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::lchown(&theirs, Some(65534), Some(65534)).unwrap();
+    fs::set_permissions(&scene.folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups env TUNECHECK_STATE=\"$2/state\" sh \"$1\" apply";
+    let applied = Run::of(script(nobody, &[&path, &theirs]));
+    assert!(applied.code == Some(1) && applied.stderr.contains("cannot write /proc/sys/"), "{applied:?}");
+    assert!(applied.stderr.contains("be root") && applied.stderr.ends_with("Nothing was changed.\n"), "{applied:?}");
+    let checked = Run::of(script(&nobody.replace("apply", "check"), &[&path, &theirs]));
+    assert!(!checked.stdout.contains("not finished"), "{checked:?}");
+
+    let state = scene.folder.join("state");
+    let told = |rest: &str| Run::of(script(&format!("TUNECHECK_STATE=\"$2\" sh \"$1\" {rest}"), &[&path, &state]));
+    for (rest, says) in [("plan >/dev/full", "full? 0 change(s)"), ("apply >/dev/full", "full? 2 change(s)")] {
+        let run = told(rest);
+        assert!(run.code == Some(1) && run.stderr.contains(says), "{rest}: {run:?}");
+        assert_eq!(run.stderr.lines().count(), 1, "no raw error: {run:?}");
+    }
+    assert_ne!(get("net/core/somaxconn"), "128");
+    // A reader that left, and a closed output, want to be told nothing.
+    for rest in ["undo >&-", "apply | true", "undo"] {
+        let run = told(rest);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{rest}");
+    }
+    assert_eq!(get("net/core/somaxconn"), "128");
 }
 
 fn a_full_disk_stops_apply(scene: &Scene) {

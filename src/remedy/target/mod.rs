@@ -225,7 +225,9 @@ fn host_sysctls<'a>(order: Order<'a>, rendered: &mut Rendered) -> Vec<(&'a Step,
 fn elsewhere(step: &Step) -> &'static str {
     match (step.action.site, &step.action.edit) {
         (Site::Here, Edit::RemoveLine { .. }) => "a line of a file that is not ours: a person takes it out",
-        (Site::Here, _) => "it is set on this machine: --to script, --to sysctl.d (the host's own)",
+        (Site::Here, _) => {
+            "it is set on this machine: --to script; what is not of a network namespace of its own also --to sysctl.d"
+        }
         (Site::Node, _) => "it is set on the node: audit there, or give it --to sysctl.d, --to ansible",
         (Site::Tuned, _) => {
             "TuneD would write over it at its next start: a person writes it into the profile (--to plan)"
@@ -249,10 +251,18 @@ fn elsewhere(step: &Step) -> &'static str {
     }
 }
 
+const LOST: &str =
+    "it is lost with the network namespace: whoever makes the namespace sets it, and --to script for now";
+
+/// Whether what is set goes with the network namespace that was audited, whatever is done at boot.
+fn is_lost_with_namespace(step: &Step, edit: &SysctlEdit, order: Order<'_>) -> bool {
+    step.action.site == Site::Here && order.plan.place.kind == Kind::Namespace && edit.netns
+}
+
 /// Why a sysctl of a host is none for a file that is applied at every boot, if it is none.
 fn unfit_at_boot(step: &Step, edit: &SysctlEdit, order: Order<'_>) -> Option<&'static str> {
-    if step.action.site == Site::Here && order.plan.place.kind == Kind::Namespace && edit.netns {
-        return Some("it is lost with the network namespace: whoever makes the namespace sets it");
+    if is_lost_with_namespace(step, edit, order) {
+        return Some(LOST);
     }
     if file::winner(edit).is_some() {
         return Some(
@@ -308,6 +318,9 @@ pub fn folder(order: Order<'_>, rendered: &[(&str, Rendered)]) -> Vec<(String, S
         for file in &rendered.files {
             text += &format!("1. `{name}/{}`: {}\n", file.path, file.apply);
             files.push((format!("{name}/{}", file.path), file.text.clone()));
+        }
+        if rendered.files.is_empty() {
+            text += "None: nothing of this plan can be written in that form.\n";
         }
         if !rendered.left_out.is_empty() {
             text += "\nNot in them:\n\n";

@@ -2,9 +2,8 @@
 
 use super::super::quoted;
 use super::notes::{self, Way};
-use super::{File, Order, Rendered, Step, Target, Unit, ceiling, elsewhere, is_change};
+use super::{File, LOST, Order, Rendered, Step, Target, Unit, ceiling, elsewhere, is_change, is_lost_with_namespace};
 use crate::model::action::{Edit, NofileEdit, Site};
-use crate::model::place::Kind;
 
 pub(super) const TARGET: Target =
     Target { name: "systemd", about: "drop-ins with the limits of services (--unit NAME), and modules-load.d", render };
@@ -25,9 +24,11 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
                 }),
             },
             Edit::Sysctl(edit) if matches!(step.action.site, Site::Node | Site::Here) => {
-                // What is set in a network namespace is lost with it, whatever is loaded at boot.
-                let lost = step.action.site == Site::Here && order.plan.place.kind == Kind::Namespace && edit.netns;
-                modules.extend(edit.module.filter(|_| !lost).map(|module| (step, module)));
+                if is_lost_with_namespace(step, edit, order) {
+                    rendered.leave_out(step, LOST);
+                    continue;
+                }
+                modules.extend(edit.module.map(|module| (step, module)));
                 rendered.leave_out(step, "systemd sets sysctls from files of sysctl.d: --to sysctl.d, or --to script");
             }
             _ => rendered.leave_out(step, elsewhere(step)),

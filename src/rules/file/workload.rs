@@ -14,7 +14,7 @@ const MOST: u64 = 1_000_000_000;
 const SCHEMA: &str = "tunecheck.plan/v1";
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a workload: a map with role, connections, burst and the like")]
+#[serde(deny_unknown_fields, expecting = "a workload file: a map with role, connections, burst and the like")]
 struct WorkloadFile {
     #[serde(rename = "title")]
     _title: Option<String>,

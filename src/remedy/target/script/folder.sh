@@ -49,6 +49,7 @@ has_folder() {
   is_guarded "${above:-/}" || unguarded
   if [ -L "$folder" ]; then why="$folder is a link" && unguarded; fi
   if [ ! -e "$folder" ]; then return 1; fi
+  [ -r "$folder" ] || die "cannot read $folder: be root"
   is_guarded "$folder" || unguarded
   # shellcheck disable=SC2046
   set -- $(ls -ldn "$folder")

@@ -38,6 +38,8 @@ main() {
     *) usage >&2; exit 2 ;;
   esac
   case $mode in apply | undo) trap '' PIPE ;; esac
+  # Whoever closed it wants to be told nothing.
+  (true 3>&1) 2>/dev/null || exec >/dev/null
   where
   if [ "$count" -gt 0 ] && [ "$made_for" ] && [ "$made_for" != "$(uname -n)" ] && [ "$mode" != undo ]; then
     say "note: this was worked out for $made_for, and here is $(uname -n): ports and loads may differ"
@@ -66,6 +68,10 @@ main() {
     notes
   fi
   case $mode$count in plan0 | apply0 | check0) say 'Nothing to do.' ;; esac
+  if [ "$untold" ] && [ ! -p /proc/self/fd/1 ]; then
+    printf 'fix.sh: the output could not be written whole: is the disk full? %s change(s) were made; sh fix.sh check shows them\n' "$changed" >&2
+    failed=1
+  fi
   exit "$failed"
 }
 

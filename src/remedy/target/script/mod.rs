@@ -38,7 +38,7 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
         match acting(step, order, site, place, &mut files) {
             Some(data) => {
                 count += 1;
-                steps += &about(&notes::told_in(step, &way(step)));
+                steps += &about(&notes::told_in(step, &way(step, place)));
                 steps += &data;
                 changes += &data;
             }
@@ -83,10 +83,11 @@ fn render(order: Order<'_>) -> Result<Rendered, String> {
 }
 
 /// When what the script does acts, and how it is taken back.
-fn way(step: &Step) -> Way {
+fn way(step: &Step, place: &str) -> Way {
     const UNDO: &str = "sh fix.sh undo";
     match &step.action.edit {
         Edit::Nofile(_) => Way::anew("after apply --persist, when the service is started again", UNDO),
+        _ if place == "namespace" => Way::from("with apply, as long as the network namespace is there", step, UNDO),
         _ => Way::from("with apply; with apply --persist at every boot too", step, UNDO),
     }
 }

@@ -55,10 +55,11 @@ known_as() {
 }
 
 # The words about a step, from standard input.
-about() { if [ "$mode" = plan ]; then cat; fi; }
+about() { if [ "$mode" = plan ]; then cat 2>/dev/null || untold=1; fi; }
 
 # What undo goes back to is what was there before the last write, also where somebody changed it in between.
 save_value() {
+  holds "$how" "$@" || [ -w "$path" ] || die "cannot write $path: be root, in the right place; is it read-only?"
   if holds "$how" "$@"; then
     # Another plan may have given it: its undo asks whether somebody relies on it.
     if ! remembered needs "$name"; then saved "needs|$name|"; fi

@@ -9,6 +9,7 @@ also=
 skipped=
 failed=0
 changed=0
+untold=
 
 usage() {
   cat <<'USAGE'
@@ -22,8 +23,8 @@ TUNECHECK_STATE names another folder than /var/lib/tunecheck for what has to be 
 USAGE
 }
 
-# A reader that went away stops no change half-way.
-say() { printf '%s\n' "$*" 2>/dev/null || :; }
+# A reader that went away stops no change half-way; a full disk is told of at the end.
+say() { printf '%s\n' "$*" 2>/dev/null || untold=1; }
 
 die() {
   printf 'fix.sh: %s\n' "$*" >&2
