@@ -22,6 +22,12 @@ pub(crate) const PLACES: &[Place] = &[
         trial: a_full_queue_is_named,
     },
     Place {
+        name: "a_full_queue_that_a_class_got_of_the_kernel_is_named_and_loss_is_not_taken_for_one",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("tc")],
+        own: NETWORK,
+        trial: an_unseen_queue_is_named,
+    },
+    Place {
         name: "a_reverse_path_filter_that_drops_is_told_with_the_boot_line_behind_it",
         needs: &[Need::Root, Need::Program("ip")],
         own: NETWORK_AND_MOUNTS,
@@ -74,6 +80,49 @@ fn a_full_queue_is_named(scene: &Scene) {
     let says = full["says"].as_str().unwrap();
     assert!(says.starts_with(&format!("pfifo of lo dropped {dropped}: ")), "{says}");
     assert_same(&live.at_rest().without(&["source"]), &replayed(scene).at_rest().without(&["source"]));
+}
+
+/// What the root discipline of loopback says that it dropped, itself and in those below it.
+fn dropped() -> u64 {
+    let shown = done(script("tc -s qdisc show dev lo root", &[]));
+    let dropped = shown.split("(dropped ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    dropped.parse().unwrap()
+}
+
+fn an_unseen_queue_is_named(scene: &Scene) {
+    loopback_up();
+    done(script(
+        "ip link set lo txqueuelen 20
+        tc qdisc replace dev lo root handle 1: htb default 20
+        tc class add dev lo parent 1: classid 1:10 htb rate 100kbit burst 1600
+        tc class add dev lo parent 1: classid 1:20 htb rate 100kbit burst 1600
+        tc qdisc add dev lo parent 1:10 handle 2: pfifo limit 3",
+        &[],
+    ));
+    let flood = || {
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        (0..300).for_each(|_| drop(sender.send_to(&[7; 1000], "127.0.0.1:9")));
+    };
+    flood();
+    let lost = dropped();
+    assert!(lost > 200, "{lost}");
+    let live = report(scene.tunecheck(), &[]);
+    let full = live.finding("device/qdisc-full");
+    assert_eq!((&full["outcome"], &full["now"]), (&"warn".into(), &lost.into()), "{full:#}");
+    let says = full["says"].as_str().unwrap();
+    assert!(says.starts_with(&format!("pfifo of lo dropped {lost}: ")), "{says}");
+
+    // What a discipline drops by order is no want of room; one with a limit of bytes has a queue of its own.
+    done(script("tc qdisc replace dev lo root netem loss 50%", &[]));
+    flood();
+    assert!(dropped() > 50);
+    assert_eq!(report(scene.tunecheck(), &[]).finding("device/qdisc-full")["outcome"], "pass");
+    done(script("tc qdisc replace dev lo root tbf rate 100kbit burst 2000 limit 4000", &[]));
+    flood();
+    let lost = dropped();
+    assert!(lost > 200, "{lost}");
+    let live = report(scene.tunecheck(), &[]);
+    assert_eq!(live.finding("device/qdisc-full")["now"], lost, "{:#}", live.finding("device/qdisc-full"));
 }
 
 /// A pair of interfaces; what goes out by `v1` to 10.9.2.0/24 comes in by `v0`.
