@@ -43,7 +43,14 @@ const GUARDING: &[&str] = &[
     "kernel.unprivileged_",
     "kernel.yama.",
     "net.core.bpf_jit_",
-    "user.max_",
+    "user.max_cgroup_namespaces",
+    "user.max_ipc_namespaces",
+    "user.max_mnt_namespaces",
+    "user.max_net_namespaces",
+    "user.max_pid_namespaces",
+    "user.max_time_namespaces",
+    "user.max_user_namespaces",
+    "user.max_uts_namespaces",
     "vm.legacy_va_layout",
     "vm.memfd_noexec",
     "vm.mmap_min_addr",
@@ -71,10 +78,15 @@ mod tests {
         {
             assert_eq!(danger(name), Some(STARTS), "{name}");
         }
-        for name in ["fs.suid_dumpable", "kernel.yama.ptrace_scope", "kernel.unprivileged_bpf_disabled"] {
+        for name in [
+            "fs.suid_dumpable",
+            "kernel.yama.ptrace_scope",
+            "kernel.unprivileged_bpf_disabled",
+            "user.max_user_namespaces",
+        ] {
             assert_eq!(danger(name), Some(GUARDS), "{name}");
         }
-        for name in ["net.core.somaxconn", "kernel.pid_max", "fs.nr_open", "user.name"] {
+        for name in ["net.core.somaxconn", "kernel.pid_max", "fs.nr_open", "user.name", "user.max_inotify_watches"] {
             assert_eq!(danger(name), None, "{name}");
         }
     }
