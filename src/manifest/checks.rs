@@ -71,7 +71,7 @@ pub const CHECKS: &[Page] = &[
             "invalid configuration: maxOpenFiles<text>must not be a negative number",
             "invalid configuration: maxPods<text>must not be a negative number",
         ],
-        why: "A number that is text, or negative where the kubelet wants none, ends the kubelet before it begins. podPidsLimit becomes pids.max of each pod's group, of which the kernel takes no more than 4194304: above it no pod starts. maxOpenFiles is the kubelet's own limit, not that of pods.",
+        why: "A number that is text, or negative where the kubelet wants none, ends the kubelet before it begins. podPidsLimit becomes pids.max of each pod's group, of which the kernel takes no more than 4194304: above it no pod starts. maxOpenFiles is the kubelet's own limit, not that of pods. Of its values these two, maxPods and allowedUnsafeSysctls are judged; of all other fields only the names.",
         change: "the number without quotes, within its range",
     },
     Page {
