@@ -4,6 +4,7 @@
 //! `ethtool -S` printed of them.
 
 use super::{Gather, Source, text};
+use crate::host::Refusal;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 
@@ -12,6 +13,7 @@ const SOS: &str = "/sos_commands/networking";
 const OF_INTERFACE: &str = "ethtool_-S_";
 const CLASS: &str = "/sys/class/net";
 const VENDOR: &str = "/sys/devices/virtual/dmi/id/sys_vendor";
+const DRIVER: &str = "ena";
 const EXCEEDED: &str = "_allowance_exceeded";
 const READ: &str = "ethtool -S, of a sosreport";
 
@@ -60,21 +62,27 @@ struct Counter {
 
 fn counters(gather: &Gather<'_>) -> Result<Vec<Counter>, Gap> {
     let none = || Gap::new(Cause::Absent, "no network card here counts an instance's allowances");
-    let files = match gather.host.list(SOS) {
-        Ok(files) => files,
-        Err(refusal) if refusal.is_absent() => {
-            return Err(match has_card_of_aws(gather)? {
-                true => Gap::new(
-                    Cause::Unsupported,
-                    "the driver tells it by an ioctl only, which is not asked: ethtool -S IFACE | grep allowance shows it",
-                ),
-                false => none(),
-            });
-        }
-        Err(refusal) => return Err(refusal.gap(SOS)),
+    // On a machine whoever may make a folder in / would say what it counts.
+    let files = match gather.host.is_tree().then(|| gather.host.list(SOS)) {
+        None => Vec::new(),
+        Some(Ok(files)) => files,
+        Some(Err(refusal)) if refusal.is_absent() => Vec::new(),
+        Some(Err(refusal)) => return Err(refusal.gap(SOS)),
     };
+    let files: Vec<(&String, &str)> =
+        files.iter().filter_map(|file| Some((file, file.strip_prefix(OF_INTERFACE)?))).collect();
+    if files.is_empty() {
+        return Err(match (has_card_of_aws(gather)?, gather.host.is_tree()) {
+            (false, _) => none(),
+            (true, true) => Gap::new(Cause::Unsupported, format!("there is no {SOS}/{OF_INTERFACE}IFACE in this tree")),
+            (true, false) => Gap::new(
+                Cause::Unsupported,
+                "the driver tells it by an ioctl only, which is not asked: ethtool -S IFACE | grep allowance shows it",
+            ),
+        });
+    }
     let mut found = Vec::new();
-    for (file, interface) in files.iter().filter_map(|file| Some((file, file.strip_prefix(OF_INTERFACE)?))) {
+    for (file, interface) in files {
         let path = format!("{SOS}/{file}");
         let bytes = gather.host.read(&path).map_err(|refusal| refusal.gap(&path))?;
         for (name, count) in text(&bytes).lines().filter_map(exceeded) {
@@ -85,19 +93,38 @@ fn counters(gather: &Gather<'_>) -> Result<Vec<Counter>, Gap> {
     if found.is_empty() { Err(none()) } else { Ok(found) }
 }
 
-/// Whether this is an instance of EC2 and its network cards are seen: those of a container have no device.
+/// Whether a network card here has the driver of AWS. Those of a container have no device. Where no driver is shown, as in
+/// a sosreport, it is taken to have one on whatever may be an instance of EC2; Xen runs others as well.
 fn has_card_of_aws(gather: &Gather<'_>) -> Result<bool, Gap> {
-    let vendor = match gather.host.read(VENDOR) {
-        Ok(vendor) => vendor,
-        Err(refusal) if refusal.is_absent() => return Ok(false),
-        Err(refusal) => return Err(refusal.gap(VENDOR)),
+    let mut is_shown = !gather.host.is_tree();
+    let names = match gather.host.list(CLASS) {
+        Ok(names) => names,
+        Err(refusal) if refusal.is_absent() => Vec::new(),
+        // An earlier recording.
+        Err(Refusal::NotRecorded) => {
+            is_shown = false;
+            Vec::new()
+        }
+        Err(refusal) => return Err(refusal.gap(CLASS)),
     };
-    if !text(&vendor).starts_with("Amazon EC2") {
+    for name in names {
+        let path = format!("{CLASS}/{name}/device/driver");
+        match gather.host.link(&path) {
+            Ok(driver) if driver.rsplit('/').next() == Some(DRIVER) => return Ok(true),
+            Ok(_) => is_shown = true,
+            Err(refusal) if refusal.is_absent() => {}
+            Err(Refusal::NotRecorded) => is_shown = false,
+            Err(refusal) => return Err(refusal.gap(&path)),
+        }
+    }
+    if is_shown {
         return Ok(false);
     }
-    let names = gather.host.list(CLASS).map_err(|refusal| refusal.gap(CLASS))?;
-    let mut cards = names.iter().map(|name| gather.host.exists(&format!("{CLASS}/{name}/device")));
-    Ok(cards.any(|is_card| is_card == Ok(true)))
+    match gather.host.read(VENDOR) {
+        Ok(vendor) => Ok(["Amazon EC2", "Xen"].iter().any(|start| text(&vendor).starts_with(start))),
+        Err(refusal) if refusal.is_absent() || refusal == Refusal::NotRecorded => Ok(false),
+        Err(refusal) => Err(refusal.gap(VENDOR)),
+    }
 }
 
 /// Name and number of a line about an allowance, such as `     pps_allowance_exceeded: 0`.
@@ -113,12 +140,13 @@ mod tests {
     use crate::host::{Answer, Ask, Host, Query, Refusal};
     use crate::model::facts::Facts;
 
-    struct Files(Vec<(&'static str, &'static str)>);
+    /// Files and links, of a tree or of a machine.
+    struct Files(Vec<(&'static str, &'static str)>, bool);
 
     impl Host for Files {
         fn ask(&self, query: Query<'_>) -> Answer {
             match (query.ask, self.0.iter().find(|(path, _)| *path == query.of)) {
-                (Ask::Read | Ask::List | Ask::Exists, Some((_, text))) => Ok(text.as_bytes().to_vec()),
+                (Ask::Read | Ask::List | Ask::Link, Some((_, text))) => Ok(text.as_bytes().to_vec()),
                 _ => Err(Refusal::Errno(2)),
             }
         }
@@ -126,13 +154,21 @@ mod tests {
         fn source(&self) -> String {
             String::new()
         }
+
+        fn is_tree(&self) -> bool {
+            self.1
+        }
     }
 
-    fn facts(files: &[(&'static str, &'static str)]) -> Facts {
+    fn facts(files: &[(&'static str, &'static str)], tree: bool) -> Facts {
         let mut facts = Facts::default();
         let names = SOURCE.entries.iter().map(|entry| entry.name.into()).collect();
-        super::super::gather(&Files(files.to_vec()), names, &mut facts);
+        super::super::gather(&Files(files.to_vec(), tree), names, &mut facts);
         facts
+    }
+
+    fn cause(files: &[(&'static str, &'static str)], tree: bool) -> Cause {
+        facts(files, tree).number("allowance.exceeded").unwrap_err().cause
     }
 
     #[test]
@@ -146,25 +182,35 @@ mod tests {
             ("/sos_commands/networking/ethtool_-S_eth0", eth0),
             ("/sos_commands/networking/ethtool_-S_lo", "no stats available\n"),
         ];
-        let told = facts(&files);
+        let told = facts(&files, true);
         assert_eq!(told.number("allowance.exceeded"), Ok(124));
         let words = "120 pps_allowance_exceeded of eth0, 4 conntrack_allowance_exceeded of eth0";
         assert_eq!(told.text("allowance.names"), Some(words));
         let odd = [(SOS, "ethtool_-S_eth0"), (files[1].0, "pps_allowance_exceeded: many\n")];
-        assert_eq!(facts(&odd).number("allowance.exceeded").unwrap_err().cause, Cause::Unparsable);
+        assert_eq!(cause(&odd, true), Cause::Unparsable);
+        // The same files in / of a machine or a container say nothing of it.
+        assert_eq!(cause(&files, false), Cause::Absent);
+    }
+
+    #[test]
+    fn a_sosreport_without_it_is_unknown_where_it_may_be_of_an_instance() {
+        let without = (SOS, "ethtool_-i_eth0");
+        for (vendor, expected) in
+            [("Amazon EC2\n", Cause::Unsupported), ("Xen\n", Cause::Unsupported), ("QEMU\n", Cause::Absent)]
+        {
+            assert_eq!(cause(&[without, (VENDOR, vendor)], true), expected, "{vendor}");
+            assert_eq!(cause(&[(VENDOR, vendor)], true), expected, "{vendor}");
+        }
     }
 
     #[test]
     fn live_it_is_unknown_where_a_card_counts_it_and_else_there_is_none() {
-        let cause = |vendor, card| {
-            let files = [(VENDOR, vendor), (CLASS, "ens5\0lo"), (card, "")];
-            facts(&files).number("allowance.exceeded").unwrap_err()
-        };
-        const CARD: &str = "/sys/class/net/ens5/device";
-        assert_eq!(cause("QEMU\n", CARD).cause, Cause::Absent);
-        assert_eq!(cause("Amazon EC2\n", "/in a container").cause, Cause::Absent);
-        assert_eq!(facts(&[]).number("allowance.exceeded").unwrap_err().cause, Cause::Absent);
-        let there = cause("Amazon EC2\n", CARD);
+        let driver = |of| [(CLASS, "ens5\0lo"), ("/sys/class/net/ens5/device/driver", of), (VENDOR, "Xen\n")];
+        assert_eq!(cause(&driver("../../../../bus/pci/drivers/vif"), false), Cause::Absent);
+        assert_eq!(cause(&[(CLASS, "eth0\0lo"), (VENDOR, "Amazon EC2\n")], false), Cause::Absent, "a container");
+        assert_eq!(cause(&[], false), Cause::Absent);
+        let ena = facts(&driver("../../../../bus/pci/drivers/ena"), false);
+        let there = ena.number("allowance.exceeded").unwrap_err();
         assert!(there.cause == Cause::Unsupported && there.why.contains("ethtool -S IFACE"), "{there:?}");
     }
 }

@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use self::lookup::{Listing, Unit};
+use self::lookup::{Listing, NoUnit, Unit};
 use self::syntax::{Limits, assigned};
 use super::{Gather, Source, text};
 use crate::host::Host;
@@ -85,9 +85,8 @@ fn most_asked(host: &dyn Host) -> Result<(i128, String), Gap> {
         match of_unit(host, &unit, default, &listing) {
             Ok(UnitLimits { hard, .. }) if hard > most.0 && hard != i128::MAX => most = (hard, unit),
             Ok(_) => {}
-            // None of that name, or a masked one.
-            Err(gap) if matches!(gap.cause, Cause::Absent | Cause::Unsupported) => {}
-            Err(gap) => return Err(gap),
+            Err(NoUnit::NotLoaded(_)) => {}
+            Err(NoUnit::Unread(gap)) => return Err(gap),
         }
     }
     Ok(most)
@@ -113,10 +112,10 @@ pub struct UnitLimits {
 /// # Errors
 /// No unit of that name, a masked one, or a file that cannot be read: a later one may say otherwise.
 pub fn nofile(host: &dyn Host, unit: &str) -> Result<UnitLimits, Gap> {
-    of_unit(host, unit, default(host)?, &Listing::of(host, &lookup::FOLDERS)?)
+    of_unit(host, unit, default(host)?, &Listing::of(host, &lookup::FOLDERS)?).map_err(NoUnit::gap)
 }
 
-fn of_unit(host: &dyn Host, unit: &str, default: Limits, listing: &Listing) -> Result<UnitLimits, Gap> {
+fn of_unit(host: &dyn Host, unit: &str, default: Limits, listing: &Listing) -> Result<UnitLimits, NoUnit> {
     let unit = Unit::find(host, unit, listing)?;
     let mut limits = assigned(&text(&unit.file), "Service", "LimitNOFILE", None);
     let (mut last, mut taken) = (None, BTreeSet::new());

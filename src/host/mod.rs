@@ -104,7 +104,8 @@ pub enum Ask {
     /// state, ports and addresses; of `inet/LOW-HIGH` or `inet6/LOW-HIGH`, the local ports they are on.
     Connections,
     /// The queueing disciplines of the network namespace that dropped packets to be sent, or had one put back, a line each:
-    /// `INTERFACE KIND DROPS FULL REQUEUES`. `FULL` of the drops were for want of room, `-` where the kind does not tell.
+    /// `INTERFACE KIND DROPS FULL REQUEUES`. Of those that lie in each other each has its own drops. `FULL` of them
+    /// were for want of room, `-` where the kind does not tell.
     Qdiscs,
     /// Whether an environment variable of tunecheck itself is set: an empty answer, or a refusal. Never its value.
     Env,
@@ -154,6 +155,9 @@ pub enum Refusal {
     NotVisibleHere(String),
     /// This host has no way to tell.
     Unsupported(String),
+    /// The run that made this recording did not ask. It is never written into another one.
+    #[serde(skip)]
+    NotRecorded,
 }
 
 impl fmt::Display for Refusal {
@@ -162,6 +166,7 @@ impl fmt::Display for Refusal {
             Self::Errno(number) => f.write_str(nix::errno::Errno::from_raw(*number).desc()),
             Self::DeniedAt(path) => write!(f, "{path}: {}", nix::errno::Errno::EACCES.desc()),
             Self::NotVisibleHere(why) | Self::Unsupported(why) => f.write_str(why),
+            Self::NotRecorded => f.write_str("it was not recorded in this snapshot"),
         }
     }
 }
@@ -210,6 +215,7 @@ impl Refusal {
         match self {
             Self::NotVisibleHere(why) => Gap::new(Cause::NotVisibleHere, why.clone()),
             Self::Unsupported(why) => Gap::new(Cause::Unsupported, why.clone()),
+            Self::NotRecorded => Gap::new(Cause::Unsupported, self.to_string()),
             Self::DeniedAt(_) => Gap::new(Cause::Denied, self.to_string()),
             Self::Errno(_) if self.is_absent() => Gap::new(Cause::Absent, format!("{what} does not exist")),
             Self::Errno(_) if self.is_denied() => Gap::new(Cause::Denied, format!("{what}: {self}")),
@@ -237,6 +243,11 @@ pub trait Host {
 
     /// Whether tunecheck's own limits are asked for, and not only the first that come to hand.
     fn judges_itself(&self) -> bool {
+        false
+    }
+
+    /// Whether it is a tree of files: a foreign root or a sosreport, which holds what programs printed.
+    fn is_tree(&self) -> bool {
         false
     }
 

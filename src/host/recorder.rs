@@ -48,6 +48,11 @@ impl<'a> Recorder<'a> {
         Self { host, heard: RefCell::default() }
     }
 
+    /// Whether a bound left a question without an answer.
+    pub(super) fn is_cut(&self) -> bool {
+        !self.heard.borrow().cut.is_empty()
+    }
+
     /// All questions with their answers.
     pub fn into_answers(self) -> BTreeMap<(Ask, String), Answer> {
         self.heard.into_inner().answers
@@ -86,6 +91,10 @@ impl Host for Recorder<'_> {
 
     fn judges_itself(&self) -> bool {
         self.host.judges_itself()
+    }
+
+    fn is_tree(&self) -> bool {
+        self.host.is_tree()
     }
 
     fn notes(&self) -> Vec<String> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::archive::{Missing, Store};
 use super::identity::Identity;
-use super::output::{Folder, filled};
+use super::output::{Folder, Readers, filled};
 use super::{Answer, Ask, Host, Query, Recorder, Refusal, redacted};
 use crate::model::bounds;
 use crate::model::mismatch::without_content;
@@ -34,6 +34,12 @@ struct Manifest {
     /// Whether tunecheck's own limits were what was asked for.
     #[serde(default)]
     itself: bool,
+    /// Whether a tree of files was recorded.
+    #[serde(default)]
+    tree: bool,
+    /// Whether a bound ended it, so that what it lacks was not left out by choice.
+    #[serde(default)]
+    cut: bool,
     #[serde(deserialize_with = "bounded")]
     answers: Vec<Entry>,
 }
@@ -92,14 +98,17 @@ pub fn write(recorder: Recorder<'_>, path: &Path) -> Result<usize> {
     if path.extension().is_some_and(|ending| ending == "gz" || ending == "tgz") {
         bail!("{}: name a directory; tar czf makes an archive of it", path.display());
     }
-    filled(path, |folder| fill(folder, recorder))
+    filled(path, Readers::Owner, |folder| fill(folder, recorder))
 }
 
 fn fill(folder: &Folder, recorder: Recorder<'_>) -> Result<usize> {
     let itself = recorder.judges_itself();
+    let tree = recorder.is_tree();
+    let cut = recorder.is_cut();
     let mut answers = Vec::new();
     for ((ask, of), answer) in recorder.into_answers() {
         let answer = match (answer, ask) {
+            (Err(Refusal::NotRecorded), _) => continue,
             (Err(refusal), _) => Stored::Refused(refusal),
             (Ok(_), Ask::Read) if is_secret(&of) => {
                 Stored::Refused(Refusal::Unsupported("it is for root alone, and is not recorded".to_owned()))
@@ -125,6 +134,8 @@ fn fill(folder: &Folder, recorder: Recorder<'_>) -> Result<usize> {
         recorded: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         identity: Identity::live(),
         itself,
+        tree,
+        cut,
         answers,
     };
     folder.write(MANIFEST, (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes())?;
@@ -140,6 +151,7 @@ fn is_secret(path: &str) -> bool {
 pub struct Replay {
     name: String,
     itself: bool,
+    tree: bool,
     answers: BTreeMap<(Ask, String), Recorded>,
     lost: usize,
     /// Files of it that are links.
@@ -148,6 +160,8 @@ pub struct Replay {
     denied: usize,
     cut: usize,
     truncated: bool,
+    /// Whether a bound ended the recording.
+    ended_early: bool,
 }
 
 /// An answer. What several questions share is there once.
@@ -210,12 +224,14 @@ impl Replay {
         Ok(Self {
             name: path.display().to_string(),
             itself: manifest.itself,
+            tree: manifest.tree,
             answers,
             lost,
             links,
             denied,
             cut: store.cut,
             truncated: store.damaged,
+            ended_early: manifest.cut,
         })
     }
 }
@@ -229,7 +245,10 @@ impl Host for Replay {
             }
             Some(Ok(bytes)) => Ok(bytes.to_vec()),
             Some(Err(refusal)) => Err(refusal.clone()),
-            None => Err(Refusal::Unsupported("it was not recorded in this snapshot".into())),
+            None if self.ended_early => {
+                Err(Refusal::Unsupported("the recording met a bound before it (tunecheck help limits)".to_owned()))
+            }
+            None => Err(Refusal::NotRecorded),
         }
     }
 
@@ -239,6 +258,10 @@ impl Host for Replay {
 
     fn judges_itself(&self) -> bool {
         self.itself
+    }
+
+    fn is_tree(&self) -> bool {
+        self.tree
     }
 
     fn notes(&self) -> Vec<String> {

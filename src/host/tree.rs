@@ -92,6 +92,10 @@ impl Host for Tree {
         }
     }
 
+    fn is_tree(&self) -> bool {
+        true
+    }
+
     fn source(&self) -> String {
         format!("tree {}", if self.path.is_empty() { "/" } else { &self.path })
     }

@@ -97,7 +97,7 @@ impl Listing {
             let names = match names(host, folder) {
                 Ok(names) => names,
                 // A recording of an earlier version did not ask.
-                Err(Refusal::Unsupported(_)) if OF_PROGRAMS.contains(folder) => BTreeSet::new(),
+                Err(Refusal::NotRecorded) if OF_PROGRAMS.contains(folder) => BTreeSet::new(),
                 Err(refusal) => return Err(refusal.gap(folder)),
             };
             for name in names.iter().filter(|name| name.ends_with(SERVICE)) {
@@ -165,6 +165,28 @@ fn with_instance(unit: &str, instance: &str) -> String {
     }
 }
 
+/// Why there is no unit to speak of.
+pub(super) enum NoUnit {
+    /// systemd loads none of that name: there is none, it is masked, or its links lead in a circle.
+    NotLoaded(Gap),
+    /// There may be one.
+    Unread(Gap),
+}
+
+impl NoUnit {
+    pub(super) fn gap(self) -> Gap {
+        match self {
+            Self::NotLoaded(gap) | Self::Unread(gap) => gap,
+        }
+    }
+}
+
+impl From<Gap> for NoUnit {
+    fn from(gap: Gap) -> Self {
+        Self::Unread(gap)
+    }
+}
+
 /// A unit with its file.
 pub(super) struct Unit {
     /// Under which drop-ins count, its own first.
@@ -174,10 +196,11 @@ pub(super) struct Unit {
 
 impl Unit {
     /// The unit that a name stands for.
-    pub(super) fn find(host: &dyn Host, asked: &str, listing: &Listing) -> Result<Self, Gap> {
+    pub(super) fn find(host: &dyn Host, asked: &str, listing: &Listing) -> Result<Self, NoUnit> {
+        let not_loaded = |cause, why| Err(NoUnit::NotLoaded(Gap::new(cause, why)));
         if bounds::UNIT_PREFIXES.is_exceeded_by(asked.matches('-').count()) {
             let why = format!("{asked}: more than {} dashes, of which each stands for folders", bounds::UNIT_PREFIXES);
-            return Err(Gap::new(Cause::Unsupported, why));
+            return Err(NoUnit::Unread(Gap::new(Cause::Unsupported, why)));
         }
         let mut own = asked.to_owned();
         let mut names = BTreeSet::new();
@@ -194,11 +217,11 @@ impl Unit {
                     let of = with_instance(&of, instance);
                     names.insert(std::mem::replace(&mut own, of));
                 }
-                First::Mask(path) => return Err(Gap::new(Cause::Unsupported, format!("{path} masks the unit"))),
-                First::None => return Err(Gap::new(Cause::Absent, format!("there is no unit {own}"))),
+                First::Mask(path) => return not_loaded(Cause::Unsupported, format!("{path} masks the unit")),
+                First::None => return not_loaded(Cause::Absent, format!("there is no unit {own}")),
             }
         }
-        Err(Gap::new(Cause::Unsupported, format!("the links of {asked} lead in a circle")))
+        not_loaded(Cause::Unsupported, format!("the links of {asked} lead in a circle"))
     }
 
     /// Its own name.

@@ -114,3 +114,34 @@ fn a_template_serves_its_instances() {
     )];
     assert_eq!(limits(&files, "a@one.service"), Ok((5000, 6000)));
 }
+
+/// Files, but for one folder or file that is not answered for.
+struct Without(&'static str, Refusal);
+
+impl Host for Without {
+    fn ask(&self, query: Query<'_>) -> Answer {
+        let big = ("/run/systemd/transient/big.service", "[Service]\nLimitNOFILE=2000000\n");
+        match query.of == self.0 {
+            true => Err(self.1.clone()),
+            false => Files(BTreeMap::from([big])).ask(query),
+        }
+    }
+
+    fn source(&self) -> String {
+        "files".into()
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_not_taken_for_empty() {
+    let beyond = || Refusal::Unsupported("it has more than 10,000 names".to_owned());
+    let most = |of, refusal| most_asked(&Without(of, refusal));
+    assert_eq!(most("/nowhere", beyond()), Ok((2_000_000, "big.service".into())));
+    for of in ["/run/systemd/transient", "/run/systemd/transient/big.service", "/etc/systemd/system"] {
+        let gap = most(of, beyond()).unwrap_err();
+        assert_eq!((gap.cause, gap.why.as_str()), (Cause::Unsupported, "it has more than 10,000 names"), "{of}");
+    }
+    // A recording of an earlier version did not ask for the folders of programs.
+    assert_eq!(most("/run/systemd/transient", Refusal::NotRecorded), Ok((524_288, "systemd's default".into())));
+    assert!(most("/etc/systemd/system", Refusal::NotRecorded).is_err());
+}
