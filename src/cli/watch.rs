@@ -64,7 +64,12 @@ pub(super) fn run(args: &WatchArgs, verbose: bool) -> Result<Exit> {
     };
     let ended = if args.command.is_empty() { run.alone(args.duration)? } else { run.around(args, verbose)? };
     let verdict = verdict(&run.course, &rules, ended);
-    let told = run.sink.tell(&told(&verdict, format, args, terminal)?).and_then(|()| run.sink.close());
+    let text = told(&verdict, format, args, terminal)?;
+    let told = run.sink.tell(&text).and_then(|()| run.sink.close());
+    // What was measured is not lost with its place.
+    if let (Err(_), Sink::File(_)) = (&told, &run.sink) {
+        print_beside(text.as_bytes()).context("cannot write to standard error")?;
+    }
     // What is said first is why readings before it are missing.
     run.mute.map_or(told, Err)?;
     Ok(run.ended_by.map_or_else(|| code(&verdict, args.fail_on), Exit::Signal))

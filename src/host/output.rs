@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -25,9 +25,30 @@ const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_N
 const NEW: OFlag =
     OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_EXCL).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 const EXISTING: OFlag = OFlag::O_WRONLY.union(OFlag::O_NOFOLLOW).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
-const OURS: Mode = Mode::S_IRWXU;
 
-/// A folder for new files, which nobody else reads or writes.
+/// Who reads what is written, where this process's umask does not keep him from it. Nobody else writes to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    Owner,
+    All,
+}
+
+impl Readers {
+    /// The mode of a folder and of a script.
+    fn with_execution(self) -> Mode {
+        match self {
+            Self::Owner => Mode::S_IRWXU,
+            Self::All => Mode::from_bits_truncate(0o755),
+        }
+    }
+
+    /// The mode of any other file.
+    fn of_file(self) -> Mode {
+        self.with_execution() & Mode::from_bits_truncate(0o666)
+    }
+}
+
+/// A folder for new files, to which nobody else writes.
 #[derive(Debug)]
 pub(super) struct Folder {
     folder: OwnedFd,
@@ -36,14 +57,15 @@ pub(super) struct Folder {
     made: Option<Place>,
     /// What was made in it, in this order, each below the folder; folders end in a slash.
     within: RefCell<Vec<PathBuf>>,
+    readers: Readers,
 }
 
 /// Makes a folder with what `fill` writes into it: all of it, or nothing.
 ///
 /// # Errors
 /// Those of [`Folder::new`] and of `fill`, which say what is left where it cannot be taken away again.
-pub(super) fn filled<T>(path: &Path, fill: impl FnOnce(&Folder) -> Result<T>) -> Result<T> {
-    let folder = Folder::new(path)?;
+pub(super) fn filled<T>(path: &Path, readers: Readers, fill: impl FnOnce(&Folder) -> Result<T>) -> Result<T> {
+    let folder = Folder::new(path, readers)?;
     fill(&folder).map_err(|error| match folder.remove() {
         Ok(()) => anyhow!("{error:#}: what was written of {} is removed again", path.display()),
         Err(errno) => anyhow!("{error:#}: {} is left half made ({}): remove it", path.display(), errno.desc()),
@@ -51,15 +73,16 @@ pub(super) fn filled<T>(path: &Path, fill: impl FnOnce(&Folder) -> Result<T>) ->
 }
 
 impl Folder {
-    /// Makes a folder. One that is there has to be empty, of this user and closed to others' writing.
+    /// Makes a folder. One that is there has to be empty, of this user and closed to others' writing; where its files are
+    /// for their owner alone it becomes so as well.
     ///
     /// # Errors
     /// Another one is there, and those of making it.
-    fn new(path: &Path) -> Result<Self> {
+    fn new(path: &Path, readers: Readers) -> Result<Self> {
         let shown = path.display();
         let place = place(path)?;
         let name = place.name.as_os_str();
-        let is_new = match mkdirat(&place.folder, name, OURS) {
+        let is_new = match mkdirat(&place.folder, name, readers.with_execution()) {
             Ok(()) => true,
             Err(Errno::EEXIST) => false,
             Err(errno) => return Err(io::Error::from(errno)).with_context(|| format!("cannot make {shown}")),
@@ -72,8 +95,10 @@ impl Folder {
         if !is_empty(folder.try_clone()?)? {
             bail!("{shown} is not empty: name a new directory");
         }
-        fchmod(&folder, OURS)?;
-        Ok(Self { folder, path: path.to_owned(), made: is_new.then_some(place), within: RefCell::default() })
+        if readers == Readers::Owner {
+            fchmod(&folder, readers.with_execution())?;
+        }
+        Ok(Self { folder, path: path.to_owned(), made: is_new.then_some(place), within: RefCell::default(), readers })
     }
 
     /// Takes away what was made, the last first.
@@ -109,7 +134,7 @@ impl Folder {
         let file = parts.pop().with_context(shown)?;
         let folder = self.below(&parts).map_err(io::Error::from).with_context(shown)?;
         let is_script = Path::new(name).extension().is_some_and(|ending| ending == "sh");
-        let mode = if is_script { OURS } else { Mode::S_IRUSR | Mode::S_IWUSR };
+        let mode = if is_script { self.readers.with_execution() } else { self.readers.of_file() };
         let made = openat(&folder, file, NEW, mode).map_err(io::Error::from).with_context(shown)?;
         self.within.borrow_mut().push(PathBuf::from(name));
         File::from(made).write_all(bytes).with_context(shown)
@@ -120,7 +145,7 @@ impl Folder {
         let mut path = PathBuf::new();
         for part in parts {
             path.push(part);
-            match mkdirat(&folder, *part, OURS) {
+            match mkdirat(&folder, *part, self.readers.with_execution()) {
                 Ok(()) => self.within.borrow_mut().push(path.join("")),
                 Err(Errno::EEXIST) => {}
                 Err(errno) => return Err(errno),
@@ -144,21 +169,29 @@ fn is_empty(folder: OwnedFd) -> nix::Result<bool> {
     Ok(true)
 }
 
-/// Writes files, each as its path and its text, into a folder, which is made if it is missing and has to be empty. A part
-/// of them could pass for all: where one cannot be written none stays.
+/// Writes files, each as its path and its text, into a folder, which is made if it is missing and has to be empty. Whom the
+/// umask lets reads them. A part of them could pass for all: where one cannot be written none stays.
 ///
 /// # Errors
 /// A folder that holds something already, or is another user's, and those of writing.
 pub fn write_new(path: &Path, files: &[(String, String)]) -> Result<()> {
-    filled(path, |folder| files.iter().try_for_each(|(name, text)| folder.write(name, text.as_bytes())))
+    filled(path, Readers::All, |folder| files.iter().try_for_each(|(name, text)| folder.write(name, text.as_bytes())))
 }
 
 /// A file that the user named, open for writing.
 #[derive(Debug)]
 pub struct Output {
     file: File,
-    /// Where it comes to lie, while it lies beside.
-    beside: Option<(Place, OsString)>,
+    /// While it lies beside the place where it comes to lie.
+    beside: Option<Beside>,
+}
+
+#[derive(Debug)]
+struct Beside {
+    place: Place,
+    name: OsString,
+    /// Its whole path.
+    path: PathBuf,
 }
 
 impl Output {
@@ -169,11 +202,8 @@ impl Output {
     /// Those of making it; a link or a file of another user where others may put one.
     pub fn create(path: &Path) -> Result<Self> {
         let shown = || format!("cannot write {}", path.display());
-        // Opened by whoever started this process.
-        let given = ["/dev/fd", "/proc/self/fd", "/dev/stdout", "/dev/stderr"];
-        if given.iter().any(|given| path.starts_with(given)) {
-            let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
-            return Ok(Self { file: file.map_err(io::Error::from).with_context(shown)?.into(), beside: None });
+        if let Some(file) = given(path) {
+            return Ok(Self { file: file.with_context(shown)?, beside: None });
         }
         let place = place(path)?;
         let there = match fstatat(&place.folder, place.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
@@ -183,7 +213,13 @@ impl Output {
         };
         match there {
             Some(there) if kind(&there) != SFlag::S_IFREG => Self::special(&place, &there).with_context(shown),
-            there => Self::beside(place, there).map_err(io::Error::from).with_context(shown),
+            Some(there) if !may_replace(&place, &there) => {
+                bail!(
+                    "{}: another user's file, which only he may replace in this directory (sticky): name a new one",
+                    shown()
+                )
+            }
+            there => Self::beside(place, there, path).map_err(io::Error::from).with_context(shown),
         }
     }
 
@@ -198,7 +234,7 @@ impl Output {
         Ok(Self { file: file.into(), beside: None })
     }
 
-    fn beside(place: Place, there: Option<FileStat>) -> nix::Result<Self> {
+    fn beside(place: Place, there: Option<FileStat>, path: &Path) -> nix::Result<Self> {
         let name = OsString::from(format!(".tunecheck-{}.new", std::process::id()));
         let ours = there.filter(|there| there.st_uid == geteuid().as_raw());
         // As a shell makes it, without what an umask takes away; a file that is there keeps its mode.
@@ -214,22 +250,22 @@ impl Output {
         if let Some(there) = ours {
             fchmod(&file, Mode::from_bits_truncate(there.st_mode & 0o777))?;
         }
-        Ok(Self { file: file.into(), beside: Some((place, name)) })
+        // A link may have led elsewhere.
+        let folder = std::fs::read_link(format!("/proc/self/fd/{}", place.folder.as_raw_fd()));
+        let path = folder.map_or_else(|_| path.with_file_name(&name), |folder| folder.join(&name));
+        Ok(Self { file: file.into(), beside: Some(Beside { place, name, path }) })
     }
 
     /// Gives the file its name.
     ///
     /// # Errors
-    /// Those of renaming it.
-    pub fn put(&mut self) -> io::Result<()> {
-        if let Some((place, name)) = self.beside.take() {
-            let renamed = renameat(&place.folder, name.as_os_str(), &place.folder, place.name.as_os_str());
-            if renamed.is_err() {
-                self.beside = Some((place, name));
-            }
-            renamed?;
-        }
-        Ok(())
+    /// Those of renaming it. What was written stays where it lies then, and is named.
+    pub fn put(&mut self) -> Result<()> {
+        let Some(Beside { place, name, path }) = self.beside.take() else { return Ok(()) };
+        let renamed = renameat(&place.folder, name.as_os_str(), &place.folder, place.name.as_os_str());
+        renamed
+            .map_err(io::Error::from)
+            .with_context(|| format!("{} could not get its name and is kept", path.display()))
     }
 }
 
@@ -245,10 +281,38 @@ impl Write for Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Some((place, name)) = &self.beside {
+        if let Some(Beside { place, name, .. }) = &self.beside {
             let _ = unlinkat(&place.folder, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
         }
     }
+}
+
+/// A descriptor that whoever started this process gave it, if a path names one. Its position is shared with all that write
+/// to it; of one that is neither standard output nor standard error there is another one, which writes at the end.
+fn given(path: &Path) -> Option<io::Result<File>> {
+    let number = match path.to_str()? {
+        "/dev/stdout" => "1",
+        "/dev/stderr" => "2",
+        path => path.strip_prefix("/dev/fd/").or_else(|| path.strip_prefix("/proc/self/fd/"))?,
+    };
+    Some(match number {
+        "1" => io::stdout().as_fd().try_clone_to_owned().map(File::from),
+        "2" => io::stderr().as_fd().try_clone_to_owned().map(File::from),
+        _ => {
+            let file = open(path, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CLOEXEC, Mode::empty());
+            file.map(File::from).map_err(io::Error::from)
+        }
+    })
+}
+
+/// Whether a file may be replaced by one of another name. In a sticky folder that is for its owner, the folder's, and root.
+fn may_replace(place: &Place, there: &FileStat) -> bool {
+    let user = geteuid();
+    user.is_root()
+        || there.st_uid == user.as_raw()
+        || fstat(&place.folder).is_ok_and(|folder| {
+            folder.st_uid == user.as_raw() || !Mode::from_bits_truncate(folder.st_mode).contains(Mode::S_ISVTX)
+        })
 }
 
 /// The folder in which a path that the user named lies, and its last part.

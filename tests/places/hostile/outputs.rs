@@ -34,10 +34,16 @@ pub(super) const PLACES: &[Place] = &[
         trial: no_secret_is_in_a_recording,
     },
     Place {
-        name: "what_is_written_is_for_its_owner_alone",
+        name: "a_recording_is_for_its_owner_alone_and_a_fix_for_whom_the_umask_lets",
         needs: &[],
         own: &[],
-        trial: what_is_written_is_for_its_owner_alone,
+        trial: a_recording_is_for_its_owner_alone_and_a_fix_for_whom_the_umask_lets,
+    },
+    Place {
+        name: "a_verdict_that_cannot_get_its_place_is_refused_at_first_or_told_at_the_end",
+        needs: &[Need::Root, Need::Program("setpriv")],
+        own: &[],
+        trial: a_verdict_that_cannot_get_its_place_is_told,
     },
 ];
 
@@ -210,6 +216,20 @@ fn a_report_goes_through_no_link_of_others(scene: &Scene) {
     assert!(out.code == Some(0) && out.stdout.contains("tunecheck.verdict/v1"), "{out:?}");
     let through = "mkfifo \"$2\"; cat \"$2\" > \"$3\" & exec 3<>\"$2\"; \
          \"$1\" watch --format json --settle 10ms --output \"$2\" -- true; exec 3>&-; wait";
+    // Nothing that is there is written over, by whichever name the descriptor is called.
+    let log = scene.folder.join("log");
+    let behind = "echo before > \"$2\"
+         for name in /dev/stdout /dev/fd/1 /proc/self/fd/1 /dev/stderr /dev/fd/3; do
+             \"$1\" watch --format json --settle 10ms --output $name -- echo within 2>> \"$2\" 3>> \"$2\" >> \"$2\"
+         done
+         echo \"$(\"$1\" watch --format json --settle 10ms --output /dev/stdout -- echo within)\" >> \"$2\"
+         { echo and; \"$1\" watch --format json --settle 10ms --output /dev/stdout -- echo within; } > \"$2.new\"";
+    done(script(behind, &[&scene.tunecheck, &log]));
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.starts_with("before\nwithin\n{"), "{text}");
+    assert_eq!([text.matches("within\n{").count(), text.matches("tunecheck.verdict/v1").count()], [6, 6], "{text}");
+    let text = fs::read_to_string(scene.folder.join("log.new")).unwrap();
+    assert!(text.starts_with("and\nwithin\n{") && text.contains("tunecheck.verdict/v1"), "{text}");
     let read = scene.folder.join("read");
     done(script(through, &[&scene.tunecheck, &scene.folder.join("pipe"), &read]));
     is_verdict(&read);
@@ -219,25 +239,73 @@ fn a_report_goes_through_no_link_of_others(scene: &Scene) {
     assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".tunecheck-")));
 }
 
-fn what_is_written_is_for_its_owner_alone(scene: &Scene) {
-    let (recording, files) = (scene.folder.join("recording"), scene.folder.join("files"));
-    fs::create_dir(&files).unwrap();
-    assert_eq!((snapshot(scene, &recording).code, fix(scene, &files).code), (Some(0), Some(0)));
-    let mut folders = vec![recording, files];
+fn a_verdict_that_cannot_get_its_place_is_told(scene: &Scene) {
+    let (open, _) = places(scene);
+    fs::set_permissions(&open, PermissionsExt::from_mode(0o1777)).unwrap();
+    std::os::unix::fs::chown(&open, Some(0), Some(0)).unwrap();
+    fs::write(open.join("g"), "old").unwrap();
+    // What cannot be done at the end is refused before the command runs.
+    let began = open.join("began");
+    let typed = "cd \"$1\"; ! \"$2\" watch --format table --output g -- touch began 2> said";
+    done(nobody(typed, &[&open, &scene.tunecheck]));
+    let said = fs::read_to_string(open.join("said")).unwrap();
+    assert!(said.contains("another user's file") && said.contains("g: "), "{said}");
+    assert!(!began.exists());
+    assert_eq!(fs::read_to_string(open.join("g")).unwrap(), "old");
+
+    let taken = scene.folder.join("taken");
+    let mut command = scene.tunecheck();
+    command.args(["watch", "--format", "json", "--settle", "10ms", "--output"]).arg(&taken).args(["--", "mkdir"]);
+    let run = Run::of({
+        command.arg(&taken);
+        command
+    });
+    assert!(run.code == Some(2) && run.stderr.contains("tunecheck.verdict/v1"), "{run:?}");
+    let named = run.stderr.lines().last().unwrap();
+    let kept = named.split(' ').find(|word| word.contains("/.tunecheck-")).unwrap();
+    assert!(named.contains("is kept"), "{named}");
+    assert!(fs::read_to_string(kept).unwrap().contains("tunecheck.verdict/v1"), "{named}");
+}
+
+/// Whether all below a folder, and itself, has these modes: of folders, of scripts and of other files.
+fn has_modes(folder: PathBuf, [of_folder, of_script, of_file]: [u32; 3]) {
+    let mut folders = vec![folder];
     let mut count = 0;
     while let Some(folder) = folders.pop() {
-        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        assert_eq!(mode(&folder), of_folder, "{}", folder.display());
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
                 folders.push(path);
                 continue;
             }
             let script = path.extension().is_some_and(|ending| ending == "sh");
-            assert_eq!(mode(&path), if script { 0o700 } else { 0o600 }, "{}", path.display());
+            assert_eq!(mode(&path), if script { of_script } else { of_file }, "{}", path.display());
             count += 1;
         }
     }
-    assert!(count > 10, "{count} files");
+    assert!(count > 3, "{count} files");
+}
+
+fn a_recording_is_for_its_owner_alone_and_a_fix_for_whom_the_umask_lets(scene: &Scene) {
+    let recording = scene.folder.join("recording");
+    fs::create_dir(&recording).unwrap();
+    assert_eq!(snapshot(scene, &recording).code, Some(0));
+    has_modes(recording, [0o700, 0o700, 0o600]);
+    let trouble = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hosts/in-trouble");
+    let typed = "umask $3; \"$1\" fix --snapshot \"$4\" --output \"$2\"";
+    for (umask, modes) in
+        [("022", [0o755, 0o755, 0o644]), ("002", [0o755, 0o755, 0o644]), ("027", [0o750, 0o750, 0o640])]
+    {
+        let files = scene.folder.join(umask);
+        done(script(typed, &[&scene.tunecheck, &files, Path::new(umask), &trouble]));
+        has_modes(files, modes);
+    }
+    // A folder that is there keeps its mode.
+    let files = scene.folder.join("files");
+    fs::create_dir(&files).unwrap();
+    fs::set_permissions(&files, PermissionsExt::from_mode(0o751)).unwrap();
+    assert_eq!(fix(scene, &files).code, Some(0));
+    assert_eq!(mode(&files), 0o751);
 }
 
 /// Files with what rules ask about, and with what nobody may ask about.
