@@ -122,7 +122,7 @@ fn has_card_of_aws(gather: &Gather<'_>) -> Result<bool, Gap> {
     }
     match gather.host.read(VENDOR) {
         Ok(vendor) => Ok(["Amazon EC2", "Xen"].iter().any(|start| text(&vendor).starts_with(start))),
-        Err(refusal) if refusal.is_absent() || refusal == Refusal::NotRecorded => Ok(false),
+        Err(refusal) if refusal.is_absent() => Ok(false),
         Err(refusal) => Err(refusal.gap(VENDOR)),
     }
 }
