@@ -344,7 +344,7 @@ mod tests {
         fs::create_dir_all(above.join("empty")).unwrap();
         for (name, stays) in [("new", false), ("empty", true)] {
             let path = above.join(name);
-            let failed = filled(&path, |folder| -> Result<()> {
+            let failed = filled(&path, Readers::Owner, |folder: &Folder| -> Result<()> {
                 folder.write("a/b/file", b"x")?;
                 folder.write("a/other", b"x")?;
                 folder.write("a/b/file", b"x")
@@ -354,7 +354,7 @@ mod tests {
             assert_eq!((path.exists(), fs::read_dir(&path).is_ok_and(|mut all| all.next().is_none())), (stays, stays));
         }
         let left = above.join("left");
-        let failed = filled(&left, |folder| -> Result<()> {
+        let failed = filled(&left, Readers::Owner, |folder: &Folder| -> Result<()> {
             folder.write("a/file", b"x")?;
             fs::write(left.join("a/of-another"), "x")?;
             bail!("full")

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{MOUNTS, NETWORK_AND_MOUNTS, Need, Place, Running, Scene, done, eventually, program, script};
+use crate::harness::{NETWORK_AND_MOUNTS, Need, Place, Running, Scene, done, eventually, program, script};
 use crate::report::Run;
 
 pub(super) const PLACES: &[Place] = &[
