@@ -56,7 +56,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("io::stdin", &["host", "cli"]),
     // What reads for another answers there.
     ("io::stdout", &["cli", "host"]),
-    ("io::stderr", &["cli"]),
+    // What is to be written there is written behind what others write.
+    ("io::stderr", &["cli", "host"]),
     ("nix", &["host", "cli"]),
     ("signal_hook", &["host"]),
     ("sysinfo", &["host"]),
