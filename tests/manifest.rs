@@ -310,6 +310,10 @@ fn the_rules_the_list_of_safe_ones_and_the_table_of_the_kernel_agree() {
     let rules = RuleSet::built_in();
     for rule in rules.iter() {
         let Some(pod) = &rule.pod else { continue };
+        // The table is that of kernels of today.
+        if rule.kernel.before.is_some() {
+            continue;
+        }
         for fix in &rule.fix.sysctl {
             assert!(!SAFE.iter().any(|(name, ..)| *name == fix.name), "{} is told of twice", fix.name);
             let known = kernel_sysctls::find(fix.name).unwrap_or_else(|| panic!("{} is not in the table", fix.name));

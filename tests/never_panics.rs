@@ -55,8 +55,7 @@ struct Told(Answers);
 
 impl Host for Told {
     fn ask(&self, query: Query<'_>) -> Answer {
-        let unknown = || Err(Refusal::Unsupported("it was not recorded in this snapshot".into()));
-        self.0.get(&(query.ask, query.of.to_owned())).cloned().unwrap_or_else(unknown)
+        self.0.get(&(query.ask, query.of.to_owned())).cloned().unwrap_or(Err(Refusal::NotRecorded))
     }
 
     fn source(&self) -> String {

@@ -38,7 +38,7 @@ fn runs() -> Vec<String> {
         ["explain", "explain EMFILE", "explain listen/somaxconn", "explain manual", "explain what"]
             .map(str::to_owned)
             .into(),
-        ["rules list", "rules show listen/somaxconn", "rules check rules", "rules facts", "rules schema"]
+        ["rules list", "rules show listen/somaxconn", "rules check rules/listen", "rules facts", "rules schema"]
             .map(str::to_owned)
             .into(),
         ["completions bash", "man", "man probe h2", "--help", "--version", "watch --help"].map(str::to_owned).into(),

@@ -65,7 +65,7 @@ pub(super) fn gate<'a>(
         _ => "; --fail-on unknown counts them",
     };
     let told = format!("{unknown} of {asked} checks could not be made{passed_over}");
-    (exit, fail_on.filter(|_| unknown > 0).map(|_| told))
+    (exit, fail_on.filter(|gate| *gate != FailOn::Never && unknown > 0).map(|_| told))
 }
 
 /// Whether manifests trip the gate.

@@ -94,7 +94,8 @@ fn report_and_exit_code_arrive_over_ssh(scene: &Scene) {
     let load = "--connections 1000000000 --burst 1000000000";
     for (gate, code) in [("fail", 1), ("never", 0)] {
         let run = Run::of(ssh(scene, &format!("{load} --fail-on {gate}")));
-        assert_eq!((run.code, run.stderr.as_str()), (Some(code), ""), "--fail-on {gate}: {}", run.stdout);
+        let told = run.stderr.is_empty() || run.stderr.contains("checks could not be made");
+        assert!(run.code == Some(code) && told, "--fail-on {gate}: {run:?}");
         assert!(run.stdout.starts_with("tunecheck ") && run.stdout.ends_with(" not applicable\n"), "{}", run.stdout);
     }
     Run::of(ssh(scene, "--snapshot /nowhere")).complaint();
