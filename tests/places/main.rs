@@ -109,6 +109,9 @@ fn main() {
         peers::PLACES,
     ];
     places.extend(fleet::PLACES);
+    if std::env::var_os("TUNECHECK_FAULTS").is_some() {
+        places.push(faults::SWEEPS);
+    }
     places.extend(hostile::PLACES);
     harness::main(&places);
 }
