@@ -32,5 +32,10 @@ mod vm;
 mod watch;
 
 fn main() {
-    harness::main(&[kills::PLACES, reboot::PLACES, services::PLACES, watch::PLACES]);
+    let mut places = vec![reboot::PLACES, services::PLACES, watch::PLACES];
+    // Hundreds of kills take many minutes: they are asked for by their number.
+    if std::env::var_os("TUNECHECK_KILLS").is_some() {
+        places.push(kills::PLACES);
+    }
+    harness::main(&places);
 }

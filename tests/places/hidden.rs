@@ -100,7 +100,7 @@ fn inotify_is_counted_for_each_user(scene: &Scene) {
     BufReader::new(holder.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert!(line.trim().parse::<u32>().is_ok(), "an instance was refused: {line:?}");
     let after = report(scene.tunecheck(), &[]);
-    if fs::read_link("/proc/1/fd/0").is_err() {
+    if std::fs::read_link("/proc/1/fd/0").is_err() {
         // Where not even root may look into the first process, what the others hold is no more than a part.
         let reason = after.finding("files/inotify-watches")["reason"].as_str().unwrap().to_owned();
         let held = reason.split("the others hold ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
