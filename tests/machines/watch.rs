@@ -100,7 +100,7 @@ fn a_full_table(vm: &Vm) {
 
 fn a_quota(vm: &Vm) {
     assert!(!vm.run("cat /proc/self/cgroup").contains(":cpu"), "the controller is that of version 2");
-    let told = vm.run(&format!("systemd-run --quiet --wait --pipe -p CPUQuota=10% {WATCH} /root/work.pl"));
+    let told = vm.run(&format!("systemd-run --quiet --wait --pipe -p CPUQuota=40% {WATCH} /root/work.pl"));
     let quota = only_hit(vm, "CPU quota");
     let counted: u64 = told.trim().parse().unwrap();
     let rose = rise(&quota, "cgroup.cpu.throttled");
