@@ -12,21 +12,16 @@ use crate::model::workload::Role;
 #[derive(Default)]
 struct Needs<'a> {
     /// Files and folders that were named.
-    files: Vec<&'a Path>,
-    /// Whether it reads any file.
+    named: Vec<&'a Path>,
+    /// Whether it reads any other file too.
     any_file: bool,
-    makes: Option<&'a Path>,
-    network: bool,
-    terminal: bool,
-    processes: bool,
-    others: bool,
-    command: bool,
-    signals: bool,
+    /// All else, with no word on files.
+    allowed: Allowed<'a>,
 }
 
 impl<'a> Needs<'a> {
     fn named(mut self, files: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>) -> Self {
-        self.files.extend(files.into_iter().map(AsRef::as_ref));
+        self.named.extend(files.into_iter().map(AsRef::as_ref));
         self
     }
 
@@ -35,37 +30,48 @@ impl<'a> Needs<'a> {
         self.named(workload.filter(|named| Role::of(named).is_none()))
     }
 
+    fn allowed(self, more: impl FnOnce(&mut Allowed<'a>)) -> Self {
+        let Self { named, any_file, mut allowed } = self;
+        more(&mut allowed);
+        Self { named, any_file, allowed }
+    }
+
     /// Where the settings come from.
-    fn source(mut self, source: &'a SourceArgs) -> Self {
+    fn source(source: &'a SourceArgs) -> Self {
         let live = source.snapshot.is_none() && source.sysctl.is_none() && source.root.is_none();
         // A tree with a mounted procfs shows processes.
-        self.processes = live || source.root.as_deref().is_some_and(has_procfs);
+        let processes = live || source.root.as_deref().is_some_and(has_procfs);
         // Roots of certificates and name servers are the machine's.
-        self.network = source.peer.h2.is_some();
-        self.any_file = self.processes || self.network;
+        let network = source.peer.h2.is_some();
         let named = source.name.is_some() || source.container.is_some() || source.pod.is_some();
         // Inside of a container the process that does the work there is looked for.
-        self.others = live && (named || matches!(source.pid, Some(Pid::Of(_))) || own_processes().unwrap_or(true));
-        self.named(source.snapshot.iter().chain(&source.root).chain(&source.sysctl).chain(&source.rules))
+        let others = live && (named || matches!(source.pid, Some(Pid::Of(_))) || own_processes().unwrap_or(true));
+        let allowed = Allowed { processes, network, others, ..Allowed::default() };
+        Self { any_file: processes || network, allowed, ..Self::default() }
+            .named(source.snapshot.iter().chain(&source.root).chain(&source.sysctl).chain(&source.rules))
     }
 
     fn audit(args: &'a AuditArgs) -> Self {
-        let needs = Self::default().source(&args.source).workload(args.load.workload.as_ref());
-        let others = needs.others || args.targets.all || args.targets.unit.is_some();
-        Self { others, ..needs }
+        let others = args.targets.all || args.targets.unit.is_some();
+        Self::source(&args.source).workload(args.load.workload.as_ref()).allowed(|allowed| allowed.others |= others)
     }
 
     /// The machine, as a verb reads it that takes no other source.
     fn machine() -> Self {
-        Self { any_file: true, processes: true, others: own_processes().unwrap_or(true), ..Self::default() }
+        let allowed = Allowed { processes: true, others: own_processes().unwrap_or(true), ..Allowed::default() };
+        Self { any_file: true, allowed, ..Self::default() }
     }
 
     fn watch(args: &'a WatchArgs) -> Self {
         let screen = args.format == WatchFormat::Screen
             || (args.format == WatchFormat::Auto && Terminal::stdout().interactive && args.output.is_none());
-        let command = !args.command.is_empty();
-        // Without a command it ends by the signal that ended it.
-        Self { makes: args.output.as_deref(), terminal: screen, command, signals: true, ..Self::machine() }
+        Self::machine().allowed(|allowed| {
+            allowed.makes = args.output.as_deref();
+            allowed.terminal = screen;
+            allowed.command = !args.command.is_empty();
+            // Without a command it ends by the signal that ended it.
+            allowed.signals = true;
+        })
     }
 
     fn of(command: &'a Command) -> Self {
@@ -73,8 +79,8 @@ impl<'a> Needs<'a> {
         match command {
             Command::Audit(args) => Self::audit(args),
             Command::Fix(args) => {
-                let needs = Self::default().source(&args.source).workload(load(&args.load)).named(&args.from);
-                let needs = Self { makes: args.output.as_deref(), ..needs };
+                let needs = Self::source(&args.source).workload(load(&args.load)).named(&args.from);
+                let needs = needs.allowed(|allowed| allowed.makes = args.output.as_deref());
                 if args.from.is_some() { needs.recorded() } else { needs }
             }
             Command::Watch(args) => Self::watch(args),
@@ -83,13 +89,17 @@ impl<'a> Needs<'a> {
             }
             Command::Manifest(args) => Self::default().named(&args.paths).workload(load(&args.load)),
             Command::Plan(args) => {
-                let needs = Self::default().source(&args.source).workload(args.traffic.workload.as_ref());
-                let needs = Self { others: needs.others || args.unit.is_some(), ..needs };
+                let needs = Self::source(&args.source).workload(args.traffic.workload.as_ref());
+                let needs = needs.allowed(|allowed| allowed.others |= args.unit.is_some());
                 if args.solve { needs } else { needs.recorded() }
             }
-            Command::Probe { .. } => Self { any_file: true, network: true, ..Self::default() },
+            Command::Probe { .. } => {
+                Self { any_file: true, ..Self::default() }.allowed(|allowed| allowed.network = true)
+            }
             Command::Explain { rules, .. } => Self::default().named(rules),
-            Command::Snapshot { dir, rules, .. } => Self { makes: Some(dir), ..Self::machine() }.named(rules),
+            Command::Snapshot { dir, rules, .. } => {
+                Self::machine().named(rules).allowed(|allowed| allowed.makes = Some(dir))
+            }
             Command::Rules { command } => match command {
                 RulesCommand::List { rules } | RulesCommand::Show { rules, .. } => Self::default().named(rules),
                 RulesCommand::Check { paths } => Self::default().named(paths),
@@ -101,13 +111,13 @@ impl<'a> Needs<'a> {
 
     /// The same where the machine is not read after all.
     fn recorded(self) -> Self {
-        Self { any_file: self.network, processes: false, others: false, ..self }
+        let allowed = Allowed { processes: false, others: false, ..self.allowed };
+        Self { any_file: allowed.network, allowed, ..self }
     }
 
     fn enter(self, verbose: bool) {
-        let Self { files, any_file, makes, network, terminal, processes, others, command, signals } = self;
-        let files = (!any_file).then_some(files.as_slice());
-        let said = confine(Allowed { files, makes, network, terminal, processes, others, command, signals });
+        let files = (!self.any_file).then_some(self.named.as_slice());
+        let said = confine(Allowed { files, ..self.allowed });
         if verbose {
             said.iter().for_each(|sentence| complain(&format!("confined: {sentence}")));
         }

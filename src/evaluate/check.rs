@@ -74,12 +74,15 @@ pub(super) fn judge(
                 None if count > most => outcome(*otherwise),
                 _ => Outcome::Pass,
             };
-            let text = match seldom {
-                Some(seldom) if most > 0 && most == i128::from(seldom.at_most) => format!("≤ {}", grouped(most)),
-                Some(seldom) if most > 0 => format!("< 1 in {}", grouped(seldom.one_in.into())),
-                _ => "0".into(),
+            // A share moves with the traffic, between two audits too: it is said as a share.
+            let (text, warn_above) = match seldom {
+                Some(seldom) if most > 0 && most == i128::from(seldom.at_most) => {
+                    (format!("≤ {}", grouped(most)), Some(most))
+                }
+                Some(seldom) if most > 0 => (format!("< 1 in {}", grouped(seldom.one_in.into())), None),
+                _ => ("0".into(), Some(0)),
             };
-            let want = Want { text, warn_above: Some(most), ..Want::default() };
+            let want = Want { text, warn_above, ..Want::default() };
             Ok(Judgement { outcome, want, share: None })
         }
     }
@@ -256,6 +259,9 @@ mod tests {
             Some(Seldom { one_in: 10_000, at_most: 100, of: "softnet.processed", what: "packets", always: false });
         let check = Check::NotRising { otherwise: Severity::Warn, rising: Severity::Fail, seldom };
         let judged = judge(&check, &Value::Number(dropped), context, ("softnet.dropped", Unit::Count), None).unwrap();
+        // A bound that is a number is the one that is said.
+        let bound = judged.want.warn_above.is_some();
+        assert_eq!(bound, !judged.want.text.starts_with('<'), "{}", judged.want.text);
         (judged.outcome, judged.want.text)
     }
 

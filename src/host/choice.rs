@@ -74,7 +74,7 @@ fn listening<'a>(all: &[&'a Process]) -> Result<Option<&'a Process>, Refusal> {
 /// The first of these that has not ended meanwhile.
 fn one_of(all: &[&Process]) -> Result<Of, Refusal> {
     let mut ended = Refusal::Errno(nix::errno::Errno::ESRCH as i32);
-    for process in all.iter().take(3) {
+    for process in all.iter().take(bounds::SUCCESSORS.count()) {
         match Of::process(process, String::new()) {
             Ok(of) => return Ok(of),
             Err(refusal) => ended = refusal,

@@ -4,7 +4,6 @@
 //! Source: `proc_pid_fd(5)`: a descriptor of a socket is a link to `socket:[INODE]`. Looking at it takes the right to
 //! trace the process; nothing is opened but directories and the name of a process that was found.
 
-use crate::model::bounds;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -15,6 +14,8 @@ use nix::dir::Type;
 
 use super::again::again;
 use super::{folder, processes};
+use crate::model::bounds;
+
 /// The owners of sockets, by inode numbers with commas between them; behind an `@` the number of the cgroup in which a socket
 /// was made, whose processes are looked at before all others. A line each, `INODE PID NAME`, where NAME is the command's with
 /// every byte that is not printable ASCII, and every backslash, as `\xHH`. Where not all were found, `denied N` and `cut N`

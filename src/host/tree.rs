@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
-
 use super::below::Below;
 use super::{Answer, Ask, Dump, Host, Live, Query, Refusal};
 
@@ -28,7 +26,7 @@ pub struct Tree {
 
 /// Whether a mounted procfs lies in a tree.
 pub fn has_procfs(root: &Path) -> bool {
-    statfs(&root.join("proc")).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC)
+    root.to_str().is_some_and(|root| Below::root(root).is_ok_and(|root| root.has_procfs()))
 }
 
 impl Tree {

@@ -134,16 +134,9 @@ mod tests {
     use super::super::system_calls::decisions;
     use super::*;
 
-    const NONE: Allowed<'_> = Allowed {
-        files: None,
-        makes: None,
-        network: false,
-        terminal: false,
-        processes: true,
-        others: false,
-        command: false,
-        signals: false,
-    };
+    fn nothing() -> Allowed<'static> {
+        Allowed { processes: true, ..Allowed::default() }
+    }
 
     /// What a program says of a system call: only what is used here is understood.
     fn said(program: &[sock_filter], number: u32, architecture: u32, arguments: [u64; 6]) -> u32 {
@@ -176,8 +169,9 @@ mod tests {
     #[test]
     fn the_tree_decides_as_the_list_does() {
         let architecture = ARCHITECTURE.unwrap();
-        let all = Allowed { makes: Some("/".as_ref()), network: true, terminal: true, ..NONE };
-        for allowed in [NONE, all, Allowed { network: true, ..NONE }, Allowed { terminal: true, ..NONE }] {
+        let all = Allowed { makes: Some("/".as_ref()), network: true, terminal: true, ..nothing() };
+        for allowed in [nothing(), all, Allowed { network: true, ..nothing() }, Allowed { terminal: true, ..nothing() }]
+        {
             let decisions = decisions(allowed);
             let program = program(architecture, &decisions).unwrap();
             for number in (0..600).chain([0x4000_0000, 0x4000_0101, u32::MAX]) {
@@ -197,7 +191,7 @@ mod tests {
                 assert_eq!(said(&program, number, 0x4000_0003, [0; 6]), REFUSE.k, "{number} of another architecture");
             }
         }
-        let program = program(architecture, &decisions(NONE)).unwrap();
+        let program = program(architecture, &decisions(nothing())).unwrap();
         let openat = |flags: i32| said(&program, libc::SYS_openat as u32, architecture, [0, 0, flags as u64, 0, 0, 0]);
         for flags in [libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC, libc::O_TMPFILE | libc::O_RDWR] {
             assert_eq!(openat(flags | libc::O_CLOEXEC), REFUSE.k, "{flags:o}");

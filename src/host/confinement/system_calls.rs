@@ -222,16 +222,9 @@ mod tests {
 
     use super::*;
 
-    const NONE: Allowed<'_> = Allowed {
-        files: None,
-        makes: None,
-        network: false,
-        terminal: false,
-        processes: true,
-        others: false,
-        command: false,
-        signals: false,
-    };
+    fn nothing() -> Allowed<'static> {
+        Allowed { processes: true, ..Allowed::default() }
+    }
 
     fn refused<T>(result: io::Result<T>) -> bool {
         result.is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
@@ -248,7 +241,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 let limit = getrlimit(Resource::RLIMIT_CORE).unwrap();
-                assert!(restrict(NONE).starts_with("no new privileges"));
+                assert!(restrict(nothing()).starts_with("no new privileges"));
                 assert!(refused(File::create(&file)));
                 assert!(refused(File::options().append(true).open(&file)));
                 assert!(refused(File::create(folder.join("new"))));
