@@ -229,6 +229,24 @@ fn tuned_is_asked_where_it_has_the_last_word_and_named_where_it_has_not() {
     let told =
         |text: &str| text.lines().skip_while(|line| !line.starts_with("## ")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(told(&run(["fix", "--from", report.to_str().unwrap()]).stdout), told(&asked));
+
+    put("etc/tuned/tuned-main.conf", "reapply_sysctl = 1\nreapply_sysctl_exclude = net.core.*\n");
+    let asked = run(["fix", "--root", tree]).stdout;
+    assert!(asked.contains("  net.core.somaxconn=>65535") && asked.contains("(reapply_sysctl_exclude)"), "{asked}");
+
+    // Applied again after every other file, so that no file of ours comes after it.
+    put("etc/tuned/tuned-main.conf", "reapply_sysctl = 1\n");
+    put("usr/lib/systemd/systemd-sysctl", "");
+    put("etc/sysctl.conf", "net.core.somaxconn = 256\n");
+    put("etc/sysctl.d/zz-site.conf", "net.core.somaxconn = 4096\n");
+    let edited = run(["fix", "--root", tree]).stdout;
+    assert!(edited.contains("/etc/sysctl.conf:1: net.core.somaxconn = 65535   (that line sets it now)"), "{edited}");
+    assert!(edited.contains("/etc/sysctl.conf:1 sets 256"), "{edited}");
+    let script = run(["fix", "--root", tree, "--to", "script"]).stdout;
+    assert!(!script.contains("zz-tunecheck.conf"), "{script}");
+    put("etc/tuned/tuned-main.conf", "reapply_sysctl = 0\n");
+    let audit = run(["audit", "--root", tree, "-v"]).stdout;
+    assert!(audit.contains("systemd-sysctl does not read /etc/sysctl.conf"), "{audit}");
 }
 
 #[test]

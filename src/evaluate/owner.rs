@@ -4,7 +4,6 @@ use super::Context;
 use crate::model::fact::Value;
 use crate::model::place::{Kind, service_of};
 use crate::model::rule::Rule;
-use crate::model::sysctl::is_reapplied;
 
 /// Sysctls that the kubelet gives its own value at every start, or insists on: pkg/kubelet/cm of kubernetes.
 const KUBELET: [&str; 6] = [
@@ -36,9 +35,8 @@ pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String
     }
     let tuned = tuned(context, key);
     let set = context.facts.get(&format!("boot[{key}].value")).filter(|set| set.reading.is_ok());
-    let reapplied = set.is_none_or(|set| is_reapplied(&set.source));
-    let last = matches!(context.facts.value("tuned.reapplies"), Ok(Value::Number(0))) || !reapplied;
-    if last && tuned.is_some() {
+    let again = context.facts.holds(&format!("boot[{key}].again"));
+    if tuned.is_some() && set.is_some() && !again {
         return tuned;
     }
     let Some(set) = set else {
@@ -55,9 +53,9 @@ pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String
 fn tuned(context: Context<'_>, key: &str) -> Option<String> {
     let set = context.facts.get(&format!("tuned[{key}].value"))?;
     let value = set.reading.as_ref().ok()?.plain();
-    let last = match context.facts.value("tuned.reapplies") {
-        Ok(Value::Number(0)) => "and has the last word over sysctl.d (reapply_sysctl = 0)",
-        _ => "a line in /etc/sysctl.d wins over it (reapply_sysctl)",
+    let last = match context.facts.text(&format!("tuned[{key}].last")) {
+        Some(why) => format!("and has the last word over sysctl.d ({why})"),
+        None => "a line in /etc/sysctl.d wins over it (reapply_sysctl)".to_owned(),
     };
     Some(format!("TuneD: {} sets {value}; {last}", set.source))
 }

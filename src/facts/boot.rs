@@ -1,7 +1,7 @@
 //! What the sysctl configuration files set at boot, by which file and line, and which of their lines set nothing.
 //!
 //! Two readers, two orders: systemd-sysctl reads the `sysctl.d` directories (sysctl.d(5)); `sysctl --system` of procps
-//! reads the same and then `/etc/sysctl.conf` (sysctl(8)). What is said of a variable holds under each of its names.
+//! reads the same and then `/etc/sysctl.conf` (sysctl(8)). TuneD may apply some of them again, in an order of its own. What is said of a variable holds under each of its names.
 
 mod cause;
 mod files;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::sysctl::is_known as is_known_sysctl;
 use super::sysctl::read_one;
-use super::{Gather, Source, Wanted};
+use super::{Gather, Source, Wanted, tuned};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 use crate::model::facts::Facts;
@@ -53,6 +53,10 @@ pub(super) const SOURCE: Source = Source {
         entry(IDLE, "why the line that should set a sysctl sets nothing"),
         entry("boot[*].mend", "what to do about that line"),
         entry("boot[*].cause", "why the value now is not that of the files"),
+        Entry {
+            unit: Unit::Mode,
+            ..entry("boot[*].again", "1: TuneD applies a line for it again after its profile, so that the line wins")
+        },
     ],
 };
 
@@ -98,6 +102,8 @@ pub(super) struct Boot {
     reader: Option<Reader>,
     /// Whether /etc/sysctl.conf has lines that this one does not read.
     passes_over: bool,
+    /// What TuneD applies again after either of them.
+    again: Option<Order>,
     kernel: Option<Version>,
 }
 
@@ -116,10 +122,23 @@ impl Boot {
             }
             order
         };
-        let orders = [Reader::Systemd, Reader::Procps].map(order);
+        let mut orders = [Reader::Systemd, Reader::Procps].map(order);
+        let by_tuned = tuned::again(gather.host);
+        let again = by_tuned.as_ref().ok().and_then(Option::as_ref).map(|again| {
+            let mut order = Order::of(Reader::Tuned);
+            for path in files::read_again(gather.host) {
+                order.read(gather.host, &path);
+            }
+            order.of_names(|name| again.takes(name))
+        });
+        for order in &mut orders {
+            again.iter().for_each(|again| order.follow(again));
+        }
         let reader = files::reader(gather.host);
         Self {
+            again,
             passes_over: reader == Some(Reader::Systemd)
+                && by_tuned.is_ok()
                 && orders.iter().any(|order| order.has_lines_of(LAST_OF_PROCPS))
                 && !files.lead_to_the_last_of_procps(gather.host),
             orders,
@@ -141,8 +160,8 @@ impl Boot {
     /// The orders that this machine may boot with.
     fn orders(&self) -> &[Order] {
         match self.reader {
-            Some(Reader::Systemd) => &self.orders[..1],
             Some(Reader::Procps) => &self.orders[1..],
+            Some(_) => &self.orders[..1],
             None => &self.orders,
         }
     }
@@ -177,15 +196,19 @@ impl Boot {
                 );
             }
         }
-        if let Some(at) = self.passed_over(by_systemd.as_ref(), by_procps.as_ref()) {
+        let again = self.is_applied_again(key);
+        if again {
+            gather.put(format!("boot[{key}].again"), Ok(Value::Number(1)), tuned::MAIN);
+        }
+        if let Some(at) = self.passed_over(by_systemd.as_ref(), by_procps.as_ref()).filter(|_| !again) {
             let why =
                 "systemd-sysctl does not read /etc/sysctl.conf, and no link in /etc/sysctl.d leads to it".to_owned();
             let mend = format!("if it is wanted: write it into a file of /etc/sysctl.d; else take the line out: {at}");
             tell_idle(gather, key, at, [why, mend]);
         }
         let (settled, idle) = match self.reader {
-            Some(Reader::Systemd) => (by_systemd, idle_by_systemd),
             Some(Reader::Procps) => (by_procps, idle_by_procps),
+            Some(_) => (by_systemd, idle_by_systemd),
             None => (agreed(by_systemd, by_procps), idle_by_systemd.filter(|_| idle_by_procps.is_some())),
         };
         if let Some(idle) = idle {
@@ -212,9 +235,14 @@ impl Boot {
         if let (Ok(value), Ok(live)) = (&set.value, &live.reading)
             && value != live
         {
-            let why = cause::of_drift(gather, key, &set.at, live);
+            let why = cause::of_drift(gather, key, again, live);
             gather.put(format!("boot[{key}].cause"), Ok(Value::Text(why)), set.at);
         }
+    }
+
+    /// Whether TuneD applies a line for a variable again.
+    fn is_applied_again(&self, key: &str) -> bool {
+        self.again.as_ref().is_some_and(|again| again.read_last(key).is_some())
     }
 
     /// Tells of the line that a file has to be read after if it is to have the last word.

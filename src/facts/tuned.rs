@@ -1,5 +1,7 @@
 //! What the active profile of TuneD gives sysctls, and whether sysctl.d has the last word over it.
 
+mod again;
+
 use std::collections::BTreeSet;
 
 use super::{Gather, Source, parse_sysctl, text};
@@ -7,15 +9,23 @@ use crate::host::{Host, Refusal};
 use crate::model::bounds;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
-use crate::model::sysctl::{self, variable::variable};
+use crate::model::sysctl::variable::variable;
+
+pub(super) use again::Again;
 
 const ACTIVE: &str = "/etc/tuned/active_profile";
-const MAIN: &str = "/etc/tuned/tuned-main.conf";
+pub(super) const MAIN: &str = again::MAIN;
+/// Units of which one has it started at boot, where systemd is the init (`systemctl enable`).
+const WANTED: [&str; 2] = ["multi-user.target.wants/tuned.service", "graphical.target.wants/tuned-ppd.service"];
+const UNITS: &str = "/etc/systemd/system/";
+/// There on every machine that systemd starts services of at boot.
+const ANY_WANTED: &str = "/etc/systemd/system/multi-user.target.wants";
 /// Where a profile may lie, the first one counts.
 const FOLDERS: [&str; 4] = ["/etc/tuned", "/etc/tuned/profiles", "/usr/lib/tuned", "/usr/lib/tuned/profiles"];
 
 const VALUE: &str = "tuned[*].value";
 const NAMES: &str = "tuned[*].names";
+const LAST: &str = "tuned[*].last";
 const REAPPLIES: &str = "tuned.reapplies";
 
 const fn entry(name: &'static str, unit: Unit, read: &'static str, meaning: &'static str) -> Entry {
@@ -33,7 +43,13 @@ pub(super) const SOURCE: Source = Source {
             REAPPLIES,
             Unit::Mode,
             MAIN,
-            "1: TuneD applies sysctl.d again after its own values, so that sysctl.d wins",
+            "1: TuneD applies /etc/sysctl.d, /run/sysctl.d and /etc/sysctl.conf again after its own values, so that they win",
+        ),
+        entry(
+            LAST,
+            Unit::Text,
+            MAIN,
+            "the setting by which the profile has the last word over every line for the sysctl",
         ),
     ],
 };
@@ -48,7 +64,12 @@ fn read(gather: &mut Gather<'_>) {
             return;
         }
     };
+    let again = Again::of(gather.host);
     for name in set.variables() {
+        let refused = again.as_ref().ok().and_then(|again| again.refused_by(&name));
+        if let Some(by) = refused {
+            gather.put(format!("tuned[{name}].last"), Ok(Value::Text(by.to_owned())), MAIN);
+        }
         let Some(Line { value, at, .. }) = set.last(&name) else { continue };
         gather.put(format!("tuned[{name}].value"), parse_sysctl(&name, value.as_bytes()), at.clone());
         let names: Vec<&str> = set.lines_of(&name).map(|line| line.name.as_str()).collect();
@@ -62,32 +83,38 @@ fn read(gather: &mut Gather<'_>) {
             gather.put(name, Err(Gap::new(Cause::Absent, "TuneD's profile does not set it")), ACTIVE);
         }
     }
-    let reapplies = reapplies(gather.host).map(|applied| Value::Number(i128::from(applied)));
+    let reapplies = again.map(|again| Value::Number(i128::from(again.is_on)));
     gather.put(REAPPLIES, reapplies.map_err(|refusal| refusal.gap(MAIN)), MAIN);
 }
 
-/// Whether TuneD applies sysctl.d again after its own values: unless it is switched off, by tuned-main.conf(5).
-fn reapplies(host: &dyn Host) -> Result<bool, Refusal> {
-    match host.read(MAIN) {
-        Ok(bytes) => {
-            let said = text(&bytes).lines().filter_map(setting).rfind(|(key, _)| *key == "reapply_sysctl").map(off);
-            Ok(said != Some(true))
-        }
-        Err(refusal) if refusal.is_absent() => Ok(true),
-        Err(refusal) => Err(refusal),
+/// What TuneD applies again at boot, none where it applies no sysctls at all.
+///
+/// # Errors
+/// A file that may tell could not be read.
+pub(super) fn again(host: &dyn Host) -> Result<Option<Again>, ()> {
+    let set = match Settings::active(host) {
+        Err(refusal) if refusal.is_absent() => return Ok(None),
+        other => other.map_err(drop)?,
+    };
+    match (set.is_plugged_in, &set.gap) {
+        (true, _) => Again::of(host).map(Some).map_err(drop),
+        (false, None) => Ok(None),
+        (false, Some(_)) => Err(()),
     }
 }
 
-/// What the active profile gives a sysctl and where, if that is applied after a line of a boot file and not undone by it.
-pub(super) fn written_over(host: &dyn Host, name: &str, line: &str) -> Option<(Value, String)> {
+/// What the active profile gives a sysctl, and where.
+pub(super) fn set(host: &dyn Host, name: &str) -> Option<(Value, String)> {
     let set = Settings::active(host).ok()?;
     let last = set.last(name)?;
     let value = parse_sysctl(name, last.value.as_bytes()).ok()?;
-    (!reapplies(host).ok()? || !sysctl::is_reapplied(line)).then(|| (value, last.at.clone()))
+    Some((value, last.at.clone()))
 }
 
-fn off((_, value): (&str, &str)) -> bool {
-    matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "off" | "n")
+/// Whether a boot starts it, as far as it shows: a profile stays named where it was switched off.
+fn is_started(host: &dyn Host) -> bool {
+    let missing = |path: &str| matches!(host.exists(path), Ok(false));
+    missing(ANY_WANTED) || !WANTED.iter().all(|unit| missing(&format!("{UNITS}{unit}")))
 }
 
 /// A line of a profile.
@@ -103,6 +130,8 @@ struct Line {
 struct Settings {
     lines: Vec<Line>,
     gap: Option<Gap>,
+    /// Whether there is a section of sysctls at all: without one TuneD's plugin for them does nothing.
+    is_plugged_in: bool,
     /// Profiles that were read, those that include each other in a circle again and again.
     profiles: usize,
 }
@@ -111,8 +140,9 @@ impl Settings {
     /// Those of the active profile.
     fn active(host: &dyn Host) -> Result<Self, Refusal> {
         let mut set = Self::default();
-        for profile in text(&host.read(ACTIVE)?).split_whitespace() {
-            set.read(host, profile);
+        let active = host.read(ACTIVE)?;
+        if is_started(host) {
+            text(&active).split_whitespace().for_each(|profile| set.read(host, profile));
         }
         Ok(set)
     }
@@ -170,6 +200,7 @@ impl Settings {
             if let Some(name) = line.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 section = name.trim().to_owned();
                 of_sysctl = section == "sysctl";
+                self.is_plugged_in |= of_sysctl;
             } else if let Some((key, value)) = setting(line) {
                 match (section.as_str(), key) {
                     ("main", "include") => {
@@ -177,8 +208,15 @@ impl Settings {
                             self.read(host, other);
                         }
                     }
-                    (_, "type") => of_sysctl = value == "sysctl",
-                    _ if of_sysctl => own.push((key.to_owned(), value.to_owned(), format!("{path}:{}", index + 1))),
+                    (_, "type") => {
+                        of_sysctl = value == "sysctl";
+                        self.is_plugged_in |= of_sysctl;
+                    }
+                    _ if of_sysctl => {
+                        // `=<` lowers only: what is above its value ends there.
+                        let value = value.strip_prefix('<').map_or(value, str::trim_start);
+                        own.push((key.to_owned(), value.to_owned(), format!("{path}:{}", index + 1)));
+                    }
                     _ => {}
                 }
             }
@@ -201,10 +239,11 @@ impl Settings {
     }
 }
 
-/// A line `key = value` that is no comment.
+/// A line `key = value` that is no comment, without one behind a blank.
 fn setting(line: &str) -> Option<(&str, &str)> {
     let (key, value) = line.split_once('=')?;
     let key = key.trim();
+    let value = value.split_once(" #").map_or(value, |(value, _)| value);
     (!key.is_empty() && !key.starts_with(['#', ';', '['])).then(|| (key, value.trim()))
 }
 
@@ -277,19 +316,22 @@ mod tests {
     fn the_last_word_of_sysctl_d_can_be_switched_off() {
         let facts = facts(&[(ACTIVE, "ours"), (MAIN, "daemon = 1\nreapply_sysctl = 0\n")]);
         assert_eq!(facts.value(REAPPLIES), Ok(&Value::Number(0)));
+        assert!(again(&Files([(ACTIVE, "ours")].into())).is_err(), "the profile may set sysctls");
         assert!(facts.family(VALUE).unwrap_err().why.contains("ours"));
     }
 
     #[test]
-    fn a_line_outside_of_etc_is_not_applied_again() {
-        let profile = ("/etc/tuned/ours/tuned.conf", "[sysctl]\nvm.swappiness = 30\n");
-        let files = Files([(ACTIVE, "ours"), profile].into());
-        let over = |files: &Files, line| written_over(files, "vm.swappiness", line).map(|(value, _)| value);
-        assert_eq!(over(&files, "/usr/lib/sysctl.d/kafka.conf:1"), Some(Value::Number(30)));
-        assert_eq!(over(&files, "/etc/sysctl.d/kafka.conf:1"), None);
-        assert!(written_over(&files, "vm.max_map_count", "/usr/lib/sysctl.d/kafka.conf:2").is_none());
-        let last = Files([(ACTIVE, "ours"), profile, (MAIN, "reapply_sysctl = 0\n")].into());
-        assert_eq!(over(&last, "/etc/sysctl.d/kafka.conf:1"), Some(Value::Number(30)));
+    fn what_is_left_alone_has_no_line_that_wins() {
+        let main = "# reapply_sysctl = 0\nreapply_sysctl = 1 # as shipped\nreapply_sysctl_exclude = net.core.*; vm.swap?iness\n";
+        let profile = "[sysctl]\nvm.swappiness = 30 # ours\nnet.core.somaxconn = <4096\nfs.nr_open=1048576\n";
+        let facts = facts(&[(ACTIVE, "ours"), (MAIN, main), ("/etc/tuned/ours/tuned.conf", profile)]);
+        let told = |what: &str| facts.value(what).ok().map(Value::plain);
+        assert_eq!(told(REAPPLIES).as_deref(), Some("1"));
+        assert_eq!(told("tuned[vm.swappiness].last").as_deref(), Some("reapply_sysctl_exclude"));
+        assert_eq!(told("tuned[net.core.somaxconn].last").as_deref(), Some("reapply_sysctl_exclude"));
+        assert_eq!(told("tuned[fs.nr_open].last"), None);
+        assert_eq!(told("tuned[vm.swappiness].value").as_deref(), Some("30"));
+        assert_eq!(told("tuned[net.core.somaxconn].value").as_deref(), Some("4096"), "lowered to it");
     }
 
     #[test]

@@ -14,7 +14,7 @@ const OF_SYSTEMD: [&str; 2] = ["LimitNOFILE", "DefaultLimitNOFILE"];
 /// The name of TuneD's profile.
 const ACTIVE: &str = "/etc/tuned/active_profile";
 /// What is asked of its files beside sysctls.
-const OF_TUNED: [&str; 3] = ["include", "type", "reapply_sysctl"];
+const OF_TUNED: [&str; 4] = ["include", "type", "reapply_sysctl", "reapply_sysctl_exclude"];
 /// What is asked of resolv.conf.
 const OF_RESOLVER: [&[u8]; 4] = [b"nameserver", b"search", b"domain", b"options"];
 /// Mounts that tell a container's runtime. Others name servers, users and shares.

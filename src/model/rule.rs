@@ -91,7 +91,7 @@ impl Rule {
         let mut names: Vec<Name> = sentences.into_iter().flat_map(placeholders).map(Name::from).collect();
         for fix in &self.fix.sysctl {
             names.push(format!("sysctl.{}", fix.name).into());
-            names.extend([format!("tuned[{}].value", fix.name).into(), "tuned.reapplies".into()]);
+            names.extend(["value", "last"].map(|what| format!("tuned[{}].{what}", fix.name).into()));
             match &fix.change {
                 Change::Raise(bound) => names.extend(bound.of.map(Name::from)),
                 Change::Add(fact) => names.push(Name::from(*fact)),

@@ -3,6 +3,7 @@
 pub mod danger;
 pub mod known;
 pub mod kube_proxy;
+pub mod pattern;
 pub mod value;
 pub mod variable;
 
@@ -20,12 +21,6 @@ pub fn path(name: &str) -> String {
         path.extend(name.chars().map(swapped));
     }
     path
-}
-
-/// Whether TuneD applies a line of sysctl.d again after its profile: of the folders it reads those below /etc and /run
-/// only, and /etc/sysctl.conf (`SYSCTL_CONFIG_DIRS` of its plugin_sysctl.py).
-pub fn is_reapplied(line: &str) -> bool {
-    line.starts_with("/etc/") || line.starts_with("/run/")
 }
 
 /// Whether this can be the dotted name of a sysctl: two or more words of letters, digits and `_ - : @ /` with dots between
@@ -64,7 +59,8 @@ pub fn dotted(name: &str) -> String {
     dotted
 }
 
-fn is_path(name: &str) -> bool {
+/// Whether a name is a path, by its first separator.
+pub fn is_path(name: &str) -> bool {
     name.find(['.', '/']).and_then(|at| name.get(at..=at)) == Some("/")
 }
 

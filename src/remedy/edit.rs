@@ -64,6 +64,6 @@ pub(super) fn last_line<'a>(name: &str, situation: Situation<'a>) -> Option<(&'a
 fn tuned(name: &str, situation: Situation<'_>) -> Option<(String, Value)> {
     let set = situation.facts.get(&format!("tuned[{name}].value"))?;
     let value = set.reading.clone().ok()?;
-    let last = situation.facts.value("tuned.reapplies") == Ok(&Value::Number(0));
-    last.then(|| (set.source.to_string(), value))
+    let last = situation.facts.text(&format!("tuned[{name}].last"));
+    last.map(|_| (set.source.to_string(), value))
 }

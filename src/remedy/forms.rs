@@ -180,7 +180,7 @@ impl Planned<'_> {
         let raises = if self.edit.how == How::Raise { ">" } else { "" };
         let mut lines = vec![
             format!(
-                "{at} sets it at every start of TuneD, after sysctl.d (reapply_sysctl = 0): not there, but in a profile of your own"
+                "{at} sets it at every start of TuneD, after sysctl.d, and applies no line for it again (reapply_sysctl, reapply_sysctl_exclude): not there, but in a profile of your own"
             ),
             "/etc/tuned/tunecheck/tuned.conf:".to_owned(),
             "  [main]".to_owned(),

@@ -184,7 +184,7 @@ fn figure(rule: &Rule, figures: &Figures, facts: &mut Facts) {
             }
             if let Some((at, value)) = tuned.as_ref().filter(|(at, _)| is_line_of(at, &["tuned"])) {
                 facts.put(format!("tuned[{name}].value"), Ok(value.clone()), at.clone());
-                known(facts, "tuned.reapplies", Value::Number(0));
+                known(facts, format!("tuned[{name}].last"), Value::Text("reapply_sysctl = 0".to_owned()));
             }
             match (&fix.change, new) {
                 (Change::Add(ports), Value::Ports(list)) => {

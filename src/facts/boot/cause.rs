@@ -83,9 +83,9 @@ fn is_of_interface(name: &str) -> bool {
     matches!(parts.as_slice(), ["net", _, "conf" | "neigh", interface, _] if !["all", "default"].contains(interface))
 }
 
-/// Why the value now is another one than a line sets.
-pub(super) fn of_drift(gather: &Gather<'_>, name: &str, at: &str, live: &Value) -> String {
-    let why = of_overwriting(gather, name, at, live);
+/// Why the value now is another one than a line sets, which TuneD may apply again.
+pub(super) fn of_drift(gather: &Gather<'_>, name: &str, again: bool, live: &Value) -> String {
+    let why = of_overwriting(gather, name, again, live);
     match were_applied(gather.host) {
         true => why,
         false => format!(
@@ -100,11 +100,12 @@ fn were_applied(host: &dyn Host) -> bool {
 }
 
 /// Why, if the line was applied.
-fn of_overwriting(gather: &Gather<'_>, name: &str, at: &str, live: &Value) -> String {
+fn of_overwriting(gather: &Gather<'_>, name: &str, again: bool, live: &Value) -> String {
     let shown = live.plain();
-    if let Some((_, profile)) = tuned::written_over(gather.host, name, at).filter(|(value, _)| value == live) {
+    let profile = (!again).then(|| tuned::set(gather.host, name)).flatten().filter(|(value, _)| value == live);
+    if let Some((_, profile)) = profile {
         return format!(
-            "TuneD's profile sets {shown} ({profile}), and it is applied after sysctl.d; of that TuneD applies again only /etc/sysctl.d and /run/sysctl.d, and nothing where reapply_sysctl is 0"
+            "TuneD's profile sets {shown} ({profile}), and it is applied after sysctl.d; after that TuneD applies again only /etc/sysctl.d, /run/sysctl.d and /etc/sysctl.conf, not what reapply_sysctl_exclude names, and nothing where reapply_sysctl is 0"
         );
     }
     let proxy =

@@ -62,6 +62,19 @@ impl Files {
     }
 }
 
+/// What TuneD reads again after its profile, in its order: of one name in both folders the file in /run, and last the file
+/// that systemd may not read at all.
+pub(super) fn read_again(host: &dyn Host) -> Vec<String> {
+    let mut paths: BTreeMap<String, String> = BTreeMap::new();
+    for folder in ["/run/sysctl.d", "/etc/sysctl.d"] {
+        for name in host.list(folder).unwrap_or_default().into_iter().filter(|name| name.ends_with(".conf")) {
+            let path = format!("{folder}/{name}");
+            paths.entry(name).or_insert(path);
+        }
+    }
+    paths.into_values().chain([LAST_OF_PROCPS.to_owned()]).collect()
+}
+
 /// There while systemd is the init.
 pub(super) const RUNNING: &str = "/run/systemd/system";
 

@@ -8,7 +8,9 @@ use super::super::text;
 use crate::host::Host;
 use crate::model::bounds::{self, Bound};
 use crate::model::fact::{Cause, Gap, Value};
-use crate::model::sysctl::{self, variable};
+use crate::model::sysctl::{self, pattern, variable};
+
+use super::files::LAST_OF_PROCPS;
 
 /// Who applies the files at boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(super) enum Reader {
     Systemd,
     /// `sysctl --system` of procps writes every line.
     Procps,
+    /// TuneD, after its profile: every line, but a name is no pattern and no path to it, and a minus is a part of the name.
+    Tuned,
 }
 
 /// One assignment.
@@ -126,6 +130,40 @@ impl Order {
                 _ => *earlier = None,
             }
         }
+        self.write(line);
+    }
+
+    /// Takes what another reader writes after this one.
+    pub(super) fn follow(&mut self, other: &Self) {
+        if let Some(gap) = &other.doubt {
+            self.doubt(gap.clone());
+        }
+        for line in other.lines.iter().flatten() {
+            if bounds::LINES.is_exceeded_by(self.lines.len() + 1) {
+                return self.doubt(too_much(&line.at, "lines", bounds::LINES));
+            }
+            let named = Named { at: line.at.clone(), name: line.name.clone() };
+            let variable = variable::variable(&line.name).0.into_owned();
+            // A file that sorts after those of the first reader is the last one for both, but for the one that has no order.
+            match is_line_of(&line.at, LAST_OF_PROCPS) {
+                true => _ = self.read_last.insert(variable, named),
+                false => _ = self.read_last.entry(variable).or_insert(named),
+            }
+            self.write(line.clone());
+        }
+    }
+
+    /// Leaves out the lines of other names.
+    pub(super) fn of_names(mut self, is_one: impl Fn(&str) -> bool) -> Self {
+        let lines = std::mem::take(&mut self.lines);
+        let mut kept = Self { doubt: self.doubt, ..Self::of(self.reader) };
+        for line in lines.into_iter().flatten().filter(|line| is_one(&line.name)) {
+            kept.take(line);
+        }
+        kept
+    }
+
+    fn write(&mut self, line: Line) {
         let at = self.lines.len();
         self.last.insert(line.name.clone(), at);
         match is_pattern(&line.name) {
@@ -207,6 +245,12 @@ fn assignment(line: &str, reader: Reader) -> Option<(String, Option<String>, boo
     if line.starts_with(['#', ';']) {
         return None;
     }
+    if reader == Reader::Tuned {
+        let (name, value) = line.split_once('=')?;
+        let name = name.trim();
+        let is_plain = !name.starts_with('-') && !is_pattern(name) && !sysctl::is_path(name);
+        return is_plain.then(|| (sysctl::dotted(name), Some(value.trim().to_owned()), false));
+    }
     let bare = line.strip_prefix('-');
     // A leading minus is no part of the name: before an assignment it asks to ignore errors, without one it keeps
     // patterns off that name. procps takes no blank behind it.
@@ -230,47 +274,5 @@ pub(super) fn is_pattern(name: &str) -> bool {
 /// may stand for any one character, so that no name it means is missed.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     pattern.split('.').count() == name.split('.').count()
-        && pattern.split('.').zip(name.split('.')).all(|(pattern, part)| part_fits(pattern, part))
-}
-
-/// Goes back to the last `*` only, so that no line of a file makes it slow.
-fn part_fits(pattern: &str, part: &str) -> bool {
-    let pattern = without_sets(pattern);
-    let part: Vec<char> = part.chars().collect();
-    let (mut p, mut t) = (0, 0);
-    let mut star = None;
-    while let Some(c) = part.get(t) {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(wanted) if *wanted == '?' || wanted == c => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((at, from)) = star else { return false };
-                star = Some((at, from + 1));
-                p = at + 1;
-                t = from + 1;
-            }
-        }
-    }
-    pattern.iter().skip(p).all(|rest| *rest == '*')
-}
-
-/// The pattern with every `[...]` as `?`.
-fn without_sets(pattern: &str) -> Vec<char> {
-    let mut out = Vec::new();
-    let mut rest = pattern;
-    while let Some((before, after)) = rest.split_once('[') {
-        // A bracket that stands first in a set is one of its characters.
-        let first = after.chars().take_while(|c| "!^]".contains(*c)).count();
-        let Some(end) = after.get(first..).and_then(|tail| tail.find(']')) else { break };
-        out.extend(before.chars().chain(['?']));
-        rest = after.get(first + end + 1..).unwrap_or_default();
-    }
-    out.extend(rest.chars());
-    out
+        && pattern.split('.').zip(name.split('.')).all(|(pattern, part)| pattern::fits(pattern, part))
 }

@@ -1,3 +1,5 @@
+mod after_tuned;
+
 use super::*;
 use crate::facts::gather;
 use crate::host::{Answer, Ask, Host, Query, Refusal};
