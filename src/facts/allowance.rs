@@ -2,6 +2,10 @@
 //!
 //! These are private statistics of a driver, which the kernel gives by an ioctl only (SIOCETHTOOL). A sosreport holds what
 //! `ethtool -S` printed of them.
+//!
+//! The ioctl is not asked: the kernel writes as much as the card counts at that moment, and before 6.19 and the stable releases
+//! of January 2026 whatever room there is. So it takes code that is not safe, and below-ethtool 0.9.0, which hides that,
+//! makes too little room: of the number of statistics the kernel writes four bytes beyond it.
 
 use super::{Gather, Source, text};
 use crate::host::Refusal;
