@@ -244,6 +244,16 @@ fn tuned_is_asked_where_it_has_the_last_word_and_named_where_it_has_not() {
     assert!(edited.contains("/etc/sysctl.conf:1 sets 256"), "{edited}");
     let script = run(["fix", "--root", tree, "--to", "script"]).stdout;
     assert!(!script.contains("zz-tunecheck.conf"), "{script}");
+    // A boot does not start it, until a link says so; it may lead to what the tree does not hold.
+    put("etc/systemd/system/multi-user.target.wants/other.service", "");
+    let unstarted = run(["fix", "--root", tree]).stdout;
+    assert!(
+        unstarted.contains("/etc/sysctl.d/zz-site.conf:1 sets 4096") && !unstarted.contains("TuneD"),
+        "{unstarted}"
+    );
+    let link = root.join("etc/systemd/system/multi-user.target.wants/tuned.service");
+    std::os::unix::fs::symlink("/usr/lib/systemd/system/tuned.service", link).unwrap();
+    assert!(run(["fix", "--root", tree]).stdout.contains("/etc/sysctl.conf:1 sets 256"));
     put("etc/tuned/tuned-main.conf", "reapply_sysctl = 0\n");
     let audit = run(["audit", "--root", tree, "-v"]).stdout;
     assert!(audit.contains("systemd-sysctl does not read /etc/sysctl.conf"), "{audit}");

@@ -114,7 +114,9 @@ pub(super) fn set(host: &dyn Host, name: &str) -> Option<(Value, String)> {
 /// Whether a boot starts it, as far as it shows: a profile stays named where it was switched off.
 fn is_started(host: &dyn Host) -> bool {
     let missing = |path: &str| matches!(host.exists(path), Ok(false));
-    missing(ANY_WANTED) || !WANTED.iter().all(|unit| missing(&format!("{UNITS}{unit}")))
+    // In a tree without the units of packages the link to one leads nowhere.
+    let unlinked = |path: &str| missing(path) && host.link(path).is_err_and(|refusal| refusal.is_absent());
+    missing(ANY_WANTED) || !WANTED.iter().all(|unit| unlinked(&format!("{UNITS}{unit}")))
 }
 
 /// A line of a profile.
