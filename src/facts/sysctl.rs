@@ -206,7 +206,7 @@ pub(super) const SOURCE: Source = Source {
             Unit::Count,
             Scope::Host,
             CONNTRACK,
-            "most tracked connections per network namespace; 0 is unlimited",
+            "most tracked connections per network namespace; 0 is unlimited before 7.3, which takes no 0",
         ),
         entry(
             "sysctl.net.netfilter.nf_conntrack_buckets",

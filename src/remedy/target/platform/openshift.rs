@@ -114,8 +114,9 @@ fn tuned(parts: &Parts<'_>) -> File {
         path: "tuned.yaml".to_owned(),
         text,
         apply:
-            "`oc apply -f tuned.yaml`, then `oc label node NODE tuned.openshift.io/tunecheck=`. Undo: take the label \
-                off, then `oc delete -f tuned.yaml`."
+            "`oc apply -f tuned.yaml`, then `oc label node NODE tuned.openshift.io/tunecheck=`. A node that takes its \
+                place has no such label, unless its MachineSet gives it (spec.template.spec.metadata.labels). Undo: \
+                take the label off, then `oc delete -f tuned.yaml`."
                 .to_owned(),
     }
 }
