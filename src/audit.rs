@@ -14,7 +14,7 @@ use crate::evaluate::{Context, evaluate, explain, kernel_of, tell_listener};
 use crate::facts;
 use crate::host::{Host, Live, Recorder};
 use crate::model::fact::{Cause, Gap, Value};
-use crate::model::facts::{Fact, Facts, Name};
+use crate::model::facts::{Fact, Facts};
 use crate::model::finding::{Finding, Outcome};
 use crate::model::peer::Peers;
 use crate::model::place::{Kind, Place};
@@ -70,8 +70,8 @@ fn say_who_serves(facts: &mut Facts, workload: &Workload) {
 /// # Errors
 /// Why nobody knows, a clause.
 pub(crate) fn in_container() -> Result<bool, String> {
-    let wanted = place::WANTED.iter().copied().map(Name::from).collect();
-    let mut facts = Facts::default();
+    let wanted = place::WANTED.iter().copied().collect();
+    let mut facts = facts::none();
     facts::gather(&Live, wanted, &mut facts);
     let place = place::of(&facts);
     match place.kind {
@@ -83,7 +83,7 @@ pub(crate) fn in_container() -> Result<bool, String> {
 
 /// What a place and the header of a report rest on, and these.
 fn wanted(names: impl Iterator<Item = &'static str>) -> facts::Wanted {
-    place::WANTED.iter().chain(&HEADER).copied().chain(names).map(Name::from).collect()
+    place::WANTED.iter().chain(&HEADER).copied().chain(names).collect()
 }
 
 /// Finds the place in what was gathered, and derives what follows for this load.
@@ -250,7 +250,7 @@ pub(crate) fn audit_over(
 /// # Errors
 /// [`NoSuchRule`]: it names a rule that is not among `rules`.
 pub fn recalled(recorded: &Recorded, rules: &RuleSet) -> Result<Report, NoSuchRule> {
-    let mut facts = Facts::default();
+    let mut facts = facts::none();
     recall::machine(recorded, &mut facts);
     place::describe(&recorded.place, &mut facts);
     facts::declare(&mut facts, &recorded.workload);

@@ -1,4 +1,5 @@
-//! Packs `rules/` into blobs, what is judged, what is explained, lookalikes and the manual, so that no YAML is parsed at start-up.
+//! Packs `rules/`: what is judged as Rust source, and as blobs the words, lookalikes, workloads and the manual, so that no
+//! YAML is parsed at start-up.
 
 #![allow(clippy::disallowed_methods, reason = "a build script reads the rules")]
 
@@ -14,6 +15,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use databake::{Bake, CrateEnv};
 use model::manual::Manual;
 use model::rule::{Doc, Rule};
 use model::workload::{Role, Workload};
@@ -57,7 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("docs.bin"), postcard::to_stdvec(&(ids, docs))?)?;
     fs::write(out.join("lookalikes.bin"), postcard::to_stdvec(&lookalikes)?)?;
     fs::write(out.join("manual.bin"), postcard::to_stdvec(&manual.0)?)?;
-    fs::write(out.join("rules.bin"), postcard::to_stdvec(&(rules, workloads))?)?;
+    fs::write(out.join("workloads.bin"), postcard::to_stdvec(&workloads)?)?;
+    fs::write(out.join("rules.rs"), rules.as_slice().bake(&CrateEnv::default()).to_string())?;
     Ok(())
 }
 

@@ -314,7 +314,7 @@ fn the_rules_the_list_of_safe_ones_and_the_table_of_the_kernel_agree() {
         if rule.kernel.before.is_some() {
             continue;
         }
-        for fix in &rule.fix.sysctl {
+        for fix in rule.fix.sysctl {
             assert!(!SAFE.iter().any(|(name, ..)| *name == fix.name), "{} is told of twice", fix.name);
             let known = kernel_sysctls::find(fix.name).unwrap_or_else(|| panic!("{} is not in the table", fix.name));
             let is_of_pods = matches!(known.whose, Whose::NetworkNamespace | Whose::IpcNamespace);

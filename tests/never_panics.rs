@@ -423,7 +423,7 @@ proptest! {
         let unix = Ok([inet.clone(), inet6.clone()].concat());
         let host = Told(BTreeMap::from([(ask("inet"), Ok(inet)), (ask("inet6"), Ok(inet6)), (ask("unix"), unix)]));
         let mut facts = Facts::default();
-        facts::gather(&host, BTreeSet::from(["listener[*].backlog".into(), "unix[*].queue".into()]), &mut facts);
+        facts::gather(&host, ["listener[*].backlog", "unix[*].queue"].into(), &mut facts);
         prop_assert_eq!(facts.subjects("unix[*].queue"), facts.subjects("unix[*].backlog"));
         let subjects = facts.subjects("listener[*].backlog");
         prop_assert_eq!(&subjects, &facts.subjects("listener[*].port"));
@@ -559,7 +559,7 @@ proptest! {
             ((Ask::Read, "/proc/sys/net/core/somaxconn".to_owned()), Ok(b"4096\n".to_vec())),
         ]));
         let mut facts = Facts::default();
-        facts::gather(&host, BTreeSet::from(["listener[*].knob".into()]), &mut facts);
+        facts::gather(&host, ["listener[*].knob"].into(), &mut facts);
         facts::derive(&mut facts);
         match facts.value("listener[0.0.0.0:0].owner") {
             Ok(owner) => {
@@ -578,7 +578,7 @@ proptest! {
         let host = busy(inet.repeat(times), inet6);
         let mut facts = Facts::default();
         let wanted = ["destination[*].ports", "destinations.count", "ports.bound"];
-        facts::gather(&host, wanted.map(Into::into).into(), &mut facts);
+        facts::gather(&host, wanted.into(), &mut facts);
         let count = facts.number("destinations.count").unwrap();
         let subjects = facts.subjects("destination[*].ports");
         prop_assert!(i128::try_from(subjects.len()).unwrap() <= count.min(10));

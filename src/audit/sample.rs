@@ -81,7 +81,7 @@ fn used(rule: &Rule) -> Option<Name> {
 }
 
 fn reading(host: &dyn Host, wanted: Wanted) -> Facts {
-    let mut facts = Facts::default();
+    let mut facts = facts::none();
     facts::gather(host, wanted, &mut facts);
     facts::derive(&mut facts);
     facts

@@ -85,8 +85,8 @@ fn a_line_with_a_rule_of_its_own_is_told_once() {
         facts.put(format!("boot[{key}].mend"), text("take it out"), "/etc/sysctl.d/a.conf:1");
     }
     let rules = RuleSet::built_in();
-    let (place, catalogue) = (Place::plain_host(), Catalogue::default());
-    let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: Role::Server };
+    let (place, catalogue) = (Place::plain_host(), Catalogue::EMPTY);
+    let context = Context { facts: &facts, place: &place, catalogue, role: Role::Server };
     let told = |ids: &[&str]| -> Vec<(Outcome, String)> {
         let findings = evaluate(rules.iter().filter(|rule| ids.contains(&rule.id)), context);
         findings.into_iter().map(|f| (f.outcome, f.subject.unwrap_or_default())).collect()

@@ -16,7 +16,6 @@ use crate::manifest::{Load, Options, Short, Steps, Surroundings, judge, tell_tem
 use crate::model::bounds;
 use crate::model::check::{Band, Check};
 use crate::model::fact::Value;
-use crate::model::facts::Facts;
 use crate::model::finding::{Finding, Outcome};
 use crate::model::manifest::Manifests;
 use crate::model::place::Place;
@@ -36,7 +35,7 @@ pub(super) fn run(args: &ManifestArgs) -> Result<Exit> {
     if args.paths.iter().filter(|path| *path == Path::new(STDIN)).count() > 1 {
         bail!("standard input can be read once: name - once");
     }
-    let rules = settings::built_in()?;
+    let rules = RuleSet::built_in();
     let workload = settings::workload(&args.load, &rules)?;
     let known = PodSysctls::of(rules.iter());
     let by_load = |sysctls: &[(String, String)]| short(sysctls, &rules, &workload);
@@ -143,7 +142,7 @@ fn surroundings<'a>(files: &'a [PathBuf], steps: &Steps) -> BTreeMap<&'a Path, S
 
 /// The sysctls of a pod that do not carry a load, by the rules whose bounds follow from it.
 fn short(sysctls: &[(String, String)], rules: &RuleSet, workload: &Workload) -> Vec<Short> {
-    let mut facts = Facts::default();
+    let mut facts = facts::none();
     for (name, value) in sysctls {
         facts.put(format!("sysctl.{name}"), facts::parse_sysctl(name, value.as_bytes()), "manifest");
     }

@@ -37,7 +37,7 @@ pub(super) fn judge(
         }
         Check::OneOf { values, otherwise } => {
             let accepted = values.iter().map(|operand| match operand {
-                Operand::Literal(value) => Ok(value.clone()),
+                Operand::Literal(value) => Ok(value.value()),
                 Operand::Fact(name) => context.facts.value(&with_subject(name, subject)).cloned(),
             });
             let accepted = accepted.collect::<Result<Vec<Value>, Gap>>()?;
@@ -233,8 +233,8 @@ mod tests {
             facts.put("softnet.processed", Ok(Value::Number(40_000)), "");
             let before = [("softnet.dropped".into(), 5000), ("softnet.processed".into(), 10_000)].into();
             facts.look_back(Window { milliseconds: 2000, before });
-            let (place, catalogue) = (Place::plain_host(), Catalogue::default());
-            let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: Role::Server };
+            let (place, catalogue) = (Place::plain_host(), Catalogue::EMPTY);
+            let context = Context { facts: &facts, place: &place, catalogue, role: Role::Server };
             let seldom =
                 Some(Seldom { one_in: 1000, at_most: u32::MAX, of: "softnet.processed", what: "", always: true });
             let check = Check::NotRising { otherwise: Severity::Warn, rising: Severity::Warn, seldom };
@@ -253,8 +253,8 @@ mod tests {
         if let Some(before) = before {
             facts.look_back(Window { milliseconds: 2000, before: [("softnet.dropped".into(), before)].into() });
         }
-        let (place, catalogue) = (Place::plain_host(), Catalogue::default());
-        let context = Context { facts: &facts, place: &place, catalogue: &catalogue, role: Role::Server };
+        let (place, catalogue) = (Place::plain_host(), Catalogue::EMPTY);
+        let context = Context { facts: &facts, place: &place, catalogue, role: Role::Server };
         let seldom =
             Some(Seldom { one_in: 10_000, at_most: 100, of: "softnet.processed", what: "packets", always: false });
         let check = Check::NotRising { otherwise: Severity::Warn, rising: Severity::Fail, seldom };

@@ -19,8 +19,13 @@ pub struct Verdict {
 
 /// Judges the facts of an example on a plain host. `complete` declares the workload and derives what follows, before
 /// and after the given facts are put.
-pub fn run(rule: &Rule, example: &Example, catalogue: &Catalogue, complete: impl Fn(Facts) -> Facts) -> Verdict {
-    let mut facts = Facts::default();
+pub fn run(
+    rule: &Rule,
+    example: &Example,
+    catalogue: &'static Catalogue,
+    complete: impl Fn(Facts) -> Facts,
+) -> Verdict {
+    let mut facts = Facts::new(catalogue);
     for (name, value) in &example.given {
         let reading = value.clone().ok_or_else(|| Gap::new(Cause::Absent, format!("{name} does not exist")));
         facts.put(*name, reading, "example");

@@ -127,7 +127,7 @@ fn applies(rule: &Rule, context: Context<'_>) -> Result<Option<String>, Gap> {
             return Ok(Some(reason));
         }
     }
-    for condition in &rule.when {
+    for condition in rule.when {
         let holds = match context.facts.value(condition.fact) {
             Ok(value) => condition.test.holds(value),
             Err(gap) if gap.cause == Cause::Absent => match condition.if_absent {

@@ -166,7 +166,7 @@ mod tests {
 
     fn facts(files: &[(&'static str, &'static str)], tree: bool) -> Facts {
         let mut facts = Facts::default();
-        let names = SOURCE.entries.iter().map(|entry| entry.name.into()).collect();
+        let names = SOURCE.entries.iter().map(|entry| entry.name).collect();
         super::super::gather(&Files(files.to_vec(), tree), names, &mut facts);
         facts
     }

@@ -85,9 +85,9 @@ pub(super) fn recall(facts: &mut Facts, wanted: &Wanted) {
         return;
     }
     let gap = facts.family(VALUE).err().unwrap_or_else(|| Gap::new(Cause::Absent, UNSET));
-    for name in wanted.iter().filter(|name| name.starts_with("boot[") && name.ends_with("].value") && *name != VALUE) {
-        if facts.get(name).is_none() {
-            facts.put(name.clone(), Err(gap.clone()), "sysctl.d");
+    for name in wanted.starting_with("boot[").filter(|name| name.ends_with("].value") && name != VALUE) {
+        if facts.get(&name).is_none() {
+            facts.put(name, Err(gap.clone()), "sysctl.d");
         }
     }
 }

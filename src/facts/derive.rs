@@ -27,8 +27,8 @@ use crate::model::facts::{Facts, Name, with_subject};
 use crate::model::version::Version;
 
 /// A fact computed from others. With `[*]` in its name it is computed for each subject.
-struct Formula {
-    entry: Entry,
+pub(super) struct Formula {
+    pub(super) entry: Entry,
     needs: &'static [&'static str],
     compute: fn(&Facts, &str) -> Reading,
 }
@@ -79,7 +79,7 @@ const OTHERS: &[Formula] = &[
 ];
 
 /// Facts about the place and the workload that follow from several others; filled by `place` and `workload`.
-const PLACE: &[Entry] = &[
+pub(super) const PLACE: &[Entry] = &[
     entry(
         "namespace.net.init",
         Unit::Mode,
@@ -113,29 +113,27 @@ const PLACE: &[Entry] = &[
     ),
 ];
 
-fn formulas() -> impl Iterator<Item = &'static Formula> {
-    let first = OTHERS
-        .iter()
-        .chain(conntrack::FORMULAS)
-        .chain(cgroup::FORMULAS)
-        .chain(inotify::FORMULAS)
-        .chain(nofile::FORMULAS)
-        .chain(serving::FORMULAS)
-        .chain(listeners::FORMULAS)
-        .chain(ports::FORMULAS)
-        .chain(load::FORMULAS);
-    first
-        .chain(memory::FORMULAS)
-        .chain(runtime::FORMULAS)
-        .chain(servers::FORMULAS)
-        .chain(peer::FORMULAS)
-        .chain(tcp::FORMULAS)
-        .chain(udp::FORMULAS)
-}
+/// All formulas. One that needs another comes after it.
+pub(super) const FORMULAS: &[&[Formula]] = &[
+    OTHERS,
+    conntrack::FORMULAS,
+    cgroup::FORMULAS,
+    inotify::FORMULAS,
+    nofile::FORMULAS,
+    serving::FORMULAS,
+    listeners::FORMULAS,
+    ports::FORMULAS,
+    load::FORMULAS,
+    memory::FORMULAS,
+    runtime::FORMULAS,
+    servers::FORMULAS,
+    peer::FORMULAS,
+    tcp::FORMULAS,
+    udp::FORMULAS,
+];
 
-/// The catalogue entries of derived facts.
-pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
-    formulas().map(|formula| &formula.entry).chain(PLACE)
+fn formulas() -> impl Iterator<Item = &'static Formula> {
+    FORMULAS.iter().copied().flatten()
 }
 
 /// What a derived fact is computed from; nothing for another one.
@@ -148,24 +146,24 @@ pub(super) fn with_inputs(wanted: Wanted) -> Wanted {
     let mut all = wanted;
     for formula in formulas() {
         if all.contains(formula.entry.name) {
-            all.extend(formula.needs.iter().map(|name| Name::from(*name)));
+            all.extend(formula.needs.iter().copied());
         }
     }
     if all.contains(OWNER) {
-        all.insert(INODE.into());
+        all.insert(INODE);
     }
     if all.contains("user.tasks") {
-        all.extend(user::NEEDS.map(Name::from));
+        all.extend(user::NEEDS);
     }
-    if all.iter().any(|name| name.starts_with("inotify.")) {
-        all.extend(held::NEEDS.iter().chain(&held::LIMITS).map(|name| Name::from(*name)));
+    if all.starting_with("inotify.").next().is_some() {
+        all.extend(held::NEEDS.iter().chain(&held::LIMITS).copied());
     }
     if connections::is_wanted(&all) {
-        all.extend(connections::NEEDS.iter().map(|name| Name::from(*name)));
+        all.extend(connections::NEEDS.iter().copied());
     }
     // Whoever asks for a sysctl also wants to know which file sets it at boot.
-    if all.iter().any(|name| name.starts_with("sysctl.")) {
-        all.insert("boot[*].value".into());
+    if all.starting_with("sysctl.").next().is_some() {
+        all.insert("boot[*].value");
     }
     all
 }

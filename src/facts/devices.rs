@@ -171,7 +171,7 @@ mod tests {
             ("/sys/class/net/eth2/device", String::new()),
             ("/sys/class/net/eth0/statistics/rx_missed_errors", "41\n".to_owned()),
         ];
-        let names = SOURCE.entries.iter().map(|entry| entry.name.into()).collect();
+        let names = SOURCE.entries.iter().map(|entry| entry.name).collect();
         let mut facts = Facts::default();
         super::super::gather(&Files(files.into()), names, &mut facts);
         facts

@@ -138,7 +138,7 @@ mod tests {
         let host = Changing(answers.to_vec().into());
         let mut facts = crate::model::facts::Facts::default();
         for name in names {
-            super::super::gather(&host, [(*name).into()].into(), &mut facts);
+            super::super::gather(&host, [*name].into(), &mut facts);
         }
         facts
     }

@@ -53,7 +53,7 @@ pub(super) fn is_declared(facts: &Facts, subject: &str, ports: &Ports) -> bool {
 fn read(gather: &mut Gather<'_>) {
     const KEYS: [&str; 4] = ["].nofile.soft", "].nofile.hard", "].fds", "].cgroup"];
     let wanted: Vec<&str> =
-        KEYS.into_iter().filter(|key| gather.family("listener").any(|name| name.ends_with(key))).collect();
+        KEYS.into_iter().filter(|key| gather.wanted.of_family("listener").any(|name| name.ends_with(key))).collect();
     // Where one process is audited, others that listen do not matter; a client opens connections.
     let client = gather.facts.text("workload.role") == Some("client");
     if wanted.is_empty() || client || gather.facts.holds("process.meant") || gather.facts.holds("container") {

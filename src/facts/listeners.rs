@@ -37,7 +37,7 @@ const KEYS: [&str; 6] = ["].backlog", "].queue", "].port", "].inode", "].drops",
 fn read(gather: &mut Gather<'_>) {
     // Who listens is asked of the processes, and later.
     let own = |name: &&Name| !name.starts_with("listener[") || KEYS.iter().any(|key| name.ends_with(key));
-    if !gather.family("listener").chain(gather.family("listeners")).any(|name| own(&name)) {
+    if !gather.wanted.of_family("listener").chain(gather.wanted.of_family("listeners")).any(|name| own(&&name)) {
         return;
     }
     let mut listeners = Vec::new();
@@ -211,7 +211,7 @@ mod tests {
     fn a_refused_dump_of_ipv6_shows_and_a_kernel_without_ipv6_does_not() {
         for (errno, subjects) in [(1, 2), (EAFNOSUPPORT, 1), (2, 1)] {
             let mut facts = crate::model::facts::Facts::default();
-            super::super::gather(&Refusing(errno), ["listener[*].backlog".into()].into(), &mut facts);
+            super::super::gather(&Refusing(errno), ["listener[*].backlog"].into(), &mut facts);
             assert_eq!(facts.subjects("listener[*].backlog").len(), subjects);
             assert_eq!(facts.value("listener[0.0.0.0:80].backlog"), Ok(&Value::Number(128)));
             assert_eq!(facts.value("listeners.count").is_ok(), subjects == 1);

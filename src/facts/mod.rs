@@ -42,21 +42,20 @@ mod udp;
 mod units;
 mod unix;
 mod user;
+mod wanted;
 mod workload;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::ops::Bound;
-use std::sync::LazyLock;
 
 pub use derive::{derive, inputs};
 pub use over::{narrow, parts_of};
 pub use sysctl::parse as parse_sysctl;
 pub use units::{UnitLimits, nofile as unit_nofile};
+pub use wanted::Wanted;
 pub use workload::{declare, looking_for};
 
 use crate::host::Host;
-use crate::model::catalogue::{Catalogue, Entry};
+use crate::model::catalogue::{self, Catalogue, Entry};
 use crate::model::fact::{Cause, Gap, Reading, Value};
 use crate::model::facts::{Facts, Name};
 
@@ -109,25 +108,85 @@ const SOURCES: &[Source] = &[
     runtime::SOURCE,
 ];
 
+/// Entries that belong to no source: declared by the user, or said by a peer.
+const DECLARED: &[&[Entry]] = &[derive::PLACE, workload::ENTRIES, peer::ENTRIES];
+
+/// How many facts are known by name.
+const COUNT: usize = {
+    let (mut count, mut at) = (0, 0);
+    while at < SOURCES.len() {
+        count += SOURCES[at].entries.len();
+        at += 1;
+    }
+    at = 0;
+    while at < derive::FORMULAS.len() {
+        count += derive::FORMULAS[at].len();
+        at += 1;
+    }
+    at = 0;
+    while at < DECLARED.len() {
+        count += DECLARED[at].len();
+        at += 1;
+    }
+    count
+};
+
+/// All entries, of each source and formula in turn.
+const fn entries() -> [&'static Entry; COUNT] {
+    let mut all = [&derive::PLACE[0]; COUNT];
+    let (mut count, mut at) = (0, 0);
+    while at < SOURCES.len() {
+        count = append(&mut all, count, SOURCES[at].entries);
+        at += 1;
+    }
+    at = 0;
+    while at < DECLARED.len() {
+        count = append(&mut all, count, DECLARED[at]);
+        at += 1;
+    }
+    at = 0;
+    while at < derive::FORMULAS.len() {
+        let mut formula = 0;
+        while formula < derive::FORMULAS[at].len() {
+            all[count] = &derive::FORMULAS[at][formula].entry;
+            count += 1;
+            formula += 1;
+        }
+        at += 1;
+    }
+    all
+}
+
+const fn append(all: &mut [&'static Entry; COUNT], mut count: usize, more: &'static [Entry]) -> usize {
+    let mut at = 0;
+    while at < more.len() {
+        all[count] = &more[at];
+        count += 1;
+        at += 1;
+    }
+    count
+}
+
 /// Every fact that is known by name.
 pub fn catalogue() -> &'static Catalogue {
-    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
-        let read = SOURCES.iter().flat_map(|source| source.entries);
-        Catalogue(read.chain(derive::entries()).chain(workload::ENTRIES).chain(peer::ENTRIES).collect())
-    });
+    static ENTRIES: [&Entry; COUNT] = catalogue::by_name(entries());
+    static SLOTS: [u16; 1024] = catalogue::slots(&ENTRIES);
+    static CATALOGUE: Catalogue = Catalogue::new(&ENTRIES, &SLOTS);
     &CATALOGUE
 }
 
-/// Names of facts that somebody wants.
-pub type Wanted = BTreeSet<Name>;
+/// No fact yet of those that the catalogue knows.
+pub fn none() -> Facts {
+    Facts::new(catalogue())
+}
 
 /// Reads every wanted fact that is not known yet, and those it is computed from. A fact that cannot be read is recorded
 /// with the cause; nothing stops the rest.
 pub fn gather(host: &dyn Host, wanted: Wanted, facts: &mut Facts) {
     let mut wanted = derive::with_inputs(wanted);
     boot::recall(facts, &wanted);
-    wanted.retain(|name| !known(facts, name));
-    let mut gather = Gather { host, wanted, facts: std::mem::take(facts) };
+    wanted.retain(|name| !was_read(facts, name));
+    let mut gather = Gather { host, wanted, facts: std::mem::replace(facts, none()) };
     for source in SOURCES {
         if source.families.iter().any(|family| gather.wants_any(family)) {
             (source.read)(&mut gather);
@@ -137,7 +196,7 @@ pub fn gather(host: &dyn Host, wanted: Wanted, facts: &mut Facts) {
 }
 
 /// Whether a name was read before; for a name with a subject, whether that of any subject was.
-fn known(facts: &Facts, name: &str) -> bool {
+fn was_read(facts: &Facts, name: &str) -> bool {
     match (name.split_once('['), name.rsplit_once(']')) {
         (Some((family, _)), Some((_, key))) => facts.any_of(&format!("{family}["), &format!("]{key}")),
         _ => facts.get(name).is_some(),
@@ -154,18 +213,11 @@ struct Gather<'a> {
 impl Gather<'_> {
     /// Wanted names of a family.
     fn wanted(&self, family: &str) -> Vec<Name> {
-        self.family(family).cloned().collect()
+        self.wanted.of_family(family).collect()
     }
 
     fn wants_any(&self, family: &str) -> bool {
-        self.family(family).next().is_some()
-    }
-
-    fn family(&self, family: &str) -> impl Iterator<Item = &Name> {
-        let names = self.wanted.range::<str, _>((Bound::Included(family), Bound::Unbounded));
-        names
-            .take_while(move |name| name.starts_with(family))
-            .filter(move |name| matches!(name.as_bytes().get(family.len()), None | Some(b'.' | b'[')))
+        self.wanted.of_family(family).next().is_some()
     }
 
     fn wants(&self, name: &str) -> bool {

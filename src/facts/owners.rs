@@ -28,7 +28,7 @@ const CUT: &str = "it is not among the first 1,024 descriptors of any process";
 const ELSEWHERE: &str = "no process that is visible here holds it: another pid namespace, or the kernel itself";
 
 fn read(gather: &mut Gather<'_>) {
-    if gather.family("listener").any(|name| name.ends_with("].owner")) {
+    if gather.wanted.of_family("listener").any(|name| name.ends_with("].owner")) {
         look(gather);
     }
 }

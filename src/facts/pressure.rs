@@ -208,13 +208,13 @@ mod tests {
     fn psi_that_is_switched_off_says_how_to_switch_it_on() {
         for errno in [2, EOPNOTSUPP] {
             let mut facts = Facts::default();
-            gather(&Refusing(errno), ["pressure.io.full.total".into()].into(), &mut facts);
+            gather(&Refusing(errno), ["pressure.io.full.total"].into(), &mut facts);
             let gap = facts.value("pressure.io.full.total").unwrap_err();
             assert_eq!(gap.cause, Cause::Absent);
             assert!(gap.why.contains("psi=1"), "{gap}");
         }
         let mut facts = Facts::default();
-        gather(&Refusing(13), ["pressure.cpu.some.avg10".into()].into(), &mut facts);
+        gather(&Refusing(13), ["pressure.cpu.some.avg10"].into(), &mut facts);
         assert_eq!(facts.value("pressure.cpu.some.avg10").unwrap_err().cause, Cause::Denied);
     }
 }

@@ -79,7 +79,11 @@ fn read(gather: &mut Gather<'_>) {
         let meant = gather.host.process().is_some() || gather.host.judges_itself();
         gather.put("process.meant", Ok(Value::Number(meant.into())), "");
     }
-    if gather.family("process").all(|name| matches!(name.as_ref(), "process.meant" | "process.name" | "process.fds")) {
+    if gather
+        .wanted
+        .of_family("process")
+        .all(|name| matches!(name.as_ref(), "process.meant" | "process.name" | "process.fds"))
+    {
         return;
     }
     let status = gather.host.read(STATUS).map_err(|refusal| refusal.gap(STATUS));

@@ -178,7 +178,7 @@ mod tests {
         files.insert("/etc/sysctl.d/50-default.conf".to_owned(), lines.to_owned());
         files.insert("/run/systemd/system".to_owned(), String::new());
         let mut facts = Facts::default();
-        super::super::gather(&Files(files), [CILIUM, INTERFACES].map(Into::into).into(), &mut facts);
+        super::super::gather(&Files(files), [CILIUM, INTERFACES].into(), &mut facts);
         facts
     }
 

@@ -236,7 +236,7 @@ mod tests {
             let names: super::super::Wanted = entries::ENTRIES.iter().map(|entry| Name::from(entry.name)).collect();
             super::super::gather(&Odd(bytes.to_vec()), names.clone(), &mut facts);
             super::super::derive(&mut facts);
-            assert!(names.iter().all(|name| facts.get(name).is_some()), "{bytes:?}");
+            assert!(names.starting_with("").all(|name| facts.get(&name).is_some()), "{bytes:?}");
         }
     }
 

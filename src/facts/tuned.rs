@@ -273,7 +273,7 @@ mod tests {
 
     fn facts(files: &[(&'static str, &'static str)]) -> Facts {
         let mut facts = Facts::default();
-        let wanted = [VALUE.into(), "tuned[x].value".into(), REAPPLIES.into()].into();
+        let wanted = [VALUE, "tuned[x].value", REAPPLIES].into();
         gather(&Files(files.iter().copied().collect()), wanted, &mut facts);
         facts
     }

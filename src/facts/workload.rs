@@ -57,7 +57,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 /// The facts of a run that looks at counters for so many milliseconds, 0 for one that reads them once; `chosen` if it
 /// audits another process than tunecheck itself; with what a peer said, if one was asked.
 pub fn looking_for(milliseconds: u64, chosen: bool, peers: Option<&Peers>) -> Facts {
-    let mut facts = Facts::default();
+    let mut facts = super::none();
     let words =
         if milliseconds == 0 { "since the beginning".to_owned() } else { format!("in {}", seconds(milliseconds)) };
     facts.put("window.milliseconds", Ok(Value::Number(milliseconds.into())), "");

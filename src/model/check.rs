@@ -1,12 +1,14 @@
 //! What a rule compares a fact with: a closed vocabulary.
 
+use databake::Bake;
 use serde::{Deserialize, Serialize};
 
-use super::fact::{Gap, Value};
+use super::fact::{Gap, Literal};
 use super::facts::{Facts, with_subject};
 
 /// How bad it is that a check does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Bake, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[databake(path = crate::model::check)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Works for the declared load, below the recommendation or close to a limit.
@@ -16,7 +18,8 @@ pub enum Severity {
 }
 
 /// A number: `of` (if any) times `times` plus `plus`, and at least `least`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug, PartialEq)]
+#[databake(path = crate::model::check)]
 pub struct Bound {
     /// A fact to take the number from.
     pub of: Option<&'static str>,
@@ -46,8 +49,8 @@ impl Bound {
 }
 
 /// The numbers between which a fact has to lie.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(bound(deserialize = "'de: 'static"))]
+#[derive(Bake, Clone, Debug, Default, PartialEq)]
+#[databake(path = crate::model::check)]
 pub struct Band {
     /// Lower end, included.
     pub at_least: Option<Bound>,
@@ -56,16 +59,18 @@ pub struct Band {
 }
 
 /// A value to compare with: written in the rule, or that of another fact.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug, PartialEq)]
+#[databake(path = crate::model::check)]
 pub enum Operand {
     /// Written in the rule.
-    Literal(Value),
+    Literal(Literal),
     /// The value of this fact.
     Fact(&'static str),
 }
 
 /// A share of the traffic below which events are too few to speak of, and a number above which they never are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug, PartialEq)]
+#[databake(path = crate::model::check)]
 pub struct Seldom {
     /// Fewer events than one in so many.
     pub one_in: u32,
@@ -81,7 +86,8 @@ pub struct Seldom {
 
 /// The closed vocabulary of checks.
 #[allow(clippy::large_enum_variant, reason = "there are fifty of them in all")]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug, PartialEq)]
+#[databake(path = crate::model::check)]
 pub enum Check {
     /// `at_least`, `at_most`, `between`: outside `fail` it fails, outside `warn` it warns.
     Range {
@@ -93,7 +99,7 @@ pub enum Check {
     /// `equals`, `one_of`.
     OneOf {
         /// Accepted values.
-        values: Vec<Operand>,
+        values: &'static [Operand],
         /// Outcome for any other.
         otherwise: Severity,
     },

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use databake::Bake;
 use serde::{Deserialize, Serialize};
 
 use super::ports::Ports;
@@ -39,6 +40,46 @@ impl Value {
             Self::Unlimited => "unlimited".into(),
             Self::Ports(ports) => ports.to_string(),
             Self::Text(text) => text.clone(),
+        }
+    }
+}
+
+/// A value that a rule is written with.
+#[derive(Bake, Clone, Copy, Debug, PartialEq)]
+#[databake(path = crate::model::fact)]
+pub enum Literal {
+    /// As [`Value::Number`].
+    Number(i128),
+    /// As [`Value::Numbers`].
+    Numbers(&'static [i128]),
+    /// As [`Value::Unlimited`].
+    Unlimited,
+    /// As [`Value::Ports`]: the first and last of each range, ascending.
+    Ports(&'static [(u16, u16)]),
+    /// As [`Value::Text`].
+    Text(&'static str),
+}
+
+impl Literal {
+    /// The value, kept until the process ends.
+    pub fn kept(value: Value) -> Self {
+        match value {
+            Value::Number(number) => Self::Number(number),
+            Value::Numbers(list) => Self::Numbers(list.leak()),
+            Value::Unlimited => Self::Unlimited,
+            Value::Ports(ports) => Self::Ports(ports.ranges().to_vec().leak()),
+            Value::Text(text) => Self::Text(text.leak()),
+        }
+    }
+
+    /// The value that it stands for.
+    pub fn value(self) -> Value {
+        match self {
+            Self::Number(number) => Value::Number(number),
+            Self::Numbers(list) => Value::Numbers(list.to_vec()),
+            Self::Unlimited => Value::Unlimited,
+            Self::Ports(ranges) => Value::Ports(ranges.iter().copied().collect()),
+            Self::Text(text) => Value::Text(text.to_owned()),
         }
     }
 }
@@ -160,7 +201,8 @@ impl fmt::Display for Unit {
 }
 
 /// Whose value a fact or a rule speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Bake, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[databake(path = crate::model::fact)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// One process.

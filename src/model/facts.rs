@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::catalogue::Catalogue;
 use super::fact::{Cause, Gap, Reading, Unit, Value};
 use super::ports::Ports;
 use super::window::Window;
@@ -22,21 +23,48 @@ pub struct Fact {
 
 /// The facts of one audit. A fact about one of several subjects carries the subject in its name:
 /// `listener[0.0.0.0:443].backlog`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Facts {
-    all: BTreeMap<Name, Fact>,
+    catalogue: &'static Catalogue,
+    /// Those that have an entry of their own in the catalogue, at its number.
+    known: Vec<Option<Fact>>,
+    /// All others: about subjects, and of families whose names the kernel gives.
+    others: BTreeMap<Name, Fact>,
     window: Option<Window>,
 }
 
+impl Default for Facts {
+    /// None, with a catalogue that knows none.
+    fn default() -> Self {
+        Self::new(Catalogue::EMPTY)
+    }
+}
+
 impl Facts {
+    /// No fact yet.
+    pub fn new(catalogue: &'static Catalogue) -> Self {
+        let known = vec![None; catalogue.entries().len()];
+        Self { catalogue, known, others: BTreeMap::new(), window: None }
+    }
+
     /// Records a reading, replacing an earlier one of the same name.
     pub fn put(&mut self, name: impl Into<Name>, reading: Reading, source: impl Into<Name>) {
-        self.all.insert(name.into(), Fact { reading, source: source.into() });
+        let name = name.into();
+        let fact = Fact { reading, source: source.into() };
+        let own = self.catalogue.id(&name).and_then(|id| self.known.get_mut(id.index()));
+        match own {
+            Some(known) => *known = Some(fact),
+            None => drop(self.others.insert(name, fact)),
+        }
     }
 
     /// Puts a higher number, seen in an earlier reading, in place of the one that is there.
     pub fn raise(&mut self, name: &str, peak: i128) {
-        if let Some(fact) = self.all.get_mut(name)
+        let fact = match self.catalogue.id(name) {
+            Some(id) => self.known.get_mut(id.index()).and_then(Option::as_mut),
+            None => self.others.get_mut(name),
+        };
+        if let Some(fact) = fact
             && matches!(fact.reading, Ok(Value::Number(now)) if now < peak)
         {
             fact.reading = Ok(Value::Number(peak));
@@ -71,12 +99,15 @@ impl Facts {
 
     /// The fact of this name, if anything was said about it.
     pub fn get(&self, name: &str) -> Option<&Fact> {
-        self.all.get(name)
+        match self.catalogue.id(name) {
+            Some(id) => self.known.get(id.index())?.as_ref(),
+            None => self.others.get(name),
+        }
     }
 
     /// The value of this name, or the reason why there is none: its own, or that of its whole family.
     pub fn value(&self, name: &str) -> Result<&Value, Gap> {
-        match self.all.get(name) {
+        match self.get(name) {
             Some(Fact { reading: Ok(value), .. }) => Ok(value),
             Some(Fact { reading: Err(gap), .. }) => Err(gap.clone()),
             None => {
@@ -93,7 +124,7 @@ impl Facts {
     /// # Errors
     /// The gap that was recorded under the pattern itself.
     pub fn family(&self, pattern: &str) -> Result<(), Gap> {
-        match self.all.get(pattern) {
+        match self.get(pattern) {
             Some(Fact { reading: Err(gap), .. }) => Err(gap.clone()),
             _ => Ok(()),
         }
@@ -101,13 +132,17 @@ impl Facts {
 
     /// Whether there is a fact whose name starts and ends so.
     pub fn any_of(&self, start: &str, end: &str) -> bool {
-        let from = self.all.range::<str, _>((Bound::Included(start), Bound::Unbounded));
-        from.map(|(name, _)| name).take_while(|name| name.starts_with(start)).any(|name| name.ends_with(end))
+        self.of_family(start).any(|(name, _)| name.ends_with(end))
     }
 
     /// Takes back every fact whose name starts so.
     pub fn forget(&mut self, start: &str) {
-        self.all.retain(|name, _| !name.starts_with(start));
+        for id in self.catalogue.starting_with(start) {
+            if let Some(fact) = self.known.get_mut(id.index()) {
+                *fact = None;
+            }
+        }
+        self.others.retain(|name, _| !name.starts_with(start));
     }
 
     /// The value as a number; `Unlimited` is above every number.
@@ -139,20 +174,33 @@ impl Facts {
 
     /// All facts, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Fact)> {
-        self.all.iter().map(|(name, fact)| (name.as_ref(), fact))
+        self.of_family("")
     }
 
     /// Facts whose name starts so, by name.
-    pub fn of_family<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, &'a Fact)> {
-        let from = self.all.range::<str, _>((Bound::Included(start), Bound::Unbounded));
-        from.map(|(name, fact)| (name.as_ref(), fact)).take_while(move |(name, _)| name.starts_with(start))
+    pub fn of_family(&self, start: &str) -> impl Iterator<Item = (&str, &Fact)> {
+        let known = self
+            .catalogue
+            .starting_with(start)
+            .filter_map(|id| Some((self.catalogue.name(id), self.known.get(id.index())?.as_ref()?)));
+        let mut known = known.peekable();
+        let from = self.others.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        let start = start.to_owned();
+        let others =
+            from.map(|(name, fact)| (name.as_ref(), fact)).take_while(move |(name, _)| name.starts_with(&start));
+        let mut others = others.peekable();
+        std::iter::from_fn(move || match (known.peek(), others.peek()) {
+            (Some((one, _)), Some((other, _))) if other < one => others.next(),
+            (Some(_), _) => known.next(),
+            (None, _) => others.next(),
+        })
     }
 
     /// The subjects for which a pattern such as `listener[*].backlog` has facts, in order of name.
     pub fn subjects(&self, pattern: &str) -> Vec<String> {
         let Some((head, tail)) = pattern.split_once("[*]") else { return Vec::new() };
         let start = format!("{head}[");
-        let names = self.all.range(Name::from(start.clone())..).map(|(name, _)| name);
+        let names = self.others.range(Name::from(start.clone())..).map(|(name, _)| name);
         names
             .take_while(|name| name.starts_with(&start))
             .filter_map(|name| name.strip_prefix(&start)?.strip_suffix(tail)?.strip_suffix(']'))

@@ -1,13 +1,15 @@
 //! What a rule says to change, before the place decides on its form.
 
+use databake::Bake;
 use serde::{Deserialize, Serialize};
 
 use super::check::Bound;
-use super::fact::Value;
+use super::fact::Literal;
 use super::version::Version;
 
 /// When a fix acts. The later, the greater.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Bake, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[databake(path = crate::model::fix)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// At once.
@@ -42,7 +44,8 @@ impl Effect {
 /// Whether `spec.securityContext.sysctls` of a pod may hold a sysctl.
 ///
 /// Source: kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug, PartialEq, Eq)]
+#[databake(path = crate::model::fix)]
 pub enum Pod {
     /// Every kubelet from this release on admits it, on a kernel of at least `kernel`.
     Safe {
@@ -58,7 +61,8 @@ pub enum Pod {
 }
 
 /// How much thought a change asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Bake, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[databake(path = crate::model::fix)]
 #[serde(rename_all = "lowercase")]
 pub enum Safety {
     /// No side effect on what works now.
@@ -82,10 +86,11 @@ impl Safety {
 }
 
 /// What to change.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug, Default)]
+#[databake(path = crate::model::fix)]
 pub struct Fix {
     /// Sysctls, in the order of application.
-    pub sysctl: Vec<SysctlFix>,
+    pub sysctl: &'static [SysctlFix],
     /// The limit on open files.
     pub nofile: Option<NofileFix>,
     /// A sysctl whose line has to leave the boot configuration.
@@ -107,7 +112,8 @@ pub struct Fix {
 }
 
 /// A change of one sysctl. None of them can lower a size or drop an entry.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug)]
+#[databake(path = crate::model::fix)]
 pub struct SysctlFix {
     /// The sysctl, with dots.
     pub name: &'static str,
@@ -118,12 +124,13 @@ pub struct SysctlFix {
 }
 
 /// What decides a sysctl's new value.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug)]
+#[databake(path = crate::model::fix)]
 pub enum Change {
     /// To this number, if it is more than the live one.
     Raise(Bound),
     /// To this mode.
-    Set(Value),
+    Set(Literal),
     /// A range of ports, outwards only.
     Widen(i128, i128),
     /// A port list, by the ports of this fact.
@@ -131,8 +138,8 @@ pub enum Change {
 }
 
 /// The limit on open files that a fix asks for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(bound(deserialize = "'de: 'static"))]
+#[derive(Bake, Clone, Debug)]
+#[databake(path = crate::model::fix)]
 pub struct NofileFix {
     /// Soft limit.
     pub soft: Bound,

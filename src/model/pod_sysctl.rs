@@ -61,7 +61,7 @@ impl PodSysctls {
             judged.extend(rule.fact.strip_prefix("sysctl."));
             judged.extend(rule.fix.sysctl.iter().map(|fix| fix.name));
             let Some(pod) = &rule.pod else { continue };
-            for fix in &rule.fix.sysctl {
+            for fix in rule.fix.sysctl {
                 let pod = match pod {
                     Pod::Safe { since, kernel } => Pod::Safe { since: safe_since(fix.name, *since), kernel: *kernel },
                     other => other.clone(),

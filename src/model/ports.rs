@@ -91,6 +91,12 @@ impl Ports {
     }
 }
 
+impl FromIterator<(u16, u16)> for Ports {
+    fn from_iter<I: IntoIterator<Item = (u16, u16)>>(ranges: I) -> Self {
+        Self::merged(ranges.into_iter().collect())
+    }
+}
+
 impl FromIterator<u16> for Ports {
     fn from_iter<T: IntoIterator<Item = u16>>(ports: T) -> Self {
         Self::merged(ports.into_iter().map(|port| (port, port)).collect())

@@ -1,12 +1,13 @@
 //! What a rule says, in the form that is judged. The form that is typed is `rules::file`.
 //!
-//! Texts are `&'static str`: those of built-in rules lie in the binary and are not copied at start-up, those of a
-//! user's rules are kept until the process ends.
+//! All of it is constant: the built-in rules are data in the binary, which nothing decodes or copies at start-up, and what
+//! a user's rules say is kept until the process ends.
 
+use databake::Bake;
 use serde::{Deserialize, Serialize};
 
 use super::check::Check;
-use super::fact::{Scope, Value};
+use super::fact::{Literal, Scope, Value};
 use super::facts::Name;
 use super::fix::{Change, Effect, Fix, Pod};
 use super::version::Version;
@@ -14,7 +15,8 @@ use super::watch::Watch;
 use super::workload::Role;
 
 /// One rule: when it applies, which fact, which bound, what to do, and why.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug)]
+#[databake(path = crate::model::rule)]
 pub struct Rule {
     /// `subsystem/name`: the path of its file below `rules/`.
     pub id: &'static str,
@@ -25,11 +27,11 @@ pub struct Rule {
     /// Whose value it is.
     pub scope: Scope,
     /// Roles for which it is asked; empty for all.
-    pub roles: Vec<Role>,
+    pub roles: &'static [Role],
     /// Kernel releases on which it makes sense.
     pub kernel: Kernels,
     /// Conditions without which the rule is not applicable.
-    pub when: Vec<Condition>,
+    pub when: &'static [Condition],
     /// The fact that is judged; `[*]` stands for each subject in turn.
     pub fact: &'static str,
     /// What it means that the fact does not exist.
@@ -41,7 +43,7 @@ pub struct Rule {
     /// What is printed under a warn or a fail; `{fact}` stands for the fact's value.
     pub says: &'static str,
     /// Counters and usage that prove or disprove pressure.
-    pub evidence: Vec<Evidence>,
+    pub evidence: &'static [Evidence],
     /// How it takes part when limits are watched, if it does.
     pub watch: Option<Watch>,
     /// When a fix acts.
@@ -89,7 +91,7 @@ impl Rule {
     pub fn mended_by(&self) -> Vec<Name> {
         let sentences = [self.says, self.fix.application, self.fix.ask, self.fix.also, self.fix.prove];
         let mut names: Vec<Name> = sentences.into_iter().flat_map(placeholders).map(Name::from).collect();
-        for fix in &self.fix.sysctl {
+        for fix in self.fix.sysctl {
             names.push(format!("sysctl.{}", fix.name).into());
             names.extend(["value", "last"].map(|what| format!("tuned[{}].{what}", fix.name).into()));
             match &fix.change {
@@ -125,7 +127,8 @@ pub fn placeholders(text: &'static str) -> impl Iterator<Item = &'static str> {
 }
 
 /// Kernel releases from one on, and before another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Bake, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[databake(path = crate::model::rule)]
 pub struct Kernels {
     /// The oldest.
     pub since: Option<Version>,
@@ -154,7 +157,8 @@ impl Kernels {
 }
 
 /// A condition on a fact without which a rule is not applicable.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug)]
+#[databake(path = crate::model::rule)]
 pub struct Condition {
     /// The fact it looks at.
     pub fact: &'static str,
@@ -167,10 +171,11 @@ pub struct Condition {
 }
 
 /// What a condition's fact has to be.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug)]
+#[databake(path = crate::model::rule)]
 pub enum Test {
     /// One of these values.
-    OneOf(Vec<Value>),
+    OneOf(&'static [Literal]),
     /// This number or more.
     AtLeast(i128),
 }
@@ -179,14 +184,15 @@ impl Test {
     /// Whether a value is what it has to be.
     pub fn holds(&self, value: &Value) -> bool {
         match self {
-            Self::OneOf(values) => values.contains(value),
+            Self::OneOf(values) => values.iter().any(|accepted| accepted.value() == *value),
             Self::AtLeast(least) => value.limit().is_some_and(|number| number >= *least),
         }
     }
 }
 
 /// What it means for a rule that its fact does not exist.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Bake, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[databake(path = crate::model::rule)]
 #[serde(rename_all = "kebab-case")]
 pub enum IfAbsent {
     /// The rule could not be checked.
@@ -199,7 +205,8 @@ pub enum IfAbsent {
 }
 
 /// A counter or gauge shown beside a finding.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug)]
+#[databake(path = crate::model::rule)]
 pub struct Evidence {
     /// The fact.
     pub fact: &'static str,

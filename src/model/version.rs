@@ -3,13 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use databake::Bake;
 use serde::{Deserialize, Serialize};
 
 /// The newest Kubernetes release whose rules are known here; a newer one is judged as this one.
 pub const NEWEST_KUBERNETES: Version = Version { major: 1, minor: 37, patch: 0 };
 
 /// The leading numbers of a release such as `6.12.107+deb13-cloud-amd64` or `v1.29`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Bake, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[databake(path = crate::model::version)]
 pub struct Version {
     /// First number.
     pub major: u32,

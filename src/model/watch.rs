@@ -1,5 +1,6 @@
 //! Limits while they are looked at: one reading after the other, and what came of it.
 
+use databake::Bake;
 use serde::{Deserialize, Serialize};
 
 use super::fact::Unit;
@@ -7,20 +8,22 @@ use super::facts::Name;
 use super::finding::Finding;
 
 /// How a rule takes part when limits are watched.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Bake, Clone, Debug)]
+#[databake(path = crate::model::watch)]
 pub struct Watch {
     /// The limit that it speaks of; several rules may speak of one.
     pub limit: &'static str,
     /// What fails for a client when it is reached.
     pub stage: Stage,
     /// Rules whose limit explains this one: reached together, only theirs is named.
-    pub follows: Vec<&'static str>,
+    pub follows: &'static [&'static str],
     /// Whether it is a shortage that slows everything down, and no limit that refuses.
     pub saturation: bool,
 }
 
 /// What a client notices first, in the order in which a load test asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Bake, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[databake(path = crate::model::watch)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Handshakes fail or take seconds.

@@ -1,12 +1,14 @@
 //! What the machine is asked to carry.
 
+use databake::Bake;
 use serde::{Deserialize, Serialize};
 
 use super::fact::Value;
 use super::facts::{Facts, grouped};
 
 /// The side of its connections on which the audited machine stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Bake, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[databake(path = crate::model::workload)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Opens connections.

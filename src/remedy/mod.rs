@@ -61,7 +61,7 @@ impl Wishes {
     pub fn of<'a>(findings: impl Iterator<Item = (&'a Rule, &'a Finding)>, situation: Situation<'_>) -> Self {
         let mut wishes = Self::default();
         for (rule, finding) in findings.filter(|(_, finding)| is_urgent(finding)) {
-            for fix in &rule.fix.sysctl {
+            for fix in rule.fix.sysctl {
                 if let Ok(Some(value)) = sysctl::changed(fix, finding.subject.as_deref(), situation) {
                     let joined = match wishes.values.get(fix.name) {
                         Some(Some(other)) => sysctl::both(sysctl::how(&fix.change), other, &value),
@@ -110,7 +110,7 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
     let subject = finding.subject.as_deref();
     let filled = |words: &str| situation.catalogue.filled(words, situation.facts, subject);
     let mut actions = Vec::new();
-    for fix in &rule.fix.sysctl {
+    for fix in rule.fix.sysctl {
         match sysctl::changed(fix, subject, situation) {
             Ok(None) if known::is_read_only(fix.name, situation.place.kernel) => {
                 actions.extend(parameter(rule, fix, subject, situation));

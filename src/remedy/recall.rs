@@ -106,7 +106,7 @@ pub fn rest(told: &[(&Rule, &RecordedFinding)], facts: &mut Facts) {
         for fix in rule.fix.sysctl.iter().filter(|fix| !own.contains(&fix.name)) {
             let good = match &fix.change {
                 Change::Raise(_) => Value::Unlimited,
-                Change::Set(value) => value.clone(),
+                Change::Set(value) => value.value(),
                 // An audit that did not know a list or a range would have changed neither.
                 Change::Widen(..) | Change::Add(_) if own.is_empty() => continue,
                 Change::Widen(low, high) => Value::Numbers(vec![*low, *high]),

@@ -35,7 +35,7 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
             }
             Value::Number(new)
         }
-        Change::Set(value) => value.clone(),
+        Change::Set(value) => value.value(),
         Change::Widen(low, high) => match live.clone()? {
             Value::Numbers(ends) => match widened(*low, *high, ends, situation) {
                 Some(range) => range,
@@ -131,9 +131,9 @@ mod tests {
         for (name, value) in more {
             facts.put(*name, Ok(value.clone()), "");
         }
-        let (place, catalogue) = (Place::plain_host(), Catalogue::default());
+        let (place, catalogue) = (Place::plain_host(), Catalogue::EMPTY);
         let fix = SysctlFix { name: live, change, bytes_each: None };
-        changed(&fix, None, Situation { facts: &facts, place: &place, catalogue: &catalogue }).unwrap()
+        changed(&fix, None, Situation { facts: &facts, place: &place, catalogue }).unwrap()
     }
 
     fn raise(to: i64) -> Change {
@@ -154,8 +154,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_neither_widened_nor_written_over() {
-        let (facts, place, catalogue) = (Facts::default(), Place::plain_host(), Catalogue::default());
-        let situation = Situation { facts: &facts, place: &place, catalogue: &catalogue };
+        let (facts, place, catalogue) = (Facts::default(), Place::plain_host(), Catalogue::EMPTY);
+        let situation = Situation { facts: &facts, place: &place, catalogue };
         for change in [Change::Widen(10240, 65535), Change::Add("ports.busy")] {
             let fix = SysctlFix { name: "net.ipv4.ip_local_port_range", change, bytes_each: None };
             assert!(changed(&fix, None, situation).is_err());

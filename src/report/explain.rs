@@ -65,15 +65,15 @@ fn write_rule(out: &mut String, rule: &Rule, doc: &Doc, beside: Beside<'_>, widt
     writeln!(out, "\nWhy\n{}", filled(doc.why, width))?;
     if !rule.evidence.is_empty() {
         writeln!(out, "\nEvidence")?;
-        for evidence in &rule.evidence {
+        for evidence in rule.evidence {
             writeln!(out, "{}", wrapped(&format!("{}: {}", evidence.fact, evidence.says), "  ", width))?;
         }
     }
     writeln!(out, "\nWhat to change   (tunecheck prints the form that works where it runs)")?;
-    for fix in &rule.fix.sysctl {
+    for fix in rule.fix.sysctl {
         let change = match &fix.change {
             Change::Raise(bound) => format!("raise to {}", amount(bound, usual)),
-            Change::Set(value) => format!("set to {}", value.plain()),
+            Change::Set(value) => format!("set to {}", value.value().plain()),
             Change::Widen(low, high) => format!("widen to {low} {high}"),
             Change::Add(of) => format!("add the ports of {of}; keep those that are there"),
         };
@@ -196,7 +196,7 @@ pub fn rule_list<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
 /// A block for each fact that is known by name.
 pub fn catalogue(catalogue: &Catalogue) -> String {
     let mut out = String::new();
-    for entry in &catalogue.0 {
+    for entry in catalogue.entries() {
         let _ = writeln!(
             out,
             "{}\n  {}; {}, of {}\n  read from {}; {}",

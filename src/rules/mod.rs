@@ -3,6 +3,7 @@
 pub mod file;
 mod validate;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -14,11 +15,11 @@ use crate::model::workload::{Role, Workload};
 
 pub use file::Problem;
 
-/// The rules and workloads that `src/build.rs` packed from `rules/`. All blobs were made by this build, so they always
-/// decode; nothing stands for one that did not, and the tests refuse that.
-static BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rules.bin"));
+/// The rules of `rules/`, as `src/build.rs` wrote them.
+static BUILT_IN: &[Rule] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
-/// What the built-in rules say to people.
+/// What the built-in rules say to people. This and the other blobs were made by this build, so they always decode; nothing
+/// stands for one that did not, and the tests refuse that.
 static DOCS: LazyLock<BTreeMap<&'static str, Doc>> = LazyLock::new(|| {
     static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/docs.bin"));
     let (ids, docs): (Vec<&'static str>, Vec<Doc>) = postcard::from_bytes(PACKED).unwrap_or_default();
@@ -44,22 +45,15 @@ pub fn manual() -> &'static Manual {
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     /// Sorted by id, as `src/build.rs` packs them.
-    rules: Vec<Rule>,
+    rules: Cow<'static, [Rule]>,
     /// Of rules that are not built in.
     docs: BTreeMap<&'static str, Doc>,
-    workloads: Vec<Workload>,
 }
 
 impl RuleSet {
     /// The built-in rules.
     pub fn built_in() -> Self {
-        Self::unpacked(BUILT_IN)
-    }
-
-    /// What `src/build.rs` packed; nothing if it was packed for another layout.
-    pub(crate) fn unpacked(packed: &'static [u8]) -> Self {
-        let (rules, workloads): (Vec<Rule>, Vec<Workload>) = postcard::from_bytes(packed).unwrap_or_default();
-        Self { rules, docs: BTreeMap::new(), workloads }
+        Self { rules: Cow::Borrowed(BUILT_IN), docs: BTreeMap::new() }
     }
 
     /// Reads one rule file, and checks it against the facts that exist.
@@ -75,9 +69,10 @@ impl RuleSet {
     /// Adds a rule, or replaces the one of the same id.
     pub fn put(&mut self, rule: Rule, doc: Doc) {
         self.docs.insert(rule.id, doc);
-        match self.find(rule.id) {
-            Ok(at) => self.rules.splice(at..=at, [rule]).for_each(drop),
-            Err(at) => self.rules.insert(at, rule),
+        let rules = self.rules.to_mut();
+        match rules.binary_search_by(|known| known.id.cmp(rule.id)) {
+            Ok(at) => rules.splice(at..=at, [rule]).for_each(drop),
+            Err(at) => rules.insert(at, rule),
         }
     }
 
@@ -93,16 +88,14 @@ impl RuleSet {
 
     /// The rule of this id.
     pub fn get(&self, id: &str) -> Option<&Rule> {
-        self.rules.get(self.find(id).ok()?)
-    }
-
-    fn find(&self, id: &str) -> Result<usize, usize> {
-        self.rules.binary_search_by(|rule| rule.id.cmp(id))
+        let at = self.rules.binary_search_by(|rule| rule.id.cmp(id)).ok()?;
+        self.rules.get(at)
     }
 
     /// The default numbers of a role, from `rules/workloads/`.
     pub fn workload(&self, role: Role) -> Workload {
-        let found = self.workloads.iter().find(|workload| workload.role == role);
-        found.cloned().unwrap_or(Workload::none(role))
+        static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/workloads.bin"));
+        let workloads: Vec<Workload> = postcard::from_bytes(PACKED).unwrap_or_default();
+        workloads.into_iter().find(|workload| workload.role == role).unwrap_or(Workload::none(role))
     }
 }

@@ -58,6 +58,6 @@ pub(super) fn check(rule: &Rule, doc: &Doc, text: &str, catalogue: &Catalogue) -
 /// The known name that is the fewest changes away, if they are few enough to be a slip.
 fn nearest<'a>(name: &str, catalogue: &'a Catalogue) -> Option<&'a str> {
     let near = |known: &&str| distance(name, known);
-    let best = catalogue.0.iter().map(|entry| entry.name).min_by_key(near)?;
+    let best = catalogue.entries().iter().map(|entry| entry.name).min_by_key(near)?;
     (near(&best) * 2 < name.len()).then_some(best)
 }

@@ -40,11 +40,11 @@ impl<'a> Watcher<'a> {
         facts::declare(&mut declared, workload);
         let watched: Vec<&Rule> =
             rules.iter().filter(|rule| rule.watch.is_some() && may_apply(rule, workload.role, &declared)).collect();
-        let mut standing = Facts::default();
-        facts::gather(host, place::WANTED.iter().copied().map(Name::from).collect(), &mut standing);
+        let mut standing = facts::none();
+        facts::gather(host, place::WANTED.iter().copied().collect(), &mut standing);
         let place = place::of(&standing);
         let node = standing.text("kernel.node").map(str::to_owned);
-        let wanted = watched.iter().flat_map(|rule| rule.judged_by()).map(Name::from).collect();
+        let wanted = watched.iter().flat_map(|rule| rule.judged_by()).collect();
         let counters = watched.iter().flat_map(|rule| counters(rule)).collect();
         Self { host, rules, watched, wanted, counters, workload, place, node, before: None }
     }
@@ -128,7 +128,7 @@ fn meter(rule: &Rule, watch: &Watch, finding: &Finding) -> Option<Meter> {
     let mut rises: Vec<Rise> = finding
         .evidence
         .iter()
-        .zip(&rule.evidence)
+        .zip(rule.evidence)
         .filter(|(proof, evidence)| !evidence.plain && proof.rise.is_some_and(|rise| rise > 0))
         .map(|(proof, evidence)| Rise { fact: proof.fact.clone(), what: evidence.says, by: proof.rise.unwrap_or(0) })
         .collect();
@@ -138,7 +138,7 @@ fn meter(rule: &Rule, watch: &Watch, finding: &Finding) -> Option<Meter> {
         by,
     }));
     let refused =
-        finding.evidence.iter().zip(&rule.evidence).any(|(proof, evidence)| {
+        finding.evidence.iter().zip(rule.evidence).any(|(proof, evidence)| {
             (evidence.rising_fails || evidence.fails) && proof.rise.is_some_and(|rise| rise > 0)
         });
     // In a window in which nothing was counted a share is still that since the beginning, as in the first reading.

@@ -282,7 +282,7 @@ fn a_sysctl_is_a_flag_if_the_runtime_takes_it_and_the_nodes_if_it_does_not(scene
 
 fn docker_refuses_what_is_no_network_sysctl_before_it_asks_a_daemon(scene: &Scene) {
     let rules = RuleSet::built_in();
-    let names: BTreeSet<&str> = rules.iter().flat_map(|rule| &rule.fix.sysctl).map(|fix| fix.name).collect();
+    let names: BTreeSet<&str> = rules.iter().flat_map(|rule| rule.fix.sysctl).map(|fix| fix.name).collect();
     for name in names {
         let mut run = program("docker");
         run.env("DOCKER_HOST", format!("unix://{}", scene.folder.join("none").display()));

@@ -53,7 +53,7 @@ fn a_sysctl_of_the_node_cannot_be_written(_: &Scene) {
         // What a rule says of older kernels is not seen on this one.
         let of_today = rules.iter().filter(|rule| rule.kernel.before.is_none());
         let of_pods = of_today.filter(move |rule| rule.pod.as_ref().is_some_and(wanted));
-        of_pods.flat_map(|rule| &rule.fix.sysctl).map(|fix| fix.name).filter(|name| name.starts_with("net."))
+        of_pods.flat_map(|rule| rule.fix.sysctl).map(|fix| fix.name).filter(|name| name.starts_with("net."))
     };
     let of_node = kernel_sysctls::all().filter(|(name, sysctl)| {
         name.starts_with("net.") && matches!(sysctl.whose, Whose::Node | Whose::ReadOnly | Whose::Gone)

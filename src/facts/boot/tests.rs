@@ -35,7 +35,7 @@ const SOMAXCONN: &str = "/proc/sys/net/core/somaxconn";
 
 fn facts(files: &[(&'static str, &'static str)]) -> Facts {
     let mut facts = Facts::default();
-    let wanted = ["kernel.release", "sysctl.net.core.somaxconn", VALUE, LIVE, IDLE].map(Into::into).into();
+    let wanted = ["kernel.release", "sysctl.net.core.somaxconn", VALUE, LIVE, IDLE].into();
     gather(&Files(files.to_vec()), wanted, &mut facts);
     facts
 }

@@ -18,7 +18,7 @@ impl Host for Files {
 fn read(files: &'static [(&'static str, &'static str)]) -> Facts {
     let mut facts = Facts::default();
     let wanted = ["cgroup.cpu.limit", "cgroup.memory.limit", "cgroup.pids.limit"];
-    super::super::gather(&Files(files), wanted.into_iter().map(Into::into).collect(), &mut facts);
+    super::super::gather(&Files(files), wanted.into_iter().collect(), &mut facts);
     facts
 }
 
@@ -60,7 +60,7 @@ fn limits_that_no_mount_shows_exist_all_the_same() {
 /// Reads these facts, and what follows from them.
 fn read_these(files: &'static [(&'static str, &'static str)], names: &[&'static str]) -> Facts {
     let mut facts = Facts::default();
-    super::super::gather(&Files(files), names.iter().copied().map(Into::into).collect(), &mut facts);
+    super::super::gather(&Files(files), names.iter().copied().collect(), &mut facts);
     super::super::derive(&mut facts);
     facts
 }
@@ -268,7 +268,7 @@ impl Host for Another {
 fn the_readers_own_limits_are_not_told_of_another_process() {
     const FILES: &[(&str, &str)] =
         &[(SELF, "0::/../victim\n"), ("/sys/fs/cgroup/memory.max", "1000"), ("/sys/fs/cgroup/memory.current", "10")];
-    let wanted = || ["cgroup.memory.limit"].map(Into::into).into();
+    let wanted = || ["cgroup.memory.limit"].into();
     let mut facts = Facts::default();
     super::super::gather(&Another(Files(FILES)), wanted(), &mut facts);
     assert_eq!(facts.value("cgroup.memory.limit").unwrap_err().cause, Cause::NotVisibleHere);

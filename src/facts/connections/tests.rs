@@ -37,7 +37,7 @@ impl Machine {
     }
 
     fn facts(&self) -> Facts {
-        let wanted = [DESTINATION, COUNT, BOUND, BOUND_FIRST].map(Name::from);
+        let wanted = [DESTINATION, COUNT, BOUND, BOUND_FIRST];
         let mut facts = Facts::default();
         super::super::gather(self, wanted.into(), &mut facts);
         facts

@@ -3,7 +3,7 @@
 use super::kept;
 use super::typed::*;
 use crate::model::check::{Band, Bound, Check, Operand, Seldom};
-use crate::model::fact::Value;
+use crate::model::fact::{Literal, Value};
 use crate::model::fix::{Change, Fix, NofileFix, Pod, SysctlFix};
 use crate::model::rule::{Condition, Doc, Evidence, Example, Kernels, Rule, Test};
 use crate::model::symptom::Pattern;
@@ -34,6 +34,10 @@ impl Scalar {
             }
             Self::Text(text) => Value::Text(text),
         })
+    }
+
+    fn literal(self, fact: &str) -> Meant<Literal> {
+        self.value(fact).map(Literal::kept)
     }
 }
 
@@ -95,18 +99,18 @@ impl RuleFile {
             title: kept(self.title),
             manual: kept(self.manual),
             scope: self.scope,
-            roles: self.applies.roles,
+            roles: self.applies.roles.leak(),
             kernel: Kernels {
                 since: self.applies.kernel.map(release("kernel:")).transpose()?,
                 before: self.applies.kernel_before.map(release("kernel_before:")).transpose()?,
             },
-            when: self.applies.when.into_iter().map(ConditionFile::meaning).collect::<Meant<_>>()?,
+            when: self.applies.when.into_iter().map(ConditionFile::meaning).collect::<Meant<Vec<_>>>()?.leak(),
             check: self.check.meaning(&fact)?,
             fact: kept(self.fact),
             if_absent: self.if_absent,
             absent_says: kept(self.absent_says),
             says: kept(self.says),
-            evidence: self.evidence.into_iter().map(Evidence::from).collect(),
+            evidence: self.evidence.into_iter().map(Evidence::from).collect::<Vec<_>>().leak(),
             watch: self.watch.map(Watch::from),
             takes_effect: self.takes_effect,
             pod,
@@ -120,10 +124,10 @@ impl RuleFile {
 impl ConditionFile {
     fn meaning(self) -> Meant<Condition> {
         let test = match (self.equals, self.one_of, self.at_least) {
-            (Some(value), None, None) => Test::OneOf(vec![value.value(&self.fact)?]),
-            (None, Some(values), None) => {
-                Test::OneOf(values.into_iter().map(|value| value.value(&self.fact)).collect::<Meant<_>>()?)
-            }
+            (Some(value), None, None) => Test::OneOf(vec![value.literal(&self.fact)?].leak()),
+            (None, Some(values), None) => Test::OneOf(
+                values.into_iter().map(|value| value.literal(&self.fact)).collect::<Meant<Vec<_>>>()?.leak(),
+            ),
             (None, None, Some(least)) => Test::AtLeast(least.into()),
             _ => return Err(("when:", "a condition has exactly one of equals, one_of, at_least".to_owned())),
         };
@@ -143,7 +147,7 @@ impl CheckFile {
             None => Band::default(),
         };
         let operand = |typed| match typed {
-            OperandFile::Literal(scalar) => Ok(Operand::Literal(scalar.value(fact)?)),
+            OperandFile::Literal(scalar) => Ok(Operand::Literal(scalar.literal(fact)?)),
             OperandFile::Of(OfFile { of, times: None, plus: None, at_least: None }) => Ok(Operand::Fact(kept(of))),
             OperandFile::Of(_) => Err(("check:", "a value to equal takes no times, plus or at_least".to_owned())),
         };
@@ -152,10 +156,13 @@ impl CheckFile {
         checks.extend(self.at_most.map(|l| Check::Range { fail: band(None, l.fail), warn: band(None, l.warn) }));
         checks.extend(self.between.map(|b| Check::Range { fail: both(b.fail), warn: both(b.warn) }));
         if let Some(EqualsFile { value, otherwise }) = self.equals {
-            checks.push(Check::OneOf { values: vec![operand(value)?], otherwise });
+            checks.push(Check::OneOf { values: vec![operand(value)?].leak(), otherwise });
         }
         if let Some(OneOfFile { values, otherwise }) = self.one_of {
-            checks.push(Check::OneOf { values: values.into_iter().map(operand).collect::<Meant<_>>()?, otherwise });
+            checks.push(Check::OneOf {
+                values: values.into_iter().map(operand).collect::<Meant<Vec<_>>>()?.leak(),
+                otherwise,
+            });
         }
         checks.extend(self.covers.map(|c| Check::Covers { of: kept(c.of), otherwise: c.otherwise }));
         checks.extend(self.absent.map(|a| Check::Absent { otherwise: a.otherwise }));
@@ -199,7 +206,7 @@ impl From<WatchFile> for Watch {
         Self {
             limit: kept(typed.limit),
             stage: typed.stage,
-            follows: typed.follows.into_iter().map(kept).collect(),
+            follows: all_kept(typed.follows).leak(),
             saturation: typed.saturation,
         }
     }
@@ -209,7 +216,7 @@ impl FixFile {
     fn meaning(self) -> Meant<Fix> {
         let nofile = self.nofile.map(|typed| NofileFix { soft: typed.soft.into(), hard: typed.hard.into() });
         Ok(Fix {
-            sysctl: self.sysctl.into_iter().map(SysctlFixFile::meaning).collect::<Meant<_>>()?,
+            sysctl: self.sysctl.into_iter().map(SysctlFixFile::meaning).collect::<Meant<Vec<_>>>()?.leak(),
             nofile,
             remove: self.remove.map(name).transpose()?,
             ndots: self.ndots,
@@ -245,7 +252,7 @@ impl SysctlFixFile {
     fn meaning(self) -> Meant<SysctlFix> {
         let change = match (self.raise, self.set, self.widen, self.add) {
             (Some(bound), None, None, None) => Change::Raise(bound.into()),
-            (None, Some(value), None, None) => Change::Set(settable(value.value(&self.name)?)?),
+            (None, Some(value), None, None) => Change::Set(Literal::kept(settable(value.value(&self.name)?)?)),
             (None, None, Some((low, high)), None) => Change::Widen(low.into(), high.into()),
             (None, None, None, Some(add)) => Change::Add(kept(add.of)),
             _ => return Err(("sysctl:", "a sysctl of a fix has exactly one of raise, set, widen, add".to_owned())),
