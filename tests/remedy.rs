@@ -248,7 +248,7 @@ fn never_lowers(rule: &Rule, action: &Action, facts: &Facts) -> Result<(), TestC
             let kept = action.lines.iter().any(|line| line.contains(&format!("{name} = ")));
             prop_assert!(!kept, "a line in a file could lower it at boot: {:?}", action.lines);
         }
-        (Change::Set(value), _, new) => prop_assert_eq!(value, new),
+        (Change::Set(value), _, new) => prop_assert_eq!(&value.value(), new),
         (Change::Widen(..), Some(Value::Numbers(old)), Value::Numbers(new)) => {
             let (old, new) = (<[i128; 2]>::try_from(old.clone()).unwrap(), <[i128; 2]>::try_from(new.clone()).unwrap());
             prop_assert!(new[0] <= old[0] && new[1] >= old[1], "{old:?} to {new:?}");

@@ -67,7 +67,7 @@ pub(super) const NEEDS: &[&str] = &[
 
 /// Whether a fact of this source is among the wanted ones.
 pub(super) fn is_wanted(wanted: &Wanted) -> bool {
-    [DESTINATION, TIME_WAIT, MEANING, COUNT, BOUND, BOUND_FIRST].iter().any(|name| wanted.contains(*name))
+    [DESTINATION, TIME_WAIT, MEANING, COUNT, BOUND, BOUND_FIRST].iter().any(|name| wanted.contains(name))
 }
 
 /// Percent of the usable ports below which there is nothing to judge: half of what is worth a warning.

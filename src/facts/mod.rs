@@ -7,6 +7,7 @@ mod allowance;
 mod boot;
 mod bridge;
 mod bursts;
+mod catalogue;
 mod cgroup;
 mod connections;
 mod conntrack;
@@ -47,6 +48,7 @@ mod workload;
 
 use std::borrow::Cow;
 
+pub use catalogue::{catalogue, none};
 pub use derive::{derive, inputs};
 pub use over::{narrow, parts_of};
 pub use sysctl::parse as parse_sysctl;
@@ -55,7 +57,7 @@ pub use wanted::Wanted;
 pub use workload::{declare, looking_for};
 
 use crate::host::Host;
-use crate::model::catalogue::{self, Catalogue, Entry};
+use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Value};
 use crate::model::facts::{Facts, Name};
 
@@ -107,78 +109,6 @@ const SOURCES: &[Source] = &[
     resolver::SOURCE,
     runtime::SOURCE,
 ];
-
-/// Entries that belong to no source: declared by the user, or said by a peer.
-const DECLARED: &[&[Entry]] = &[derive::PLACE, workload::ENTRIES, peer::ENTRIES];
-
-/// How many facts are known by name.
-const COUNT: usize = {
-    let (mut count, mut at) = (0, 0);
-    while at < SOURCES.len() {
-        count += SOURCES[at].entries.len();
-        at += 1;
-    }
-    at = 0;
-    while at < derive::FORMULAS.len() {
-        count += derive::FORMULAS[at].len();
-        at += 1;
-    }
-    at = 0;
-    while at < DECLARED.len() {
-        count += DECLARED[at].len();
-        at += 1;
-    }
-    count
-};
-
-/// All entries, of each source and formula in turn.
-const fn entries() -> [&'static Entry; COUNT] {
-    let mut all = [&derive::PLACE[0]; COUNT];
-    let (mut count, mut at) = (0, 0);
-    while at < SOURCES.len() {
-        count = append(&mut all, count, SOURCES[at].entries);
-        at += 1;
-    }
-    at = 0;
-    while at < DECLARED.len() {
-        count = append(&mut all, count, DECLARED[at]);
-        at += 1;
-    }
-    at = 0;
-    while at < derive::FORMULAS.len() {
-        let mut formula = 0;
-        while formula < derive::FORMULAS[at].len() {
-            all[count] = &derive::FORMULAS[at][formula].entry;
-            count += 1;
-            formula += 1;
-        }
-        at += 1;
-    }
-    all
-}
-
-const fn append(all: &mut [&'static Entry; COUNT], mut count: usize, more: &'static [Entry]) -> usize {
-    let mut at = 0;
-    while at < more.len() {
-        all[count] = &more[at];
-        count += 1;
-        at += 1;
-    }
-    count
-}
-
-/// Every fact that is known by name.
-pub fn catalogue() -> &'static Catalogue {
-    static ENTRIES: [&Entry; COUNT] = catalogue::by_name(entries());
-    static SLOTS: [u16; 1024] = catalogue::slots(&ENTRIES);
-    static CATALOGUE: Catalogue = Catalogue::new(&ENTRIES, &SLOTS);
-    &CATALOGUE
-}
-
-/// No fact yet of those that the catalogue knows.
-pub fn none() -> Facts {
-    Facts::new(catalogue())
-}
 
 /// Reads every wanted fact that is not known yet, and those it is computed from. A fact that cannot be read is recorded
 /// with the cause; nothing stops the rest.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use super::catalogue;
+use super::catalogue::catalogue;
 use crate::model::catalogue::FactId;
 use crate::model::facts::Name;
 

@@ -25,7 +25,8 @@ pub(super) fn groups<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec
                 == (&finding.rule, finding.outcome, &finding.now, &finding.want.text, &finding.reason)
                 && (&other.says, &other.fix, unknown(other)) == (&finding.says, &finding.fix, unknown(finding))
         };
-        match groups.iter_mut().rev().find(same) {
+        // Findings of one rule and outcome stand together.
+        match groups.iter_mut().rev().take_while(|group| group.first.rule == finding.rule).find(same) {
             Some(group) => group.subjects.extend(subject(finding)),
             None => groups.push(Group { first: finding, subjects: subject(finding).into_iter().collect() }),
         }

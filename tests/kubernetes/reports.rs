@@ -113,7 +113,7 @@ pub(crate) fn everything() -> Vec<Value> {
             .map(|fix| match &fix.change {
                 // Less than any rule asks for.
                 Change::Raise(_) => sysctl(fix.name, 1, 200_000),
-                Change::Set(value) => sysctl(fix.name, 9, value.limit().unwrap() as i64),
+                Change::Set(value) => sysctl(fix.name, 9, value.value().limit().unwrap() as i64),
                 Change::Widen(..) => sysctl(fix.name, json!([32768, 60999]), json!([10240, 65535])),
                 Change::Add(_) => sysctl(fix.name, "8080", "8080,30000-32767"),
             })

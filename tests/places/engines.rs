@@ -207,9 +207,9 @@ fn every_sysctl(report: &str) -> (Value, BTreeSet<&'static str>) {
                 // Lower than anything that a rule asks for.
                 (Change::Raise(_), [live]) if fix.name.starts_with("net.") => (json!(1), json!(live + 1)),
                 (Change::Raise(_), _) => (Value::Null, json!(1000)),
-                (Change::Set(value), _) => match value.plain().parse::<i64>() {
+                (Change::Set(value), _) => match value.value().plain().parse::<i64>() {
                     Ok(number) => (json!(9), json!(number)),
-                    Err(_) => (json!("none"), json!(value.plain())),
+                    Err(_) => (json!("none"), json!(value.value().plain())),
                 },
                 (Change::Widen(low, high), _) => (json!([32768, 60999]), json!([low, high])),
                 (Change::Add(_), _) => (json!(""), json!("40000")),

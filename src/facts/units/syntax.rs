@@ -5,6 +5,10 @@ pub(super) type Limits = (i128, i128);
 
 /// The limits after the assignments of a file. One that systemd cannot parse, an empty one among them, changes nothing.
 pub(super) fn assigned(text: &str, section: &str, key: &str, before: Option<Limits>) -> Option<Limits> {
+    // Most files name no limit, and a name is never broken over two lines: a backslash leaves a blank.
+    if !text.contains(key) {
+        return before;
+    }
     let mut within = false;
     let mut limits = before;
     for line in lines(text.trim_start_matches('\u{feff}')) {

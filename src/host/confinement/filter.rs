@@ -67,37 +67,42 @@ const fn branch(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
 
 /// The filter by decisions about each number from where it begins, sorted; none if a part of it is too long to jump over.
 pub(super) fn program(architecture: u32, decisions: &[(u32, Decision)]) -> Option<Vec<sock_filter>> {
-    let mut program = vec![step(LOAD, CALLED_BY), branch(IF_EQUAL, architecture, 1, 0), REFUSE, step(LOAD, NUMBER)];
-    program.extend(tree(decisions)?);
+    let mut program = Vec::with_capacity(4 * decisions.len());
+    program.extend([step(LOAD, CALLED_BY), branch(IF_EQUAL, architecture, 1, 0), REFUSE, step(LOAD, NUMBER)]);
+    tree(decisions, &mut program)?;
     Some(program)
 }
 
 /// The program that finds the last of these that begins at or below the number, by halves.
-fn tree(decisions: &[(u32, Decision)]) -> Option<Vec<sock_filter>> {
+fn tree(decisions: &[(u32, Decision)], program: &mut Vec<sock_filter>) -> Option<()> {
     if let [(_, decision)] = decisions {
-        return Some(end(*decision));
+        end(*decision, program);
+        return Some(());
     }
     let (lower, upper) = decisions.split_at(decisions.len() / 2);
     let (start, _) = upper.first()?;
-    let (below, above) = (tree(lower)?, tree(upper)?);
-    let over = u8::try_from(below.len()).ok()?;
-    Some([vec![branch(IF_AT_LEAST, *start, over, 0)], below, above].concat())
+    let at = program.len();
+    program.push(branch(IF_AT_LEAST, *start, 0, 0));
+    tree(lower, program)?;
+    let below = program.len() - at - 1;
+    program.get_mut(at)?.jt = u8::try_from(below).ok()?;
+    tree(upper, program)
 }
 
 /// The end of a path through the tree.
-fn end(decision: Decision) -> Vec<sock_filter> {
+fn end(decision: Decision, program: &mut Vec<sock_filter>) {
     let argument = |number: u32| ARGUMENTS + 8 * number;
     match decision {
-        Decision::Allow => vec![ALLOW],
-        Decision::Refuse => vec![REFUSE],
-        Decision::Unknown => vec![UNKNOWN],
+        Decision::Allow => program.push(ALLOW),
+        Decision::Refuse => program.push(REFUSE),
+        Decision::Unknown => program.push(UNKNOWN),
         Decision::OnlyToRead(number) => {
             let writing = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC).cast_unsigned();
-            vec![step(LOAD, argument(number)), branch(IF_ANY_BIT, writing, 0, 1), REFUSE, ALLOW]
+            program.extend([step(LOAD, argument(number)), branch(IF_ANY_BIT, writing, 0, 1), REFUSE, ALLOW]);
         }
         Decision::OnlyNetlink => {
             let family = libc::AF_NETLINK.cast_unsigned();
-            vec![step(LOAD, argument(0)), branch(IF_EQUAL, family, 1, 0), REFUSE, ALLOW]
+            program.extend([step(LOAD, argument(0)), branch(IF_EQUAL, family, 1, 0), REFUSE, ALLOW]);
         }
         Decision::OnlyThreads => {
             let namespaces = (libc::CLONE_NEWNS
@@ -108,23 +113,23 @@ fn end(decision: Decision) -> Vec<sock_filter> {
                 | libc::CLONE_NEWPID
                 | libc::CLONE_NEWNET)
                 .cast_unsigned();
-            vec![step(LOAD, argument(0)), branch(IF_ANY_BIT, namespaces, 0, 1), REFUSE, ALLOW]
+            program.extend([step(LOAD, argument(0)), branch(IF_ANY_BIT, namespaces, 0, 1), REFUSE, ALLOW]);
         }
-        Decision::OnlyOutput => vec![
+        Decision::OnlyOutput => program.extend([
             step(LOAD, argument(1)),
             branch(IF_EQUAL, TIOCSTI, 1, 0),
             branch(IF_EQUAL, TIOCLINUX, 0, 1),
             REFUSE,
             ALLOW,
-        ],
-        Decision::OnlyToAsk => vec![
+        ]),
+        Decision::OnlyToAsk => program.extend([
             step(LOAD, argument(2)),
             branch(IF_EQUAL, 0, 0, 2),
             step(LOAD, argument(2) + 4),
             branch(IF_EQUAL, 0, 1, 0),
             REFUSE,
             ALLOW,
-        ],
+        ]),
     }
 }
 
