@@ -15,11 +15,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Mutex;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use support::work::{assert_linear, ticks};
 use support::{BINARY, ROOT, scratch};
 
 /// A recorded machine with much to judge.
@@ -284,40 +284,8 @@ fn a_tree_with_folders_without_end_is_cut_and_told() {
     assert!(bytes["notes"].to_string().contains("questions were not asked"), "{}", bytes["notes"]);
 }
 
-/// User time of a run in ticks of the kernel's clock, as /proc counts it for children that ended.
-fn ticks(args: &[&str]) -> u64 {
-    let spent = || {
-        let stat = fs::read_to_string("/proc/self/stat").unwrap();
-        stat.rsplit(") ").next().unwrap().split(' ').nth(13).unwrap().parse::<u64>().unwrap()
-    };
-    let before = spent();
-    let run = Command::new(BINARY).args(args).current_dir(ROOT).stdin(Stdio::null()).output().unwrap();
-    assert!(matches!(run.status.code(), Some(0..=2)), "{args:?}: {run:?}");
-    spent() - before
-}
-
-/// Four times the input takes at most seven times the work, where the square would take sixteen. Time that others take on
-/// the machine is not in it, and of several runs the best counts.
-fn assert_linear(name: &str, size: usize, args: impl Fn(usize) -> Vec<String>) {
-    let (small, large) = (args(size), args(4 * size));
-    let ran = |args: &[String]| ticks(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    let (mut once, mut four) = (u64::MAX, u64::MAX);
-    for _ in 0..4 {
-        (once, four) = (once.min(ran(&small)), four.min(ran(&large)));
-        // A run of less than 50 ms says nothing; the larger one is then cheap as well.
-        if four < 7 * once.max(5) {
-            return;
-        }
-    }
-    panic!("{name}: {once} and {four} ticks for {size} and {}", 4 * size);
-}
-
-/// The children of this process are counted together.
-static ALONE: Mutex<()> = Mutex::new(());
-
 #[test]
 fn what_a_recording_holds_is_judged_in_time_that_is_linear() {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let socket = fs::read(Path::new(ROOT).join(HOST).join("sock_diag/inet")).unwrap();
     let length = usize::try_from(u32::from_ne_bytes(socket[..4].try_into().unwrap())).unwrap();
     let listeners = |count: usize| -> Vec<u8> {
@@ -364,7 +332,6 @@ fn what_a_recording_holds_is_judged_in_time_that_is_linear() {
 
 #[test]
 fn what_a_manifest_a_dump_or_a_log_holds_is_judged_in_time_that_is_linear() {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n";
     let one =
         "  - {name: a, image: b, ports: [{containerPort: 80, hostPort: 80}], resources: {limits: {memory: 1Gi}}}\n";
@@ -420,7 +387,6 @@ fn what_a_manifest_a_dump_or_a_log_holds_is_judged_in_time_that_is_linear() {
 /// The steps of aliases belong to the run, however many files they are in.
 #[test]
 fn many_small_files_of_aliases_take_no_more_than_one_large_one() {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = scratch("bounds-aliases");
     let list = |of: &str| (0..20).map(|at| format!("k{at}: {of}")).collect::<Vec<_>>().join(",");
     let [a, b, c, d] = ["{z: 1}", "*a", "*b", "*c"].map(list);

@@ -8,6 +8,8 @@
     reason = "tests prepare files and fail by panicking"
 )]
 
+pub(crate) mod work;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
