@@ -21,6 +21,8 @@ const TRIAL: &str = "TUNECHECK_PLACES_TRIAL";
 pub(crate) const FOLDER: &str = "TUNECHECK_PLACES_FOLDER";
 /// Names another binary to test than the one that was built with the tests: a release.
 const BINARY: &str = "TUNECHECK_BINARY";
+/// How a line of a trial begins that is shown also where it passed: what it counted.
+pub(crate) const COUNTED: &str = "counted: ";
 /// A trial that takes longer hangs, unless it said before that it takes time.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -260,7 +262,13 @@ fn enact(place: &Place) -> Result<(), Failed> {
     }
     fs::remove_dir_all(&folder)?;
     match status {
-        Some(status) if status.success() => Ok(()),
+        Some(status) if status.success() => {
+            let said = String::from_utf8_lossy(&said);
+            said.lines()
+                .filter_map(|line| line.strip_prefix(COUNTED))
+                .for_each(|line| eprintln!("{}: {line}", place.name));
+            Ok(())
+        }
         Some(status) => Err(format!("{status}\n{}", String::from_utf8_lossy(&said)).into()),
         None => Err(format!("did not end within {:?}\n{}", place.longest(), String::from_utf8_lossy(&said)).into()),
     }

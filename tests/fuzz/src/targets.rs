@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use tunecheck::compare::compare;
 use tunecheck::host::peer::{dns, frames::Talk};
 use tunecheck::host::{Dump, Host, Replay, fuzzing, sock_diag};
-use tunecheck::manifest::{self, Surroundings};
+use tunecheck::manifest::{self, Steps, Surroundings};
 use tunecheck::model::diff::Side;
 use tunecheck::model::pod_sysctl::PodSysctls;
 use tunecheck::model::workload::{Role, Workload};
@@ -100,7 +100,8 @@ fn machine(bytes: &[u8]) {
 /// Manifests of Kubernetes, Compose files, task definitions.
 fn manifest(bytes: &[u8]) {
     static KNOWN: LazyLock<PodSysctls> = LazyLock::new(|| PodSysctls::of(RULES.iter()));
-    let folder = Surroundings::of(bytes);
+    let steps = Steps::default();
+    let folder = Surroundings::of(bytes, &steps);
     let options = manifest::Options {
         kubernetes: None,
         pod_security: None,
@@ -108,6 +109,7 @@ fn manifest(bytes: &[u8]) {
         known: &KNOWN,
         folder: &folder,
         load: None,
+        steps: &steps,
     };
     manifest::judge("bytes", bytes, options);
 }
