@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use crate::debian::Root;
-use crate::harness::{MOUNTS_AND_PROCESSES, Need, Place, Scene, done};
+use crate::harness::{COUNTED, MOUNTS_AND_PROCESSES, Need, Place, Scene, done};
 use crate::nspawn;
 
 pub(crate) const PLACES: &[Place] = &[Place {
     name: "a_script_killed_anywhere_is_brought_to_the_state_before_or_after_by_one_command",
-    needs: &[Need::Root, Need::Program("mmdebstrap"), Need::Program("systemd-nspawn"), Need::Minutes(15)],
+    needs: &[Need::Root, Need::Program("mmdebstrap"), Need::Program("systemd-nspawn"), Need::Minutes(40)],
     own: MOUNTS_AND_PROCESSES,
     trial: killed_anywhere,
 }];
@@ -48,7 +48,7 @@ fn killed_anywhere(scene: &Scene) {
         echo 50500-50510 > /proc/sys/net/ipv4/ip_local_reserved_ports
         sh /kills.sh {seed} {kills}"
     );
-    let said = nspawn::boot_for(840, scene, &root, &trial);
+    let said = nspawn::boot_for(2300, scene, &root, &trial);
     assert!(said.contains(&format!("killed {kills} times at random")), "{said}");
-    eprint!("{said}");
+    said.lines().for_each(|line| eprintln!("{COUNTED}{line}"));
 }
