@@ -81,6 +81,7 @@ for verb in 'apply --persist' undo; do
   until STOP_AT=$at BASH_ENV=/tmp/stops.sh setsid -w bash /fix.sh $verb >/tmp/said 2>&1; do
     settled "$back" "$verb was killed at command $at"
     at=$((at + 1))
+    [ "$at" -lt 300 ] || fails "$verb takes more commands each time that it was killed"
   done
   [ "$at" -gt 10 ] || fails "only $at commands of $verb write: $(cat /tmp/said)"
   echo "killed at each of $((at - 1)) commands of $verb that write"
@@ -105,6 +106,9 @@ while read -r moment undo_moment way; do
   wait "$group" 2>/dev/null || true
   killed=$((killed + 1))
   if [ "$way" = 0 ]; then settled undo "$verb was killed after $moment s (number $killed)"; else settled 'apply --persist' "$verb was killed after $moment s (number $killed)"; fi
+  # What was changed and taken back again and again is remembered once.
+  kept=$(find /var/lib/tunecheck 2>/dev/null | wc -l)
+  [ "$kept" -lt 40 ] || fails "$kept files of state after $killed kills"
 done </tmp/moments
 settled undo 'the last kill'
 echo "killed $killed times at random, $missed of them after the end; seed $seed"

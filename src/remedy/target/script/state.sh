@@ -36,7 +36,10 @@ is_kept() {
 carried() {
   [ -f "$state_file" ] || return 0
   if remembered boot "$boot"; then
-    sed -e '/^boot|/d' -e '/^undoing|/d' -e '/^appl/d' "$state_file"
+    # What was written before and again since is said once: however often a run is ended, the state does not grow.
+    awk '/^boot[|]/ || /^undoing[|]/ || /^appl/ { next }
+      { line[++count] = $0; again[$0] = count }
+      END { for (at = 1; at <= count; at++) if (line[at] !~ /^wr/ || again[line[at]] == at) print line[at] }' "$state_file"
     return
   fi
   while IFS= read -r line; do
@@ -90,12 +93,24 @@ room() {
 # A line of the state that is being saved.
 saved() { printf '%s\n' "$1" 2>/dev/null || die "cannot write to $folder: is the disk full?"; }
 
-# Whether a file is still as it was written here, by the last apply or one before that.
+# Whether a file, or the text in $2, is what was written to that file here, by the last apply or one before that.
 is_ours() {
   [ "$(sed -n "s#^ours|$1|##p" "$state_file" | while IFS= read -r ours; do
-    if cmp -s "$1" "$ours"; then echo yes; fi
+    if cmp -s "${2:-$1}" "$ours"; then echo yes; fi
   done)" ]
 }
+
+# Whether the state would put a file back as it is now. An undo that was ended has put it back already.
+is_kept_copy() {
+  remembered file "$1" || return 1
+  copy=$(last file "$1")
+  if [ ! -e "$1" ]; then [ -z "$copy" ]; return; fi
+  [ "$copy" ] && cmp -s "$copy" "$1" && [ "$(rights "$copy")" = "$(rights "$1")" ]
+}
+
+# Mode and owner of a file. The find of busybox cannot print them.
+# shellcheck disable=SC2012
+rights() { ls -ldn "$1" 2>/dev/null | awk '{ print $1, $3, $4 }'; }
 
 # Stops where a file could not be written.
 is_writable() {
@@ -126,17 +141,21 @@ put() {
   is_writable "$file"
   if [ -e "$file" ] && cmp -s "$file" "$state_file.text"; then return 0; fi
   # Undo goes back to what is there now, unless that is what was written here before.
-  if [ ! -e "$file" ]; then
+  if is_kept_copy "$file"; then
+    :
+  elif [ ! -e "$file" ]; then
     remember "file|$file|"
   elif ! is_ours "$file"; then
     copy_name copy
     { cp -p "$file" "$copy" && cmp -s "$file" "$copy"; } 2>/dev/null || die "cannot keep a copy of $file: is the disk full?"
     remember "file|$file|$copy"
   fi
-  copy_name ours
-  { cp "$state_file.text" "$copy" && cmp -s "$state_file.text" "$copy"; } 2>/dev/null ||
-    die "cannot keep a copy of what is written to $file: is the disk full?"
-  remember "ours|$file|$copy"
+  if ! is_ours "$file" "$state_file.text"; then
+    copy_name ours
+    { cp "$state_file.text" "$copy" && cmp -s "$state_file.text" "$copy"; } 2>/dev/null ||
+      die "cannot keep a copy of what is written to $file: is the disk full?"
+    remember "ours|$file|$copy"
+  fi
   set +f
   on_disk "$state_file"* "$folder"
   set -f
