@@ -109,6 +109,14 @@ service() {
     failed=1
     return 0
   fi
+  # What systemd has read may be of files that are gone: those of an undo that was ended before it could say so.
+  stale=
+  if [ "$(systemctl show -p NeedDaemonReload --value "$unit")" = yes ]; then
+    case $mode$persist in
+      save1 | apply1) systemctl daemon-reload || die "$unit: systemctl daemon-reload failed" ;;
+      *) stale=1 ;;
+    esac
+  fi
   now_soft=$(systemctl show -p LimitNOFILESoft --value "$unit")
   now_hard=$(systemctl show -p LimitNOFILE --value "$unit")
   at_least "$now_soft" "$soft" && soft=$now_soft
@@ -117,7 +125,14 @@ service() {
     case $mode in
       save) if ! remembered needs "$unit"; then saved "needs|$unit|"; fi ;;
       plan) say "  now      $unit $now_soft:$now_hard: holds already"; say '' ;;
-      check) running ;;
+      check)
+        if [ "$stale" ]; then
+          say "DOES NOT   $unit: its files changed since systemd read them; systemctl daemon-reload, then check again"
+          failed=1
+        else
+          running
+        fi
+        ;;
       *) say "holds      $unit LimitNOFILE=$now_soft:$now_hard" ;;
     esac
     return 0
