@@ -36,10 +36,10 @@ is_kept() {
 carried() {
   [ -f "$state_file" ] || return 0
   if remembered boot "$boot"; then
-    # What was written before and again since is said once: however often a run is ended, the state does not grow.
+    # What was written or made before and again since is said once: however often a run is ended, the state does not grow.
     awk '/^boot[|]/ || /^undoing[|]/ || /^appl/ { next }
       { line[++count] = $0; again[$0] = count }
-      END { for (at = 1; at <= count; at++) if (line[at] !~ /^wr/ || again[line[at]] == at) print line[at] }' "$state_file"
+      END { for (at = 1; at <= count; at++) if (line[at] !~ /^(wr|folder)/ || again[line[at]] == at) print line[at] }' "$state_file"
     return
   fi
   while IFS= read -r line; do
