@@ -126,8 +126,10 @@ pub struct Trace {
     pub peak_share: Option<(i128, u64)>,
     /// When it was hit first, or short first, in milliseconds. What was so before the first reading is not.
     pub hit: Option<u64>,
-    /// Whether it has been at its limit in every reading since the first.
+    /// Whether it was at its limit in the first reading already.
     pub standing: bool,
+    /// When there first was room again in what was at its limit from the first reading on, in milliseconds.
+    pub eased: Option<u64>,
     /// How far its counters rose in all.
     pub rises: Vec<Rise>,
     /// The highest share, or the rises, in each of equal spans of the run.
@@ -153,12 +155,14 @@ pub struct Verdict {
     pub hit: Vec<Trace>,
     /// Limits that were hit because of another one.
     pub followed: Vec<Trace>,
-    /// Limits that something was at before the run began, and still was at its end.
+    /// Limits that something was at before the run began, whether there was room again before its end or not.
     pub standing: Vec<Trace>,
     /// Shortages that slowed things down.
     pub saturated: Vec<Trace>,
     /// Limits whose use rose and that were not hit, nearest first.
     pub moved: Vec<Trace>,
+    /// Of each stage the limit that came nearest without being hit, whether its use rose or not.
+    pub nearest: Vec<Trace>,
     /// Limits that could not be read, each with the reason.
     pub unknown: Vec<(&'static str, String)>,
     /// Subjects beyond those that were followed.

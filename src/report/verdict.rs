@@ -11,7 +11,7 @@ use crate::model::fact::Value;
 use crate::model::facts::{grouped, humane};
 use crate::model::finding::Finding;
 use crate::model::text::markdown as cell;
-use crate::model::watch::{Stage, Trace, Verdict};
+use crate::model::watch::{Stage, State, Trace, Verdict};
 use crate::model::window::seconds;
 
 /// Limits that only moved and are named.
@@ -92,14 +92,15 @@ fn unknown(verdict: &Verdict) -> BTreeMap<&str, Vec<&str>> {
 
 fn headline(verdict: &Verdict) -> String {
     let first = match (verdict.hit.first(), verdict.standing.first()) {
-        (Some(trace), _) if trace.standing => {
-            format!("used up before it began: {}, which first refused {}", named(trace), at(trace.hit))
-        }
+        (Some(trace), _) if trace.standing => format!("used up before it began: {}, {}", named(trace), since(trace)),
         (Some(trace), None) => format!("hit first: {}, {}", named(trace), at(trace.hit)),
         (Some(trace), Some(stood)) => {
-            format!("hit first: {}, {}; used up before it began: {}", named(trace), at(trace.hit), named(stood))
+            format!("hit first: {}, {}; used up before it began: {}", named(trace), at(trace.hit), until(stood))
         }
-        (None, Some(trace)) => format!("used up before it began, and all the while: {}", named(trace)),
+        (None, Some(trace)) if trace.eased.is_none() => {
+            format!("used up before it began, and all the while: {}", named(trace))
+        }
+        (None, Some(trace)) => format!("used up before it began: {}", until(trace)),
         (None, None) => "no limit was hit".to_owned(),
     };
     let end = match (&verdict.command, verdict.exit, verdict.signal) {
@@ -118,7 +119,7 @@ fn of_stage(verdict: &Verdict, stage: Stage) -> String {
             .iter()
             .filter(|trace| trace.last.stage == stage)
             .map(|trace| match trace.standing {
-                true => format!("{}, used up before it began, first refused {}", named(trace), at(trace.hit)),
+                true => format!("{}, used up before it began, {}", named(trace), since(trace)),
                 false => format!("{} {}", named(trace), at(trace.hit)),
             })
             .collect()
@@ -126,11 +127,18 @@ fn of_stage(verdict: &Verdict, stage: Stage) -> String {
     let mut hit = at_stage(&verdict.hit);
     hit.dedup();
     let short = at_stage(&verdict.saturated);
-    let stood: Vec<String> = verdict.standing.iter().filter(|trace| trace.last.stage == stage).map(named).collect();
-    let nearest = verdict.moved.iter().find(|trace| trace.last.stage == stage);
+    let stood = verdict.standing.iter().filter(|trace| trace.last.stage == stage);
+    let (eased, stood): (Vec<&Trace>, Vec<&Trace>) = stood.partition(|trace| trace.eased.is_some());
+    let before = [
+        ("used up before it began, and all the while", stood.into_iter().map(named).collect::<Vec<_>>()),
+        ("used up before it began", eased.into_iter().map(until).collect()),
+    ];
+    let before = before.iter().filter(|(_, traces)| !traces.is_empty());
+    let before: Vec<String> = before.map(|(words, traces)| format!("{words}: {}", traces.join(", "))).collect();
+    let nearest = verdict.nearest.iter().find(|trace| trace.last.stage == stage);
     match (hit.is_empty(), short.is_empty(), nearest) {
         (false, _, _) => [hit, short].concat().join(", "),
-        _ if !stood.is_empty() => format!("used up before it began, and all the while: {}", stood.join(", ")),
+        _ if !before.is_empty() => before.join("; "),
         (_, false, _) => format!("no limit was hit; short of {}", short.join(", ")),
         (_, _, Some(trace)) => match trace.peak_share {
             Some((share, _)) => format!("no limit was hit; nearest was {} at {share} %", named(trace)),
@@ -145,6 +153,23 @@ fn named(trace: &Trace) -> String {
     match &trace.last.subject {
         Some(subject) => format!("{} of {subject}", trace.last.limit),
         None => trace.last.limit.to_owned(),
+    }
+}
+
+/// What became of a limit that was used up before the run: when it first refused, or was hit anew.
+fn since(trace: &Trace) -> String {
+    match (trace.eased, trace.hit) {
+        (Some(eased), Some(hit)) if hit > eased => format!("until {}, and hit again {}", seconds(eased), at(trace.hit)),
+        (Some(eased), _) => format!("which first refused {}, until {}", at(trace.hit), seconds(eased)),
+        (None, _) => format!("which first refused {}", at(trace.hit)),
+    }
+}
+
+/// A limit that was used up before the run, and till when.
+fn until(trace: &Trace) -> String {
+    match trace.eased {
+        Some(eased) => format!("{}, until {}", named(trace), seconds(eased)),
+        None => named(trace),
     }
 }
 
@@ -163,7 +188,10 @@ fn told(verdict: &Verdict) -> impl Iterator<Item = (&'static str, &Trace)> {
     }
     let reached = all("HIT", &verdict.hit).chain(all("followed", &verdict.followed));
     let reached = reached.chain(all("before", &verdict.standing));
-    reached.chain(all("short", &verdict.saturated)).chain(all("moved", &verdict.moved).take(MOVED))
+    let same = |one: &Trace, other: &Trace| (one.last.rule, &one.last.subject) == (other.last.rule, &other.last.subject);
+    let near = all("near", &verdict.nearest)
+        .filter(move |(_, near)| near.last.state >= State::Near && !verdict.moved.iter().any(|one| same(one, near)));
+    reached.chain(all("short", &verdict.saturated)).chain(near).chain(all("moved", &verdict.moved).take(MOVED))
 }
 
 fn row(word: &str, trace: &Trace) -> [String; 5] {

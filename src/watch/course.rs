@@ -101,6 +101,7 @@ fn begun(meter: &Meter, first: bool) -> Trace {
         peak_share: None,
         hit: None,
         standing: first && meter.state == State::Hit,
+        eased: None,
         rises: Vec::new(),
         chart: Vec::new(),
         finding: None,
@@ -121,10 +122,13 @@ fn follow(trace: &mut Trace, meter: &Meter, at: u64, span: usize) {
     {
         trace.peak_share = Some((share, at));
     }
+    // One entry less in a full table is no end of it, and a reading that failed tells of none.
+    let full_since_before = trace.standing && trace.eased.is_none();
     match meter.state {
-        State::Hit if trace.standing => {}
+        State::Hit if full_since_before => {}
         State::Hit | State::Short => trace.hit = trace.hit.or(Some(at)),
-        _ => trace.standing = false,
+        State::Calm if full_since_before => trace.eased = Some(at),
+        _ => {}
     }
     for rise in &meter.rises {
         match trace.rises.iter_mut().find(|other: &&mut Rise| other.fact == rise.fact) {

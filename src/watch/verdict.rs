@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::course::Course;
-use crate::model::watch::{State, Trace, Verdict, Watch};
+use crate::model::watch::{Rise, Stage, State, Trace, Verdict, Watch};
 use crate::rules::RuleSet;
 
 /// How a wrapped command ended.
@@ -36,9 +36,13 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
     let hit = with_figures(each_once(&hit, &limits), &limits);
     let calm = |trace: &&&Trace| trace.hit.is_none() && !trace.standing && trace.last.state != State::Unknown;
     let told = |trace: &Trace| hit.iter().any(|other| other.last.limit == trace.last.limit);
-    let mut moved: Vec<&Trace> =
-        limits.iter().filter(calm).copied().filter(|trace| rose(trace) && !told(trace)).collect();
-    moved.sort_by_key(|trace| Reverse(trace.peak_share));
+    let mut spared: Vec<&Trace> = limits.iter().filter(calm).copied().filter(|trace| !told(trace)).collect();
+    spared.sort_by_key(|trace| Reverse(trace.peak_share.map(|(share, _)| share)));
+    let moved: Vec<&Trace> = spared.iter().copied().filter(|trace| rose(trace)).collect();
+    // What stands close to its end without moving is nearer than what moves far from it.
+    let nearest_of =
+        |stage: Stage| spared.iter().copied().find(|trace| trace.last.stage == stage && trace.peak_share.is_some());
+    let nearest: Vec<&Trace> = Stage::ALL.into_iter().filter_map(nearest_of).collect();
     let unknown = limits.iter().filter(|trace| trace.last.state == State::Unknown);
     let owned = |traces: Vec<&Trace>| traces.into_iter().cloned().collect();
     let stood = |trace: &&Trace| trace.standing && !hit.iter().any(|other| is_same(other, trace));
@@ -54,20 +58,24 @@ pub(crate) fn verdict(course: &Course, rules: &RuleSet, ended: Ended) -> Verdict
         standing,
         saturated: owned(saturated.into_iter().filter(|trace| trace.hit.is_some()).collect()),
         moved: owned(moved),
+        nearest: owned(nearest),
         unknown: unknown.map(|trace| (trace.last.rule, trace.last.gap.clone().unwrap_or_default())).collect(),
         left_out: course.left_out(),
     }
 }
 
 /// Each limit once: a counter of the whole namespace goes to the listeners whose own counters rose beside it. It blames no
-/// other one, however full its queue is.
+/// other one, however full its queue is. Where the limit is the namespace's own, the counter goes to what is in use of it.
 fn each_once(hit: &[&Trace], limits: &[&Trace]) -> Vec<Trace> {
     let mut kept: Vec<Trace> = Vec::new();
     for &trace in hit {
         let counted = |other: &&&Trace| {
             trace.last.subject.is_none() && other.last.limit == trace.last.limit && counts_itself(other)
         };
-        let blamed: Vec<&&Trace> = limits.iter().filter(counted).collect();
+        let mut blamed: Vec<&&Trace> = limits.iter().filter(counted).collect();
+        if blamed.is_empty() && trace.last.of.is_none() {
+            blamed.extend(limits.iter().find(|other| was_full_for(other, trace)));
+        }
         if blamed.is_empty() && !kept.iter().any(|other| is_same(other, trace)) {
             kept.push(trace.clone());
         }
@@ -81,11 +89,19 @@ fn each_once(hit: &[&Trace], limits: &[&Trace]) -> Vec<Trace> {
             told.finding = told.finding.take().or_else(|| trace.finding.clone());
             // Of several nobody knows whose the rest is.
             if blamed.len() == 1 {
-                told.rises.extend(trace.rises.iter().cloned());
+                let new = |rise: &&Rise| !culprit.rises.iter().any(|own| own.fact == rise.fact);
+                told.rises.extend(trace.rises.iter().filter(new).cloned());
             }
         }
     }
     kept
+}
+
+/// Whether this is the use of what a counter counts the refusals of, and it was at its limit.
+fn was_full_for(use_of: &Trace, counter: &Trace) -> bool {
+    let of_all = [use_of, counter].iter().all(|trace| trace.last.subject.is_none());
+    let reached = use_of.standing || use_of.hit.is_some();
+    of_all && reached && use_of.last.of.is_some() && use_of.last.limit == counter.last.limit
 }
 
 fn is_same(one: &Trace, other: &Trace) -> bool {
@@ -125,7 +141,7 @@ fn rose(trace: &Trace) -> bool {
 mod tests {
     use super::*;
     use crate::model::fact::Unit;
-    use crate::model::watch::{Meter, Rise, Stage, Tick};
+    use crate::model::watch::{Meter, Tick};
 
     const OVERFLOWS: &str = "netstat.TcpExt.ListenOverflows";
 
@@ -236,8 +252,61 @@ mod tests {
             (verdict.hit.first().and_then(|trace| trace.hit), verdict.standing.len())
         };
         assert_eq!(run(9, &[9, 9]), (None, 1));
+        assert_eq!(run(9, &[9, 3, 3]), (None, 1), "that it was emptied takes nothing back");
         assert_eq!(run(9, &[9, 3, 9]), (Some(3), 0), "it was emptied, and filled again");
         assert_eq!(run(3, &[9, 9]), (Some(1), 0));
+    }
+
+    /// A table that is used so far, with the drops for want of room since the reading before.
+    fn table((number, drops): (i128, i128)) -> Vec<Meter> {
+        let state = match number {
+            100 => State::Hit,
+            75.. => State::Near,
+            _ => State::Calm,
+        };
+        let fill = used(meter("conntrack/fill", "conntrack table", state), number, 100);
+        let own = Rise { fact: "conntrack.full_drops".into(), what: Rise::OWN, by: drops };
+        let count = meter("conntrack/drops", "conntrack table", State::Calm);
+        let count = Meter { used: Some(drops), ..count };
+        match drops {
+            0 => vec![fill, count],
+            _ => vec![fill, Meter { state: State::Hit, rises: vec![own], ..count }],
+        }
+    }
+
+    fn read(ticks: impl IntoIterator<Item = Vec<Meter>>) -> Verdict {
+        let mut course = Course::default();
+        for (at, meters) in (0..).zip(ticks) {
+            course.take(&Tick { at, meters }, Vec::new());
+        }
+        verdict(&course, &RuleSet::built_in(), Ended::default())
+    }
+
+    #[test]
+    fn a_table_that_was_full_before_is_told_with_its_drops_once_it_has_eased_too() {
+        let told = |ticks: &[(i128, i128)]| {
+            let verdict = read(ticks.iter().copied().map(table));
+            let [hit] = &verdict.hit[..] else { panic!("{:?}", verdict.hit) };
+            assert!(verdict.standing.is_empty() && verdict.moved.is_empty(), "it is told once");
+            let rose = hit.rises.iter().map(|rise| rise.by).sum::<i128>();
+            (hit.last.rule, hit.standing, hit.hit, hit.eased, rose)
+        };
+        let full = "conntrack/fill";
+        assert_eq!(told(&[(100, 0), (100, 30), (100, 8), (40, 0)]), (full, true, Some(1), Some(3), 38));
+        assert_eq!(told(&[(100, 0), (100, 30), (99, 0), (100, 2)]), (full, true, Some(1), None, 32));
+        assert_eq!(told(&[(40, 0), (100, 0), (100, 30), (40, 0)]), (full, false, Some(1), None, 30));
+    }
+
+    #[test]
+    fn the_nearest_limit_is_the_nearest_whether_it_moved_or_not() {
+        let calm = |number| used(meter("files/fds", "open files of a process", State::Calm), number, 100);
+        let of = |table: Vec<Meter>, number| [table, vec![calm(number)]].concat();
+        let verdict = read([of(table((99, 0)), 1), of(table((99, 0)), 4)]);
+        let named = |traces: &[Trace]| traces.iter().map(|trace| trace.last.rule).collect::<Vec<_>>();
+        assert_eq!(named(&verdict.moved), ["files/fds"]);
+        let nearest: Vec<&Trace> =
+            verdict.nearest.iter().filter(|trace| trace.last.stage == calm(1).stage).collect();
+        assert_eq!(nearest.iter().map(|trace| trace.last.rule).collect::<Vec<_>>(), ["conntrack/fill"]);
     }
 
     #[test]

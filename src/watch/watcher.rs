@@ -146,10 +146,10 @@ fn meter(rule: &Rule, watch: &Watch, finding: &Finding) -> Option<Meter> {
     let before = parts.first().is_some_and(|part| !rises.iter().any(|rise| &*rise.fact == *part));
     let state = match (&rule.check, finding.outcome) {
         (_, Outcome::Unknown) => State::Unknown,
-        _ if before => State::Calm,
         (Check::NotRising { .. }, _) if finding.rise.is_some_and(|rise| rise > 0) => State::Hit,
         // A total only has happened.
         (Check::NotRising { .. }, _) => State::Calm,
+        _ if before => State::Calm,
         (_, Outcome::Warn | Outcome::Fail) if watch.saturation => State::Short,
         // Nobody is refused before the last one is taken, unless the rule's own counter says so.
         (Check::Usage { .. }, Outcome::Fail) if finding.share >= Some(100) || refused => State::Hit,
@@ -171,4 +171,53 @@ fn meter(rule: &Rule, watch: &Watch, finding: &Finding) -> Option<Meter> {
         state,
         gap: finding.gap.as_ref().map(|gap| gap.why.clone()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::host::{Answer, Ask, Query, Refusal};
+    use crate::model::workload::Role;
+
+    /// A machine whose conntrack table is full, and has dropped so many packets.
+    struct Full(Cell<u32>);
+
+    impl Host for Full {
+        fn ask(&self, query: Query<'_>) -> Answer {
+            let text = match (query.ask, query.of) {
+                (Ask::Read, "/proc/sys/net/netfilter/nf_conntrack_count" | "/proc/sys/net/netfilter/nf_conntrack_max") => {
+                    "1000\n".to_owned()
+                }
+                (Ask::Read, "/proc/net/stat/nf_conntrack") => {
+                    let drops = self.0.get();
+                    format!("entries insert_failed drop early_drop chainlength\n3e8 0 {drops:x} 0 0\n")
+                }
+                (Ask::Uname, _) => "node\n6.18.44\nx86_64".to_owned(),
+                _ => return Err(Refusal::Errno(2)),
+            };
+            Ok(text.into_bytes())
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn drops_of_a_full_table_are_a_hit_while_they_rise() {
+        let (host, rules) = (Full(Cell::new(7)), RuleSet::built_in());
+        let load = Workload { connections: 100, ..Workload::none(Role::Gateway) };
+        let mut watcher = Watcher::new(&host, &rules, &load);
+        let mut state = |at, drops| {
+            host.0.set(drops);
+            let (tick, _) = watcher.tick(at, |_| false);
+            let found = tick.meters.iter().find(|meter| meter.rule == "conntrack/drops").unwrap();
+            (found.state, found.rises.iter().find(|rise| rise.what == Rise::OWN).map(|rise| rise.by))
+        };
+        assert_eq!(state(0, 7), (State::Calm, None), "what was dropped before");
+        assert_eq!(state(200, 37), (State::Hit, Some(30)));
+        assert_eq!(state(400, 37), (State::Calm, None));
+    }
 }

@@ -61,12 +61,14 @@ pub(super) struct VerdictV1<'a> {
     hit: Vec<TraceV1<'a>>,
     /// Limits that were hit because of one of those.
     followed: Vec<TraceV1<'a>>,
-    /// Limits that something was at before the first reading, and still was at the end.
+    /// Limits that something was at before the first reading.
     standing: Vec<TraceV1<'a>>,
     /// Shortages that slowed things down.
     saturated: Vec<TraceV1<'a>>,
     /// Limits whose use rose and that were not hit.
     moved: Vec<TraceV1<'a>>,
+    /// Of each stage the limit that came nearest without being hit, whether its use rose or not.
+    nearest: Vec<TraceV1<'a>>,
     unknown: Vec<UnknownV1<'a>>,
 }
 
@@ -78,6 +80,8 @@ struct TraceV1<'a> {
     /// `handshakes`, `connections` or `latency`: what a client notices.
     stage: &'static str,
     hit_at_milliseconds: Option<u64>,
+    /// When there first was room again in what was at its limit before the first reading.
+    eased_at_milliseconds: Option<u64>,
     peak: Option<Number>,
     peak_of: Option<Number>,
     peak_share_percent: Option<Number>,
@@ -152,6 +156,7 @@ impl<'a> From<&'a Verdict> for VerdictV1<'a> {
             standing: all(&verdict.standing),
             saturated: all(&verdict.saturated),
             moved: all(&verdict.moved),
+            nearest: all(&verdict.nearest),
             unknown: verdict.unknown.iter().map(|(rule, why)| UnknownV1 { rule, why }).collect(),
         }
     }
@@ -166,6 +171,7 @@ impl<'a> From<&'a Trace> for TraceV1<'a> {
             subject: trace.last.subject.as_deref(),
             stage: trace.last.stage.word(),
             hit_at_milliseconds: trace.hit,
+            eased_at_milliseconds: trace.eased,
             peak: finite(trace.peak.map(|(peak, _)| peak)),
             peak_of: finite(trace.peak.and_then(|(_, of)| of)),
             peak_share_percent: trace.peak_share.map(|(share, _)| Number(share)),

@@ -1,9 +1,13 @@
 //! Loads that use up what connections are made of.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Stdio;
 
-use super::{ALONE, NEEDS, Watched, counter, peak, rise, set, watch};
-use crate::harness::{Need, Place, Scene, done, program};
+use serde_json::Value;
+
+use super::{ALONE, NEEDS, Watched, counter, peak, readings, rise, set, watch};
+use crate::harness::{Need, Place, Scene, done, eventually, program};
 use crate::namespaces::loopback_up;
 
 pub(crate) const PLACES: &[Place] = &[
@@ -24,6 +28,12 @@ pub(crate) const PLACES: &[Place] = &[
         needs: NEEDS,
         own: ALONE,
         trial: a_port_that_is_bound_first_is_gone_for_every_destination,
+    },
+    Place {
+        name: "ports_that_were_used_up_before_are_told_after_they_were_given_back",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("cat")],
+        own: ALONE,
+        trial: ports_that_were_used_up_before,
     },
     Place {
         name: "the_last_descriptor_names_the_process",
@@ -83,6 +93,40 @@ fn a_port_that_is_bound_first_is_gone_for_every_destination(scene: &Scene) {
     assert_eq!((&watched.told["connected"], &watched.told["error"]), (&200.into(), &"EADDRINUSE".into()));
     assert_eq!(ports["subject"], "every destination from 127.0.0.1");
     assert_eq!(peak(ports), [Some(200), Some(200), Some(100)], "{ports:#}");
+}
+
+fn ports_that_were_used_up_before(scene: &Scene) {
+    loopback_up();
+    set("net.ipv4.ip_local_port_range", "40000 40099");
+    let server = TcpListener::bind("127.0.0.1:30000").unwrap();
+    let address: SocketAddr = server.local_addr().unwrap();
+    // The accepted end is closed first, so that it is the one that waits.
+    let mut ends = Vec::new();
+    while let Ok(client) = TcpStream::connect(address) {
+        ends.push((server.accept().unwrap().0, client));
+    }
+    assert_eq!(ends.len(), 100);
+    let mut watch = scene.tunecheck();
+    watch.args(["watch", "--workload", "client", "--fail-on", "fail", "--interval", "50ms", "--settle", "10ms"]);
+    watch.args(["--format", "ndjson", "--output"]).arg(readings(scene)).args(["--", "cat"]);
+    let mut watch = watch.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let read = || fs::read_to_string(readings(scene)).unwrap_or_default();
+    let after_more = |more: usize| {
+        let enough = read().lines().count() + more;
+        assert!(eventually(|| read().lines().count() >= enough), "no readings");
+    };
+    after_more(3);
+    assert!(TcpStream::connect(address).is_err(), "no port is left");
+    ends.truncate(40);
+    after_more(3);
+    drop(watch.stdin.take());
+    assert_eq!(watch.wait().unwrap().code(), Some(1), "used up before is used up");
+    let verdict: Value = serde_json::from_str(read().lines().last().unwrap()).unwrap();
+    let [ports] = &verdict["standing"].as_array().unwrap()[..] else { panic!("{verdict:#}") };
+    assert_eq!((&ports["limit"], &ports["subject"]), (&"local ports".into(), &"127.0.0.1:30000 from 127.0.0.1".into()));
+    assert!(ports["eased_at_milliseconds"].as_u64() > Some(0) && ports["hit_at_milliseconds"].is_null(), "{ports:#}");
+    let text = read();
+    assert!(!text.contains("every destination"), "these were not bound first: {text}");
 }
 
 fn the_last_descriptor_names_the_process(scene: &Scene) {
