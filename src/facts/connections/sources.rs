@@ -63,9 +63,9 @@ impl Held {
     fn taken(&self, from: IpAddr, destinations: &[&[(u16, bool)]], drawing: Drawing, even_first: bool) -> Taken {
         // Of each port: toward how many destinations, and whether anything but TIME_WAIT holds it.
         let mut ports: BTreeMap<u16, (usize, bool)> = BTreeMap::new();
-        // Those toward destinations that would not have made connect() turn to the other parity.
-        let mut unhurried = BTreeSet::new();
-        for sockets in destinations {
+        // Those toward destinations that would not have made connect() turn to the other parity, and the last of these.
+        let mut unhurried: BTreeMap<u16, usize> = BTreeMap::new();
+        for (at, sockets) in destinations.iter().enumerate() {
             let mut toward: BTreeMap<u16, bool> = BTreeMap::new();
             for &(port, waits) in *sockets {
                 *toward.entry(port).or_default() |= !waits;
@@ -76,7 +76,7 @@ impl Held {
                 *destinations += 1;
                 *lived |= lives;
                 if few {
-                    unhurried.insert(port);
+                    unhurried.insert(port, at);
                 }
             }
         }
@@ -91,10 +91,13 @@ impl Held {
         }
         let once = |port: &&u16| ports.get(*port).is_some_and(|(destinations, _)| *destinations == 1);
         let told = if even_first {
-            let other: Vec<&u16> = unhurried.iter().filter(|port| port.wrapping_sub(drawing.first) % 2 == 1).collect();
-            let alone = other.iter().copied().filter(once).count();
+            let other: Vec<&u16> = unhurried.keys().filter(|port| port.wrapping_sub(drawing.first) % 2 == 1).collect();
+            let lonely: Vec<&u16> = other.iter().copied().filter(once).collect();
+            let alone = lonely.len();
+            // Toward one destination they may be what is left of a time when connect() had used up those of its parity.
+            let spread = lonely.iter().filter_map(|port| unhurried.get(port)).collect::<BTreeSet<_>>().len() > 1;
             // One in ten: beside sockets that are bound first there may be others.
-            let bound = alone >= FEW && alone * 10 >= unhurried.len() && alone * 10 >= other.len() * 9;
+            let bound = spread && alone >= FEW && alone * 10 >= unhurried.len() && alone * 10 >= other.len() * 9;
             if bound { Told::BoundFirst } else { Told::Connected }
         } else if ports.keys().filter(once).count() * 10 >= ports.len() * 9 {
             Told::Untold
