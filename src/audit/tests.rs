@@ -1,7 +1,7 @@
 use super::*;
 use crate::host::{Answer, Ask, Query, Recorder, Refusal};
 use crate::model::catalogue::Catalogue;
-use crate::model::fact::Value;
+use crate::model::fact::{Cause, Gap, Value};
 use crate::model::place::Place;
 use crate::model::workload::Role;
 
@@ -84,6 +84,8 @@ fn a_line_with_a_rule_of_its_own_is_told_once() {
         facts.put(format!("boot[{key}].idle"), text("Linux took it out"), "/etc/sysctl.d/a.conf:1");
         facts.put(format!("boot[{key}].mend"), text("take it out"), "/etc/sysctl.d/a.conf:1");
     }
+    facts.put("sysctl.net.ipv4.tcp_tw_recycle", Err(Gap::new(Cause::Absent, "this kernel has none")), "");
+    facts::derive(&mut facts);
     let rules = RuleSet::built_in();
     let (place, catalogue) = (Place::plain_host(), Catalogue::EMPTY);
     let context = Context { facts: &facts, place: &place, catalogue, role: Role::Server };

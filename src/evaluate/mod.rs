@@ -5,7 +5,7 @@ mod evidence;
 mod example;
 mod owner;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use example::{Verdict, run as run_example};
 
@@ -38,10 +38,12 @@ pub struct Context<'a> {
 /// Judges every rule, worst outcome first, then by id and subject.
 pub fn evaluate<'a>(rules: impl Iterator<Item = &'a Rule>, context: Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::with_capacity(64);
+    let mut removed = BTreeMap::new();
     for rule in rules {
         judge(rule, context, &mut findings);
+        removed.extend(rule.fix.remove.map(|name| (name, rule.id)));
     }
-    tell_once_of_a_line(&mut findings);
+    tell_once_of_a_line(&mut findings, &removed);
     findings.sort_unstable_by(|a: &Finding, b| {
         let rank = |finding: &Finding| std::cmp::Reverse(finding.outcome);
         rank(a).cmp(&rank(b)).then_with(|| a.rule.cmp(b.rule)).then_with(|| a.subject.cmp(&b.subject))
@@ -51,14 +53,13 @@ pub fn evaluate<'a>(rules: impl Iterator<Item = &'a Rule>, context: Context<'_>)
 
 /// A line of a boot file that a rule of its own speaks of is told there: the rule about any line that sets nothing would say
 /// the same again.
-fn tell_once_of_a_line(findings: &mut [Finding]) {
+fn tell_once_of_a_line(findings: &mut [Finding], removed: &BTreeMap<&str, &'static str>) {
     const IDLE: &str = "].idle";
     let speaks = |finding: &&Finding| matches!(finding.outcome, Outcome::Warn | Outcome::Fail);
-    let key = |finding: &Finding, end| Some(finding.fact.strip_prefix("boot[")?.strip_suffix(end)?.to_owned());
-    let own = |finding: &Finding| finding.subject.is_none().then(|| Some((key(finding, "].value")?, finding.rule)));
-    let told: BTreeMap<String, &str> = findings.iter().filter(speaks).filter_map(own).flatten().rev().collect();
+    let speaking: BTreeSet<&str> = findings.iter().filter(speaks).map(|finding| finding.rule).collect();
     for finding in findings.iter_mut().filter(|finding| finding.fact.ends_with(IDLE)) {
-        if let Some(rule) = finding.subject.as_ref().and_then(|subject| told.get(subject)) {
+        let own = finding.subject.as_deref().and_then(|subject| removed.get(subject));
+        if let Some(rule) = own.filter(|rule| speaking.contains(*rule)) {
             finding.outcome = Outcome::NotApplicable;
             finding.reason = format!("{rule} speaks of this line");
         }

@@ -131,7 +131,7 @@ pub fn actions(rule: &Rule, finding: &Finding, wishes: &Wishes, situation: Situa
     if let Some(fix) = &rule.fix.nofile {
         actions.extend(nofile::action(rule, fix, situation));
     }
-    if let Some(name) = rule.fix.remove {
+    if let Some(name) = rule.fix.remove.filter(|_| actions.is_empty()) {
         actions.extend(removal(rule, name, situation));
     }
     if let Some(ndots) = rule.fix.ndots.filter(|_| matches!(situation.place.kind, Kind::Pod | Kind::HostNetworkPod)) {

@@ -18,6 +18,10 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
         return Ok(None);
     }
     let live = situation.facts.value(&format!("sysctl.{}", fix.name));
+    // What kernels of today no longer have is written only where it is seen to be.
+    if live.is_err() && known::removed_in(fix.name).is_some() {
+        return Ok(None);
+    }
     let new = match &fix.change {
         Change::Raise(bound) => {
             let wanted = bound.amount(situation.facts, subject)?;
@@ -160,6 +164,16 @@ mod tests {
             let fix = SysctlFix { name: "net.ipv4.ip_local_port_range", change, bytes_each: None };
             assert!(changed(&fix, None, situation).is_err());
         }
+    }
+
+    #[test]
+    fn what_a_kernel_may_have_lost_is_switched_off_where_it_is_seen() {
+        const NAME: &str = "net.ipv4.tcp_tw_recycle";
+        assert_eq!(after(Change::Set(Value::Number(0)), NAME, Value::Number(1), &[]), Some(Value::Number(0)));
+        let (facts, place, catalogue) = (Facts::default(), Place::plain_host(), Catalogue::default());
+        let fix = SysctlFix { name: NAME, change: Change::Set(Value::Number(0)), bytes_each: None };
+        let unseen = changed(&fix, None, Situation { facts: &facts, place: &place, catalogue: &catalogue });
+        assert_eq!(unseen, Ok(None));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! What follows from TCP's own settings and counters.
 
 use super::{Formula, entry, nth};
-use crate::model::fact::{Scope, Unit, Value};
+use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+use crate::model::facts::Facts;
+use crate::model::sysctl::known;
+use crate::model::version::Version;
 
 pub(super) const TCP_MEM: &str = "sysctl.net.ipv4.tcp_mem";
 const KEEPALIVE: [&str; 3] = [
@@ -10,7 +13,38 @@ const KEEPALIVE: [&str; 3] = [
     "sysctl.net.ipv4.tcp_keepalive_probes",
 ];
 
+const TW_RECYCLE: &str = "net.ipv4.tcp_tw_recycle";
+const TW_RECYCLE_LIVE: &str = "sysctl.net.ipv4.tcp_tw_recycle";
+const TW_RECYCLE_BOOT: &str = "boot[net.ipv4.tcp_tw_recycle].value";
+
+/// What is in force now counts before what a boot file says. That no file sets it tells nothing of a kernel that still has
+/// it and was not asked.
+fn tw_recycle(facts: &Facts) -> Reading {
+    let kernel = facts.text("kernel.release").and_then(|release| release.parse::<Version>().ok());
+    let kept = !kernel.is_some_and(|kernel| known::removed_in(TW_RECYCLE).is_some_and(|gone| kernel >= gone));
+    let boot = facts.value(TW_RECYCLE_BOOT);
+    match (facts.number(TW_RECYCLE_LIVE), boot) {
+        (Ok(live), _) if live != 0 => Ok(Value::Text(format!("{live}, in force now"))),
+        (Ok(_), Ok(Value::Number(0))) => Err(Gap::new(Cause::Absent, "it is 0, now and at boot")),
+        (Err(gap), Err(_)) if kept && gap.cause != Cause::Absent => Err(gap),
+        (_, Err(gap)) => Err(gap),
+        (Ok(_), Ok(boot)) => Ok(Value::Text(format!("{}, from the next boot on", boot.plain()))),
+        (Err(_), Ok(boot)) => Ok(Value::Text(format!("{}, in a boot file", boot.plain()))),
+    }
+}
+
 pub(super) const FORMULAS: &[Formula] = &[
+    Formula {
+        entry: entry(
+            "tw_recycle",
+            Unit::Text,
+            Scope::Host,
+            "net.ipv4.tcp_tw_recycle, and the boot files",
+            "what switches tcp_tw_recycle on, now or at boot",
+        ),
+        needs: &[TW_RECYCLE_LIVE, TW_RECYCLE_BOOT, "kernel.release"],
+        compute: |facts, _| tw_recycle(facts),
+    },
     Formula {
         entry: entry(
             "tcp_mem.pressure",
