@@ -8,7 +8,15 @@ use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
 
 const KUBELET: &str = "/var/lib/kubelet";
-pub(super) const PODS: &str = "/var/lib/kubelet/pods";
+const PODS: &str = "/var/lib/kubelet/pods";
+/// Where distributions of Kubernetes that start the kubelet within a program of their own keep what it works with: K3s, RKE2,
+/// k0s, MicroK8s.
+const AGENTS: [&str; 4] = [
+    "/var/lib/rancher/k3s/agent",
+    "/var/lib/rancher/rke2/agent",
+    "/var/lib/k0s/kubelet",
+    "/var/snap/microk8s/common/var/lib/kubelet",
+];
 /// On every machine.
 const STATE: &str = "/var/lib";
 /// Where a sosreport keeps the list of processes.
@@ -126,10 +134,22 @@ fn read(gather: &mut Gather<'_>) {
     gather.put("sign.procsys_writable", yes_no(writable), format!("faccessat {PROBE}"));
 }
 
+/// Whether this is seen to be a node of Kubernetes.
+pub(super) fn is_node(host: &dyn Host) -> bool {
+    kubelet(host).0 == Ok(true)
+}
+
 /// Whether the kubelet keeps pods here, and what told. Its folder is often closed to all but root, and then only that it
 /// is there can be seen.
 fn kubelet(host: &dyn Host) -> (Result<bool, Gap>, &'static str) {
-    match host.exists(PODS) {
+    let folder = match host.exists(PODS) {
+        Ok(true) => return (Ok(true), PODS),
+        other => other,
+    };
+    if let Some(agent) = AGENTS.into_iter().find(|agent| host.exists(agent) == Ok(true)) {
+        return (Ok(true), agent);
+    }
+    match folder {
         // A part of a machine: its list of processes may tell, and that a folder is missing does not.
         Ok(false) if host.exists(STATE) == Ok(false) => match host.read(PS) {
             Ok(bytes) if text(&bytes).lines().any(runs_kubelet) => (Ok(true), PS),
@@ -190,6 +210,30 @@ mod tests {
     #[test]
     fn a_kubelet_folder_closed_to_this_user_is_a_kubelet() {
         assert_eq!(kubelet(&Closed), (Ok(true), KUBELET));
+    }
+
+    /// A machine with one folder below /var/lib that tells.
+    struct Holds(&'static str);
+
+    impl Host for Holds {
+        fn ask(&self, query: Query<'_>) -> crate::host::Answer {
+            match query.of == self.0 || query.of == STATE {
+                true => Ok(Vec::new()),
+                false => Err(Refusal::Errno(2)),
+            }
+        }
+
+        fn source(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_kubelet_inside_of_another_program_is_one() {
+        for agent in AGENTS {
+            assert_eq!(kubelet(&Holds(agent)), (Ok(true), agent));
+        }
+        assert_eq!(kubelet(&Holds("/var/lib/rancher")).0, Ok(false));
     }
 
     /// A few files of a machine, as a collection of them holds.

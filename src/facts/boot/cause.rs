@@ -1,7 +1,7 @@
 //! Why a line of a boot file has no effect, and what to do about it.
 
 use super::super::kernel::{ONLINE, cpu_list};
-use super::super::signs::PODS;
+use super::super::signs::is_node;
 use super::super::{Gather, text, tuned};
 use super::files::{RUNNING, reader};
 use super::lines::Reader;
@@ -210,7 +210,7 @@ fn is_what_the_module_brings(gather: &Gather<'_>, name: &str, live: &Value) -> b
 /// How kube-proxy comes to a value, on a node of Kubernetes where it does.
 fn wrote_by_kube_proxy(gather: &Gather<'_>, name: &str, live: &Value) -> Option<String> {
     kube_proxy::key(name)?;
-    if !gather.host.exists(PODS).is_ok_and(|is_node| is_node) {
+    if !is_node(gather.host) {
         return None;
     }
     let cpus = gather.host.read(ONLINE).ok().and_then(|bytes| cpu_list(ONLINE, &bytes).ok()?.limit());
