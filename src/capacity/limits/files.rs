@@ -1,7 +1,7 @@
 //! Open files.
 
 use super::{Have, Limit, Most, UNTOLD, n, sockets};
-use crate::model::fact::Unit;
+use crate::model::fact::{Cause, Gap, Unit};
 use crate::model::sizing::{Amount, Per};
 use crate::model::traffic::Traffic;
 use crate::model::workload::SPARE_FILES as SPARE;
@@ -16,7 +16,18 @@ pub(super) const LIMITS: &[Limit] = &[
         unit: Unit::Count,
         rule: Some("files/nofile-soft"),
         need: of_process,
-        have: Have::Fact("serving.nofile.soft"),
+        have: Have::IfAny(
+            |facts| {
+                let soft = "serving.nofile.soft";
+                match (facts.number("serving.files"), facts.number(soft)) {
+                    (Ok(0), _) => Err(Gap::new(Cause::Absent, "it is that of each process alone")),
+                    // That it could not be found is no proof that there is none.
+                    (_, Err(gap)) if gap.cause == Cause::Absent => Err(Gap::new(Cause::Unsupported, gap.why)),
+                    (_, number) => Ok((number?.unsigned_abs(), soft.to_owned())),
+                }
+            },
+            "this program starts a process for each connection, so its own limit holds none of them",
+        ),
         most: Most::Number(NR_OPEN),
         change: "LimitNOFILE= of the unit, --ulimit nofile of the container, or the program raises its soft limit to the hard one",
         ..UNTOLD

@@ -9,7 +9,8 @@ use crate::model::facts::{Facts, humane};
 
 /// Programs that start a process for each connection or hand the listening socket on: their own limit binds no load. By
 /// their command names; a star stands for any ending.
-const OF_ONE_EACH: [&str; 8] = ["sshd*", "systemd", "inetd*", "xinetd", "postgres*", "smbd*", "dropbear", "vsftpd"];
+const OF_ONE_EACH: [&str; 9] =
+    ["sshd*", "systemd", "inetd*", "xinetd", "postgres*", "smbd*", "dropbear", "vsftpd", "php-fpm*"];
 
 const NAME_IT: &str = "its limits are those of the service and not of the shell that started tunecheck: name it with --unit, \
                        --name or --pid";
@@ -72,21 +73,40 @@ pub(super) const FORMULAS: &[Formula] = &[
         entry: of_process(
             "serving.files_at_least",
             Unit::Count,
-            "workload.files_at_least, 0 where no declared port says that the process carries the load; more than its limit where 95 % of that are open",
+            "workload.files_at_least, 0 where no declared port says that the process carries the load, or it starts one for each connection; more than its limit where 95 % of that are open",
             "files without which this process does not carry the load",
         ),
-        needs: &["serving.nofile.soft", "serving.fds", "process.meant", INODE, SOFT, HARD],
+        needs: &["serving.nofile.soft", "serving.fds", "process.meant", "process.name", INODE, SOFT, HARD],
         compute: |facts, _| {
             let declared =
                 |subject: &str| facts.ports("workload.ports").is_ok_and(|ports| is_declared(facts, subject, ports));
             let load = match least(facts)? {
                 Some(subject) if !declared(&subject) => 0,
+                None if hands_on(facts) => 0,
                 _ => facts.number("workload.files_at_least")?,
             };
             Ok(Value::Number(load.max(used_up(facts).map_or(0, |limit| limit.saturating_add(1)))))
         },
     },
+    Formula {
+        entry: of_process(
+            "serving.files",
+            Unit::Count,
+            "workload.files, 0 where the audited process starts one for each connection",
+            "files that are recommended for this process",
+        ),
+        needs: &["process.meant", "process.name"],
+        compute: |facts, _| match is_audited(facts) && hands_on(facts) {
+            true => Ok(Value::Number(0)),
+            false => facts.value("workload.files").cloned(),
+        },
+    },
 ];
+
+/// Whether the audited process starts another one for each connection, so that its own limit holds none of them.
+fn hands_on(facts: &Facts) -> bool {
+    facts.text("process.name").is_some_and(serves_one_each)
+}
 
 /// The limit of the process that carries the load, where it is used up, as files/fds judges it. Who holds more than its limit
 /// lowered that on purpose, to open nothing more.
@@ -152,7 +172,13 @@ fn least(facts: &Facts) -> Result<Option<String>, Gap> {
 
 /// Whether a program, as `NAME PID`, serves each connection by a process of its own.
 fn serves_one_each(owner: &str) -> bool {
-    let name = owner.rsplit_once(' ').map_or(owner, |(name, _)| name);
+    // The owner of a listener ends with its pid, the audited process begins with it.
+    let is_pid = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match (owner.split_once(' '), owner.rsplit_once(' ')) {
+        (Some((pid, name)), _) if is_pid(pid) => name,
+        (_, Some((name, pid))) if is_pid(pid) => name,
+        _ => owner,
+    };
     OF_ONE_EACH.iter().any(|known| match known.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == *known,
@@ -266,6 +292,25 @@ mod tests {
         assert_eq!(needs(1024, 1024), 1025);
         assert_eq!(needs(100_000, 95_000), 100_001);
         assert_eq!(needs(1, 9), 266, "who holds more than its limit lowered that on purpose");
+    }
+
+    #[test]
+    fn the_limit_of_a_process_that_starts_one_for_each_connection_holds_none_of_them() {
+        let needs = |name: &str, open: i128| {
+            let mut facts = Facts::default();
+            for (key, number) in [("process.meant", 1), ("limit.nofile.soft", 1024), ("process.fds", open)] {
+                facts.put(key, Ok(Value::Number(number)), "");
+            }
+            facts.put("process.name", Ok(Value::Text(name.into())), "");
+            crate::facts::declare(&mut facts, &load(&[5432]));
+            derive(&mut facts);
+            (facts.number("serving.files_at_least").unwrap(), facts.number("serving.files").unwrap())
+        };
+        for name in ["812 postgres", "postgres 812", "1 sshd", "77 php-fpm8.2"] {
+            assert_eq!(needs(name, 9), (0, 0), "{name}");
+        }
+        assert_eq!(needs("812 gateway", 9), (6256, 65_535));
+        assert_eq!(needs("812 postgres", 1024).0, 1025, "what is used up is used up");
     }
 
     #[test]
