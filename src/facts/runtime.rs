@@ -153,6 +153,7 @@ fn fact(name: &str, wanted: &str, signs: &Signs, told: &Told) -> Reading {
             workers => Ok(Value::Number(workers)),
         },
         "haproxy.maxconn" => told.number(&["maxconn"]),
+        "haproxy.parts" | "php-fpm.parts" => told.all("part"),
         "redis.maxclients" => told.number_or(&["maxclients"], 10_000),
         "postgres.max_connections" => told.number_or(&["max_connections"], 100),
         "postgres.reserved" => {

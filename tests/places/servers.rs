@@ -28,7 +28,7 @@ macro_rules! places {
 }
 
 places! {
-    haproxy_is_judged_by_its_global_maxconn: "haproxy";
+    haproxy_is_judged_by_the_maxconn_of_what_serves_the_port: "haproxy";
     redis_says_what_it_takes_where_its_configuration_is_found: "redis-server";
     the_children_of_all_pools_of_php_fpm_count: "php-fpm8.2";
     pgbouncer_cannot_take_more_clients_than_files: "pgbouncer";
@@ -62,21 +62,30 @@ fn outcome(finding: &Value) -> (&Value, &Value) {
     (&finding["outcome"], &finding["now"])
 }
 
-fn haproxy_is_judged_by_its_global_maxconn(scene: &Scene) {
-    let conf = |global: &str| {
+fn haproxy_is_judged_by_the_maxconn_of_what_serves_the_port(scene: &Scene) {
+    let conf = |global: &str, own: &str| {
         format!(
             "global\n  {global}\ndefaults\n  mode tcp\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n\
-             listen web\n  maxconn 7\n  bind 127.0.0.1:1099\n  server one 127.0.0.1:1\n"
+             listen web\n  {own}\n  bind 127.0.0.1:1099\n  server one 127.0.0.1:1\n"
         )
     };
-    for (global, expected) in
-        [("maxconn 4000", ("fail", Some(4000))), ("log 127.0.0.1 local0", ("not-applicable", None))]
-    {
+    const NONE: &str = "option dontlognull";
+    for (global, own, expected) in [
+        ("maxconn 4000", NONE, ("fail", Some(4000))),
+        ("log 127.0.0.1 local0", NONE, ("not-applicable", None)),
+        ("maxconn 9000", "maxconn 7", ("fail", Some(7))),
+        ("maxconn 9000", "maxconn 8000", ("pass", Some(8000))),
+    ] {
         let mut command = program("haproxy");
-        command.arg("-f").arg(file(scene, "haproxy.cfg", &conf(global)));
+        let global = format!("{global}\n  no strict-limits");
+        command.arg("-f").arg(file(scene, "haproxy.cfg", &conf(&global, own)));
         let haproxy = serving(command, 1099);
-        let finding = finding(scene, &haproxy, "runtime/haproxy-maxconn");
-        assert_eq!((finding["outcome"].as_str().unwrap(), finding["now"].as_u64()), expected);
+        for ports in [&[][..], &["--port", "1099"]] {
+            let mut audit = scene.tunecheck();
+            audit.args(["--format", "json", "--pid", &haproxy.0.id().to_string()]).args(ports);
+            let finding = Run::of(audit).report().finding("runtime/haproxy-maxconn").clone();
+            assert_eq!((finding["outcome"].as_str().unwrap(), finding["now"].as_u64()), expected, "{ports:?}");
+        }
     }
 }
 

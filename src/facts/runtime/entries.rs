@@ -93,6 +93,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..entry("runtime.haproxy.maxconn", Unit::Count, "connections of the process, maxconn in section global")
     },
     Entry {
+        read: "haproxy.cfg",
+        document: "https://docs.haproxy.org/3.2/configuration.html#4-maxconn",
+        ..entry("runtime.haproxy.parts", Unit::Text, "frontends: the ports of each and its own maxconn, PORTS=NUMBER")
+    },
+    Entry {
         read: "redis.conf",
         document: "https://redis.io/docs/latest/develop/reference/clients/",
         ..entry("runtime.redis.maxclients", Unit::Count, "clients, 10000 unless it is set")
@@ -116,6 +121,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         read: "php-fpm.conf",
         document: "https://www.php.net/manual/en/install.fpm.configuration.php",
         ..entry("runtime.php-fpm.max_children", Unit::Count, "processes of all pools, pm.max_children")
+    },
+    Entry {
+        read: "php-fpm.conf",
+        document: "https://www.php.net/manual/en/install.fpm.configuration.php",
+        ..entry("runtime.php-fpm.parts", Unit::Text, "pools: the port of each and its processes, PORT=NUMBER")
     },
     Entry {
         document: "https://docs.gunicorn.org/en/stable/settings.html",

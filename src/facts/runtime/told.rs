@@ -64,6 +64,16 @@ impl Told {
         }
     }
 
+    /// Every value of an option, a blank between them.
+    pub(super) fn all(&self, name: &str) -> Reading {
+        let of_name = self.options.iter().filter(|(option, _)| option == name);
+        let values: Vec<&str> = of_name.map(|(_, value)| value.as_str()).collect();
+        match &self.hidden {
+            Some(gap) => Err(gap.clone()),
+            None => Ok(Value::Text(values.join(" "))),
+        }
+    }
+
     /// The sum of a number that each of several parts sets.
     pub(super) fn sum(&self, name: &str) -> Reading {
         let of_name = self.options.iter().filter(|(option, _)| option == name);

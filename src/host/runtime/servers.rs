@@ -3,10 +3,12 @@
 //! What is found is looked at below the root of the process, and nothing but the listed keys leaves this module.
 
 mod command_line;
+mod parts;
 
 use super::super::below::Below;
 use super::super::{Answer, Ask, Query, Refusal};
 use super::options::line;
+use self::parts::Defaults;
 use crate::model::bounds;
 
 /// The one key that may name a file that is not there.
@@ -94,7 +96,7 @@ pub(super) fn answer(pid: u32, name: &str) -> Answer {
         return Err(Refusal::Unsupported(format!("no configuration of {name} is read")));
     };
     let root = Below::process(pid)?;
-    let mut reading = Reading { server, root, lines: String::new(), files: 0 };
+    let mut reading = Reading { server, root, lines: String::new(), files: 0, defaults: Defaults::default() };
     for file in (server.files)(pid)? {
         reading.file(&file)?;
     }
@@ -110,6 +112,7 @@ struct Reading {
     root: Below,
     lines: String,
     files: usize,
+    defaults: Defaults,
 }
 
 impl Reading {
@@ -129,7 +132,18 @@ impl Reading {
             bytes.truncate(bounds::SERVER_FILE.count());
         }
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        for (section, key, value) in pairs(&String::from_utf8_lossy(&bytes), self.server.sections) {
+        let text = String::from_utf8_lossy(&bytes);
+        let pairs = pairs(&text, self.server.sections);
+        let parts = match self.server.name {
+            "haproxy" => parts::frontends(&text, &mut self.defaults),
+            "php-fpm" => parts::pools(pairs.iter()),
+            _ => Vec::new(),
+        };
+        for part in parts {
+            // Ports, commas and numbers: no value of the file as it stands there.
+            self.lines.push_str(&format!("conf part {part}\n"));
+        }
+        for (section, key, value) in pairs {
             if self.server.keys.iter().any(|(asked, of)| *asked == key && (of.is_empty() || *of == section)) {
                 line(&mut self.lines, "conf", key, value);
             }
@@ -265,7 +279,7 @@ mod tests {
         }
         let server = SERVERS.iter().find(|server| server.name == name).unwrap();
         let root = Below::root(folder.to_str().unwrap()).unwrap();
-        let mut reading = Reading { server, root, lines: String::new(), files: 0 };
+        let mut reading = Reading { server, root, lines: String::new(), files: 0, defaults: Defaults::default() };
         reading.file(&format!("/{}", files[0].0)).unwrap();
         std::fs::remove_dir_all(folder).unwrap();
         reading.lines
