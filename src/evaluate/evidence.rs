@@ -9,6 +9,11 @@ use crate::model::place::Netns;
 use crate::model::rule::{Evidence, Rule};
 use crate::model::window::Window;
 
+/// A counter that is judged, of itself.
+const IN_ALL: &str = "in all";
+/// Where its beginning is not known.
+const IN_TOTAL: &str = ", in total";
+
 /// The rule's evidence, read.
 pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -> Vec<Proof> {
     let proof = |evidence: &Evidence| {
@@ -17,9 +22,11 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
         let entry = context.catalogue.find(&fact);
         let since = match evidence.plain {
             true => "",
+            // Each network namespace counts for itself; the first one's begin with the module.
             false
-                if fact.starts_with("conntrack.stat.")
-                    || ["conntrack.full_drops", "conntrack.chain_too_long"].contains(&&*fact) =>
+                if context.place.netns == Netns::Init
+                    && (fact.starts_with("conntrack.stat.")
+                        || ["conntrack.full_drops", "conntrack.chain_too_long"].contains(&&*fact)) =>
             {
                 ", since nf_conntrack was loaded"
             }
@@ -28,6 +35,8 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
             false if fact.starts_with("listeners.") => "",
             false => since(entry.map(|entry| entry.scope), context),
         };
+        // One of the two says it.
+        let since = if evidence.says == IN_ALL && since == IN_TOTAL { "" } else { since };
         let unit = entry.map_or(Unit::Count, |entry| entry.unit);
         let rise = if evidence.plain { None } else { context.facts.rise(&fact) };
         let says = match (&value, context.facts.value(&fact)) {
@@ -53,7 +62,7 @@ pub(super) fn gather(rule: &Rule, context: Context<'_>, subject: Option<&str>) -
     // A counter that is judged says of itself since when it counts.
     let Check::NotRising { seldom, .. } = &rule.check else { return rule.evidence.iter().map(proof).collect() };
     let judged =
-        Evidence { fact: rule.fact, says: "in all", fails: false, rising_fails: false, warns: false, plain: false };
+        Evidence { fact: rule.fact, says: IN_ALL, fails: false, rising_fails: false, warns: false, plain: false };
     let mut proofs: Vec<Proof> = rule.evidence.iter().chain([&judged]).map(proof).collect();
     let traffic = seldom.as_ref().and_then(|seldom| Some((seldom, context.facts.number(seldom.of).ok()?)));
     if let (Some(last), Some((seldom, traffic))) = (proofs.last_mut().filter(|last| last.value.is_ok()), traffic) {
@@ -80,7 +89,7 @@ fn since(scope: Option<Scope>, context: Context<'_>) -> &'static str {
         (Some(Scope::Cgroup), _) => ", since this cgroup began",
         (Some(Scope::Host), _) | (_, Netns::Init) => ", since boot",
         (_, Netns::Child) => ", since this network namespace began",
-        (_, Netns::Unknown) => ", in total",
+        (_, Netns::Unknown) => IN_TOTAL,
     }
 }
 

@@ -39,7 +39,9 @@ pub(super) const SOURCE: Source = Source {
         entry("netstat.TcpExt.*", NETSTAT, "any other TCP counter, by its name in the header"),
         entry("netstat.IpExt.*", NETSTAT, "IP counters, by their names in the header"),
         entry("netstat.Tcp.*", SNMP, "TCP counters of RFC 4022, by their names in the header"),
+        entry("netstat.Ip.*", SNMP, "IPv4 counters, by their names in the header"),
         entry("netstat.Udp.*", SNMP, "UDP counters over IPv4, by their names in the header"),
+        entry("netstat.Ip6.*", SNMP6, "IPv6 counters, by their names in the file"),
         entry("netstat.Udp6.*", SNMP6, "UDP counters over IPv6, by their names in the file"),
     ],
 };
@@ -49,7 +51,9 @@ fn read(gather: &mut Gather<'_>) {
         ("netstat.TcpExt", NETSTAT),
         ("netstat.IpExt", NETSTAT),
         ("netstat.Tcp", SNMP),
+        ("netstat.Ip", SNMP),
         ("netstat.Udp", SNMP),
+        ("netstat.Ip6", SNMP6),
         ("netstat.Udp6", SNMP6),
     ] {
         let protocol = family.strip_prefix("netstat.").unwrap_or(family);

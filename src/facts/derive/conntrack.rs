@@ -28,11 +28,12 @@ pub(super) const FORMULAS: &[Formula] = &[
             "conntrack.count",
             "tracked connections, where this namespace tracks any",
         ),
-        needs: &["conntrack.count"],
+        needs: &["conntrack.count", DROP, INSERT_FAILED, "conntrack.stat.invalid", "conntrack.stat.early_drop"],
         compute: |facts, _| match facts.number("conntrack.count")? {
-            0 if is_child_netns(facts) => Err(Gap::new(
+            // A rule that asks for tracking leaves no other trace before the first packet meets it.
+            0 if is_child_netns(facts) && !has_tracked(facts) => Err(Gap::new(
                 Cause::NotVisibleHere,
-                "this network namespace tracks nothing itself; the node's table is visible in the node's network namespace",
+                "nothing is tracked in this network namespace now, and no counter shows that anything was; what its packets meet outside of it is tracked in the node's network namespace",
             )),
             count => Ok(Value::Number(count)),
         },
@@ -86,6 +87,12 @@ pub(super) const FORMULAS: &[Formula] = &[
         },
     },
 ];
+
+/// Whether a counter shows that this network namespace tracks, even where its table is empty now.
+fn has_tracked(facts: &Facts) -> bool {
+    let counters = [DROP, INSERT_FAILED, "conntrack.stat.invalid", "conntrack.stat.early_drop"];
+    counters.iter().any(|name| facts.number(name).is_ok_and(|count| count > 0))
+}
 
 /// Drops for want of room among all drops. Each lost clash counts as dropped and as failed; an overlong chain and a dying
 /// entry count as failed alone.
@@ -170,6 +177,23 @@ mod tests {
         }
         assert_eq!(full("9.0.0", 100, 100, None), Err(Cause::Unsupported));
         assert_eq!(full("9.0.0", 100, 0, None), Ok(100));
+    }
+
+    #[test]
+    fn an_empty_table_is_no_proof_that_nothing_is_tracked() {
+        let used = |child: bool, invalid: i128| {
+            let mut facts = Facts::default();
+            let numbers =
+                [("conntrack.count", 0), ("namespace.net.init", (!child).into()), ("conntrack.stat.invalid", invalid)];
+            for (name, number) in numbers {
+                facts.put(name, Ok(Value::Number(number)), "");
+            }
+            derive(&mut facts);
+            facts.number("conntrack.used")
+        };
+        let gap = used(true, 0).unwrap_err();
+        assert!(gap.cause == Cause::NotVisibleHere && gap.why.contains("now"), "{gap}");
+        assert_eq!((used(true, 3), used(false, 0)), (Ok(0), Ok(0)));
     }
 
     #[test]

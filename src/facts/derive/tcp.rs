@@ -69,6 +69,23 @@ pub(super) const FORMULAS: &[Formula] = &[
     },
     Formula {
         entry: entry(
+            "ip.received",
+            Unit::Count,
+            Scope::Netns,
+            "netstat.Ip.InReceives + netstat.Ip6.InReceives",
+            "packets that came in, from loopback too",
+        ),
+        needs: &["netstat.Ip.InReceives", "netstat.Ip6.InReceives"],
+        compute: |facts, _| {
+            let of_ipv6 = match facts.number("netstat.Ip6.InReceives") {
+                Err(gap) if gap.cause == Cause::Absent => 0,
+                other => other?,
+            };
+            Ok(Value::Number(facts.number("netstat.Ip.InReceives")?.saturating_add(of_ipv6)))
+        },
+    },
+    Formula {
+        entry: entry(
             "tcp.opened",
             Unit::Count,
             Scope::Netns,
