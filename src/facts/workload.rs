@@ -113,6 +113,14 @@ pub fn declare(facts: &mut Facts, workload: &Workload) {
     silent_ports(facts, &workload);
 }
 
+/// Why a declared port without a listener has no accept queue.
+fn silent(facts: &Facts, port: u16) -> Gap {
+    match facts.ports("udp.ports").is_ok_and(|ports| ports.contains(port)) {
+        true => Gap::new(Cause::Absent, format!("declared port {port} is one of UDP here, which has no accept queue")),
+        false => Gap::new(Cause::Unsupported, format!("nothing listens on declared port {port} here")),
+    }
+}
+
 /// A declared port without a listener is a subject of its own: nothing can be said of its backlog, and saying nothing
 /// would read as if it were fine.
 fn silent_ports(facts: &mut Facts, workload: &Workload) {
@@ -123,7 +131,7 @@ fn silent_ports(facts: &mut Facts, workload: &Workload) {
     let listening: Vec<i128> =
         subjects.iter().filter_map(|subject| facts.number(&format!("listener[{subject}].port")).ok()).collect();
     for port in workload.ports.iter().filter(|&&port| !listening.contains(&port.into())) {
-        let gap = Gap::new(Cause::Unsupported, format!("nothing listens on declared port {port} here"));
+        let gap = silent(facts, *port);
         for key in ["backlog", "drops"] {
             facts.put(format!("listener[*:{port}].{key}"), Err(gap.clone()), "sock_diag");
         }

@@ -76,7 +76,10 @@ fn queue(facts: &Facts, traffic: &Traffic) -> Option<Found> {
             groups.entry(address_of(subject)).or_default().push(subject);
         }
         if groups.is_empty() {
-            let none = || Gap::new(Cause::Unsupported, format!("nothing listens on declared port {port} here"));
+            let none = || match facts.ports("udp.ports").is_ok_and(|ports| ports.contains(port)) {
+                true => Gap::new(Cause::Absent, format!("declared port {port} is one of UDP here: no accept queue")),
+                false => Gap::new(Cause::Unsupported, format!("nothing listens on declared port {port} here")),
+            };
             return Some(Err(facts.value("listeners.count").err().unwrap_or_else(none)));
         }
         for (address, group) in groups {

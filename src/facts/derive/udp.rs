@@ -1,14 +1,36 @@
 //! UDP: whether HTTP/3 is served, and which socket buffers a server may have for it.
 
 use super::{Formula, entry};
-use crate::model::fact::{Scope, Unit, Value};
+use crate::model::fact::{Cause, Scope, Unit, Value};
 use crate::model::ports::Ports;
 
 /// Where HTTP/3 is served unless a service says otherwise (RFC 9114, section 3.1.2).
 const HTTPS: u16 = 443;
 const BUFFERS: [&str; 2] = ["sysctl.net.core.rmem_max", "sysctl.net.core.wmem_max"];
 
+/// What programs got, and what was lost on the way to them: a datagram counts as one of the former only when it is read.
+const ARRIVED: [&str; 4] =
+    ["netstat.Udp.InDatagrams", "netstat.Udp.InErrors", "netstat.Udp6.InDatagrams", "netstat.Udp6.InErrors"];
+
 pub(super) const FORMULAS: &[Formula] = &[
+    Formula {
+        entry: entry(
+            "udp.arrived",
+            Unit::Count,
+            Scope::Netns,
+            "InDatagrams + InErrors of netstat.Udp and netstat.Udp6",
+            "datagrams that came for a socket here, read or lost",
+        ),
+        needs: &ARRIVED,
+        compute: |facts, _| {
+            let count = |name: &&str| match facts.number(name) {
+                // A kernel without IPv6.
+                Err(gap) if name.contains("Udp6") && gap.cause == Cause::Absent => Ok(0),
+                other => other,
+            };
+            ARRIVED.iter().map(count).try_fold(0_i128, |sum, one| Ok(sum.saturating_add(one?))).map(Value::Number)
+        },
+    },
     Formula {
         entry: entry(
             "udp.http3",
