@@ -25,6 +25,7 @@ pub(super) const SOURCE: Source = Source { families: &["listener"], read, entrie
 
 const DENIED: &str = "seen only by its owner, or by root with CAP_SYS_PTRACE where no security module forbids it";
 const CUT: &str = "it is not among the first 1,024 descriptors of any process";
+const HIDDEN: &str = "the processes of other users are hidden from this one (hidepid): root sees them";
 const ELSEWHERE: &str = "no process that is visible here holds it: another pid namespace, or the kernel itself";
 
 fn read(gather: &mut Gather<'_>) {
@@ -76,6 +77,7 @@ impl Owners {
                 (Ok(inode), Some(pid), Some(name)) => {
                     owners.known.entry(inode).or_insert_with(|| words(name, pid));
                 }
+                _ if first == "hidden" => owners.otherwise = Gap::new(Cause::Denied, HIDDEN),
                 _ if first == "denied" => owners.otherwise = Gap::new(Cause::Denied, DENIED),
                 _ if first == "cut" && owners.otherwise.cause != Cause::Denied => {
                     owners.otherwise = Gap::new(Cause::Unsupported, CUT);
@@ -118,6 +120,7 @@ mod tests {
         assert_eq!(cause(b"8 1 x\ndenied 3\n"), Cause::Denied);
         assert_eq!(cause(b"denied 3\ncut 1\n"), Cause::Denied);
         assert_eq!(cause(b"cut 1\n"), Cause::Unsupported);
+        assert_eq!(Owners::parse(b"hidden 1\n").of(7), Err(Gap::new(Cause::Denied, HIDDEN)));
         assert_eq!(cause(b""), Cause::NotVisibleHere);
         assert_eq!(cause(b"\xff\xfe 7 7\n"), Cause::NotVisibleHere);
     }

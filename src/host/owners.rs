@@ -19,7 +19,8 @@ use crate::model::bounds;
 /// The owners of sockets, by inode numbers with commas between them; behind an `@` the number of the cgroup in which a socket
 /// was made, whose processes are looked at before all others. A line each, `INODE PID NAME`, where NAME is the command's with
 /// every byte that is not printable ASCII, and every backslash, as `\xHH`. Where not all were found, `denied N` and `cut N`
-/// tell how many processes could not be looked into, and how many were not looked through.
+/// tell how many processes could not be looked into, and how many were not looked through; `hidden 1` that this /proc shows
+/// this user no others.
 ///
 /// # Errors
 /// Those of listing /proc.
@@ -89,7 +90,8 @@ impl Search {
     }
 
     fn into_bytes(mut self) -> Vec<u8> {
-        for (word, count) in [("denied", self.denied), ("cut", self.cut)] {
+        let hidden = !self.sought.is_empty() && processes::are_hidden().unwrap_or(false);
+        for (word, count) in [("denied", self.denied), ("cut", self.cut), ("hidden", hidden.into())] {
             if !self.sought.is_empty() && count > 0 {
                 let _ = writeln!(self.answer, "{word} {count}");
             }

@@ -1,6 +1,7 @@
 //! What is there and does not show, or shows less than it means.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::harness::{MOUNTS, Need, Place, Running, Scene, done, program, script};
@@ -51,6 +52,12 @@ fn what_hidepid_hides_is_not_taken_to_be_missing(scene: &Scene) {
     let sampled = report(as_nobody(scene), &["--sample", "200ms"]);
     let fds = sampled.finding("files/fds");
     assert_eq!((&fds["outcome"], &fds["gap"]["cause"]), (&"unknown".into(), &"denied".into()), "{fds:#}");
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let declared = report(as_nobody(scene), &["--port", &port]);
+    let nofile = declared.finding("files/nofile-soft");
+    assert_eq!(nofile["gap"]["cause"], "denied", "{nofile:#}");
+    assert!(nofile["gap"]["why"].as_str().unwrap().contains("hidepid"), "{nofile:#}");
 }
 
 fn what_is_denied_of_another_process_is_named_by_its_own_path(scene: &Scene) {
