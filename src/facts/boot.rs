@@ -100,6 +100,8 @@ pub(super) struct Boot {
     orders: [Order; 2],
     /// Which of them applies the files here, if that is known.
     reader: Option<Reader>,
+    /// What stands in files that no boot applies.
+    unread: Order,
     /// Whether /etc/sysctl.conf has lines that this one does not read.
     passes_over: bool,
     /// What TuneD applies again after either of them.
@@ -134,6 +136,8 @@ impl Boot {
         for order in &mut orders {
             again.iter().for_each(|again| order.follow(again));
         }
+        let mut unread = Order::of(Reader::Systemd);
+        files.unread.iter().for_each(|path| unread.read(gather.host, path));
         let reader = files::reader(gather.host);
         Self {
             again,
@@ -142,6 +146,7 @@ impl Boot {
                 && orders.iter().any(|order| order.has_lines_of(LAST_OF_PROCPS))
                 && !files.lead_to_the_last_of_procps(gather.host),
             orders,
+            unread,
             reader,
             kernel: gather.facts.text("kernel.release").and_then(|release| release.parse().ok()),
         }
@@ -172,7 +177,8 @@ impl Boot {
 
     /// The variables that are told of: those that a line names, and what patterns mean of those that were read.
     fn variables(&self, gather: &Gather<'_>) -> BTreeSet<String> {
-        let mut keys: BTreeSet<String> = self.orders.iter().flat_map(Order::variables).map(str::to_owned).collect();
+        let all = self.orders.iter().chain([&self.unread]);
+        let mut keys: BTreeSet<String> = all.flat_map(Order::variables).map(str::to_owned).collect();
         if self.orders.iter().any(Order::has_patterns) {
             let read = gather.facts.of_family("sysctl.").filter_map(|(name, _)| name.strip_prefix("sysctl."));
             keys.extend(read.map(|name| variable::variable(name).0.into_owned()));
@@ -200,11 +206,27 @@ impl Boot {
         if again {
             gather.put(format!("boot[{key}].again"), Ok(Value::Number(1)), tuned::MAIN);
         }
-        if let Some(at) = self.passed_over(by_systemd.as_ref(), by_procps.as_ref()).filter(|_| !again) {
-            let why =
-                "systemd-sysctl does not read /etc/sysctl.conf, and no link in /etc/sysctl.d leads to it".to_owned();
-            let mend = format!("if it is wanted: write it into a file of /etc/sysctl.d; else take the line out: {at}");
-            tell_idle(gather, key, at, [why, mend]);
+        let unread = settle(&self.unread, key, &live.reading, self.kernel).0;
+        let other = |line: &&Settled| by_systemd.as_ref().is_none_or(|set| set.value != line.value);
+        let unnamed = (
+            unread.as_ref().filter(other),
+            "no boot reads a file there whose name does not end in .conf",
+            "give the file such a name",
+        );
+        let passed_over = (
+            self.passed_over(by_systemd.as_ref(), by_procps.as_ref()).filter(|_| !again),
+            "systemd-sysctl does not read /etc/sysctl.conf, and no link in /etc/sysctl.d leads to it",
+            "write it into a file of /etc/sysctl.d",
+        );
+        let mut told: Vec<(&str, cause::Told)> = Vec::new();
+        for (line, why, wanted) in [passed_over, unnamed] {
+            if let Some(line) = line {
+                told.push((&line.at, [why.to_owned(), self.mend(gather, key, line, &live.reading, wanted)]));
+            }
+        }
+        if let Some((at, _)) = told.first() {
+            let joined = |part: usize| told.iter().filter_map(|(_, told)| told.get(part).cloned()).collect::<Vec<_>>().join("; ");
+            tell_idle(gather, key, at, [joined(0), joined(1)]);
         }
         let (settled, idle) = match self.reader {
             Some(Reader::Procps) => (by_procps, idle_by_procps),
@@ -255,9 +277,22 @@ impl Boot {
     }
 
     /// The line of /etc/sysctl.conf that would set a variable to another value than it has at boot, if it were read.
-    fn passed_over<'a>(&self, by_systemd: Option<&Settled>, by_procps: Option<&'a Settled>) -> Option<&'a str> {
+    fn passed_over<'a>(&self, by_systemd: Option<&Settled>, by_procps: Option<&'a Settled>) -> Option<&'a Settled> {
         let line = by_procps.filter(|line| self.passes_over && is_line_of(&line.at, LAST_OF_PROCPS))?;
-        by_systemd.is_none_or(|set| set.value != line.value).then_some(line.at.as_str())
+        by_systemd.is_none_or(|set| set.value != line.value).then_some(line)
+    }
+
+    /// What to do about a line that is not read: nothing brings it into force where it would be an error or lower a size.
+    fn mend(&self, gather: &Gather<'_>, key: &str, line: &Settled, live: &Reading, wanted: &str) -> String {
+        let number = |reading: &Reading| reading.as_ref().ok().and_then(Value::limit);
+        let lowers = sysctl::known::is_size(key) && number(&line.value) < number(live);
+        match (self.absence(gather, key, line, live), lowers, live) {
+            (Some([why, _]), ..) => format!("take the line out: {}; were it read, it would set nothing: {why}", line.at),
+            (None, true, Ok(live)) => {
+                format!("take the line out: {}; were it read, it would lower {}", line.at, live.plain())
+            }
+            _ => format!("if it is wanted: {wanted}; else take the line out: {}", line.at),
+        }
     }
 
     /// Why the line that sets a variable sets nothing: there is none. A line whose author asked to ignore that is let be.

@@ -8,6 +8,7 @@ use crate::model::fact::{Cause, Gap};
 
 const FOLDERS: [&str; 5] =
     ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
+const OWN: &str = "/etc/sysctl.d";
 /// The same folder as /usr/lib/sysctl.d where /lib is a link to /usr/lib.
 const MERGED: &str = "/lib/sysctl.d";
 /// Read last of all by `sysctl --system`, and not at all by systemd-sysctl.
@@ -17,6 +18,9 @@ pub(super) const LAST_OF_PROCPS: &str = "/etc/sysctl.conf";
 pub(super) struct Files {
     /// By name over all folders; a name in an earlier folder hides the same one in a later one.
     pub(super) paths: Vec<String>,
+    /// Files of the owner's folder that no reader applies, since their names do not end in `.conf`. What has another ending was
+    /// put aside by that.
+    pub(super) unread: Vec<String>,
     /// Why a folder of them could not be listed, if so.
     pub(super) gap: Option<Gap>,
 }
@@ -24,12 +28,15 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn of(host: &dyn Host) -> Self {
         let mut paths: BTreeMap<String, String> = BTreeMap::new();
-        let (mut gap, mut any) = (None, false);
+        let (mut gap, mut any, mut unread) = (None, false, Vec::new());
         let merged = host.link("/lib").is_ok_and(|target| target.trim_start_matches('/') == "usr/lib");
         for folder in FOLDERS.into_iter().filter(|folder| !(merged && *folder == MERGED)) {
             match host.list(folder) {
                 Ok(names) => {
                     any = true;
+                    if folder == OWN {
+                        unread.extend(names.iter().filter(|name| !name.contains('.')).map(|name| format!("{OWN}/{name}")));
+                    }
                     for name in names.into_iter().filter(|name| name.ends_with(".conf")) {
                         let path = format!("{folder}/{name}");
                         paths.entry(name).or_insert(path);
@@ -42,7 +49,7 @@ impl Files {
         if !any && gap.is_none() && matches!(host.exists("/etc"), Ok(false)) {
             gap = Some(Gap::new(Cause::Unsupported, "there is no /etc here, so nobody knows what a boot sets"));
         }
-        Self { paths: paths.into_values().collect(), gap }
+        Self { paths: paths.into_values().collect(), unread, gap }
     }
 
     /// Whether one of them is a link to /etc/sysctl.conf, or it cannot be told.

@@ -85,6 +85,15 @@ pub fn removed_in(name: &str) -> Option<Version> {
     Some(Version { major, minor, patch: 0 })
 }
 
+/// Whether a sysctl bounds how much there may be, so that less of it only takes away.
+pub fn is_size(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let parts = || last.split(['_', '-']);
+    parts().any(|part| part == "max")
+        || matches!(last, "somaxconn" | "nr_open" | "netdev_max_backlog" | "nf_conntrack_buckets")
+        || last.starts_with("gc_thresh")
+}
+
 /// The first kernel on which nf_conntrack starts with as many entries as buckets (commit d532bcd0b269); before it they
 /// are four times as many. Eight times in both, where the module was given the number of buckets.
 const ONE_FOR_EACH_BUCKET: Version = Version { major: 5, minor: 15, patch: 0 };
