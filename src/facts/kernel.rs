@@ -10,6 +10,7 @@ pub(super) const ONLINE: &str = "/sys/devices/system/cpu/online";
 const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
 const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+const MODULES: &str = "/proc/modules";
 const NET: &str = "/proc/self/ns/net";
 
 const fn entry(name: &'static str, unit: Unit, scope: Scope, read: &'static str, meaning: &'static str) -> Entry {
@@ -23,6 +24,7 @@ pub(super) const SOURCE: Source = Source {
         entry("kernel.release", Unit::Text, Scope::Host, "uname", "release of the running kernel"),
         entry("kernel.node", Unit::Text, Scope::Host, "uname", "host name of this UTS namespace"),
         entry("kernel.boot_id", Unit::Text, Scope::Host, BOOT_ID, "random name of this boot: another one after each"),
+        entry("kernel.modules", Unit::Text, Scope::Host, MODULES, "loaded modules, a blank between them"),
         entry("cpu.online", Unit::Count, Scope::Host, ONLINE, "processors in use by the kernel"),
         entry("cpu.affinity", Unit::Count, Scope::Process, "/proc/self/status", "processors the process may run on"),
         entry(
@@ -50,6 +52,14 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn read(gather: &mut Gather<'_>) {
+    if gather.wants("kernel.modules") {
+        let names = |bytes: Vec<u8>| {
+            let names: Vec<String> = text(&bytes).lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
+            Value::Text(names.join(" "))
+        };
+        let modules = gather.host.read(MODULES).map(names).map_err(|refusal| refusal.gap(MODULES));
+        gather.put("kernel.modules", modules, MODULES);
+    }
     if gather.wants_any("kernel") {
         let uname = gather.host.ask(Query { ask: Ask::Uname, of: "" });
         for (name, line, path) in [("kernel.node", 2, HOSTNAME), ("kernel.release", 1, OSRELEASE)] {

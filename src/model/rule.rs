@@ -101,6 +101,9 @@ impl Rule {
                 Change::Set(_) => {}
             }
         }
+        if self.module.is_some() && !self.fix.sysctl.is_empty() {
+            names.push("kernel.modules".into());
+        }
         if let Some(nofile) = &self.fix.nofile {
             names.extend([nofile.soft.of, nofile.hard.of].into_iter().flatten().map(Name::from));
             let limits = ["serving.nofile.soft", "serving.nofile.hard", "serving.cgroup", "sysctl.fs.nr_open"];

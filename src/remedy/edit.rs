@@ -2,7 +2,7 @@
 
 use super::{Situation, kube_proxy, sysctl};
 use crate::model::action::SysctlEdit;
-use crate::model::fact::{Scope, Value};
+use crate::model::fact::{Cause, Scope, Value};
 use crate::model::fix::SysctlFix;
 use crate::model::rule::Rule;
 
@@ -29,7 +29,7 @@ pub(super) fn of(rule: &Rule, fix: &SysctlFix, new: Value, file: &'static str, s
         how: sysctl::how(&fix.change),
         netns: fix.name.starts_with("net.") && scope == Scope::Netns,
         pod: rule.pod.clone(),
-        module: rule.module,
+        module: rule.module.filter(|module| !is_built_in(module, fix.name, situation)),
         boot_line: set_at(fix.name, situation).map(str::to_owned),
         last_line: last_line(fix.name, situation).map(|(at, name)| (at.to_owned(), name.to_owned())),
         file,
@@ -37,6 +37,17 @@ pub(super) fn of(rule: &Rule, fix: &SysctlFix, new: Value, file: &'static str, s
         set_names,
         boot: boot.and_then(|fact| fact.reading.clone().ok()),
         tuned,
+    }
+}
+
+/// Whether the kernel holds what is a module elsewhere: its sysctls are there from the first moment on, and no file that is to
+/// load it could. The sysctl is seen, and it is not among the modules, or this kernel has none.
+fn is_built_in(module: &str, name: &str, situation: Situation<'_>) -> bool {
+    let seen = situation.facts.value(&format!("sysctl.{name}")).is_ok();
+    seen && match situation.facts.value("kernel.modules") {
+        Ok(Value::Text(loaded)) => !loaded.split(' ').any(|loaded| loaded == module),
+        Ok(_) => false,
+        Err(gap) => gap.cause == Cause::Absent,
     }
 }
 

@@ -150,7 +150,7 @@ impl Planned<'_> {
         let line = |module| {
             format!("/etc/modules-load.d/{module}.conf: {module}   (without it the next line is lost at boot)")
         };
-        self.rule.module.map(line).into_iter().collect()
+        self.edit.module.map(line).into_iter().collect()
     }
 
     fn here(self, who: &str) -> Action {
