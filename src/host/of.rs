@@ -104,7 +104,8 @@ impl Of {
     fn in_netns(&self, query: Query<'_>) -> Answer {
         match &self.netns {
             Netns::Same => Live.ask(query),
-            Netns::Closed(refusal) => Err(refusal.clone()),
+            // Not the file that was asked for is closed, but the way to it.
+            Netns::Closed(refusal) => Err(refusal.clone().at(&format!("/proc/{}/ns/net", self.pid))),
             Netns::Joined(guest) => guest.ask(query),
         }
     }

@@ -87,7 +87,7 @@ impl Plan {
             }
             for action in &finding.fix {
                 plan.add(Step {
-                    owner: owner(finding, action),
+                    owner: owner(finding, rule, action, report.place.node),
                     short: short.clone().filter(|_| is_widened(&action.edit).is_some()),
                     rules: vec![rule.id],
                     subjects: finding.subject.iter().cloned().collect(),
@@ -184,8 +184,11 @@ fn stays_counted(rule: &Rule, finding: &Finding) -> bool {
 
 /// Who writes a value last: of a sysctl the line that sets this one, since a rule may change several. Words for a person
 /// have no owner but that person.
-fn owner(finding: &Finding, action: &Action) -> Option<String> {
-    let of_rule = finding.owner.clone().filter(|_| is_mending(&action.edit));
+fn owner(finding: &Finding, rule: &Rule, action: &Action, node: bool) -> Option<String> {
+    // Beside the sysctl that is judged, or the first that the fix changes, nobody was looked for; kube-proxy writes several.
+    let judged = finding.fact.strip_prefix("sysctl.").or(rule.fix.sysctl.first().map(|fix| fix.name));
+    let beside = |edit: &Edit| matches!(edit, Edit::Sysctl(edit) if !node && Some(edit.name.as_str()) != judged);
+    let of_rule = finding.owner.clone().filter(|_| is_mending(&action.edit) && !beside(&action.edit));
     match &action.edit {
         _ if action.site == Site::KubeProxy => of_rule,
         Edit::Sysctl(SysctlEdit { boot_line: Some(at), boot: Some(value), tuned: None, .. }) => {

@@ -111,12 +111,14 @@ pub(super) fn stands(place: &Place) -> String {
         .to_owned(),
     );
     stands.extend(place.cgroup.as_ref().map(|version| format!("cgroup {version}")));
-    stands.push(match place.uid {
+    let user = match place.uid {
         Some(0) if place.init_userns == Some(false) => "root of a user namespace".into(),
         Some(0) => "root".into(),
         Some(uid) => format!("uid {uid}"),
         None => "user unknown".into(),
-    });
+    };
+    // Of another process it is the user of that one, whoever asks.
+    stands.push(if place.process.is_some() { format!("process of {user}") } else { user });
     stands.push(
         match place.writable {
             Writable::Yes => "sysctls writable",

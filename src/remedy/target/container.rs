@@ -95,6 +95,8 @@ fn not_given(step: &Step, order: Order<'_>) -> String {
              defaults, and its limits come from its engine. Audit inside the container"
         ),
         Kind::Pod | Kind::HostNetworkPod => format!("Kubernetes starts a pod, without flags of an engine: {who}"),
+        // What a person is told may name a flag of the engine, whose reader is the one who starts the container.
+        Kind::Container if step.action.edit == Edit::Advice => format!("{who}: {}", step.action.lines.join(" ")),
         Kind::Container => format!("no flag of a container sets it: {who}"),
     }
 }
