@@ -19,6 +19,7 @@ mod boot_trees;
 mod ceilings;
 mod confinement;
 mod containers;
+mod counted;
 mod descriptors;
 mod diff;
 mod engine;
@@ -80,6 +81,7 @@ fn main() {
         quotas::PLACES,
         sysctl_files::PLACES,
         limits::PLACES,
+        counted::PLACES,
         hidden::PLACES,
         interfaces::PLACES,
         descriptors::PLACES,
