@@ -46,7 +46,9 @@ pub(super) fn of(rule: &Rule, context: Context<'_>, fact: &str) -> Option<String
     let live = context.facts.value(&format!("boot[{key}].live")).ok();
     let same = live.is_none_or(|live| live == reading);
     let changed = if same { "" } else { ", and the live value differs" };
-    Some(format!("{} sets {}{changed}", set.source, reading.plain()))
+    // Of a line that is to go only that it is there counts, and a report that was written tells no more.
+    let value = if rule.fix.remove == Some(key) { "it".to_owned() } else { reading.plain() };
+    Some(format!("{} sets {value}{changed}", set.source))
 }
 
 /// TuneD, if its active profile sets the key.
