@@ -225,7 +225,9 @@ impl Boot {
             }
         }
         if let Some((at, _)) = told.first() {
-            let joined = |part: usize| told.iter().filter_map(|(_, told)| told.get(part).cloned()).collect::<Vec<_>>().join("; ");
+            let joined = |part: usize| {
+                told.iter().filter_map(|(_, told)| told.get(part).cloned()).collect::<Vec<_>>().join("; ")
+            };
             tell_idle(gather, key, at, [joined(0), joined(1)]);
         }
         let (settled, idle) = match self.reader {
@@ -287,7 +289,9 @@ impl Boot {
         let number = |reading: &Reading| reading.as_ref().ok().and_then(Value::limit);
         let lowers = sysctl::known::is_size(key) && number(&line.value) < number(live);
         match (self.absence(gather, key, line, live), lowers, live) {
-            (Some([why, _]), ..) => format!("take the line out: {}; were it read, it would set nothing: {why}", line.at),
+            (Some([why, _]), ..) => {
+                format!("take the line out: {}; were it read, it would set nothing: {why}", line.at)
+            }
             (None, true, Ok(live)) => {
                 format!("take the line out: {}; were it read, it would lower {}", line.at, live.plain())
             }

@@ -54,7 +54,8 @@ pub(super) const SOURCE: Source = Source {
 fn read(gather: &mut Gather<'_>) {
     if gather.wants("kernel.modules") {
         let names = |bytes: Vec<u8>| {
-            let names: Vec<String> = text(&bytes).lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
+            let names: Vec<String> =
+                text(&bytes).lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
             Value::Text(names.join(" "))
         };
         let modules = gather.host.read(MODULES).map(names).map_err(|refusal| refusal.gap(MODULES));

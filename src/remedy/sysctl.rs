@@ -125,6 +125,7 @@ mod tests {
     use super::*;
     use crate::model::catalogue::Catalogue;
     use crate::model::check::Bound;
+    use crate::model::fact::Literal;
     use crate::model::facts::Facts;
     use crate::model::place::Place;
     use crate::model::ports::Ports;
@@ -169,10 +170,10 @@ mod tests {
     #[test]
     fn what_a_kernel_may_have_lost_is_switched_off_where_it_is_seen() {
         const NAME: &str = "net.ipv4.tcp_tw_recycle";
-        assert_eq!(after(Change::Set(Value::Number(0)), NAME, Value::Number(1), &[]), Some(Value::Number(0)));
-        let (facts, place, catalogue) = (Facts::default(), Place::plain_host(), Catalogue::default());
-        let fix = SysctlFix { name: NAME, change: Change::Set(Value::Number(0)), bytes_each: None };
-        let unseen = changed(&fix, None, Situation { facts: &facts, place: &place, catalogue: &catalogue });
+        assert_eq!(after(Change::Set(Literal::Number(0)), NAME, Value::Number(1), &[]), Some(Value::Number(0)));
+        let (facts, place, catalogue) = (Facts::default(), Place::plain_host(), Catalogue::EMPTY);
+        let fix = SysctlFix { name: NAME, change: Change::Set(Literal::Number(0)), bytes_each: None };
+        let unseen = changed(&fix, None, Situation { facts: &facts, place: &place, catalogue });
         assert_eq!(unseen, Ok(None));
     }
 

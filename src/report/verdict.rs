@@ -188,7 +188,8 @@ fn told(verdict: &Verdict) -> impl Iterator<Item = (&'static str, &Trace)> {
     }
     let reached = all("HIT", &verdict.hit).chain(all("followed", &verdict.followed));
     let reached = reached.chain(all("before", &verdict.standing));
-    let same = |one: &Trace, other: &Trace| (one.last.rule, &one.last.subject) == (other.last.rule, &other.last.subject);
+    let same =
+        |one: &Trace, other: &Trace| (one.last.rule, &one.last.subject) == (other.last.rule, &other.last.subject);
     let near = all("near", &verdict.nearest)
         .filter(move |(_, near)| near.last.state >= State::Near && !verdict.moved.iter().any(|one| same(one, near)));
     reached.chain(all("short", &verdict.saturated)).chain(near).chain(all("moved", &verdict.moved).take(MOVED))

@@ -304,8 +304,7 @@ mod tests {
         let verdict = read([of(table((99, 0)), 1), of(table((99, 0)), 4)]);
         let named = |traces: &[Trace]| traces.iter().map(|trace| trace.last.rule).collect::<Vec<_>>();
         assert_eq!(named(&verdict.moved), ["files/fds"]);
-        let nearest: Vec<&Trace> =
-            verdict.nearest.iter().filter(|trace| trace.last.stage == calm(1).stage).collect();
+        let nearest: Vec<&Trace> = verdict.nearest.iter().filter(|trace| trace.last.stage == calm(1).stage).collect();
         assert_eq!(nearest.iter().map(|trace| trace.last.rule).collect::<Vec<_>>(), ["conntrack/fill"]);
     }
 

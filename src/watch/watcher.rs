@@ -187,9 +187,10 @@ mod tests {
     impl Host for Full {
         fn ask(&self, query: Query<'_>) -> Answer {
             let text = match (query.ask, query.of) {
-                (Ask::Read, "/proc/sys/net/netfilter/nf_conntrack_count" | "/proc/sys/net/netfilter/nf_conntrack_max") => {
-                    "1000\n".to_owned()
-                }
+                (
+                    Ask::Read,
+                    "/proc/sys/net/netfilter/nf_conntrack_count" | "/proc/sys/net/netfilter/nf_conntrack_max",
+                ) => "1000\n".to_owned(),
                 (Ask::Read, "/proc/net/stat/nf_conntrack") => {
                     let drops = self.0.get();
                     format!("entries insert_failed drop early_drop chainlength\n3e8 0 {drops:x} 0 0\n")

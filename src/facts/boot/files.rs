@@ -35,7 +35,9 @@ impl Files {
                 Ok(names) => {
                     any = true;
                     if folder == OWN {
-                        unread.extend(names.iter().filter(|name| !name.contains('.')).map(|name| format!("{OWN}/{name}")));
+                        unread.extend(
+                            names.iter().filter(|name| !name.contains('.')).map(|name| format!("{OWN}/{name}")),
+                        );
                     }
                     for name in names.into_iter().filter(|name| name.ends_with(".conf")) {
                         let path = format!("{folder}/{name}");

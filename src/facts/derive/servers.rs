@@ -93,7 +93,9 @@ fn of_parts(facts: &Facts, whole: &str, parts: &str) -> Reading {
     let parts = match (facts.text(parts), facts.value(parts)) {
         (Some(parts), _) => parts,
         // A part that is not known can only admit less.
-        (None, gap) if whole.as_ref().is_ok_and(|whole| facts.number("workload.incoming").is_ok_and(|load| *whole >= load)) => {
+        (None, gap)
+            if whole.as_ref().is_ok_and(|whole| facts.number("workload.incoming").is_ok_and(|load| *whole >= load)) =>
+        {
             return Err(gap.err().unwrap_or_else(|| Gap::new(Cause::Unparsable, "its parts are no text")));
         }
         _ => return whole.map(Value::Number),

@@ -21,7 +21,7 @@ const TW_RECYCLE_BOOT: &str = "boot[net.ipv4.tcp_tw_recycle].value";
 /// it and was not asked.
 fn tw_recycle(facts: &Facts) -> Reading {
     let kernel = facts.text("kernel.release").and_then(|release| release.parse::<Version>().ok());
-    let kept = !kernel.is_some_and(|kernel| known::removed_in(TW_RECYCLE).is_some_and(|gone| kernel >= gone));
+    let kept = kernel.is_none_or(|kernel| known::removed_in(TW_RECYCLE).is_none_or(|gone| kernel < gone));
     let boot = facts.value(TW_RECYCLE_BOOT);
     match (facts.number(TW_RECYCLE_LIVE), boot) {
         (Ok(live), _) if live != 0 => Ok(Value::Text(format!("{live}, in force now"))),

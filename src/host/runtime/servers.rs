@@ -5,10 +5,10 @@
 mod command_line;
 mod parts;
 
+use self::parts::Defaults;
 use super::super::below::Below;
 use super::super::{Answer, Ask, Query, Refusal};
 use super::options::line;
-use self::parts::Defaults;
 use crate::model::bounds;
 
 /// The one key that may name a file that is not there.

@@ -240,7 +240,9 @@ fn elsewhere(step: &Step) -> &'static str {
             "a service has it from its unit: --to systemd, with --unit NAME also --to script, --to ansible; a \
              login from limits.d: --to limits.d"
         }
-        (Site::KubeProxy, _) => "kube-proxy would write over it at its next start: --to kubernetes, on K3s and RKE2 --to k3s",
+        (Site::KubeProxy, _) => {
+            "kube-proxy would write over it at its next start: --to kubernetes, on K3s and RKE2 --to k3s"
+        }
         (Site::Kubelet | Site::ContainerRuntime, _) => {
             "the node's kubelet and container runtime give it: --to kubernetes"
         }

@@ -95,11 +95,10 @@ impl Part {
     fn told(&self) -> Option<String> {
         let number = |text: &String| text.parse::<u64>().ok();
         let own = self.limit.as_ref().map(number);
-        let binds: Option<Vec<Option<u64>>> =
-            self.of_binds.iter().map(|limit| limit.as_ref().map(number)).collect();
-        let together = binds.filter(|binds| !binds.is_empty()).map(|binds| {
-            binds.into_iter().try_fold(0_u64, |sum, one| Some(sum.saturating_add(one?)))
-        });
+        let binds: Option<Vec<Option<u64>>> = self.of_binds.iter().map(|limit| limit.as_ref().map(number)).collect();
+        let together = binds
+            .filter(|binds| !binds.is_empty())
+            .map(|binds| binds.into_iter().try_fold(0_u64, |sum, one| Some(sum.saturating_add(one?))));
         let least = match (own, together) {
             (Some(Some(one)), Some(Some(other))) => one.min(other).to_string(),
             (Some(Some(one)), None) | (None, Some(Some(one))) => one.to_string(),
