@@ -4,6 +4,7 @@
 //! reads the same and then `/etc/sysctl.conf` (sysctl(8)). TuneD may apply some of them again, in an order of its own. What is said of a variable holds under each of its names.
 
 mod cause;
+mod entries;
 mod files;
 mod lines;
 mod settle;
@@ -13,8 +14,7 @@ use std::collections::BTreeSet;
 use super::sysctl::is_known as is_known_sysctl;
 use super::sysctl::read_one;
 use super::{Gather, Source, Wanted, tuned};
-use crate::model::catalogue::Entry;
-use crate::model::fact::{Cause, Gap, Reading, Scope, Unit, Value};
+use crate::model::fact::{Cause, Gap, Reading, Value};
 use crate::model::facts::Facts;
 use crate::model::sysctl::{self, known, variable};
 use crate::model::version::Version;
@@ -31,34 +31,7 @@ const VALUE: &str = "boot[*].value";
 const LIVE: &str = "boot[*].live";
 const IDLE: &str = "boot[*].idle";
 
-const fn entry(name: &'static str, meaning: &'static str) -> Entry {
-    let document = "https://man7.org/linux/man-pages/man5/sysctl.d.5.html";
-    Entry { name, unit: Unit::Text, scope: Scope::Host, meaning, read: "sysctl.d", document }
-}
-
-pub(super) const SOURCE: Source = Source {
-    families: &["boot"],
-    read,
-    entries: &[
-        entry(VALUE, "value that the configuration files give a sysctl at boot, in the order of this machine's init"),
-        entry(LIVE, "value that the sysctl has now"),
-        entry("boot[*].systemd", "value by the order of systemd-sysctl"),
-        entry("boot[*].procps", "value by the order of sysctl --system"),
-        entry("boot[*].name", "name or pattern in the line that gives it"),
-        entry("boot[*].names", "names of the same variable that lines set, a blank between them"),
-        entry(
-            "boot[*].last",
-            "name in the line that is read after every other one for the sysctl, behind a minus where it gives no value",
-        ),
-        entry(IDLE, "why the line that should set a sysctl sets nothing"),
-        entry("boot[*].mend", "what to do about that line"),
-        entry("boot[*].cause", "why the value now is not that of the files"),
-        Entry {
-            unit: Unit::Mode,
-            ..entry("boot[*].again", "1: TuneD applies a line for it again after its profile, so that the line wins")
-        },
-    ],
-};
+pub(super) const SOURCE: Source = Source { families: &["boot"], read, entries: entries::ENTRIES };
 
 fn read(gather: &mut Gather<'_>) {
     let boot = Boot::of(gather);
