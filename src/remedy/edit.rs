@@ -78,3 +78,30 @@ fn tuned(name: &str, situation: Situation<'_>) -> Option<(String, Value)> {
     let last = situation.facts.text(&format!("tuned[{name}].last"));
     last.map(|_| (set.source.to_string(), value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::catalogue::Catalogue;
+    use crate::model::fact::Gap;
+    use crate::model::facts::Facts;
+    use crate::model::place::Place;
+
+    #[test]
+    fn what_is_seen_and_is_no_module_is_built_in() {
+        const NAME: &str = "net.netfilter.nf_conntrack_max";
+        let built_in = |seen: bool, modules: Result<&str, Cause>| {
+            let mut facts = Facts::default();
+            if seen {
+                facts.put(format!("sysctl.{NAME}"), Ok(Value::Number(1)), "");
+            }
+            let modules = modules.map(|names| Value::Text(names.into())).map_err(|cause| Gap::new(cause, ""));
+            facts.put("kernel.modules", modules, "");
+            let (place, catalogue) = (Place::plain_host(), Catalogue::default());
+            is_built_in("nf_conntrack", NAME, Situation { facts: &facts, place: &place, catalogue: &catalogue })
+        };
+        assert!(built_in(true, Ok("overlay nf_tables")) && built_in(true, Err(Cause::Absent)));
+        assert!(!built_in(true, Ok("overlay nf_conntrack")) && !built_in(false, Ok("overlay")));
+        assert!(!built_in(true, Err(Cause::Unsupported)) && !built_in(true, Err(Cause::Denied)), "nobody knows");
+    }
+}

@@ -297,3 +297,32 @@ fn a_name_behind_a_minus_takes_out_what_files_before_it_set() {
     let (name, at) = ("net.core.somaxconn".to_owned(), "/etc/sysctl.d/50-site.conf:1".to_owned());
     assert_eq!(last(&[("/etc/init.d/procps", ""), live, set, out]), (name, at, true));
 }
+
+#[test]
+fn no_line_is_to_be_brought_into_force_that_is_an_error_or_lowers_a_size() {
+    let mend = |line: &'static str, key: &str| {
+        let live = ("/proc/sys/fs/file-max", "9223372036854775807\n");
+        let facts = facts(&[SYSTEMD, (SOMAXCONN, "4096\n"), live, ("/etc/sysctl.conf", line)]);
+        facts.text(&format!("boot[{key}].mend")).unwrap_or_default().to_owned()
+    };
+    let lower = mend("fs.file-max = 200000\n", "fs.file-max");
+    assert!(lower.starts_with("take the line out: /etc/sysctl.conf:1") && lower.contains("would lower"), "{lower}");
+    let gone = mend("net.ipv4.tcp_tw_recycle = 1\n", "net.ipv4.tcp_tw_recycle");
+    assert!(gone.starts_with("take the line out") && gone.contains("Linux 4.12 took it out"), "{gone}");
+    let more = mend("net.core.somaxconn = 65535\n", "net.core.somaxconn");
+    assert!(more.starts_with("if it is wanted: write it into"), "{more}");
+}
+
+#[test]
+fn a_file_that_no_boot_reads_for_its_name_is_told() {
+    let tuning = ("/etc/sysctl.d/90-tuning", "# site\nnet.core.somaxconn = 32768\n");
+    let aside = ("/etc/sysctl.d/80-old.conf.bak", "net.core.somaxconn = 7\n");
+    let live = (SOMAXCONN, "4096\n");
+    let found = facts(&[SYSTEMD, live, tuning, aside]);
+    let idle = found.get("boot[net.core.somaxconn].idle").unwrap();
+    assert_eq!(idle.source, "/etc/sysctl.d/90-tuning:2");
+    assert!(found.text("boot[net.core.somaxconn].mend").unwrap().contains("give the file such a name"));
+    assert!(
+        facts(&[SYSTEMD, live, aside]).get("boot[net.core.somaxconn].idle").is_none_or(|fact| fact.reading.is_err())
+    );
+}
