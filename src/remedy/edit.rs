@@ -97,8 +97,8 @@ mod tests {
             }
             let modules = modules.map(|names| Value::Text(names.into())).map_err(|cause| Gap::new(cause, ""));
             facts.put("kernel.modules", modules, "");
-            let (place, catalogue) = (Place::plain_host(), Catalogue::default());
-            is_built_in("nf_conntrack", NAME, Situation { facts: &facts, place: &place, catalogue: &catalogue })
+            let (place, catalogue) = (Place::plain_host(), Catalogue::EMPTY);
+            is_built_in("nf_conntrack", NAME, Situation { facts: &facts, place: &place, catalogue })
         };
         assert!(built_in(true, Ok("overlay nf_tables")) && built_in(true, Err(Cause::Absent)));
         assert!(!built_in(true, Ok("overlay nf_conntrack")) && !built_in(false, Ok("overlay")));
