@@ -109,7 +109,7 @@ fn the_line_that_wins_at_boot_is_cited(scene: &Scene) {
     root.file("/usr/lib/sysctl.d/20-old.conf", "-net.ipv4.tcp_tw_recycle = 1\n");
     let report = root.report();
     let recycle = report.finding("time-wait/tw-recycle");
-    assert_eq!((&recycle["outcome"], &recycle["now"]), (&"warn".into(), &1.into()));
+    assert_eq!((&recycle["outcome"], &recycle["now"]), (&"warn".into(), &"1, in a boot file".into()));
     assert_eq!(recycle["fix"][0]["edit"]["at"], "/usr/lib/sysctl.d/20-old.conf:1");
 
     // sysctl --system reads /etc/sysctl.conf last of all, systemd-sysctl not at all. Which of them a boot runs is told by
