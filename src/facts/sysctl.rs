@@ -108,6 +108,13 @@ pub(super) const SOURCE: Source = Source {
             IP,
             "TCP timestamps: 0 off, 1 with random offsets, 2 without",
         ),
+        entry(
+            "sysctl.net.ipv4.tcp_tw_recycle",
+            Unit::Mode,
+            Scope::Host,
+            IP,
+            "1: connections of an address are judged by its last timestamp (before Linux 4.12)",
+        ),
         entry("sysctl.net.ipv4.tcp_max_tw_buckets", Unit::Count, Scope::Netns, IP, "most sockets in TIME_WAIT"),
         entry(
             "sysctl.net.ipv4.tcp_fin_timeout",

@@ -18,8 +18,9 @@ pub(super) fn changed(fix: &SysctlFix, subject: Option<&str>, situation: Situati
         return Ok(None);
     }
     let live = situation.facts.value(&format!("sysctl.{}", fix.name));
-    // What kernels of today no longer have is written only where it is seen to be.
-    if live.is_err() && known::removed_in(fix.name).is_some() {
+    // What kernels of today no longer have is written only where it is seen to be, and never on one of them.
+    let gone = |removed| live.is_err() || situation.place.kernel.is_some_and(|kernel| kernel >= removed);
+    if known::removed_in(fix.name).is_some_and(gone) {
         return Ok(None);
     }
     let new = match &fix.change {
