@@ -29,7 +29,7 @@ impl Host for Listening {
                 ]
                 .concat())
             }
-            (Ask::SocketOwners, "7") => Ok(b"7 812 nginx\n".to_vec()),
+            (Ask::SocketOwners, "7/0") => Ok(b"7 812 nginx\n".to_vec()),
             _ => Err(Refusal::Errno(2)),
         }
     }

@@ -199,6 +199,7 @@ pub fn tell_listener(finding: &mut Finding, facts: &Facts) {
     let Some(subject) = finding.subject.as_deref().filter(|_| finding.fact.starts_with("listener[")) else { return };
     finding.listener = facts.get(&format!("listener[{subject}].owner")).map(|owner| Listener {
         process: owner.reading.as_ref().map(Value::plain).map_err(Gap::clone),
+        unit: facts.text(&format!("listener[{subject}].unit")).map(str::to_owned),
         limit: facts.text(&format!("listener[{subject}].limited_by")).and_then(Limit::of),
     });
 }

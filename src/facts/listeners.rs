@@ -26,13 +26,14 @@ pub(super) const SOURCE: Source = Source {
         entry("listener[*].port", "the port"),
         entry(DROPS, "packets that this listener dropped, for whatever reason, since its socket was made (sk_drops)"),
         entry("listener[*].inode", "inode number of the socket: what its owner is found by"),
+        entry("listener[*].uid", "number of the user that made the socket"),
         entry("listener[*].cgroup_id", "number of the cgroup v2 in which the socket was made"),
         entry("listeners.count", "listening TCP sockets"),
     ],
 };
 
 /// What is read of a listener.
-const KEYS: [&str; 6] = ["].backlog", "].queue", "].port", "].inode", "].drops", "].cgroup_id"];
+const KEYS: [&str; 7] = ["].backlog", "].queue", "].port", "].inode", "].drops", "].uid", "].cgroup_id"];
 
 fn read(gather: &mut Gather<'_>) {
     // Who listens is asked of the processes, and later.
@@ -58,7 +59,7 @@ fn read(gather: &mut Gather<'_>) {
                     }
                 } else if count.is_ok() {
                     // A subject of its own, so that the IPv4 listeners keep their values.
-                    for key in ["backlog", "queue", "port", "inode", "drops"] {
+                    for key in ["backlog", "queue", "port", "inode", "drops", "uid"] {
                         gather.put(format!("listener[[::]:*].{key}"), Err(gap.clone()), "sock_diag");
                     }
                 }
@@ -74,6 +75,7 @@ fn read(gather: &mut Gather<'_>) {
             ("queue", listener.queue),
             ("port", u32::from(listener.address.port())),
             ("inode", listener.inode),
+            ("uid", listener.uid),
         ] {
             gather.put(format!("listener[{subject}].{key}"), Ok(Value::Number(number.into())), "sock_diag");
         }
@@ -100,6 +102,7 @@ struct Listener {
     queue: u32,
     backlog: u32,
     inode: u32,
+    uid: u32,
     /// None in a recording from before it was asked for.
     drops: Option<u32>,
     /// None before Linux 5.9.
@@ -137,7 +140,8 @@ fn listener(body: &[u8]) -> Option<Listener> {
     let drops = memory.and_then(|memory| Some(u32::from_ne_bytes(*memory.get(32..)?.first_chunk()?)));
     let cgroup = sock_diag::attribute(body.get(sock_diag::MESSAGE..)?, INET_DIAG_CGROUP_ID);
     let cgroup = cgroup.and_then(|id| Some(u64::from_ne_bytes(*id.first_chunk()?)));
-    Some(Listener { address, queue: number(56)?, backlog: number(60)?, inode: number(68)?, drops, cgroup })
+    let [queue, backlog, uid, inode] = [number(56)?, number(60)?, number(64)?, number(68)?];
+    Some(Listener { address, queue, backlog, inode, uid, drops, cgroup })
 }
 
 /// An address of `inet_diag_sockid`, which has room for one of IPv6.
@@ -188,6 +192,7 @@ mod tests {
             queue: 9,
             backlog: 8,
             inode: 9080,
+            uid: 0,
             drops: None,
             cgroup: None,
         };

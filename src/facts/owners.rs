@@ -1,13 +1,15 @@
-//! Who listens: the process that holds each listening socket.
+//! Who listens: the process that holds each listening socket, and the unit, container or pod that made it.
 
 use std::collections::BTreeMap;
 
 use super::{Gather, Source, text};
-use crate::host::{Ask, Query};
+use crate::host::{Ask, Query, home};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 
 pub(super) const OWNER: &str = "listener[*].owner";
+/// Is told with the owner.
+const UNIT: &str = "listener[*].unit";
 /// What an owner is found by.
 pub(super) const INODE: &str = "listener[*].inode";
 const READ: &str = "/proc/PID/fd, /proc/PID/comm";
@@ -21,15 +23,26 @@ const OWNED: Entry = Entry {
     document: "https://man7.org/linux/man-pages/man5/proc_pid_fd.5.html",
 };
 
-pub(super) const SOURCE: Source = Source { families: &["listener"], read, entries: &[OWNED] };
+const MADE: Entry = Entry {
+    name: UNIT,
+    unit: Unit::Text,
+    scope: Scope::Netns,
+    meaning: "unit, container or pod in which the socket was made, by its cgroup (cgroup v2 and Linux 5.9)",
+    read: "sock_diag, /sys/fs/cgroup",
+    document: "https://docs.kernel.org/admin-guide/cgroup-v2.html",
+};
+
+pub(super) const SOURCE: Source = Source { families: &["listener"], read, entries: &[OWNED, MADE] };
 
 const DENIED: &str = "seen only by its owner, or by root with CAP_SYS_PTRACE where no security module forbids it";
-const CUT: &str = "it is not among the first 1,024 descriptors of any process";
+const DENIED_TO_ROOT: &str = "root may not look into every process here: that takes CAP_SYS_PTRACE, also in the user namespace of the \
+                              process, and no security module that forbids it";
+const CUT: &str = "it is not among the descriptors that were looked at (tunecheck help limits)";
 const HIDDEN: &str = "the processes of other users are hidden from this one (hidepid): root sees them";
 const ELSEWHERE: &str = "no process that is visible here holds it: another pid namespace, or the kernel itself";
 
 fn read(gather: &mut Gather<'_>) {
-    if gather.wanted.of_family("listener").any(|name| name.ends_with("].owner")) {
+    if gather.wanted.of_family("listener").any(|name| ["].owner", "].unit"].iter().any(|key| name.ends_with(key))) {
         look(gather);
     }
 }
@@ -39,18 +52,23 @@ pub(super) fn look(gather: &mut Gather<'_>) {
     let inode = |subject: &str| gather.facts.number(&format!("listener[{subject}].inode")).unwrap_or(0);
     let subjects = gather.facts.subjects(INODE).into_iter();
     let sockets: Vec<(i128, String)> = subjects.map(|subject| (inode(&subject), subject)).collect();
-    let cgroup = |subject: &str| gather.facts.number(&format!("listener[{subject}].cgroup_id"));
-    let asked = sockets.iter().map(|(inode, subject)| match cgroup(subject) {
-        Ok(cgroup) => format!("{inode}@{cgroup}"),
-        Err(_) => inode.to_string(),
+    let figure = |subject: &str, key: &str| gather.facts.number(&format!("listener[{subject}].{key}")).ok();
+    let part = |mark: char, number: Option<i128>| number.map(|number| format!("{mark}{number}")).unwrap_or_default();
+    let asked = sockets.iter().map(|(inode, subject)| {
+        format!("{inode}{}{}", part('@', figure(subject, "cgroup_id")), part('/', figure(subject, "uid")))
     });
     let asked: Vec<String> = asked.collect();
+    let cgroups: Vec<Option<i128>> = sockets.iter().map(|(_, subject)| figure(subject, "cgroup_id")).collect();
     if asked.is_empty() {
         return;
     }
     let answer = gather.host.ask(Query { ask: Ask::SocketOwners, of: &asked.join(",") });
     let owners = answer.map(|bytes| Owners::parse(&bytes)).map_err(|refusal| refusal.gap(READ));
-    for (inode, subject) in sockets {
+    for ((inode, subject), cgroup) in sockets.into_iter().zip(cgroups) {
+        let unit = owners.as_ref().ok().and_then(|owners| owners.units.get(&cgroup?));
+        if let Some(unit) = unit {
+            gather.put(format!("listener[{subject}].unit"), Ok(Value::Text(unit.clone())), MADE.read);
+        }
         let reading = match &owners {
             Ok(owners) => owners.of(inode).map(|owner| Value::Text(owner.to_owned())),
             Err(gap) => Err(gap.clone()),
@@ -63,14 +81,22 @@ pub(super) fn look(gather: &mut Gather<'_>) {
 struct Owners {
     /// By inode number.
     known: BTreeMap<i128, String>,
+    /// By the number of a cgroup.
+    units: BTreeMap<i128, String>,
     /// Why any other socket has no owner.
     otherwise: Gap,
 }
 
 impl Owners {
     fn parse(bytes: &[u8]) -> Self {
-        let mut owners = Self { known: BTreeMap::new(), otherwise: Gap::new(Cause::NotVisibleHere, ELSEWHERE) };
-        for line in text(bytes).lines() {
+        let mut owners = Self {
+            known: BTreeMap::new(),
+            units: BTreeMap::new(),
+            otherwise: Gap::new(Cause::NotVisibleHere, ELSEWHERE),
+        };
+        let text = text(bytes);
+        let denied = if text.lines().any(|line| line == "as root") { DENIED_TO_ROOT } else { DENIED };
+        for line in text.lines() {
             let mut parts = line.splitn(3, ' ');
             let (first, second, name) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
             match (first.parse(), second.and_then(|pid| pid.parse::<u32>().ok()), name) {
@@ -78,7 +104,11 @@ impl Owners {
                     owners.known.entry(inode).or_insert_with(|| words(name, pid));
                 }
                 _ if first == "hidden" => owners.otherwise = Gap::new(Cause::Denied, HIDDEN),
-                _ if first == "denied" => owners.otherwise = Gap::new(Cause::Denied, DENIED),
+                _ if first == "cgroup" => {
+                    let number = second.and_then(|number| number.parse().ok());
+                    owners.units.extend(number.zip(name.and_then(home)));
+                }
+                _ if first == "denied" => owners.otherwise = Gap::new(Cause::Denied, denied),
                 _ if first == "cut" && owners.otherwise.cause != Cause::Denied => {
                     owners.otherwise = Gap::new(Cause::Unsupported, CUT);
                 }
@@ -112,6 +142,15 @@ mod tests {
         assert_eq!(owners.of(8), Ok("Web Content 9"));
         assert_eq!(owners.of(9), Ok("unnamed 10"));
         assert_eq!(owners.of(12), Err(Gap::new(Cause::NotVisibleHere, ELSEWHERE)));
+    }
+
+    #[test]
+    fn the_cgroup_names_the_unit_also_where_the_process_is_unknown() {
+        let owners =
+            Owners::parse(b"cgroup 41 /system.slice/gateway.service\ncgroup 42 /\ncgroup x /y.service\ndenied 9\n");
+        assert_eq!(owners.units, [(41, "gateway.service".to_owned())].into());
+        assert_eq!(owners.of(7).unwrap_err().why, DENIED);
+        assert_eq!(Owners::parse(b"denied 9\nas root\n").of(7).unwrap_err().why, DENIED_TO_ROOT);
     }
 
     #[test]

@@ -43,6 +43,18 @@ impl Member {
     }
 }
 
+/// What a cgroup belongs to, in words: its pod and container, else its unit. None for the root and for slices.
+pub fn home(path: &str) -> Option<String> {
+    let member = Member::of(&format!("0::{path}"));
+    let pod = member.pod.map(|uid| format!("pod {uid}"));
+    let container = member.container.map(|id| format!("container {}", id.get(..12).unwrap_or(&id)));
+    let unit = || path.split('/').rev().find(|part| [".service", ".scope"].iter().any(|kind| part.ends_with(kind)));
+    match (pod, container) {
+        (None, None) => unit().map(str::to_owned),
+        (pod, container) => Some(pod.into_iter().chain(container).collect::<Vec<_>>().join(" ")),
+    }
+}
+
 /// Folders that ctr and nerdctl make for a containerd namespace, directly at the root.
 const CONTAINERD: [&str; 3] = ["default", "k8s.io", "moby"];
 
@@ -153,6 +165,22 @@ mod tests {
         }
         for text in ["", "\n\n", "::", "0::", "x", "1:a"] {
             assert_eq!((Member::of(text).container, Member::of(text).pod), (None, None), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_cgroup_is_said_in_the_words_of_whoever_made_it() {
+        for (path, words) in [
+            ("/system.slice/gateway.service/worker", Some("gateway.service".to_owned())),
+            ("/user.slice/user-1000.slice/user@1000.service/app.slice/relay.service", Some("relay.service".to_owned())),
+            ("/user.slice/user-1000.slice/session-3.scope", Some("session-3.scope".to_owned())),
+            ("/system.slice/docker-ID.scope", Some("container 0123456789ab".to_owned())),
+            ("/kubepods/burstable/podUUU/ID", Some(format!("pod {UID} container 0123456789ab"))),
+            ("/kubepods/burstable/podUUU", Some(format!("pod {UID}"))),
+            ("/", None),
+            ("/system.slice", None),
+        ] {
+            assert_eq!(home(&path.replace("ID", ID).replace("UUU", UID)), words, "{path}");
         }
     }
 

@@ -8,6 +8,7 @@
 mod again;
 mod archive;
 mod below;
+mod cgroups;
 mod child;
 mod choice;
 mod clock;
@@ -59,6 +60,7 @@ pub use confinement::{Allowed, confine};
 pub use dump::{Dump, NoDump};
 pub use kept::Kept;
 pub use live::{Itself, Live};
+pub use member::home;
 pub use nobody::Nobody;
 pub use of::Of;
 pub use output::{Output, write_new};
@@ -115,9 +117,10 @@ pub enum Ask {
     /// `looked=N denied=N hidden=0|1`, and a line `UID INSTANCES WATCHES PID COUNT COMM` for each user that holds inotify
     /// instances, with the process that holds most of them. A pass over every descriptor of every process.
     Inotify,
-    /// Which processes hold sockets, by inode numbers with commas between them, each with `@CGROUP` behind it where that is
-    /// known: lines `INODE PID NAME`, then `denied N`
-    /// and `cut N` for processes that could not be looked into or through while a socket had no owner.
+    /// Which processes hold sockets, by inode numbers with commas between them, each with `@CGROUP` and `/UID` of who made it
+    /// behind it where that is known: lines `INODE PID NAME`, a line `cgroup CGROUP PATH` for each cgroup that was found, then
+    /// `denied N` and `cut N` for processes that could not be looked into or through while a socket had no owner, and
+    /// `as root` where root asked.
     SocketOwners,
     /// Memory mappings of the audited process, in decimal: how many lines /proc/PID/maps has. None of them is kept.
     Mappings,

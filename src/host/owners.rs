@@ -1,26 +1,35 @@
-//! Which process holds a socket: the one with the lowest number among those that have a descriptor of it. A master
-//! opens the socket before its workers exist, so it is the master.
+//! Which process holds a socket.
+//!
+//! The kernel tells of a socket the cgroup and the user that made it, and of a process which sockets it has. So the processes
+//! of that cgroup are looked at, else those of that user, else all: first the low descriptors of each, for a server opens its
+//! listeners first, then every descriptor of one after the other. Of several that hold it at the same number, the one with the
+//! lowest pid is named: a master opens the socket before its workers exist, and they inherit the number.
 //!
 //! Source: `proc_pid_fd(5)`: a descriptor of a socket is a link to `socket:[INODE]`. Looking at it takes the right to
 //! trace the process; nothing is opened but directories and the name of a process that was found.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::{fs, io};
 
-use nix::dir::Type;
+use nix::unistd::geteuid;
 
 use super::again::again;
-use super::{folder, processes};
+use super::{cgroups, folder, processes};
 use crate::model::bounds;
 
-/// The owners of sockets, by inode numbers with commas between them; behind an `@` the number of the cgroup in which a socket
-/// was made, whose processes are looked at before all others. A line each, `INODE PID NAME`, where NAME is the command's with
-/// every byte that is not printable ASCII, and every backslash, as `\xHH`. Where not all were found, `denied N` and `cut N`
-/// tell how many processes could not be looked into, and how many were not looked through; `hidden 1` that this /proc shows
-/// this user no others.
+/// Descriptors that are looked at in every process before all of any: those behind the standard ones, and the one that
+/// inetd(8) gives. Listing the descriptors of a process costs as much as looking at twenty.
+const LOW: [u32; 15] = [3, 4, 5, 6, 7, 8, 0, 9, 10, 11, 12, 13, 14, 15, 16];
+
+/// The owners of sockets, by inode numbers with commas between them; behind an `@` the number of the cgroup and behind a `/`
+/// the number of the user that made the socket. A line each, `INODE PID NAME`, where NAME is the command's with
+/// every byte that is not printable ASCII, and every backslash, as `\xHH`; and `cgroup NUMBER PATH` for each cgroup that
+/// was found. Where not all were found, `denied N` and `cut N` tell how many processes could not be looked into, and how
+/// many were not looked through; `hidden 1` that this /proc shows this user no others; `as root` that root asked.
 ///
 /// # Errors
 /// Those of listing /proc.
@@ -28,17 +37,22 @@ pub(super) fn find(sockets: &str) -> io::Result<Vec<u8>> {
     let mut cgroups = BTreeSet::new();
     let mut search = Search { counted: counts(), room: bounds::DESCRIPTORS_IN_ALL.count(), ..Search::default() };
     for socket in sockets.split(',') {
+        let (socket, user) = socket.split_once('/').unwrap_or((socket, ""));
         let (inode, cgroup) = socket.split_once('@').unwrap_or((socket, ""));
         if let Ok(inode) = inode.parse() {
             search.sought.insert(inode);
+            search.users.extend(user.parse::<u32>());
             cgroups.extend(cgroup.parse::<u64>());
         }
     }
-    search.through(of_cgroups(cgroups));
+    for (number, (path, pids)) in cgroups::find(cgroups) {
+        let _ = writeln!(search.answer, "cgroup {number} {}", processes::shown(&path.to_string_lossy()));
+        search.through(pids);
+    }
     if !search.sought.is_empty() {
-        // These are among all processes, too.
+        // Those of the cgroups are among all processes, too.
         (search.denied, search.cut) = (0, 0);
-        search.through(all()?);
+        search.through(processes::pids()?);
     }
     Ok(search.into_bytes())
 }
@@ -48,39 +62,120 @@ pub(super) fn find(sockets: &str) -> io::Result<Vec<u8>> {
 struct Search {
     /// Inode numbers of those that are not found yet.
     sought: BTreeSet<u64>,
+    /// The users that made them.
+    users: BTreeSet<u32>,
     /// Whether the size of a process's folder of descriptors is their number.
     counted: bool,
     /// Descriptors that may still be looked at.
     room: usize,
     denied: u32,
     cut: u32,
-    /// Lines of those that were found.
+    /// Lines of what was found.
     answer: String,
 }
 
+/// A process that may hold a socket.
+struct Candidate {
+    pid: u32,
+    kin: Kin,
+    /// How many of its descriptors were not looked at yet, where the kernel counts them.
+    left: u64,
+}
+
+/// How near a process is to a socket. Many a server makes its sockets as root and goes on as another user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kin {
+    /// Of the user that made it.
+    Same,
+    /// Of root, or one that may not be dumped, which shows as root's whoever runs it.
+    Root,
+    Other,
+}
+
 impl Search {
-    /// Looks through these processes in turn, until every socket is found.
+    /// Looks through these processes, until every socket is found.
     fn through(&mut self, pids: Vec<u32>) {
-        for pid in pids {
-            if self.sought.is_empty() {
-                break;
-            }
-            // Half of the processes of a machine are threads of the kernel, which have none.
-            if self.counted && again(|| fs::metadata(format!("/proc/{pid}/fd"))).is_ok_and(|folder| folder.len() == 0) {
-                continue;
-            }
-            let (found, end) = look(pid, &self.sought, &mut self.room);
-            // One that ended meanwhile holds nothing any more.
-            if !found.is_empty()
-                && let Some(name) = name_of(pid)
-            {
-                let name = escaped(&name);
-                for inode in found {
-                    self.sought.remove(&inode);
-                    // Writing to a String cannot fail.
-                    let _ = writeln!(self.answer, "{inode} {pid} {name}");
+        if self.sought.is_empty() {
+            return;
+        }
+        let mut candidates: Vec<Candidate> = pids.into_iter().filter_map(|pid| self.candidate(pid)).collect();
+        candidates.sort_unstable_by_key(|candidate| (candidate.kin, candidate.pid));
+        let mut rest = candidates.as_mut_slice();
+        while let Some(first) = rest.first() {
+            let kin = first.kin;
+            let (near, further) = rest.split_at_mut(rest.partition_point(|candidate| candidate.kin == kin));
+            rest = further;
+            // Those who are less near get as much.
+            let kept = if rest.is_empty() { 0 } else { self.room / 2 };
+            self.room -= kept;
+            self.through_low(near);
+            self.through_all(near);
+            self.room += kept;
+        }
+    }
+
+    /// A process as far as one look at its folder of descriptors tells. None without any, as half of the processes of a
+    /// machine are: threads of the kernel.
+    fn candidate(&self, pid: u32) -> Option<Candidate> {
+        let folder = again(|| fs::metadata(format!("/proc/{pid}/fd"))).ok()?;
+        let kin = match folder.uid() {
+            user if self.users.is_empty() || self.users.contains(&user) => Kin::Same,
+            0 => Kin::Root,
+            _ => Kin::Other,
+        };
+        let left = if self.counted { folder.len() } else { u64::MAX };
+        (left > 0).then_some(Candidate { pid, kin, left })
+    }
+
+    /// The low descriptors of each, those of one number after those of another.
+    fn through_low(&mut self, candidates: &mut [Candidate]) {
+        for descriptor in LOW {
+            for candidate in candidates.iter_mut().filter(|candidate| candidate.left > 0) {
+                if self.sought.is_empty() || self.room == 0 {
+                    return;
+                }
+                self.room -= 1;
+                match again(|| fs::read_link(format!("/proc/{}/fd/{descriptor}", candidate.pid))) {
+                    Ok(target) => {
+                        candidate.left = candidate.left.saturating_sub(1);
+                        if let Some(found) = socket(&target).filter(|inode| self.sought.contains(inode)) {
+                            self.found(candidate.pid, [found]);
+                            self.through_next(candidate.pid, descriptor);
+                        }
+                    }
+                    // There is none of this number.
+                    Err(error) if processes::has_ended(&error) => {}
+                    Err(_) => {
+                        candidate.left = 0;
+                        self.denied += 1;
+                    }
                 }
             }
+        }
+    }
+
+    /// The descriptors behind one that was found, as long as they are found too: whoever listens on several ports opens them
+    /// in a row.
+    fn through_next(&mut self, pid: u32, descriptor: u32) {
+        for next in descriptor + 1.. {
+            let link = again(|| fs::read_link(format!("/proc/{pid}/fd/{next}")));
+            let found = link.ok().and_then(|target| socket(&target)).filter(|inode| self.sought.contains(inode));
+            self.room = self.room.saturating_sub(1);
+            match found {
+                Some(found) => self.found(pid, [found]),
+                None => return,
+            }
+        }
+    }
+
+    /// Every descriptor of each that has any which was not looked at, one process after the other.
+    fn through_all(&mut self, candidates: &[Candidate]) {
+        for candidate in candidates.iter().filter(|candidate| candidate.left > 0) {
+            if self.sought.is_empty() {
+                return;
+            }
+            let (found, end) = look(candidate.pid, &self.sought, &mut self.room);
+            self.found(candidate.pid, found);
             match end {
                 End::Whole => {}
                 End::Closed(_) => self.denied += 1,
@@ -89,12 +184,29 @@ impl Search {
         }
     }
 
+    /// Says who holds these sockets, unless he has ended and holds nothing any more.
+    fn found(&mut self, pid: u32, sockets: impl IntoIterator<Item = u64>) {
+        let mut name = None;
+        for inode in sockets {
+            let Some(name) = name.get_or_insert_with(|| name_of(pid)) else { return };
+            self.sought.remove(&inode);
+            // Writing to a String cannot fail.
+            let _ = writeln!(self.answer, "{inode} {pid} {}", escaped(name));
+        }
+    }
+
     fn into_bytes(mut self) -> Vec<u8> {
-        let hidden = !self.sought.is_empty() && processes::are_hidden().unwrap_or(false);
+        if self.sought.is_empty() {
+            return self.answer.into_bytes();
+        }
+        let hidden = processes::are_hidden().unwrap_or(false);
         for (word, count) in [("denied", self.denied), ("cut", self.cut), ("hidden", hidden.into())] {
-            if !self.sought.is_empty() && count > 0 {
+            if count > 0 {
                 let _ = writeln!(self.answer, "{word} {count}");
             }
+        }
+        if geteuid().is_root() {
+            self.answer.push_str("as root\n");
         }
         self.answer.into_bytes()
     }
@@ -121,41 +233,6 @@ fn called(name: &[u8], exe: &Path) -> Vec<u8> {
         true => [binary, b" ", name].concat(),
         false => name.to_owned(),
     }
-}
-
-/// Where cgroup v2 is: alone, or beside v1. Only its cgroups have the numbers that sockets tell.
-fn cgroup2() -> Option<PathBuf> {
-    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
-    mounts.into_iter().find(|mount| mount.join("cgroup.controllers").exists())
-}
-
-/// The processes of cgroups, by number. The number of a cgroup is the inode number of its directory, which a listing of the
-/// directory above tells: `cgroup_id()` of the kernel. None where there is no cgroup v2 here.
-fn of_cgroups(mut cgroups: BTreeSet<u64>) -> Vec<u32> {
-    let mut pids = Vec::new();
-    let mut folders = VecDeque::from_iter(cgroup2());
-    for _ in 0..bounds::CGROUP_FOLDERS.count() {
-        let Some(folder) = folders.pop_front().filter(|_| !cgroups.is_empty()) else { break };
-        // Where a part of them cannot be read, all processes are looked through.
-        let below = folder::entries(&folder).into_iter().flatten().filter_map(Result::ok);
-        for entry in below.filter(|entry| entry.file_type() == Some(Type::Directory)) {
-            let path = folder.join(folder::name(&entry));
-            if cgroups.remove(&entry.ino()) {
-                let inside = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-                pids.extend(inside.lines().filter_map(|pid| pid.parse::<u32>().ok()));
-            }
-            folders.push_back(path);
-        }
-    }
-    pids.sort_unstable();
-    pids
-}
-
-/// Every process that is visible, by number.
-fn all() -> io::Result<Vec<u32>> {
-    let mut pids = processes::pids()?;
-    pids.sort_unstable();
-    Ok(pids)
 }
 
 /// Whether the size of a process's folder of descriptors is their number, as it is since Linux 6.2.
@@ -238,69 +315,4 @@ fn escaped(name: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::fd::AsRawFd;
-    use std::os::unix::net::UnixDatagram;
-
-    use super::*;
-
-    #[test]
-    fn a_binary_that_is_many_programs_is_named_too() {
-        let named = |name: &str, exe: &str| String::from_utf8(called(name.as_bytes(), Path::new(exe))).unwrap();
-        assert_eq!(named("httpd", "/bin/busybox.static"), "busybox httpd");
-        assert_eq!(named("nc", "/usr/bin/toybox"), "toybox nc");
-        assert_eq!(named("busybox", "/bin/busybox"), "busybox");
-        assert_eq!(named("httpd", "/usr/sbin/httpd"), "httpd");
-    }
-
-    #[test]
-    fn the_holder_of_each_socket_is_named_and_a_socket_of_nobody_is_not() {
-        let sockets = UnixDatagram::pair().unwrap();
-        let inode =
-            |held: &UnixDatagram| socket(&fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd())).unwrap());
-        let own = [&sockets.0, &sockets.1].map(|held| inode(held).unwrap());
-        let answer = find(&format!("{},{},{},x,", own[0], own[1], u64::MAX)).unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let name = escaped(fs::read("/proc/self/comm").unwrap().trim_ascii_end());
-        for inode in own {
-            let line = format!("{inode} {} {name}", std::process::id());
-            assert_eq!(answer.lines().filter(|other| *other == line).count(), 1, "{line} in {answer}");
-        }
-        assert!(!answer.contains(&u64::MAX.to_string()), "{answer}");
-    }
-
-    #[test]
-    fn the_processes_of_a_cgroup_are_found_by_its_number() {
-        use std::os::unix::fs::MetadataExt;
-        let line = fs::read_to_string("/proc/self/cgroup").unwrap();
-        let (Some(mount), Some(path)) = (cgroup2(), line.lines().find_map(|line| line.strip_prefix("0::/"))) else {
-            return;
-        };
-        // That of the root is no cgroup of anybody, and names no process.
-        let root = fs::metadata(&mount).unwrap().ino();
-        let Ok(number) = fs::metadata(mount.join(path)).map(|folder| folder.ino()) else { return };
-        assert_eq!(of_cgroups([number].into()).contains(&std::process::id()), number != root);
-        assert_eq!(of_cgroups([root, u64::MAX].into()), [0; 0]);
-        assert_eq!(of_cgroups(BTreeSet::new()), [0; 0]);
-        // A cgroup that is the wrong one costs a look and nothing else.
-        let held = UnixDatagram::unbound().unwrap();
-        let link = fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd())).unwrap();
-        let answer = find(&format!("{}@{root}", socket(&link).unwrap())).unwrap();
-        assert!(String::from_utf8(answer).unwrap().contains(&format!(" {} ", std::process::id())));
-    }
-
-    #[test]
-    fn nothing_asked_is_nothing_looked_at() {
-        for nothing in ["", ",", "x", "-1"] {
-            assert_eq!(find(nothing).unwrap(), b"");
-        }
-    }
-
-    #[test]
-    fn a_name_of_any_bytes_is_one_word_of_printable_ascii() {
-        assert_eq!(escaped(b"php-fpm8.2"), "php-fpm8.2");
-        assert_eq!(escaped(b"a\n1 2 \\x\x1b\xc3\xa4"), "a\\x0a1 2 \\x5cx\\x1b\\xc3\\xa4");
-        let all: Vec<u8> = (0..=255).collect();
-        assert!(escaped(&all).bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-    }
-}
+mod tests;

@@ -238,7 +238,13 @@ impl Replay {
 
 impl Host for Replay {
     fn ask(&self, query: Query<'_>) -> Answer {
-        match self.answers.get(&(query.ask, query.of.to_owned())) {
+        let answer = self.answers.get(&(query.ask, query.of.to_owned()));
+        // Recordings from before who made a socket was asked.
+        let before = || {
+            let asked = query.of.split(',').map(|socket| socket.split_once('/').map_or(socket, |(socket, _)| socket));
+            self.answers.get(&(query.ask, asked.collect::<Vec<_>>().join(",")))
+        };
+        match answer.or_else(|| (query.ask == Ask::SocketOwners).then(before).flatten()) {
             // As of a live machine.
             Some(Ok(bytes)) if query.ask == Ask::Read && bounds::FILE.is_exceeded_by(bytes.len()) => {
                 Err(Refusal::Unsupported(format!("{} is larger than {}", query.of, bounds::FILE)))

@@ -101,9 +101,9 @@ bounds! {
         DESCRIPTORS = 1024, Things, "descriptors of one process that are looked at for the owner of a socket",
             "a server opens its listeners first", "the process is counted as not looked through, and the owner may be unknown";
         DESCRIPTORS_IN_ALL = 20_000, Things, "descriptors of all processes that are looked at for owners",
-            "each costs a microsecond", "the rest is counted as not looked through, and owners may be unknown";
-        CGROUP_FOLDERS = 200, Things, "folders of cgroups that are looked through for owners of sockets",
-            "a machine without containers has some fifty", "owners are looked for among all processes";
+            "each costs some microseconds", "the rest is counted as not looked through, and owners may be unknown";
+        CGROUP_FOLDERS = 1_000, Things, "cgroups with others below them that are looked through for owners of sockets",
+            "a machine without containers has some ten, a node one for each pod", "owners are looked for among all processes";
         LISTENING_PROCESSES = 64, Things, "processes that listen whose open files are judged", "a machine has some ten",
             "the open files of the rest are unknown";
         AGAIN = 100, Things, "times that a call is made which signals break off", "one that is broken off is rare",

@@ -9,6 +9,8 @@ use super::fact::Gap;
 pub struct Listener {
     /// Command name and pid of who holds the socket, as `nginx 812`, or why that is not known.
     pub process: Result<String, Gap>,
+    /// The unit, container or pod that made the socket, if its cgroup tells.
+    pub unit: Option<String>,
     /// What bounds the accept queue, if that is known.
     pub limit: Option<Limit>,
 }

@@ -39,8 +39,12 @@ fn details<'a>(
     if !finding.says.is_empty() {
         writeln!(out, "{}", wrapped(&finding.says, "  ", width))?;
     }
-    if let Some(Err(gap)) = finding.listener.as_ref().map(|listener| &listener.process) {
-        writeln!(out, "{}", hanging("  listens  ", &format!("unknown ({gap})"), width))?;
+    if let Some(listener) = &finding.listener
+        && let Err(gap) = &listener.process
+    {
+        // Units are told beside what they listen on.
+        let process = if listener.unit.is_some() { "process " } else { "" };
+        writeln!(out, "{}", hanging("  listens  ", &format!("{process}unknown ({gap})"), width))?;
     }
     if let Some(owner) = &finding.owner {
         writeln!(out, "{}", hanging("  owner    ", owner, width))?;

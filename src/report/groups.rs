@@ -11,7 +11,7 @@ const NAMED: usize = 3;
 /// Findings of one rule that say the same.
 pub(super) struct Group<'a> {
     pub(super) first: &'a Finding,
-    /// The subjects, each with the process that holds it, if it is known.
+    /// The subjects, each with the process that holds it, else with the unit that made it, if that is known.
     pub(super) subjects: Vec<Cow<'a, str>>,
 }
 
@@ -41,9 +41,11 @@ fn unknown(finding: &Finding) -> Option<&Gap> {
 
 fn subject(finding: &Finding) -> Option<Cow<'_, str>> {
     let subject = finding.subject.as_deref()?;
-    Some(match finding.listener.as_ref().map(|listener| &listener.process) {
-        Some(Ok(process)) => format!("{subject} {process}").into(),
-        _ => subject.into(),
+    let listens = finding.listener.as_ref();
+    let process = listens.and_then(|listener| listener.process.as_ref().ok());
+    Some(match process.or_else(|| listens?.unit.as_ref()) {
+        Some(who) => format!("{subject} {who}").into(),
+        None => subject.into(),
     })
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, socket};
@@ -31,6 +32,18 @@ pub(crate) const PLACES: &[Place] = &[
         needs: &[Need::Root, Need::Program("ip"), Need::Program("python3"), Need::Program("setpriv")],
         own: NETWORK,
         trial: nobody_is_told_why,
+    },
+    Place {
+        name: "the_unit_that_listens_is_told_also_to_who_may_not_see_its_process",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("python3"), Need::Program("setpriv")],
+        own: NETWORK,
+        trial: the_unit_that_listens_is_told,
+    },
+    Place {
+        name: "who_listens_is_found_behind_many_processes_with_many_descriptors",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("python3")],
+        own: NETWORK,
+        trial: who_listens_is_found_behind_many_processes,
     },
     Place {
         name: "processes_that_come_and_go_while_owners_are_looked_for_do_no_harm",
@@ -235,6 +248,82 @@ fn nobody_is_told_why(scene: &Scene) {
     let heading = format!("\nFAIL listen/queue  {}\n", server.address);
     assert!(text.contains(&heading), "{heading} in {text}");
     assert!(text.contains(&format!("  listens  unknown (denied: {DENIED})\n")), "{text}");
+}
+
+/// A cgroup of its own, until it is dropped. None where there is no cgroup v2 that may be written to.
+struct Cgroup {
+    folder: PathBuf,
+    /// Where this process was before.
+    before: PathBuf,
+}
+
+impl Cgroup {
+    fn made(name: &str) -> Option<Self> {
+        let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+        let mount = mounts.into_iter().find(|mount| mount.join("cgroup.controllers").exists())?;
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+        let before = mount.join(own.lines().find_map(|line| line.strip_prefix("0::/"))?).join("cgroup.procs");
+        let folder = mount.join(name);
+        fs::create_dir(&folder).ok()?;
+        Some(Self { folder, before })
+    }
+
+    /// What this makes is made in the cgroup.
+    fn within<T>(&self, make: impl FnOnce() -> T) -> T {
+        let own = std::process::id().to_string();
+        fs::write(self.folder.join("cgroup.procs"), &own).unwrap();
+        let made = make();
+        fs::write(&self.before, own).unwrap();
+        made
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+fn the_unit_that_listens_is_told(scene: &Scene) {
+    loopback_up();
+    somaxconn(4096);
+    let unit = format!("tunecheck-places-{}.service", std::process::id());
+    let Some(cgroup) = Cgroup::made(&unit) else { return };
+    let server = cgroup.within(|| Server::listening(&["5"])).filled(6);
+    let port = format!("--port={}", server.port());
+    let (root, nobody) = (report(scene.tunecheck(), &[&port]), report(as_nobody(scene), &[&port]));
+    let listens = |report: &Report| report.about("listen/queue", &server.address)["listens"].clone();
+    assert_eq!((&listens(&root)["unit"], &listens(&root)["process"]), (&unit.clone().into(), &server.owner().into()));
+    assert_eq!((&listens(&nobody)["unit"], &listens(&nobody)["process"]), (&unit.clone().into(), &Value::Null));
+    let text = text_of(as_nobody(scene));
+    let heading = format!("\nFAIL listen/queue  {} {unit}\n", server.address);
+    assert!(text.contains(&heading), "{heading} in {text}");
+    assert!(text.contains(&format!("  listens  process unknown (denied: {DENIED})\n")), "{text}");
+    // It is ended before its cgroup is taken away.
+    drop(server);
+}
+
+fn who_listens_is_found_behind_many_processes(scene: &Scene) {
+    loopback_up();
+    let crowd = "
+import os, sys
+for _ in range(250):
+    if os.fork() == 0:
+        held = [os.open('/dev/null', os.O_RDONLY) for _ in range(100)]
+        print('x', flush=True)
+        sys.stdin.read()
+        os._exit(0)
+sys.stdin.read()
+";
+    let mut python = program("python3");
+    python.args(["-c", crowd]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut crowd = python.spawn().unwrap();
+    assert_eq!(BufReader::new(crowd.stdout.take().unwrap()).lines().take(250).count(), 250);
+    let server = Server::listening(&["5"]);
+    let found = report(scene.tunecheck(), &[&format!("--port={}", server.port())]);
+    assert_eq!(found.about("listen/backlog", &server.address)["listens"]["process"], server.owner());
+    drop(crowd.stdin.take());
+    crowd.wait().unwrap();
 }
 
 fn a_queue_that_is_full_before_a_watch_is_no_calm(scene: &Scene) {

@@ -153,6 +153,7 @@ impl<'a> From<&'a Listener> for ListensV1<'a> {
     fn from(listener: &'a Listener) -> Self {
         Self {
             process: listener.process.as_deref().ok(),
+            unit: listener.unit.as_deref(),
             gap: listener.process.as_ref().err().map(GapV1::from),
             limited_by: listener.limit.map(Limit::words),
         }

@@ -149,6 +149,8 @@ pub(super) enum OutcomeV1 {
 pub(super) struct ListensV1<'a> {
     /// Command name and pid of the first process that holds it: `nginx 812`.
     pub(super) process: Option<&'a str>,
+    /// Unit, container or pod that made the socket, by its cgroup; null where the kernel does not tell, or none is visible here.
+    pub(super) unit: Option<&'a str>,
     /// Why the process is not known.
     pub(super) gap: Option<GapV1<'a>>,
     /// `somaxconn`, `the application`, or either of them.
