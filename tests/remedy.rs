@@ -177,17 +177,21 @@ fn place() -> impl Strategy<Value = Place> {
     ]);
     let writable = select(vec![Writable::Yes, Writable::ReadOnly, Writable::NotPermitted, Writable::Unknown]);
     let runtime = select(vec![None, Some("docker"), Some("podman"), Some("containerd")]);
-    (stands, writable, runtime, any::<bool>()).prop_map(|((kind, netns, node), writable, runtime, able)| Place {
-        kind,
-        netns,
-        node,
-        writable,
-        runtime: runtime.filter(|_| kind == Kind::Container).map(str::to_owned),
-        init_pidns: Some(matches!(kind, Kind::Host | Kind::Namespace)),
-        capabilities: if able { vec!["CAP_SYS_RESOURCE", "CAP_NET_ADMIN"] } else { Vec::new() },
-        kernel: "6.12".parse().ok(),
-        ..Place::plain_host()
-    })
+    // What a kernel has lost is changed on one that still has it.
+    let kernel = select(vec!["6.12", "6.12", "3.10"]);
+    (stands, writable, runtime, any::<bool>(), kernel).prop_map(
+        |((kind, netns, node), writable, runtime, able, kernel)| Place {
+            kind,
+            netns,
+            node,
+            writable,
+            runtime: runtime.filter(|_| kind == Kind::Container).map(str::to_owned),
+            init_pidns: Some(matches!(kind, Kind::Host | Kind::Namespace)),
+            capabilities: if able { vec!["CAP_SYS_RESOURCE", "CAP_NET_ADMIN"] } else { Vec::new() },
+            kernel: kernel.parse().ok(),
+            ..Place::plain_host()
+        },
+    )
 }
 
 /// A machine: what was read of it, what it is asked to carry, and where the audit stands.
@@ -418,7 +422,7 @@ fn the_random_machines_reach_every_sysctl_of_every_fix() {
         rules().iter().flat_map(|rule| rule.fix.sysctl.iter().map(|fix| (rule.id.to_owned(), fix.name.to_owned())));
     let mut missing: BTreeSet<(String, String)> = all.collect();
     let (mut nofile, mut lowered, mut removed) = (false, false, false);
-    for _ in 0..300 {
+    for _ in 0..600 {
         let machine = strategy.new_tree(&mut runner).unwrap().current();
         let (facts, place) = (machine.facts(), &machine.place);
         let context = Context { facts: &facts, place, catalogue: catalogue(), role: machine.load.role };
