@@ -187,7 +187,7 @@ pub(crate) fn audit_over(
 ) -> Result<Report, NothingReadable> {
     let Beside { sampling, peers, service, unnamed } = beside;
     // What several stages need is asked once, so that all of them judge one moment.
-    let once = Recorder::new(host);
+    let once = Recorder::of_audit(host);
     let window = sampling.map_or(0, Sampling::milliseconds);
     let mut facts = facts::looking_for(window, host.process().is_some(), peers);
     if let Some(service) = service {

@@ -7,14 +7,14 @@
 mod sources;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use self::sources::Told;
 use super::derive::{first_port, listening_ports, ports_used_at_most, usable_ports};
-use super::listeners::{address, without_ipv6};
+use super::listeners::address;
 use super::{Gather, Source, Wanted};
-use crate::host::{Ask, Query, sock_diag};
+use crate::host::Sockets;
 use crate::model::bounds;
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
@@ -63,6 +63,7 @@ pub(super) const NEEDS: &[&str] = &[
     "sockstat.TCP6.inuse",
     "listener[*].port",
     "kernel.release",
+    "netstat.Tcp.ActiveOpens",
 ];
 
 /// Whether a fact of this source is among the wanted ones.
@@ -152,56 +153,76 @@ struct Drawing {
 /// One family without the other would count too few: IPv6 sockets may have IPv4 peers.
 fn holding(gather: &Gather<'_>) -> Result<(Held, Drawing), Gap> {
     if ports_used_at_most(&gather.facts)? < QUARTER {
-        let why = "not asked for: all TCP sockets here together are fewer than a quarter of the usable ports";
+        let why =
+            "not asked for: fewer TCP sockets here than a quarter of the usable ports can be outgoing connections";
         return Err(Gap::new(Cause::Absent, why));
     }
     let usable = usable_ports(&gather.facts)?;
     // Where something listens, the connections were accepted, and connect() passes over that port.
     let drawn = usable.difference(&listening_ports(&gather.facts)?);
-    let mut held = Held::default();
+    let mut taking = Taking { drawn: &drawn, toward: HashMap::new(), bound: BTreeMap::new() };
     if let (Some(&(low, _)), Some(&(_, high))) = (drawn.ranges().first(), drawn.ranges().last()) {
-        for family in ["inet", "inet6"] {
-            match gather.host.ask(Query { ask: Ask::Connections, of: &format!("{family}/{low}-{high}") }) {
-                Ok(bytes) => held.add(&bytes, &drawn),
-                Err(refusal) if family == "inet6" && without_ipv6(&refusal) => {}
-                Err(refusal) => return Err(refusal.gap("sock_diag for TCP")),
-            }
-        }
+        let asked = gather.host.connections(&format!("{low}-{high}"), &mut taking);
+        asked.map_err(|refusal| refusal.gap("sock_diag for TCP"))?;
     }
+    let held = taking.held();
     Ok((held, Drawing { usable: usable.count(), first: first_port(&gather.facts)? }))
 }
 
 /// A peer and the local address that it is called from.
 type Way = (SocketAddr, IpAddr);
 
+/// Sockets that are taken as they come.
+struct Taking<'a> {
+    drawn: &'a Ports,
+    toward: HashMap<Way, Vec<(u16, bool)>>,
+    bound: BTreeMap<IpAddr, BTreeSet<u16>>,
+}
+
+impl Sockets for Taking<'_> {
+    fn clear(&mut self) {
+        self.toward.clear();
+        self.bound.clear();
+    }
+
+    fn add(&mut self, message: &[u8]) {
+        let Some((way, port, waits)) = socket(message).filter(|(_, port, _)| self.drawn.contains(*port)) else {
+            return;
+        };
+        // Every peer has a port.
+        if way.0.port() == 0 {
+            self.bound.entry(way.1).or_default().insert(port);
+        } else {
+            self.toward.entry(way).or_default().push((port, waits));
+        }
+    }
+}
+
+impl Taking<'_> {
+    /// In order, with each port once toward each destination, however many sockets hold it.
+    fn held(self) -> Held {
+        let mut toward: BTreeMap<Way, Vec<(u16, bool)>> = self.toward.into_iter().collect();
+        for ports in toward.values_mut() {
+            ports.sort_unstable();
+            ports.dedup_by_key(|(port, _)| *port);
+        }
+        Held { toward, bound: self.bound }
+    }
+}
+
 /// What holds local ports.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
-    /// Local ports, and whether their socket waits: what lives is sorted before what waits.
+    /// Local ports by number, each once, and whether nothing but a socket that waits holds it.
     toward: BTreeMap<Way, Vec<(u16, bool)>>,
     /// Local ports of sockets that are bound and not connected, by address.
     bound: BTreeMap<IpAddr, BTreeSet<u16>>,
 }
 
 impl Held {
-    /// Adds the sockets of a dump that are on one of these ports.
-    fn add(&mut self, dump: &[u8], drawn: &Ports) {
-        let sockets = sock_diag::messages(dump).filter_map(|(_, body)| socket(body));
-        for (way, port, waits) in sockets.filter(|(_, port, _)| drawn.contains(*port)) {
-            // Every peer has a port.
-            if way.0.port() == 0 {
-                self.bound.entry(way.1).or_default().insert(port);
-            } else {
-                self.toward.entry(way).or_default().push((port, waits));
-            }
-        }
-    }
-
-    /// Every destination, the busiest first. A port counts once, however many sockets hold it.
+    /// Every destination, the busiest first.
     fn destinations(self) -> Vec<Destination> {
-        let counted = |((to, from), mut ports): (Way, Vec<(u16, bool)>)| {
-            ports.sort_unstable();
-            ports.dedup_by_key(|(port, _)| *port);
+        let counted = |((to, from), ports): (Way, Vec<(u16, bool)>)| {
             let time_wait = ports.iter().filter(|(_, waits)| *waits).count();
             Destination { to, from, ports: ports.len(), time_wait }
         };

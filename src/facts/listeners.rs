@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Gather, Source};
-use crate::host::{Ask, Query, Refusal, sock_diag};
+use crate::host::{Ask, Query, sock_diag};
 use crate::model::catalogue::Entry;
 use crate::model::fact::{Cause, Gap, Scope, Unit, Value};
 use crate::model::facts::Name;
@@ -47,7 +47,7 @@ fn read(gather: &mut Gather<'_>) {
         match gather.host.ask(Query { ask: Ask::SockDiag, of: family }) {
             Ok(bytes) => listeners.extend(parse(&bytes)),
             // A kernel without IPv6 has no IPv6 listeners.
-            Err(refusal) if family == "inet6" && without_ipv6(&refusal) => {}
+            Err(refusal) if family == "inet6" && refusal.is_without_ipv6() => {}
             Err(refusal) => {
                 let gap = match refusal.is_absent() {
                     true => Gap::new(Cause::Absent, "this kernel has no sock_diag for TCP (module tcp_diag)"),
@@ -86,14 +86,6 @@ fn read(gather: &mut Gather<'_>) {
             gather.put(format!("listener[{subject}].cgroup_id"), Ok(Value::Number(cgroup.into())), "sock_diag");
         }
     }
-}
-
-/// The kernel's error number for a family of addresses that it does not have.
-const EAFNOSUPPORT: i32 = 97;
-
-/// Whether a family is refused because this kernel has no IPv6.
-pub(super) fn without_ipv6(refusal: &Refusal) -> bool {
-    refusal.is_absent() || *refusal == Refusal::Errno(EAFNOSUPPORT)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -200,11 +192,14 @@ mod tests {
         assert_eq!(found[1].address.to_string(), "[::]:443");
     }
 
+    /// The kernel's error number for a family of addresses that it does not have.
+    const EAFNOSUPPORT: i32 = 97;
+
     struct Refusing(i32);
 
     impl crate::host::Host for Refusing {
         fn ask(&self, query: Query<'_>) -> crate::host::Answer {
-            if query.of == "inet" { Ok(message(2, 80, 0, 128)) } else { Err(Refusal::Errno(self.0)) }
+            if query.of == "inet" { Ok(message(2, 80, 0, 128)) } else { Err(crate::host::Refusal::Errno(self.0)) }
         }
 
         fn source(&self) -> String {

@@ -14,8 +14,8 @@ use nix::unistd::{AccessFlags, faccessat};
 
 use super::again::again;
 use super::{
-    Answer, Ask, Host, Query, Refusal, confinement, fd_use, folder, inotify, owners, processes, qdiscs, sock_diag,
-    unix_diag,
+    Answer, Ask, Host, Query, Refusal, Sockets, by_family, confinement, fd_use, folder, inotify, owners, processes,
+    qdiscs, sock_diag, unix_diag,
 };
 use crate::model::bounds;
 
@@ -32,6 +32,10 @@ impl Host for Itself {
         Live.ask(query)
     }
 
+    fn connections(&self, ports: &str, into: &mut dyn Sockets) -> Result<(), Refusal> {
+        Live.connections(ports, into)
+    }
+
     fn source(&self) -> String {
         Live.source()
     }
@@ -44,6 +48,14 @@ impl Host for Itself {
 impl Host for Live {
     fn ask(&self, query: Query<'_>) -> Answer {
         again(|| answer(query))
+    }
+
+    fn connections(&self, ports: &str, into: &mut dyn Sockets) -> Result<(), Refusal> {
+        match sock_diag::pass_connections(ports, into) {
+            Ok(()) => Ok(()),
+            // One family may be there without the other, and says so itself.
+            Err(_) => by_family(|query| self.ask(query), ports, into),
+        }
     }
 
     fn source(&self) -> String {
@@ -178,5 +190,59 @@ pub(super) fn refusal(error: &io::Error) -> Refusal {
     match error.raw_os_error() {
         Some(number) => Refusal::Errno(number),
         None => Refusal::Unsupported(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::os::fd::{AsRawFd, OwnedFd};
+
+    use nix::sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, connect, getsockname,
+        listen, socket,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen(BTreeSet<Vec<u8>>);
+
+    impl Sockets for Seen {
+        fn clear(&mut self) {
+            self.0.clear();
+        }
+
+        fn add(&mut self, message: &[u8]) {
+            self.0.insert(message.to_vec());
+        }
+    }
+
+    /// A connection over loopback, and where it begins; none where that cannot be, as without IPv6.
+    fn connected<A: SockaddrLike>(family: AddressFamily, to: &A) -> Option<([OwnedFd; 2], A)> {
+        let stream = || socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).ok();
+        let [listener, client] = [stream()?, stream()?];
+        bind(listener.as_raw_fd(), to).ok()?;
+        listen(&listener, Backlog::new(1).unwrap()).unwrap();
+        connect(client.as_raw_fd(), &getsockname::<A>(listener.as_raw_fd()).unwrap()).unwrap();
+        let from = getsockname(client.as_raw_fd()).unwrap();
+        Some(([listener, client], from))
+    }
+
+    #[test]
+    fn connections_of_both_families_at_once_are_those_of_one_after_the_other() {
+        let four = connected(AddressFamily::Inet, &SockaddrIn::new(127, 0, 0, 1, 0));
+        let six = SockaddrIn6::from(std::net::SocketAddrV6::new(std::net::Ipv6Addr::LOCALHOST, 0, 0, 0));
+        let six = connected(AddressFamily::Inet6, &six);
+        let ports = [four.as_ref().map(|(_, from)| from.port()), six.as_ref().map(|(_, from)| from.port())];
+        for port in ports.into_iter().flatten() {
+            let ports = format!("{port}-{port}");
+            let [mut at_once, mut in_turn] = [Seen::default(), Seen::default()];
+            sock_diag::pass_connections(&ports, &mut at_once).unwrap();
+            by_family(|query| Live.ask(query), &ports, &mut in_turn).unwrap();
+            // Others may come and go on the port, toward other peers.
+            let both: Vec<&Vec<u8>> = at_once.0.intersection(&in_turn.0).collect();
+            assert!(both.iter().any(|message| message[4..6] == port.to_be_bytes()), "{:?} {:?}", at_once.0, in_turn.0);
+        }
     }
 }

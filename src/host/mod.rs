@@ -200,6 +200,11 @@ impl Refusal {
         }
     }
 
+    /// Whether a family of addresses is refused because this kernel has no IPv6.
+    pub fn is_without_ipv6(&self) -> bool {
+        self.is_absent() || *self == Self::Errno(nix::errno::Errno::EAFNOSUPPORT as i32)
+    }
+
     /// Whether the kernel has no such call, or not for this.
     fn is_no_call(&self) -> bool {
         use nix::errno::Errno;
@@ -236,6 +241,15 @@ pub trait Host {
     /// Answers one question. Never panics, never writes.
     fn ask(&self, query: Query<'_>) -> Answer;
 
+    /// Passes every TCP socket that does not listen on, of both families, whose local port is in the range `LOW-HIGH`. What
+    /// is asked and how each looks is as with [`Ask::Connections`]; none is kept.
+    ///
+    /// # Errors
+    /// Those of asking for IPv4 sockets, and for IPv6 ones where the kernel has IPv6.
+    fn connections(&self, ports: &str, into: &mut dyn Sockets) -> Result<(), Refusal> {
+        by_family(|query| self.ask(query), ports, into)
+    }
+
     /// What this is, for the report: `live`, `snapshot DIR`, ...
     fn source(&self) -> String;
 
@@ -263,6 +277,28 @@ pub trait Host {
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// What takes sockets as they are received.
+pub trait Sockets {
+    /// Forgets what was added: the dump was torn, and begins anew.
+    fn clear(&mut self);
+
+    /// Takes one, as an `inet_diag_msg` up to its addresses.
+    fn add(&mut self, message: &[u8]);
+}
+
+/// Asks for the connections of one family after the other.
+fn by_family(ask: impl Fn(Query<'_>) -> Answer, ports: &str, into: &mut dyn Sockets) -> Result<(), Refusal> {
+    into.clear();
+    for family in ["inet", "inet6"] {
+        match ask(Query { ask: Ask::Connections, of: &format!("{family}/{ports}") }) {
+            Ok(bytes) => sock_diag::messages(&bytes).for_each(|(_, message)| into.add(message)),
+            Err(refusal) if family == "inet6" && refusal.is_without_ipv6() => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Ok(())
 }
 
 impl dyn Host + '_ {

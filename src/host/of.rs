@@ -10,7 +10,7 @@ use super::live::refusal;
 use super::processes::{self, Process};
 use super::reader::{Patience, Readers};
 use super::shared::Shared;
-use super::{Answer, Ask, Host, Live, Query, Refusal, fd_use};
+use super::{Answer, Ask, Host, Live, Query, Refusal, Sockets, by_family, fd_use};
 
 /// A process seen from outside. What an audit asks of itself is asked of that process: `/proc/self` is its folder,
 /// counters and sockets are those of its network namespace, files those of its root.
@@ -158,6 +158,13 @@ impl Host for Of {
                 }
                 self.readers.ask(pid, query, &self.patience)
             }
+        }
+    }
+
+    fn connections(&self, ports: &str, into: &mut dyn Sockets) -> Result<(), Refusal> {
+        match self.netns {
+            Netns::Same => Live.connections(ports, into),
+            _ => by_family(|query| self.ask(query), ports, into),
         }
     }
 

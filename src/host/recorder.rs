@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::{Answer, Ask, Host, Query, Refusal};
+use super::{Answer, Ask, Host, Query, Refusal, Sockets, by_family};
 use crate::model::bounds::{self, Bound};
 
 /// Passes questions on to another host and keeps the answers, up to the bounds of one target.
 pub struct Recorder<'a> {
     host: &'a dyn Host,
+    /// Whether what passes is kept too: for a recording, not for what only one stage of an audit asks.
+    keeps_all: bool,
     heard: RefCell<Heard>,
 }
 
@@ -45,7 +47,12 @@ fn is_configuration(query: Query<'_>) -> bool {
 impl<'a> Recorder<'a> {
     /// A recorder in front of `host`.
     pub fn new(host: &'a dyn Host) -> Self {
-        Self { host, heard: RefCell::default() }
+        Self { host, keeps_all: true, heard: RefCell::default() }
+    }
+
+    /// One that only makes several stages of an audit see the same.
+    pub fn of_audit(host: &'a dyn Host) -> Self {
+        Self { keeps_all: false, ..Self::new(host) }
     }
 
     /// Whether a bound left a question without an answer.
@@ -79,6 +86,13 @@ impl Host for Recorder<'_> {
         }
         heard.answers.insert(key, answer.clone());
         answer
+    }
+
+    fn connections(&self, ports: &str, into: &mut dyn Sockets) -> Result<(), Refusal> {
+        match self.keeps_all {
+            true => by_family(|query| self.ask(query), ports, into),
+            false => self.host.connections(ports, into),
+        }
     }
 
     fn source(&self) -> String {

@@ -5,11 +5,15 @@
 
 use std::os::fd::AsRawFd;
 
+use super::Sockets;
 use crate::model::bounds;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
 pub(super) const SOCK_DIAG_BY_FAMILY: u16 = 20;
+/// The older question, of `inet_diag_req`, which is about both families. A dump walks the sockets of the whole machine in the
+/// kernel's table, so that one for each family takes twice as long.
+const TCPDIAG_GETSOCK: u16 = 18;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST_DUMP: u16 = 0x301;
@@ -24,6 +28,9 @@ const HOLDING: [u32; 10] = [1, 2, 4, 5, 6, 7, 8, 9, 11, 13];
 const HEADER: usize = 16;
 /// Bytes of `inet_diag_req_v2`.
 const REQUEST: usize = 56;
+/// Bytes of `inet_diag_req`, and where its bits for states are.
+const OLDER_REQUEST: usize = 60;
+const OLDER_STATES: usize = 52;
 /// A message with all of its attributes.
 pub(super) const WHOLE: usize = usize::MAX;
 /// The bit of `idiag_ext` that asks for `INET_DIAG_SKMEMINFO`, 7, which a kernel gives of its own accord to nobody.
@@ -61,12 +68,45 @@ pub fn listening(family: &str) -> Result<Vec<u8>, Errno> {
 /// Those of [`listening`]; `EINVAL` for ports that are none, `EFBIG` for more than 300,000 sockets.
 pub fn connections(of: &str) -> Result<Vec<u8>, Errno> {
     let (family, ports) = of.split_once('/').ok_or(Errno::EINVAL)?;
+    let choice = Choice { family: number(family)?, states: holding(), ports: Some(range(ports)?), extensions: 0 };
+    whole(SockProtocol::NetlinkSockDiag, &request(&choice), ADDRESSES)
+}
+
+/// As [`connections`], of both families at once and of the local ports `LOW-HIGH`: passes each on as it is received.
+///
+/// # Errors
+/// Those of [`connections`].
+pub(super) fn pass_connections(ports: &str, into: &mut dyn Sockets) -> Result<(), Errno> {
+    let mut body = [0; OLDER_REQUEST].to_vec();
+    body.splice(OLDER_STATES..OLDER_STATES + 4, holding().to_ne_bytes());
+    body.extend(between(range(ports)?));
+    let request = asking(TCPDIAG_GETSOCK, &body);
+    for _ in 0..bounds::TORN_DUMPS.count() {
+        into.clear();
+        let mut bytes = 0;
+        let whole = dump(SockProtocol::NetlinkSockDiag, &request, |_, message| {
+            let addresses = message.get(..ADDRESSES).unwrap_or(message);
+            into.add(addresses);
+            bytes += HEADER + addresses.len();
+            bytes
+        })?;
+        if whole {
+            return Ok(());
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+/// A bit for each state of sockets that hold a port toward a peer.
+fn holding() -> u32 {
+    HOLDING.into_iter().fold(0, |states, state| states | 1 << state)
+}
+
+/// The ports in `LOW-HIGH`.
+fn range(ports: &str) -> Result<(u16, u16), Errno> {
     let (low, high) = ports.split_once('-').ok_or(Errno::EINVAL)?;
     let port = |text: &str| text.parse().map_err(|_| Errno::EINVAL);
-    let states = HOLDING.into_iter().fold(0, |states, state| states | 1 << state);
-    let ports = Some((port(low)?, port(high)?));
-    let choice = Choice { family: number(family)?, states, ports, extensions: 0 };
-    whole(SockProtocol::NetlinkSockDiag, &request(&choice), ADDRESSES)
+    Ok((port(low)?, port(high)?))
 }
 
 /// `AF_INET` or `AF_INET6`, as `inet_diag_req_v2` wants them.
@@ -81,26 +121,35 @@ fn number(family: &str) -> Result<u8, Errno> {
 /// Dumps until one is whole. Of the body of each message so many bytes are kept.
 pub(super) fn whole(protocol: SockProtocol, request: &[u8], keep: usize) -> Result<Vec<u8>, Errno> {
     for _ in 0..bounds::TORN_DUMPS.count() {
-        if let Some(answer) = dump(protocol, request, keep)? {
+        let mut answer = Vec::new();
+        let whole = dump(protocol, request, |kind, body| {
+            append(&mut answer, kind, body.get(..keep).unwrap_or(body));
+            answer.len()
+        })?;
+        if whole {
             return Ok(answer);
         }
     }
     Err(Errno::EAGAIN)
 }
 
-/// One dump; `None` if sockets came or went meanwhile, so that some may be missing or be there twice.
-fn dump(protocol: SockProtocol, request: &[u8], keep: usize) -> Result<Option<Vec<u8>>, Errno> {
+/// One dump, of which each message is passed on as its type and its body; what is given back is how many bytes there are by
+/// then. False if sockets came or went meanwhile, so that some may be missing or be there twice.
+fn dump(protocol: SockProtocol, request: &[u8], pass: impl FnMut(u16, &[u8]) -> usize) -> Result<bool, Errno> {
     let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(protocol))?;
     send(netlink.as_raw_fd(), request, MsgFlags::empty())?;
     // A dump is answered from within recv, so there is never anything to wait for.
-    gathered(keep, |step| recv(netlink.as_raw_fd(), step, MsgFlags::MSG_DONTWAIT))
+    gathered(pass, |step| recv(netlink.as_raw_fd(), step, MsgFlags::MSG_DONTWAIT))
 }
 
-/// The messages of a dump that comes in parts, up to the one that ends it; `None` if it lost its place.
+/// Passes on the messages of a dump that comes in parts, up to the one that ends it; false if it lost its place.
 ///
 /// A read of nothing is no end: what was read until then may be a part.
-fn gathered(keep: usize, mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Option<Vec<u8>>, Errno> {
-    let mut answer = Vec::new();
+fn gathered(
+    mut pass: impl FnMut(u16, &[u8]) -> usize,
+    mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>,
+) -> Result<bool, Errno> {
+    // The kernel gives no more at once: SKB_WITH_OVERHEAD(32768) of netlink_recvmsg().
     let mut step = vec![0u8; 32 << 10];
     let mut whole = true;
     loop {
@@ -109,15 +158,16 @@ fn gathered(keep: usize, mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>
         if part.is_empty() {
             return Err(Errno::ENODATA);
         }
-        whole = whole && !interrupted(part);
-        for (kind, body) in messages(part) {
+        let mut bytes = 0;
+        for (kind, flags, body) in split(part) {
+            whole = whole && flags & NLM_F_DUMP_INTR == 0;
             match kind {
-                NLMSG_DONE => return Ok(whole.then_some(answer)),
+                NLMSG_DONE => return Ok(whole),
                 NLMSG_ERROR => return Err(Errno::from_raw(-body.first_chunk().map_or(0, |b| i32::from_ne_bytes(*b)))),
-                _ => append(&mut answer, kind, body.get(..keep).unwrap_or(body)),
+                _ => bytes = pass(kind, body),
             }
         }
-        if answer.len() > bounds::SOCKET_DUMP.count() {
+        if bytes > bounds::SOCKET_DUMP.count() {
             return Err(Errno::EFBIG);
         }
     }
@@ -174,11 +224,6 @@ fn between((low, high): (u16, u16)) -> Vec<u8> {
         .collect()
 }
 
-/// Whether any message says that the dump lost its place.
-fn interrupted(bytes: &[u8]) -> bool {
-    split(bytes).any(|(_, flags, _)| flags & NLM_F_DUMP_INTR != 0)
-}
-
 /// Splits netlink bytes into messages: type and body. Stops at the first that is not whole.
 pub fn messages(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     split(bytes).map(|(kind, _, body)| (kind, body))
@@ -213,77 +258,4 @@ fn split(bytes: &[u8]) -> impl Iterator<Item = (u16, u16, &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dump_that_lost_its_place_says_so_in_any_message() {
-        let message =
-            |flags: u16| [&16u32.to_ne_bytes()[..], &20u16.to_ne_bytes(), &flags.to_ne_bytes(), &[0; 8]].concat();
-        assert!(!interrupted(&[message(2), message(2)].concat()));
-        assert!(interrupted(&[message(2), message(0x12)].concat()));
-    }
-
-    fn message(kind: u16, body: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        append(&mut bytes, kind, body);
-        bytes
-    }
-
-    #[test]
-    fn a_dump_ends_with_the_message_that_ends_it_and_not_with_a_read_of_nothing() {
-        let dump = |parts: &[&[u8]]| {
-            let mut parts = parts.iter();
-            gathered(WHOLE, |step| {
-                let part = parts.next().ok_or(Errno::EAGAIN)?;
-                step[..part.len()].copy_from_slice(part);
-                Ok(part.len())
-            })
-        };
-        let socket = message(SOCK_DIAG_BY_FAMILY, &[7; MESSAGE]);
-        let done = message(NLMSG_DONE, &[0; 4]);
-        assert_eq!(dump(&[&socket, &done]), Ok(Some(socket.clone())));
-        assert_eq!(dump(&[&socket, &[]]), Err(Errno::ENODATA));
-        assert_eq!(dump(&[&[]]), Err(Errno::ENODATA));
-        assert_eq!(dump(&[&message(NLMSG_ERROR, &(-1i32).to_ne_bytes())]), Err(Errno::EPERM));
-    }
-
-    #[test]
-    fn attributes_are_found_by_their_type_as_far_as_they_are_whole() {
-        let one = [&5u16.to_ne_bytes()[..], &8u16.to_ne_bytes(), &[1, 0, 0, 0]].concat();
-        let two = [&8u16.to_ne_bytes()[..], &7u16.to_ne_bytes(), &[9; 4]].concat();
-        let both = [one, two].concat();
-        assert_eq!((attribute(&both, 8), attribute(&both, 7)), (Some(&[1][..]), Some(&[9; 4][..])));
-        assert_eq!((attribute(&both, 1), attribute(&both[..14], 7)), (None, None));
-        assert_eq!(attribute(&[0; 8], 7), None, "a length of nothing goes nowhere");
-    }
-
-    #[test]
-    fn ports_are_picked_by_two_comparisons_that_refuse_by_going_beyond_the_end() {
-        let filter = between((0x1234, 0x5678));
-        let parts: Vec<u16> = filter.chunks(2).map(|part| u16::from_ne_bytes([part[0], part[1]])).collect();
-        let [ge, le] = [2, 3].map(|code| u16::from_ne_bytes([code, 8]));
-        assert_eq!(parts, [20, 1, ge, 20, 0, 0x1234, le, 12, 0, 0x5678]);
-        assert_eq!(&request(&Choice { family: 2, states: 1, ports: None, extensions: 0 })[..4], 72u32.to_ne_bytes());
-        assert_eq!(
-            &request(&Choice { family: 2, states: 1, ports: Some((1, 2)), extensions: 0 })[..4],
-            92u32.to_ne_bytes()
-        );
-    }
-
-    #[test]
-    fn what_is_no_family_or_no_range_of_ports_is_not_asked() {
-        assert_eq!(connections("unix/1-2"), Err(Errno::EAFNOSUPPORT));
-        for of in ["inet", "inet/", "inet/1", "inet/1-65536", "inet/a-b"] {
-            assert_eq!(connections(of), Err(Errno::EINVAL), "{of}");
-        }
-    }
-
-    #[test]
-    fn a_cut_message_is_a_message() {
-        let mut bytes = Vec::new();
-        append(&mut bytes, 20, &[7; 40]);
-        append(&mut bytes, 20, &[8; 40]);
-        assert_eq!(messages(&bytes).collect::<Vec<_>>(), [(20, &[7; 40][..]), (20, &[8; 40][..])]);
-    }
-}
+mod tests;

@@ -37,6 +37,17 @@ pub(super) struct Taken {
     pub(super) told: Told,
 }
 
+/// How a port is taken from one address.
+#[derive(Clone, Copy, Default)]
+struct Use {
+    /// Toward so many destinations; one where it is only bound.
+    destinations: u32,
+    /// Whether anything but `TIME_WAIT` holds it.
+    lives: bool,
+    /// The last destination toward which it is taken that would not have made `connect()` turn to the other parity.
+    unhurried: Option<usize>,
+}
+
 /// Ports below which a few explicit binds would look like a habit.
 const FEW: usize = 5;
 
@@ -61,24 +72,17 @@ impl Held {
     }
 
     fn taken(&self, from: IpAddr, destinations: &[&[(u16, bool)]], drawing: Drawing, even_first: bool) -> Taken {
-        // Of each port: toward how many destinations, and whether anything but TIME_WAIT holds it.
-        let mut ports: BTreeMap<u16, (usize, bool)> = BTreeMap::new();
-        // Those toward destinations that would not have made connect() turn to the other parity, and the last of these.
-        let mut unhurried: BTreeMap<u16, usize> = BTreeMap::new();
+        let mut all = vec![Use::default(); usize::from(u16::MAX) + 1];
+        let of = |all: &mut Vec<Use>, port: u16, toward: u32, lives: bool, unhurried: Option<usize>| {
+            if let Some(port) = all.get_mut(usize::from(port)) {
+                port.destinations += toward;
+                port.lives |= lives;
+                port.unhurried = unhurried.or(port.unhurried);
+            }
+        };
         for (at, sockets) in destinations.iter().enumerate() {
-            let mut toward: BTreeMap<u16, bool> = BTreeMap::new();
-            for &(port, waits) in *sockets {
-                *toward.entry(port).or_default() |= !waits;
-            }
-            let few = toward.len().saturating_mul(2) <= drawing.usable();
-            for (port, lives) in toward {
-                let (destinations, lived) = ports.entry(port).or_default();
-                *destinations += 1;
-                *lived |= lives;
-                if few {
-                    unhurried.insert(port, at);
-                }
-            }
+            let few = Some(at).filter(|_| sockets.len().saturating_mul(2) <= drawing.usable());
+            sockets.iter().for_each(|&(port, waits)| of(&mut all, port, 1, !waits, few));
         }
         // What is bound to no address is taken from every one.
         let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
@@ -87,24 +91,31 @@ impl Held {
             .chain(any.into_iter().filter(|any| *any != from))
             .filter_map(|address| self.bound.get(&address))
         {
-            bound.iter().for_each(|&port| ports.entry(port).or_insert((1, true)).1 = true);
+            for &port in bound {
+                let alone = u32::from(all.get(usize::from(port)).is_some_and(|port| port.destinations == 0));
+                of(&mut all, port, alone, true, None);
+            }
         }
-        let once = |port: &&u16| ports.get(*port).is_some_and(|(destinations, _)| *destinations == 1);
+        let ports = || (0..=u16::MAX).zip(&all).filter(|(_, port)| port.destinations > 0);
+        let count = |of: &dyn Fn(u16, &Use) -> bool| ports().filter(|(number, port)| of(*number, port)).count();
+        let is_other = |number: u16, port: &Use| port.unhurried.is_some() && number.wrapping_sub(drawing.first) % 2 == 1;
         let told = if even_first {
-            let other: Vec<&u16> = unhurried.keys().filter(|port| port.wrapping_sub(drawing.first) % 2 == 1).collect();
-            let lonely: Vec<&u16> = other.iter().copied().filter(once).collect();
-            let alone = lonely.len();
+            let unhurried = count(&|_, port| port.unhurried.is_some());
+            let other = count(&is_other);
+            let is_alone = |number: u16, port: &Use| is_other(number, port) && port.destinations == 1;
+            let alone = count(&is_alone);
             // Toward one destination they may be what is left of a time when connect() had used up those of its parity.
-            let spread = lonely.iter().filter_map(|port| unhurried.get(port)).collect::<BTreeSet<_>>().len() > 1;
+            let lonely = ports().filter(|(number, port)| is_alone(*number, port));
+            let spread = lonely.filter_map(|(_, port)| port.unhurried).collect::<BTreeSet<_>>().len() > 1;
             // One in ten: beside sockets that are bound first there may be others.
-            let bound = spread && alone >= FEW && alone * 10 >= unhurried.len() && alone * 10 >= other.len() * 9;
+            let bound = spread && alone >= FEW && alone * 10 >= unhurried && alone * 10 >= other * 9;
             if bound { Told::BoundFirst } else { Told::Connected }
-        } else if ports.keys().filter(once).count() * 10 >= ports.len() * 9 {
+        } else if count(&|_, port| port.destinations == 1) * 10 >= ports().count() * 9 {
             Told::Untold
         } else {
             Told::Connected
         };
-        let time_wait = ports.values().filter(|(_, lives)| !lives).count();
-        Taken { from, ports: ports.len(), time_wait, told }
+        let time_wait = count(&|_, port| !port.lives);
+        Taken { from, ports: ports().count(), time_wait, told }
     }
 }

@@ -1,7 +1,7 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::host::{Answer, Host, Refusal};
+use crate::host::{Answer, Ask, Host, Query, Refusal};
 use crate::model::bounds;
 use crate::model::facts::Facts;
 
@@ -27,13 +27,22 @@ struct Machine {
     inet: Vec<u8>,
     inet6: Answer,
     in_use: usize,
+    /// Connections that were ever opened here.
+    opened: Option<usize>,
     release: &'static str,
     asked: Cell<usize>,
 }
 
 impl Machine {
     fn with(inet: Vec<Vec<u8>>) -> Self {
-        Self { inet: inet.concat(), inet6: Ok(Vec::new()), in_use: 90, release: "6.18.44", asked: Cell::default() }
+        Self {
+            inet: inet.concat(),
+            inet6: Ok(Vec::new()),
+            in_use: 90,
+            opened: None,
+            release: "6.18.44",
+            asked: Cell::default(),
+        }
     }
 
     fn facts(&self) -> Facts {
@@ -54,6 +63,10 @@ impl Host for Machine {
             (Ask::Read, "/proc/sys/net/ipv4/ip_local_port_range") => Ok(b"40000\t40109\n".to_vec()),
             (Ask::Read, "/proc/sys/net/ipv4/ip_local_reserved_ports") => Ok(b"40100-40109\n".to_vec()),
             (Ask::Read, "/proc/net/sockstat") => Ok(format!("TCP: inuse {} tw 0\n", self.in_use).into_bytes()),
+            (Ask::Read, "/proc/net/snmp") => {
+                let opened = self.opened.ok_or(Refusal::Errno(2))?;
+                Ok(format!("Tcp: MaxConn ActiveOpens\nTcp: -1 {opened}\n").into_bytes())
+            }
             (Ask::SockDiag, "inet") => Ok(listener()),
             (Ask::SockDiag, "inet6") => Ok(Vec::new()),
             (Ask::Uname, _) => Ok(format!("node\n{}\nx86_64", self.release).into_bytes()),
@@ -109,6 +122,17 @@ fn accepted_connections_and_ports_out_of_the_draw_are_no_outgoing_ones() {
     let facts = machine.facts();
     assert_eq!(facts.number(COUNT), Ok(0));
     assert!(facts.subjects(DESTINATION).is_empty() && facts.family(DESTINATION).is_ok());
+}
+
+#[test]
+fn a_server_that_opened_few_connections_is_not_asked_for_those_that_it_accepted() {
+    let asked = |opened| {
+        let machine = Machine { opened, ..Machine::with(outgoing(40000..40030, "10.0.0.5:443")) };
+        let found = machine.facts().number(COUNT);
+        (machine.asked.get(), found.map_err(|gap| gap.cause))
+    };
+    assert_eq!(asked(Some(24)), (0, Err(Cause::Absent)), "99 ports are usable");
+    assert_eq!((asked(Some(25)), asked(None)), ((2, Ok(1)), (2, Ok(1))));
 }
 
 #[test]

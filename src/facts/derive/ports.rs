@@ -9,6 +9,8 @@ const RANGE: &str = "sysctl.net.ipv4.ip_local_port_range";
 const RESERVED: &str = "sysctl.net.ipv4.ip_local_reserved_ports";
 const V4_SOCKETS: &str = "sockstat.TCP.inuse";
 const V6_SOCKETS: &str = "sockstat.TCP6.inuse";
+/// Connections that were ever opened from this network namespace.
+const OPENED: &str = "netstat.Tcp.ActiveOpens";
 const UDP_SOCKETS: &str = "sockstat.UDP.inuse";
 const UDP6_SOCKETS: &str = "sockstat.UDP6.inuse";
 const TIME_WAIT_SOCKETS: &str = "sockstat.TCP.tw";
@@ -72,10 +74,10 @@ pub(super) const FORMULAS: &[Formula] = &[
             "ports.used_at_most",
             Unit::Percent,
             Scope::Netns,
-            "sockstat TCP inuse + tw, sockstat6 TCP6 inuse, of ports.usable",
-            "all TCP sockets here as a share of the usable ports: no destination takes up more",
+            "sockstat TCP inuse + tw, sockstat6 TCP6 inuse, at most snmp ActiveOpens, of ports.usable",
+            "TCP sockets here that can be outgoing connections as a share of the usable ports: no destination takes up more",
         ),
-        needs: &[RANGE, RESERVED, V4_SOCKETS, TIME_WAIT_SOCKETS, V6_SOCKETS],
+        needs: &[RANGE, RESERVED, V4_SOCKETS, TIME_WAIT_SOCKETS, V6_SOCKETS, OPENED],
         compute: |facts, _| Ok(Value::Number(used_at_most(facts)?)),
     },
     Formula {
@@ -139,10 +141,12 @@ fn over_ipv6(facts: &Facts, sockets: &str) -> Result<i128, Gap> {
     }
 }
 
-/// All TCP sockets here in percent of the usable ports.
+/// TCP sockets here that can be outgoing connections, in percent of the usable ports. A server accepts tens of thousands and
+/// opens few, and an answer about those costs the kernel a walk over all.
 pub(in crate::facts) fn used_at_most(facts: &Facts) -> Result<i128, Gap> {
     let over_ipv6 = over_ipv6(facts, V6_SOCKETS)?;
     let sockets = facts.number(V4_SOCKETS)?.saturating_add(facts.number(TIME_WAIT_SOCKETS)?).saturating_add(over_ipv6);
+    let sockets = facts.number(OPENED).map_or(sockets, |opened| opened.min(sockets));
     Ok(match usable_ports(facts)?.count() {
         0 => 100,
         usable => sockets.saturating_mul(100) / i128::from(usable),
