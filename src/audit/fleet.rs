@@ -1,9 +1,12 @@
 //! A machine and everything on it that has a network namespace or a container of its own.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Beside, NothingReadable, Told, audit_over};
-use crate::host::{Host, Survey};
+use crate::host::{Host, Of, Survey, each};
 use crate::model::bounds;
-use crate::model::fleet::{Fleet, Section};
+use crate::model::fleet::{Fleet, Section, says_the_same};
+use crate::model::report::Report;
 use crate::model::workload::Workload;
 use crate::rules::RuleSet;
 
@@ -29,41 +32,59 @@ pub(crate) fn fleet(
         partial: survey.is_partial(),
         notes: notes(survey),
     };
-    for subject in &survey.subjects {
-        let of = match subject.open() {
-            Ok(Some(of)) => of,
-            Ok(None) => {
-                fleet.ended += 1;
-                continue;
-            }
-            Err(refusal) => {
-                fleet.failed += 1;
-                fleet.notes.push(format!("{} was not audited: {refusal}.", subject.name));
-                continue;
-            }
-        };
-        let beside = Beside { unnamed: !subject.meant, ..Beside::default() };
-        let report = audit_over(&of, rules, workload, beside, told);
-        match report {
-            // What is read of a process that ends is not what it was.
-            _ if !of.lives() => fleet.ended += 1,
-            Ok(mut report) => {
-                // These are told once, for the machine.
-                report.notes.retain(|note| !fleet.host.notes.contains(note));
-                let name = subject.name.clone();
-                match fleet.sections.iter_mut().find(|section| section.covers(&report)) {
-                    Some(section) => section.names.push(name),
-                    None => fleet.sections.push(Section { names: vec![name], report }),
-                }
-            }
-            Err(nothing) => {
-                fleet.failed += 1;
-                fleet.notes.push(format!("{} was not audited: {nothing}.", subject.name));
-            }
+    let audit = |at: usize, of: &Of| {
+        let unnamed = survey.subjects.get(at).is_some_and(|subject| !subject.meant);
+        let report = audit_over(of, rules, workload, Beside { unnamed, ..Beside::default() }, told);
+        // What is read of a process that ends is not what it was.
+        of.lives().then_some(report)
+    };
+    let mut folded = Folded::default();
+    let mut failed = BTreeMap::new();
+    each(survey, audit, |at, audited| match audited {
+        Ok(None | Some(None)) => fleet.ended += 1,
+        Ok(Some(Some(Ok(mut report)))) => {
+            // These are told once, for the machine.
+            report.notes.retain(|note| !fleet.host.notes.contains(note));
+            folded.add(at, report);
         }
-    }
+        Ok(Some(Some(Err(nothing)))) => _ = failed.insert(at, nothing.to_string()),
+        Err(refusal) => _ = failed.insert(at, refusal.to_string()),
+    });
+    let name = |at: usize| survey.subjects.get(at).map_or_else(String::new, |subject| subject.name.clone());
+    fleet.failed = failed.len();
+    fleet.notes.extend(failed.into_iter().map(|(at, why)| format!("{} was not audited: {why}.", name(at))));
+    fleet.sections = folded.sections(name);
     fleet.sort();
     Ok(fleet)
+}
+
+/// Reports in which the same is found are one, in whatever order they come.
+#[derive(Default)]
+struct Folded(Vec<(BTreeSet<usize>, Report)>);
+
+impl Folded {
+    fn add(&mut self, at: usize, report: Report) {
+        match self.0.iter_mut().find(|(_, first)| says_the_same(first, &report)) {
+            Some((all, first)) => {
+                // The figures are those of the first.
+                if all.first().is_some_and(|known| at < *known) {
+                    *first = report;
+                }
+                all.insert(at);
+            }
+            None => self.0.push((BTreeSet::from([at]), report)),
+        }
+    }
+
+    /// In the order of the survey.
+    fn sections(mut self, name: impl Fn(usize) -> String) -> Vec<Section> {
+        self.0.sort_by_key(|(all, _)| all.first().copied());
+        let section = |(all, report): (BTreeSet<usize>, Report)| {
+            let names = all.into_iter().map(&name).collect();
+            Section { names, report }
+        };
+        self.0.into_iter().map(section).collect()
+    }
 }
 
 fn notes(survey: &Survey) -> Vec<String> {

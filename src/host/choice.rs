@@ -12,11 +12,15 @@ use crate::model::bounds;
 /// Where the socket's inode number lies in `inet_diag_msg` (linux/inet_diag.h).
 const INODE: std::ops::Range<usize> = 68..72;
 
-/// The process to audit for all of these, and why it is that one. They share a network namespace. None of none.
+/// The process to audit for all of these, and why it is that one. They share a network namespace, which one of them is opened
+/// to ask. None of none.
 ///
 /// # Errors
 /// Which of them listens cannot be read now. Where this user may not see it, it is the oldest.
-pub(super) fn choose<'a>(all: &[&'a Process]) -> Result<Option<(&'a Process, String)>, Refusal> {
+pub(super) fn choose<'a>(
+    all: &[&'a Process],
+    open: impl FnMut(&Process) -> Result<Of, Refusal>,
+) -> Result<Option<(&'a Process, String)>, Refusal> {
     let mut all = all.to_vec();
     all.sort_by_key(|process| (process.began, process.pid));
     let Some((&oldest, rest)) = all.split_first() else { return Ok(None) };
@@ -24,7 +28,7 @@ pub(super) fn choose<'a>(all: &[&'a Process]) -> Result<Option<(&'a Process, Str
         return Ok(Some((oldest, String::new())));
     }
     let count = all.len();
-    Ok(Some(match listening(&all) {
+    Ok(Some(match listening(&all, open) {
         Ok(Some(process)) => (process, format!("of {count} processes the oldest one that listens")),
         Ok(None) if bounds::CANDIDATES.is_exceeded_by(count) => {
             let most = bounds::CANDIDATES;
@@ -44,8 +48,11 @@ pub(super) fn choose<'a>(all: &[&'a Process]) -> Result<Option<(&'a Process, Str
 }
 
 /// The first of these that holds a listening TCP socket.
-fn listening<'a>(all: &[&'a Process]) -> Result<Option<&'a Process>, Refusal> {
-    let host = one_of(all)?;
+fn listening<'a>(
+    all: &[&'a Process],
+    open: impl FnMut(&Process) -> Result<Of, Refusal>,
+) -> Result<Option<&'a Process>, Refusal> {
+    let host = one_of(all, open)?;
     let mut sockets = BTreeSet::new();
     for family in ["inet", "inet6"] {
         match host.ask(Query { ask: Ask::SockDiag, of: family }) {
@@ -72,10 +79,10 @@ fn listening<'a>(all: &[&'a Process]) -> Result<Option<&'a Process>, Refusal> {
 }
 
 /// The first of these that has not ended meanwhile.
-fn one_of(all: &[&Process]) -> Result<Of, Refusal> {
+fn one_of(all: &[&Process], mut open: impl FnMut(&Process) -> Result<Of, Refusal>) -> Result<Of, Refusal> {
     let mut ended = Refusal::Errno(nix::errno::Errno::ESRCH as i32);
     for process in all.iter().take(bounds::SUCCESSORS.count()) {
-        match Of::process(process, String::new()) {
+        match open(process) {
             Ok(of) => return Ok(of),
             Err(refusal) => ended = refusal,
         }

@@ -1,10 +1,10 @@
 //! Which processes are nearest to their limit on open files: one pass over /proc.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 
 use nix::errno::Errno;
 
@@ -41,26 +41,56 @@ struct Pass {
 /// that end meanwhile are passed over. Of those that hidepid hides nothing is known, not even how many: the first line
 /// ends with ` hidden` then.
 ///
-/// With a pid namespace, as the link /proc/PID/ns/pid names it, only the processes in it.
-///
 /// # Errors
 /// Those of listing /proc, and of looking for a process that hidepid hides.
-pub(super) fn answer(pidns: Option<&[u8]>) -> io::Result<Vec<u8>> {
-    let counted = again(|| fs::metadata("/proc/self/fd")).is_ok_and(|meta| meta.len() > 0);
+pub(super) fn answer() -> io::Result<Vec<u8>> {
+    let counted = is_counted();
     let mut pass = Pass::default();
+    processes::pids()?.into_iter().for_each(|pid| pass.look(pid, counted));
+    Ok(pass.into_bytes(processes::are_hidden()?))
+}
+
+/// The same for each pid namespace apart.
+///
+/// # Errors
+/// Those of [`answer`].
+pub(super) fn per_namespace() -> io::Result<PerNamespace> {
+    let counted = is_counted();
+    let mut passes: BTreeMap<Vec<u8>, Pass> = BTreeMap::new();
+    let mut unplaced = Pass::default();
     for pid in processes::pids()? {
-        let inside = |pidns: &[u8]| {
-            let link = again(|| fs::read_link(format!("/proc/{pid}/ns/pid")))?;
-            Ok(link.as_os_str().as_bytes() == pidns)
-        };
-        match pidns.map_or(Ok(true), inside) {
-            Ok(true) => pass.look(pid, counted),
-            Ok(false) => {}
+        match again(|| fs::read_link(format!("/proc/{pid}/ns/pid"))) {
+            Ok(link) => passes.entry(link.into_os_string().into_vec()).or_default().look(pid, counted),
             // One that may not be looked into may be in any.
-            Err(error) => pass.miss(&error),
+            Err(error) => unplaced.miss(&error),
         }
     }
-    pass.into_bytes()
+    let hidden = processes::are_hidden()?;
+    let told = passes.into_iter().map(|(pidns, mut pass)| {
+        pass.denied += unplaced.denied;
+        (pidns, pass.into_bytes(hidden))
+    });
+    Ok(PerNamespace { told: told.collect(), otherwise: unplaced.into_bytes(hidden) })
+}
+
+/// What is told of each pid namespace, as the link /proc/PID/ns/pid names it.
+#[derive(Debug)]
+pub(super) struct PerNamespace {
+    told: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Of one in which no process was seen.
+    otherwise: Vec<u8>,
+}
+
+impl PerNamespace {
+    /// What is told of one.
+    pub(super) fn of(&self, pidns: &[u8]) -> Vec<u8> {
+        self.told.get(pidns).unwrap_or(&self.otherwise).clone()
+    }
+}
+
+/// Whether the size of a process's folder of descriptors is their number, as it is since Linux 6.2.
+pub(super) fn is_counted() -> bool {
+    again(|| fs::metadata("/proc/self/fd")).is_ok_and(|meta| meta.len() > 0)
 }
 
 impl Pass {
@@ -95,13 +125,13 @@ impl Pass {
         }
     }
 
-    fn into_bytes(self) -> io::Result<Vec<u8>> {
-        let hidden = if processes::are_hidden()? { " hidden" } else { "" };
+    fn into_bytes(self, hidden: bool) -> Vec<u8> {
+        let hidden = if hidden { " hidden" } else { "" };
         let mut text = format!("looked={} denied={}{hidden}\n", self.looked, self.denied);
         for Process { used, pid: Reverse(pid), soft, .. } in self.top.iter().rev() {
             text.push_str(&format!("{pid} {used} {soft} {}\n", comm(*pid)));
         }
-        Ok(text.into_bytes())
+        text.into_bytes()
     }
 }
 
@@ -173,11 +203,16 @@ mod tests {
 
     #[test]
     fn a_pass_over_the_live_processes_sees_this_one() {
-        let text = String::from_utf8(answer(None).unwrap()).unwrap();
+        let text = String::from_utf8(answer().unwrap()).unwrap();
         let (first, rest) = text.split_once('\n').unwrap();
         assert!(first.starts_with("looked=") && first.contains(" denied="), "{first}");
         assert!((1..=bounds::FULLEST.count()).contains(&rest.lines().count()), "{rest}");
         let own = std::process::id();
+        let pidns = fs::read_link("/proc/self/ns/pid").unwrap().into_os_string().into_vec();
+        let of_namespace = String::from_utf8(per_namespace().unwrap().of(&pidns)).unwrap();
+        assert!(of_namespace.starts_with("looked=") && !of_namespace.starts_with("looked=0 "), "{of_namespace}");
+        let elsewhere = String::from_utf8(per_namespace().unwrap().of(b"pid:[1]")).unwrap();
+        assert!(elsewhere.starts_with("looked=0 ") && elsewhere.lines().count() == 1, "{elsewhere}");
         let (counted, listed) = (used(own, true).unwrap(), used(own, false).unwrap());
         // Counted, or a kernel before 6.2; other tests open and close files meanwhile.
         assert!(counted == 0 || counted.abs_diff(listed) < 50, "{counted} counted, {listed} listed");

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use nix::errno::Errno;
 
 use super::again::again;
-use super::fd_use::comm;
+use super::fd_use::{self, comm};
 use super::{folder, processes};
 use crate::model::bounds;
 
@@ -54,10 +54,11 @@ struct Held {
 /// # Errors
 /// Those of listing /proc.
 pub(super) fn answer() -> io::Result<Vec<u8>> {
+    let counted = fd_use::is_counted();
     let (mut looked, mut denied) = (0u64, 0u64);
     let mut holders = Vec::new();
     for pid in processes::pids()? {
-        match holder(pid) {
+        match holder(pid, counted) {
             Ok(found) => {
                 looked += 1;
                 holders.extend(found);
@@ -87,8 +88,12 @@ fn errno(error: &io::Error) -> Option<Errno> {
     error.raw_os_error().map(Errno::from_raw)
 }
 
-/// The instances of a process; none if it holds none.
-fn holder(pid: u32) -> io::Result<Option<Holder>> {
+/// The instances of a process; none if it holds none. Half of the processes of a machine are threads of the kernel, which have
+/// no descriptor to list.
+fn holder(pid: u32, counted: bool) -> io::Result<Option<Holder>> {
+    if counted && again(|| fs::metadata(format!("/proc/{pid}/fd")))?.len() == 0 {
+        return Ok(None);
+    }
     let mut instances = Vec::new();
     for entry in folder::entries(format!("/proc/{pid}/fd"))? {
         let Some(descriptor) = folder::number(&entry?) else { continue };

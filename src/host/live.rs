@@ -99,7 +99,7 @@ fn answer(query: Query<'_>) -> Answer {
         Ask::SockDiag if of == "unix-bound" => unix_diag::bound().map_err(errno),
         Ask::SockDiag => sock_diag::listening(of).map_err(errno),
         Ask::Qdiscs => qdiscs::answer().map_err(errno),
-        Ask::FdUse => fd_use::answer(None).map_err(|error| refusal(&error)),
+        Ask::FdUse => fd_use::answer().map_err(|error| refusal(&error)),
         Ask::Inotify => inotify::answer().map_err(|error| refusal(&error)),
         Ask::SocketOwners => owners::find(of).map_err(|error| refusal(&error)),
         Ask::Connections => sock_diag::connections(of).map_err(errno),

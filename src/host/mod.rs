@@ -50,6 +50,7 @@ mod target;
 mod tree;
 mod unix_diag;
 mod witness;
+mod worker;
 mod workload;
 
 use std::fmt;
@@ -73,6 +74,7 @@ pub use survey::{Subject, Survey, survey};
 pub use target::{NoTarget, Target, find};
 pub use tree::{Tree, has_procfs};
 pub use witness::{WITNESS, be_witness};
+pub use worker::each;
 pub use workload::{own_processes, workload};
 
 use crate::model::fact::{Cause, Gap};

@@ -58,7 +58,7 @@ const LOCAL: [&str; 47] = [
 const NAMED: usize = 3;
 
 /// File systems whose answers come from elsewhere, or from a process: each by its kind and where it is mounted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Remote(Vec<String>);
 
 impl Remote {

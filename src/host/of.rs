@@ -1,7 +1,9 @@
 //! One process of this machine: its limits, its namespaces, its cgroup, its files.
 
+use std::cell::OnceCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use nix::unistd::geteuid;
 
@@ -9,7 +11,7 @@ use super::guest::Guest;
 use super::live::refusal;
 use super::processes::{self, Process};
 use super::reader::{Patience, Readers};
-use super::shared::Shared;
+use super::shared::{Root, Shared};
 use super::{Answer, Ask, Host, Live, Query, Refusal, Sockets, by_family, fd_use};
 
 /// A process seen from outside. What an audit asks of itself is asked of that process: `/proc/self` is its folder,
@@ -27,15 +29,20 @@ pub struct Of {
     /// Why it is this one, where nobody gave its number.
     why: String,
     /// What is the same for every process, read once for several.
-    shared: Option<Rc<Shared>>,
+    shared: Option<Arc<Shared>>,
     readers: Rc<Readers>,
     patience: Patience,
+    /// What its files are those of, if that can be told.
+    root: OnceCell<Option<Root>>,
 }
 
 #[derive(Debug)]
-enum Netns {
+pub(super) enum Netns {
     /// The reader's own.
     Same,
+    /// That of this thread alone.
+    Here,
+    /// That of another thread.
     Joined(Guest),
     Closed(Refusal),
 }
@@ -64,13 +71,21 @@ impl Of {
     /// # Errors
     /// It ended since, or whether it did cannot be read.
     pub(super) fn process(process: &Process, why: String) -> Result<Self, Refusal> {
-        let pid = process.pid;
         let ours = processes::netns(std::process::id()).map_err(|error| refusal(&error))?;
         let same = process.netns.is_some() && process.netns == ours;
-        let netns = if same { Netns::Same } else { Guest::of(pid).map_or_else(Netns::Closed, Netns::Joined) };
+        let netns = if same { Netns::Same } else { Guest::of(process.pid).map_or_else(Netns::Closed, Netns::Joined) };
+        Self::within(process, netns, why)
+    }
+
+    /// The same, by whoever joined its network namespace.
+    ///
+    /// # Errors
+    /// Those of [`Self::process`].
+    pub(super) fn within(process: &Process, netns: Netns, why: String) -> Result<Self, Refusal> {
+        let pid = process.pid;
         let (name, began) = (process.name.clone(), process.began);
         let (readers, patience) = (Rc::default(), Patience::default());
-        let of = Self { pid, name, began, netns, why, shared: None, readers, patience };
+        let of = Self { pid, name, began, netns, why, shared: None, readers, patience, root: OnceCell::new() };
         // A number that was given to another process since would lead to that one's namespace.
         match of.is_still_it() {
             Ok(true) => Ok(of),
@@ -79,9 +94,9 @@ impl Of {
         }
     }
 
-    /// The same process, which reads what is the same for all of them from here.
-    pub(super) fn sharing(self, shared: &Rc<Shared>) -> Self {
-        Self { shared: Some(Rc::clone(shared)), readers: Rc::clone(&shared.readers), ..self }
+    /// The same process, which reads what is the same for all of them from here, and has the same readers.
+    pub(super) fn sharing(self, shared: &Arc<Shared>, readers: &Rc<Readers>) -> Self {
+        Self { shared: Some(Arc::clone(shared)), readers: Rc::clone(readers), ..self }
     }
 
     /// Whether it is still the same process, as far as nothing says that it is not.
@@ -90,7 +105,7 @@ impl Of {
     }
 
     fn is_still_it(&self) -> io::Result<bool> {
-        Ok(processes::look(self.pid)?.is_some_and(|process| process.began == self.began))
+        Ok(processes::began(self.pid)? == Some(self.began))
     }
 
     /// Asks about the machine, not about the process.
@@ -101,9 +116,24 @@ impl Of {
         }
     }
 
+    /// Asks about a file as the process sees it. Processes with one root in one mount namespace see the same.
+    fn of_root(&self, query: Query<'_>) -> Answer {
+        let ask = || self.readers.ask(self.pid, query, &self.patience);
+        let Some(shared) = &self.shared else { return ask() };
+        let root = self.root.get_or_init(|| {
+            let root = Root::of(self.pid)?;
+            self.patience.know(|| shared.remote(&root, self.pid));
+            self.readers.are_needless(self.pid, &self.patience).then(|| root.looked_at(self.pid))?
+        });
+        match root {
+            Some(root) => shared.of_root(root, query, ask),
+            None => ask(),
+        }
+    }
+
     fn in_netns(&self, query: Query<'_>) -> Answer {
         match &self.netns {
-            Netns::Same => Live.ask(query),
+            Netns::Same | Netns::Here => Live.ask(query),
             // Not the file that was asked for is closed, but the way to it.
             Netns::Closed(refusal) => Err(refusal.clone().at(&format!("/proc/{}/ns/net", self.pid))),
             Netns::Joined(guest) => guest.ask(query),
@@ -123,9 +153,10 @@ impl Host for Of {
             Ask::FdUse => {
                 let pidns = |process: &str| at_link(&format!("/proc/{process}/ns/pid"));
                 match (pidns(&self.pid.to_string()), pidns("self")) {
-                    (Ok(theirs), Ok(ours)) if theirs != ours => {
-                        fd_use::answer(Some(&theirs)).map_err(|error| refusal(&error))
-                    }
+                    (Ok(theirs), Ok(ours)) if theirs != ours => match &self.shared {
+                        Some(shared) => shared.fd_use(&theirs),
+                        None => fd_use::per_namespace().map(|all| all.of(&theirs)).map_err(|error| refusal(&error)),
+                    },
                     (Ok(_), Ok(_)) => self.of_machine(query),
                     (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
                 }
@@ -156,14 +187,14 @@ impl Host for Of {
                 if (query.of.starts_with("/proc/") && !of_mounts) || query.of.starts_with("/sys/") {
                     return self.of_machine(query);
                 }
-                self.readers.ask(pid, query, &self.patience)
+                self.of_root(query)
             }
         }
     }
 
     fn connections(&self, ports: &str, into: &mut dyn Sockets) -> Result<(), Refusal> {
         match self.netns {
-            Netns::Same => Live.connections(ports, into),
+            Netns::Same | Netns::Here => Live.connections(ports, into),
             _ => by_family(|query| self.ask(query), ports, into),
         }
     }

@@ -18,7 +18,7 @@ use std::{fs, io};
 use nix::unistd::geteuid;
 
 use super::again::again;
-use super::{cgroups, folder, processes};
+use super::{cgroups, fd_use, folder, processes};
 use crate::model::bounds;
 
 /// Descriptors that are looked at in every process before all of any: those behind the standard ones, and the one that
@@ -35,7 +35,8 @@ const LOW: [u32; 15] = [3, 4, 5, 6, 7, 8, 0, 9, 10, 11, 12, 13, 14, 15, 16];
 /// Those of listing /proc.
 pub(super) fn find(sockets: &str) -> io::Result<Vec<u8>> {
     let mut cgroups = BTreeSet::new();
-    let mut search = Search { counted: counts(), room: bounds::DESCRIPTORS_IN_ALL.count(), ..Search::default() };
+    let mut search =
+        Search { counted: fd_use::is_counted(), room: bounds::DESCRIPTORS_IN_ALL.count(), ..Search::default() };
     for socket in sockets.split(',') {
         let (socket, user) = socket.split_once('/').unwrap_or((socket, ""));
         let (inode, cgroup) = socket.split_once('@').unwrap_or((socket, ""));
@@ -233,11 +234,6 @@ fn called(name: &[u8], exe: &Path) -> Vec<u8> {
         true => [binary, b" ", name].concat(),
         false => name.to_owned(),
     }
-}
-
-/// Whether the size of a process's folder of descriptors is their number, as it is since Linux 6.2.
-fn counts() -> bool {
-    again(|| fs::metadata("/proc/self/fd")).is_ok_and(|folder| folder.len() > 0)
 }
 
 /// Whether a process holds one of these sockets.

@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use nix::errno::Errno;
 
 use super::again::again;
-use super::folder;
 use super::member::Member;
+use super::{folder, live};
 use crate::model::bounds;
 
 /// `PF_KTHREAD` of linux/sched.h, in the flags of /proc/PID/stat.
@@ -48,6 +48,33 @@ pub(super) fn all() -> io::Result<All> {
         match look(pid) {
             Ok(found) => all.processes.extend(found),
             Err(_) => all.unread += 1,
+        }
+    }
+    all.processes.sort_unstable_by_key(|process| process.pid);
+    Ok(all)
+}
+
+/// As [`all`], without those that are in the network namespace of this one and in no other container than it: of these nothing
+/// but where they are is read.
+///
+/// # Errors
+/// Those of listing /proc.
+pub(super) fn elsewhere(than: &Process) -> io::Result<All> {
+    let look = |pid: u32| -> io::Result<Option<Process>> {
+        let netns = netns(pid)?;
+        let member = member(pid)?;
+        let apart = member.container.is_some() && member.container != than.member.container;
+        if netns.is_some() && netns == than.netns && !apart {
+            return Ok(None);
+        }
+        let stat = content(&format!("/proc/{pid}/stat"))?;
+        Ok(parsed(pid, &String::from_utf8_lossy(&stat)).map(|process| Process { netns, member, ..process }))
+    };
+    let mut all = All { processes: vec![than.clone()], unread: 0 };
+    for pid in pids()?.into_iter().filter(|pid| *pid != than.pid) {
+        match look(pid) {
+            Ok(found) => all.processes.extend(found),
+            Err(error) => all.unread += usize::from(!has_ended(&error)),
         }
     }
     all.processes.sort_unstable_by_key(|process| process.pid);
@@ -139,12 +166,33 @@ pub(super) fn look(pid: u32) -> io::Result<Option<Process>> {
     }
 }
 
+/// When a process began, in clock ticks since boot; none if it has ended.
+///
+/// # Errors
+/// Those of reading it.
+pub(super) fn began(pid: u32) -> io::Result<Option<u64>> {
+    match content(&format!("/proc/{pid}/stat")) {
+        Ok(stat) => Ok(parsed(pid, &String::from_utf8_lossy(&stat)).map(|process| process.began)),
+        Err(error) if has_ended(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file of a process. Its size, for which the standard library asks, is always 0.
+fn content(path: &str) -> io::Result<Vec<u8>> {
+    live::content(again(|| File::open(path))?, false, bounds::FILE.count())
+}
+
 fn read(pid: u32) -> io::Result<Option<Process>> {
-    let stat = fs::read(format!("/proc/{pid}/stat"))?;
+    let stat = content(&format!("/proc/{pid}/stat"))?;
     let Some(process) = parsed(pid, &String::from_utf8_lossy(&stat)) else { return Ok(None) };
-    let cgroup = fs::read(format!("/proc/{pid}/cgroup"))?;
-    let netns = netns(pid)?;
-    Ok(Some(Process { netns, member: Member::of(&String::from_utf8_lossy(&cgroup)), ..process }))
+    let member = member(pid)?;
+    Ok(Some(Process { netns: netns(pid)?, member, ..process }))
+}
+
+fn member(pid: u32) -> io::Result<Member> {
+    let cgroup = content(&format!("/proc/{pid}/cgroup"))?;
+    Ok(Member::of(&String::from_utf8_lossy(&cgroup)))
 }
 
 /// What `stat` says; none of a kernel thread or a process that has ended.

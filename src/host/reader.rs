@@ -42,6 +42,11 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// Takes what is known already of which file systems may not answer.
+    pub(super) fn know(&self, remote: impl FnOnce() -> Remote) {
+        self.remote.get_or_init(remote);
+    }
+
     /// Why nothing of the target is read any more.
     pub(super) fn lost(&self) -> Option<Refusal> {
         self.lost.borrow().clone()
@@ -49,13 +54,23 @@ impl Patience {
 }
 
 impl Readers {
+    /// Whether every file system of a process answers at once, as far as is known.
+    pub(super) fn are_needless(&self, pid: u32, patience: &Patience) -> bool {
+        let (remote, here) = self.remote(pid, patience);
+        remote.is_none() && here.is_none()
+    }
+
+    fn remote<'a>(&'a self, pid: u32, patience: &'a Patience) -> (&'a Remote, &'a Remote) {
+        let remote = patience.remote.get_or_init(|| mounts::remote(&pid.to_string()));
+        (remote, self.remote_here.get_or_init(|| mounts::remote("self")))
+    }
+
     /// Asks about a process, as [`inside::ask`].
     pub(super) fn ask(&self, pid: u32, query: Query<'_>, patience: &Patience) -> Answer {
-        let remote = patience.remote.get_or_init(|| mounts::remote(&pid.to_string()));
-        let here = self.remote_here.get_or_init(|| mounts::remote("self"));
-        if remote.is_none() && here.is_none() {
+        if self.are_needless(pid, patience) {
             return inside::ask(pid, query);
         }
+        let (remote, here) = self.remote(pid, patience);
         if let Some(refusal) = patience.lost() {
             return Err(refusal);
         }

@@ -6,18 +6,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::rc::Rc;
 
-use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::again::again;
-use super::choice::choose;
 use super::live::refusal;
 use super::names::{Named, Names};
-use super::of::Of;
 use super::processes::{self, Process, shown};
-use super::shared::Shared;
 use super::target::{called, goes_by};
 use super::{Refusal, folder};
 use crate::model::bounds;
@@ -53,8 +48,7 @@ pub struct Subject {
     pub name: String,
     /// Whether the process that stands for it is one that is meant: of a container, or of a name that was asked for.
     pub meant: bool,
-    processes: Vec<Process>,
-    shared: Rc<Shared>,
+    pub(super) processes: Vec<Process>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,27 +69,10 @@ impl Survey {
 }
 
 impl Subject {
-    /// The process that stands for it. None if its processes ended meanwhile.
-    ///
-    /// # Errors
-    /// Which one that is, or whether it ended, cannot be read.
-    pub fn open(&self) -> Result<Option<Of>, Refusal> {
-        let mut left: Vec<&Process> = self.processes.iter().collect();
-        for _ in 0..bounds::SUCCESSORS.count() {
-            let Some((process, why)) = choose(&left).or_else(none_if_ended)? else { return Ok(None) };
-            match Of::process(process, why) {
-                Ok(of) => return Ok(Some(of.sharing(&self.shared))),
-                Err(refusal) => none_if_ended::<Of>(refusal)?,
-            };
-            let ended = process.pid;
-            left.retain(|process| process.pid != ended);
-        }
-        Ok(None)
+    /// The network namespace that its processes share, as [`processes::netns`] tells it.
+    pub(super) fn netns(&self) -> Option<u64> {
+        self.processes.first().and_then(|process| process.netns)
     }
-}
-
-fn none_if_ended<T>(refusal: Refusal) -> Result<Option<T>, Refusal> {
-    if refusal == Refusal::Errno(Errno::ESRCH as i32) { Ok(None) } else { Err(refusal) }
 }
 
 /// Looks at every process once. With a name, only those of that name count, those of the machine itself by cgroup.
@@ -103,8 +80,11 @@ fn none_if_ended<T>(refusal: Refusal) -> Result<Option<T>, Refusal> {
 /// # Errors
 /// Those of listing /proc, and of looking at tunecheck itself.
 pub fn survey(name: Option<&str>) -> io::Result<Survey> {
-    let all = processes::all()?;
     let own = processes::look(std::process::id())?;
+    let all = match (&own, name) {
+        (Some(own), None) => processes::elsewhere(own)?,
+        _ => processes::all()?,
+    };
     let (named, nameless) = match named_namespaces() {
         Ok(named) => (named, None),
         Err(error) => (BTreeMap::new(), Some(refusal(&error))),
@@ -140,7 +120,6 @@ fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>, named: 
     }
     without_keepers(&mut groups);
     let names = OnceCell::new();
-    let shared = Rc::new(Shared::default());
     let mut groups: Vec<(Key, Vec<Process>)> = groups.into_iter().collect();
     groups.sort_by_key(|(_, processes)| processes.iter().map(|process| (process.began, process.pid)).min());
     survey.left_out = groups.len().saturating_sub(bounds::TARGETS.count());
@@ -158,7 +137,7 @@ fn grouped(all: Vec<Process>, own: Option<&Process>, name: Option<&str>, named: 
                 format!("network namespace {called}of {}", first.map(Process::words).unwrap_or_default())
             }
         };
-        survey.subjects.push(Subject { name, meant, processes, shared: Rc::clone(&shared) });
+        survey.subjects.push(Subject { name, meant, processes });
     }
     if name.is_none() {
         survey.empty = unused(named, &one_of_each);
@@ -274,7 +253,8 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_counted_and_what_cannot_be_placed_as_well() {
-        let mut all: Vec<Process> = (10..10 + 400).map(|pid| process(pid, "x", u64::from(pid), "/")).collect();
+        let mut all: Vec<Process> =
+            (10..110 + bounds::TARGETS.most as u32).map(|pid| process(pid, "x", u64::from(pid), "/")).collect();
         all.push(Process { netns: None, ..process(5, "y", 0, "/") });
         let survey = grouped(all, Some(&process(1, "tunecheck", 1, "/")), None, &BTreeMap::new());
         assert_eq!((survey.subjects.len(), survey.left_out, survey.unseen), (bounds::TARGETS.count(), 100, 1));

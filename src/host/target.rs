@@ -62,7 +62,7 @@ struct Found<'a> {
 }
 
 fn found<'a>(of: &[&'a Process], what: &str) -> Result<Found<'a>, NoTarget> {
-    let chosen = choose(of).map_err(|refusal| {
+    let chosen = choose(of, |process| Of::process(process, String::new())).map_err(|refusal| {
         NoTarget(format!("which process of {what} does the work cannot be told: {refusal}. --pid takes one"))
     })?;
     let (process, why) = chosen.ok_or_else(|| NoTarget(format!("{what} has no process")))?;

@@ -44,7 +44,7 @@ pub fn workload() -> Result<Option<Of>, String> {
     }
     let all = all.processes;
     let tree = candidates(&all, std::process::id());
-    let chosen = choose(&tree).map_err(|refusal| {
+    let chosen = choose(&tree, |process| Of::process(process, String::new())).map_err(|refusal| {
         format!("which process does the work here cannot be told ({refusal}). --pid N audits one")
     })?;
     let Some((process, why)) = chosen else { return Ok(None) };

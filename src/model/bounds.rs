@@ -152,10 +152,12 @@ bounds! {
             "the heap is judged by options alone";
     }
     "A run over a whole machine (--all, watch)" {
-        TARGETS = 300, Things, "targets of one run", "each costs some milliseconds", "the rest is counted in the report";
+        TARGETS = 2_000, Things, "targets of one run", "a node has some hundreds, and each costs up to some milliseconds", "the rest is counted in the report";
+        WORKERS = 16, Things, "threads that audit targets at once", "one for each CPU; the kernel's locks let more gain little",
+            "a target waits for one that is free";
         SUCCESSORS = 3, Things, "processes that are tried where the one chosen ends meanwhile", "one that ends is rare",
             "the target is counted as ended";
-        SHARED_ANSWERS = 2000, Things, "answers that are kept for all targets", "they are asked again otherwise",
+        SHARED_ANSWERS = 4_000, Things, "answers that are kept for all targets", "some hundred of the machine, and six for each cgroup",
             "the rest is asked for each target";
         SHARED_ANSWER = 64 << 10, Bytes, "one of these", "they are asked again otherwise", "it is asked for each target";
         WAITED_IN_ALL = 30_000, Milliseconds, "waiting for file systems that may not answer, for all targets",
@@ -250,6 +252,6 @@ mod tests {
 
     #[test]
     fn a_number_is_written_with_its_unit() {
-        assert_eq!([FILE, PROGRAM, TARGETS].map(|bound| bound.to_string()), ["4 MiB", "4 KiB", "300"]);
+        assert_eq!([FILE, PROGRAM, TARGETS].map(|bound| bound.to_string()), ["4 MiB", "4 KiB", "2,000"]);
     }
 }

@@ -38,24 +38,23 @@ impl Section {
         self.report.findings.iter().filter(|finding| finding.scope != Scope::Host)
     }
 
-    /// Whether another target of the machine says the same: each rule the same outcome for the same value. Where a limit
-    /// holds, how much of it is in use makes no difference.
-    pub fn covers(&self, other: &Report) -> bool {
-        fn said(finding: &Finding) -> impl PartialEq + '_ {
-            let in_use = finding.outcome == Outcome::Pass && (finding.share.is_some() || finding.want.limit.is_some());
-            let now = if in_use { None } else { finding.now.as_ref() };
-            (finding.rule, &finding.subject, finding.outcome, now, finding.want.limit)
-        }
-        let one = &self.report;
-        one.findings.len() == other.findings.len()
-            && one.place.kind == other.place.kind
-            && one.findings.iter().zip(&other.findings).all(|(a, b)| said(a) == said(b))
-    }
-
     fn badness(&self) -> [usize; 3] {
         [Outcome::Fail, Outcome::Warn, Outcome::Unknown]
             .map(|outcome| self.own().filter(|finding| finding.outcome == outcome).count())
     }
+}
+
+/// Whether two targets of a machine say the same: each rule the same outcome for the same value. Where a limit holds, how much
+/// of it is in use makes no difference.
+pub fn says_the_same(one: &Report, other: &Report) -> bool {
+    fn said(finding: &Finding) -> impl PartialEq + '_ {
+        let in_use = finding.outcome == Outcome::Pass && (finding.share.is_some() || finding.want.limit.is_some());
+        let now = if in_use { None } else { finding.now.as_ref() };
+        (finding.rule, &finding.subject, finding.outcome, now, finding.want.limit)
+    }
+    one.findings.len() == other.findings.len()
+        && one.place.kind == other.place.kind
+        && one.findings.iter().zip(&other.findings).all(|(a, b)| said(a) == said(b))
 }
 
 impl Fleet {

@@ -29,6 +29,12 @@ pub(crate) const PLACES: &[Place] = &[
         trial: a_child_network_namespace_does_not_speak_for_the_host,
     },
     Place {
+        name: "one_thread_finds_in_every_namespace_what_several_find",
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("unshare"), Need::Program("taskset")],
+        own: NETWORK,
+        trial: one_thread_finds_in_every_namespace_what_several_find,
+    },
+    Place {
         name: "listeners_are_those_of_the_own_network_namespace",
         needs: &[Need::Root, Need::Program("ip"), Need::Program("nsenter")],
         own: NETWORK,
@@ -158,6 +164,48 @@ fn a_child_network_namespace_does_not_speak_for_the_host(scene: &Scene) {
     assert_eq!((&recycle["outcome"], &recycle["gap"]["cause"]), (&"unknown".into(), &"not-visible-here".into()));
     let words = recycle["gap"]["why"].as_str().unwrap();
     assert!(words.contains("the host's own network namespace"), "{words}");
+}
+
+fn one_thread_finds_in_every_namespace_what_several_find(scene: &Scene) {
+    if std::env::var_os(LISTEN).is_some() {
+        return listen();
+    }
+    let neighbours: Vec<Neighbour> = (0..6).map(|_| Neighbour::listening()).collect();
+    let of_neighbours = |mut command: Command| -> Vec<(String, Vec<String>)> {
+        command.args(["--all", "--format", "json"]);
+        let fleet: serde_json::Value = serde_json::from_str(&Run::of(command).stdout).unwrap();
+        let strings = |list: &serde_json::Value| -> Vec<String> {
+            list.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+        };
+        let mut found = Vec::new();
+        for section in fleet["sections"].as_array().unwrap() {
+            let findings = section["report"]["findings"].as_array().unwrap().iter();
+            let listening: Vec<String> = findings
+                .filter(|finding| finding["rule"] == "listen/backlog")
+                .map(|finding| finding["subject"].as_str().unwrap_or_default().to_owned())
+                .collect();
+            found.extend(strings(&section["names"]).into_iter().map(|name| (name, listening.clone())));
+        }
+        neighbours
+            .iter()
+            .map(|neighbour| {
+                let end = format!(" of {} ", neighbour.process.id());
+                found
+                    .iter()
+                    .find(|(name, _)| name.contains(&end))
+                    .unwrap_or_else(|| panic!("{end} in {found:#?}"))
+                    .clone()
+            })
+            .collect()
+    };
+    let mut alone = program("taskset");
+    alone.args(["--cpu-list", "0"]).arg(&scene.tunecheck);
+    let found = of_neighbours(scene.tunecheck());
+    assert_eq!(found, of_neighbours(alone));
+    // Each was read in its own namespace, and in no other.
+    for (neighbour, (_, listening)) in neighbours.iter().zip(&found) {
+        assert_eq!(listening.as_slice(), std::slice::from_ref(&neighbour.port));
+    }
 }
 
 /// A process in a network namespace of its own, which listens there until it is dropped.

@@ -64,7 +64,7 @@ fn many_namespaces_cost_no_descriptor_and_no_thread_each(scene: &Scene) {
     assert!((0..6).any(|_| eventually(|| namespaces() > MANY)), "{} namespaces", namespaces());
     let output = scene.folder.join("output");
     let mut limited = program("prlimit");
-    limited.arg("--nofile=16:16").arg(&scene.tunecheck).args(["--all", "--format", "json"]);
+    limited.arg("--nofile=64:64").arg(&scene.tunecheck).args(["--all", "--format", "json"]);
     limited.stdout(fs::File::create(&output).unwrap()).stderr(Stdio::inherit());
     let mut child = limited.spawn().unwrap();
     let (mut threads, mut memory) = (0, 0);
@@ -82,16 +82,15 @@ fn many_namespaces_cost_no_descriptor_and_no_thread_each(scene: &Scene) {
     };
     let stdout = fs::read_to_string(&output).unwrap();
     let fleet = Fleet::of(&Run { code, stdout, stderr: String::new() });
-    assert_eq!((fleet.summary("targets"), fleet.summary("left_out")), (300, MANY as u64 - 300));
-    assert!(fleet.document()["notes"].to_string().contains("30 containers and network namespaces were not looked at"));
+    assert_eq!((fleet.summary("targets"), fleet.summary("left_out")), (MANY as u64, 0));
     // All alike, but for what else this machine has in them: nothing was unreadable for want of a descriptor.
     let (names, report) = fleet.section("sleep");
-    assert_eq!(names.len(), 300);
+    assert_eq!(names.len(), MANY);
     assert_eq!(report.finding("listen/somaxconn")["now"], 4096);
     let mut table = scene.tunecheck();
     table.arg("--all");
     let table = Run::of(table).stdout;
-    assert!(table.contains("── 300 network namespaces alike: ") && table.contains("and 288 more"), "{table}");
+    assert!(table.contains("── 330 network namespaces alike: ") && table.contains("and 318 more"), "{table}");
     // The kernel counts a thread a little longer than anybody waits for its end.
     assert!((1..=20).contains(&threads), "{threads} threads at once");
     assert!(memory < 64 << 10, "{memory} kB");
