@@ -98,7 +98,8 @@ impl Held {
         }
         let ports = || (0..=u16::MAX).zip(&all).filter(|(_, port)| port.destinations > 0);
         let count = |of: &dyn Fn(u16, &Use) -> bool| ports().filter(|(number, port)| of(*number, port)).count();
-        let is_other = |number: u16, port: &Use| port.unhurried.is_some() && number.wrapping_sub(drawing.first) % 2 == 1;
+        let is_other =
+            |number: u16, port: &Use| port.unhurried.is_some() && number.wrapping_sub(drawing.first) % 2 == 1;
         let told = if even_first {
             let unhurried = count(&|_, port| port.unhurried.is_some());
             let other = count(&is_other);
